@@ -1,0 +1,64 @@
+"""The one function that cuts a face out of a picture, for training and at run time."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+WHOLE_CHIP_MARGIN = 0.0
+
+
+def crop_face(
+    image_rgb: np.ndarray,
+    xyxy: Sequence[float],
+    margin: float,
+    image_size: tuple[int, int],
+    shift_y: float = 0.0,
+) -> np.ndarray:
+    """Cuts the square around a box and resizes it.
+
+    The square's side is the longer side of the box; it is moved down by `shift_y` sides
+    and grown by `margin` sides in every direction. What lies outside the picture repeats
+    the nearest edge pixel, so a face at the border keeps its proportions.
+
+    Args:
+        image_rgb: (H, W, 3) uint8.
+        xyxy: x_min, y_min, x_max, y_max in pixels, right and bottom exclusive.
+        margin: fraction of the square's side; may be negative (a tighter cut), above -0.5.
+        image_size: (height, width) of the result in pixels.
+        shift_y: fraction of the square's side; positive is down.
+
+    Returns:
+        (height, width, 3) uint8, in the colour order of the input.
+
+    Raises:
+        ValueError: the box is empty or the margin leaves nothing.
+    """
+    left, top, side = _square(xyxy, margin, shift_y)
+    height, width = image_size
+    shrinking = side > min(height, width)
+    interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return cv2.resize(_cut(image_rgb, left, top, side), (width, height), interpolation=interpolation)
+
+
+def _square(xyxy: Sequence[float], margin: float, shift_y: float) -> tuple[int, int, int]:
+    x_min, y_min, x_max, y_max = (float(value) for value in xyxy)
+    box_side = max(x_max - x_min, y_max - y_min)
+    side = round(box_side * (1 + 2 * margin))
+    if x_max <= x_min or y_max <= y_min or side < 1:
+        raise ValueError(f"nothing to cut: box {tuple(xyxy)}, margin {margin}")
+    centre_x = (x_min + x_max) / 2
+    centre_y = (y_min + y_max) / 2 + shift_y * box_side
+    return round(centre_x - side / 2), round(centre_y - side / 2), side
+
+
+def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    inside = image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    if inside.shape[:2] == (side, side):
+        return inside
+    if inside.size == 0:
+        raise ValueError("the square lies outside the picture")
+    above, before = max(-top, 0), max(-left, 0)
+    below, after = max(top + side - height, 0), max(left + side - width, 0)
+    return cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_REPLICATE)

@@ -1,0 +1,29 @@
+"""Names and sizes of what the models predict: one place, used by every lane.
+
+The class order is that of UTKFace's file names (https://susanqq.github.io/UTKFace/):
+gender 0 male, 1 female; race 0 White, 1 Black, 2 Asian, 3 Indian, 4 Others.
+"""
+
+GENDERS = ("male", "female")
+RACES = ("white", "black", "asian", "indian", "other")
+MAX_AGE_YEARS = 116
+"""Oldest age in UTKFace; the age head is a softmax over 0..116 years."""
+AGE_CLASSES = MAX_AGE_YEARS + 1
+HEAD_CLASSES = {"age": AGE_CLASSES, "gender": len(GENDERS), "race": len(RACES)}
+"""Head name -> number of classes, in the order in which heads are built and shown."""
+CLASS_NAMES = {"gender": GENDERS, "race": RACES}
+MISSING = -1
+"""Value of a label that a row does not have; its loss and metrics are masked."""
+AGE_GROUPS = (
+    "0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+",
+)  # fmt: skip
+
+
+def age_group_id(age_years: float) -> int:
+    """Index into AGE_GROUPS of an age in years (decades; 90 and more are one group)."""
+    return min(max(int(age_years) // 10, 0), len(AGE_GROUPS) - 1)
+
+
+def age_group(age_years: float) -> str:
+    """Name of the decade of an age in years, such as "20-29" or "90+"."""
+    return AGE_GROUPS[age_group_id(age_years)]
