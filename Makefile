@@ -1,0 +1,50 @@
+# make run    sets up the run lane and analyses a real face: out/annotated.png
+# make test   sets up everything and passes the tests
+# make lint   style and format
+# Needs Python >= 3.10, make, and an index to install packages from.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The tests need no accelerator, no screen and no chatter from TensorFlow.
+export CUDA_VISIBLE_DEVICES ?= -1
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+
+.PHONY: help run test lint clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+run: $(VENV)/.run
+	$(BIN)/facecli run --img docs/images/astronaut.jpg --no-show --output out/annotated.png
+	@echo "The annotated picture: $(CURDIR)/out/annotated.png"
+
+test: $(VENV)/.test
+	MPLBACKEND=Agg $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist out src/*.egg-info
+
+# A stamp is newer than setup.py when its packages are installed: nothing is done twice.
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "facecli needs Python 3.10 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || \
+	  { echo "python has no venv module; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.venv setup.py
+	$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -c 'import cv2' || \
+	  { echo "OpenCV needs system libraries; on Debian: apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run setup.py
+	$(BIN)/python -m pip install --quiet --editable '.[train,dev]'
+	@touch $@

@@ -1,0 +1,98 @@
+"""Packaging of facecli: what it needs, what it ships, and its console script.
+
+`RUN` is what `facecli run` needs and all that `pip install facecli` brings. Training and
+evaluation need TensorFlow (2 GB), so they are an extra: `pip install "facecli[train]"`.
+Pipfile and environment.yml list both; tests/test_dependencies.py keeps the three equal.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+VERSION = "0.1.0"
+
+RUN = [
+    "ai-edge-litert>=1.2,<3",
+    "click>=8.1,<9",
+    "numpy>=1.26,<3",
+    # OpenCV 5 has neither cv2.CascadeClassifier nor the cascade files.
+    "opencv-python>=4.10,<5",
+    "pillow>=10.3,<14",
+    "platformdirs>=4.0,<5",
+    "rich>=13.7,<16",
+]
+TRAIN = [
+    "h5py>=3.10,<4",
+    "keras>=3.8,<4",
+    "matplotlib>=3.8,<4",
+    "pandas>=2.2,<4",
+    "scikit-learn>=1.4,<2",
+    "scipy>=1.12,<2",
+    "tensorflow>=2.18,<3",
+]
+TORCH = ["torch>=2.2,<3"]
+DEV = [
+    "hypothesis>=6.100,<7",
+    "packaging>=23",
+    "pytest>=8,<10",
+    "ruff>=0.9,<1",
+    "scikit-image>=0.22,<1",
+    "setuptools>=70.1",
+    "tomli>=2; python_version < '3.11'",
+]
+
+# The top-level folders are where people and training put these files; a wheel carries
+# copies of them inside the package (facecli/paths.py looks there first).
+SHIPPED = (
+    *(
+        f"saved_model/{model}/{file}"
+        for model in ("normal_model", "facenet_model")
+        for file in ("config.json", "metrics.json", "history.csv", "model.tflite", "model.keras")
+    ),
+    "xml/*.xml",
+    "xml/*.txt",
+)
+
+
+class BuildWithModels(build_py):
+    """Adds the shipped models and cascades to the package, except in editable installs."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for source, target in self._shipped():
+                self.mkpath(str(target.parent))
+                self.copy_file(str(source), str(target))
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        outputs = super().get_outputs(include_bytecode)
+        if self.editable_mode:
+            return outputs
+        return [*outputs, *(str(target) for _, target in self._shipped())]
+
+    def _shipped(self) -> Iterator[tuple[Path, Path]]:
+        """Pairs of a file in the source tree and its place in the built package."""
+        for pattern in SHIPPED:
+            for source in sorted(Path().glob(pattern)):
+                yield source, Path(self.build_lib, "facecli", "shipped", source)
+
+
+setup(
+    name="facecli",
+    version=VERSION,
+    description="Age, gender and race of every face in pictures, clips and webcams, on the command line",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    package_dir={"": "src"},
+    packages=find_packages("src"),
+    python_requires=">=3.10",
+    install_requires=RUN,
+    extras_require={"train": TRAIN, "torch": TORCH, "dev": DEV},
+    entry_points={"console_scripts": ["facecli=facecli.cli:main"]},
+    cmdclass={"build_py": BuildWithModels},
+    zip_safe=False,
+)

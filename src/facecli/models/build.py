@@ -1,0 +1,42 @@
+"""Models by name: a model type and a backbone become a network with heads."""
+
+from collections.abc import Sequence
+
+import keras
+
+from facecli.errors import InputError
+from facecli.models.heads import attach_heads
+from facecli.models.residual import SPECS, build_residual
+
+BACKBONES = {"normal": ("normal",), "facenet": ("compact", "inception-resnet-v1")}
+"""Model type -> backbones that it may stand on, the default first."""
+
+
+def default_backbone(model_type: str) -> str:
+    """Raises InputError for an unknown model type."""
+    if model_type not in BACKBONES:
+        raise InputError(f"no model type '{model_type}'; choose {' or '.join(BACKBONES)}")
+    return BACKBONES[model_type][0]
+
+
+def build_backbone(name: str, image_size: tuple[int, int] | None = None) -> keras.Model:
+    """A backbone with random weights; see `residual.SPECS` for the names.
+
+    Raises InputError for an unknown name.
+    """
+    if name not in SPECS:
+        raise InputError(f"no backbone '{name}'; choose one of {', '.join(SPECS)}")
+    return build_residual(SPECS[name], image_size)
+
+
+def build_model(
+    backbone: str, heads: Sequence[str], image_size: tuple[int, int] | None = None
+) -> keras.Model:
+    """A network with random weights from (n, h, w, 3) uint8 RGB to head -> probabilities."""
+    return attach_heads(build_backbone(backbone, image_size), heads)
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> keras.Model:
+    """Copies all weights into a network of the same shape, whatever its precision or picture size."""
+    target.set_weights(source.get_weights())
+    return target

@@ -1,0 +1,34 @@
+"""What stands on a backbone: a dict of softmax heads, keyed by the names in `labels`."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from facecli.labels import HEAD_CLASSES
+
+HIDDEN_UNITS = 128
+DROPOUT = 0.3
+
+
+def attach_heads(backbone: keras.Model, heads: Sequence[str], dropout: float = DROPOUT) -> keras.Model:
+    """Puts heads on a backbone.
+
+    Args:
+        backbone: model from an image (or from stored features) to (n, d) features.
+        heads: names from `labels.HEAD_CLASSES`.
+        dropout: share of features dropped while training.
+
+    Returns:
+        A model with the backbone's input and a dict head -> probabilities (n, classes),
+        float32 whatever the precision of the backbone.
+    """
+    features = backbone(backbone.input)
+    outputs = {head: _head(features, head, dropout) for head in heads}
+    return keras.Model(backbone.input, outputs, name="facecli")
+
+
+def _head(features, name: str, dropout: float):
+    x = layers.Dropout(dropout, name=f"{name}_dropout")(features)
+    x = layers.Dense(HIDDEN_UNITS, activation="relu", name=f"{name}_hidden")(x)
+    return layers.Dense(HEAD_CLASSES[name], activation="softmax", dtype="float32", name=name)(x)

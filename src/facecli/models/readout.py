@@ -1,0 +1,38 @@
+"""What is read out of an age distribution: an expectation and an interval. NumPy only.
+
+Expectation over a softmax of years: Rothe et al., DEX (IJCV 2018).
+"""
+
+import numpy as np
+
+
+def expected_age(probabilities: np.ndarray) -> np.ndarray:
+    """Mean of each distribution over 0..classes-1 years.
+
+    Args:
+        probabilities: (n, classes), rows sum to 1.
+
+    Returns:
+        (n,) float64, years.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    return probabilities @ np.arange(probabilities.shape[-1])
+
+
+def age_interval(probabilities: np.ndarray, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+    """Central interval of each distribution that holds `level` of its mass.
+
+    Args:
+        probabilities: (n, classes), rows sum to 1.
+        level: in (0, 1).
+
+    Returns:
+        low, high: (n,) years each, whole numbers; the true age is meant to lie in
+        [low, high] with probability `level` if the model is calibrated.
+    """
+    cumulative = np.cumsum(np.asarray(probabilities, np.float64), axis=-1)
+    cumulative /= cumulative[..., -1:]
+    tail = (1 - level) / 2
+    low = (cumulative < tail).sum(axis=-1)
+    high = (cumulative < 1 - tail).sum(axis=-1)
+    return low, np.minimum(high, cumulative.shape[-1] - 1)

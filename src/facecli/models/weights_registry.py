@@ -1,0 +1,92 @@
+"""The published weights facecli knows: addresses, checks, terms. Standard library only."""
+
+from dataclasses import dataclass
+
+from facecli.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """One published file. Each check applies when it is known.
+
+    Attributes:
+        file_name: name in the weights folder.
+        urls: public addresses, tried in order while one says "not found"; may be empty.
+        size: bytes.
+        sha256: hex digest of the file.
+        content: hex digest of the arrays in it, see `pretrained.content_digest`.
+    """
+
+    file_name: str
+    urls: tuple[str, ...] = ()
+    size: int | None = None
+    sha256: str | None = None
+    content: str | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A published model: what it is, on what terms, in which files (the preferred first)."""
+
+    name: str
+    about: str
+    licence: str
+    files: tuple[WeightsFile, ...]
+
+
+# Computed over the float16 copy of the published arrays; float32 files round to the same.
+_FACENET_CONTENT = "083558cf909153488b13145ca5a2630e1db4ca8b510bba690bcc010cf2459f1f"
+_OPENCV_ZOO = (
+    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/",
+    "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/",
+)
+
+WEIGHTS = {
+    "facenet": Weights(
+        "facenet",
+        "FaceNet 20180402-114759, Inception-ResNet-v1 on VGGFace2, 512-d embedding",
+        "code MIT; trained on VGGFace2, non-commercial research data",
+        (
+            WeightsFile(
+                "facenet512_weights.h5",
+                ("https://github.com/serengil/deepface_models/releases/download/v1.0/facenet512_weights.h5",),
+                content=_FACENET_CONTENT,
+            ),
+            WeightsFile(
+                "20180402-114759-vggface2.pt",
+                (
+                    "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+                    "20180402-114759-vggface2.pt",
+                ),
+                content=_FACENET_CONTENT,
+            ),
+            WeightsFile("facenet_20180402-114759-vggface2_fp16.npz", content=_FACENET_CONTENT),
+        ),
+    ),
+    "yunet": Weights(
+        "yunet",
+        "YuNet face detector for OpenCV",
+        "MIT",
+        (
+            WeightsFile(
+                "face_detection_yunet_2023mar.onnx",
+                tuple(f"{base}face_detection_yunet_2023mar.onnx" for base in _OPENCV_ZOO),
+                size=232_589,
+                sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+            ),
+            WeightsFile(
+                "face_detection_yunet_2026may.onnx",
+                tuple(f"{base}face_detection_yunet_2026may.onnx" for base in _OPENCV_ZOO),
+                size=229_738,
+                sha256="ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0",
+            ),
+        ),
+    ),
+}
+
+
+def registered(name: str) -> Weights:
+    """Registry entry of `name`. Raises WeightsError for an unknown name."""
+    if name not in WEIGHTS:
+        raise WeightsError(f"no weights '{name}'; known are {', '.join(WEIGHTS)}")
+    return WEIGHTS[name]

@@ -1,0 +1,107 @@
+"""Augmentation as Keras layers, on RGB 0..255, active only while training.
+
+Geometry is one affine map per picture, colour one 3x3 matrix, so that a batch costs far
+less than the training step. Webcam degradation works on the first part of each batch:
+batches are shuffled, so that part is a random one.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from facecli.training.degrade import WebcamDegradation
+
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601 weights of red, green and blue."""
+
+
+class RandomAffine(layers.Layer):
+    """Left-right flip, rotation, scale and shift in one bilinear resampling; edges repeat."""
+
+    def __init__(self, degrees=12.0, scale=0.12, shift=0.06, seed=0, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.degrees, self.scale, self.shift = degrees, scale, shift
+        self.seeds = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        count, height, width = ops.shape(images)[0], images.shape[1], images.shape[2]
+        return ops.image.affine_transform(
+            images, self._transforms(count, height, width), interpolation="bilinear", fill_mode="nearest"
+        )
+
+    def _transforms(self, count, height, width):
+        """(n, 8) rows a0 a1 a2 b0 b1 b2 0 0: output (x, y) reads input (a.x, b.y)."""
+        angle = self._uniform(count, self.degrees * np.pi / 180)
+        zoom = ops.exp(self._uniform(count, self.scale))
+        flip = ops.where(self._uniform(count, 1.0) < 0, -1.0, 1.0)
+        cos, sin = ops.cos(angle) * zoom, ops.sin(angle) * zoom
+        centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+        a0, a1, b0, b1 = cos * flip, -sin, sin * flip, cos
+        a2 = centre_x - a0 * centre_x - a1 * centre_y + self._uniform(count, self.shift) * width
+        b2 = centre_y - b0 * centre_x - b1 * centre_y + self._uniform(count, self.shift) * height
+        zero = ops.zeros_like(a0)
+        return ops.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
+
+    def _uniform(self, count, bound):
+        return keras.random.uniform((count,), -bound, bound, seed=self.seeds)
+
+
+class RandomColour(layers.Layer):
+    """Brightness, contrast and saturation; some pictures lose all colour."""
+
+    def __init__(self, brightness=0.2, contrast=0.25, saturation=0.4, grey=0.1, seed=0, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.brightness, self.contrast = brightness, contrast
+        self.saturation, self.grey = saturation, grey
+        self.seeds = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        count = ops.shape(images)[0]
+        saturation = 1 + self._uniform(count, self.saturation)
+        turns_grey = keras.random.uniform((count, 1, 1), seed=self.seeds) < self.grey
+        saturation = ops.where(turns_grey, 0.0, saturation)
+        to_grey = ops.tile(ops.reshape(ops.array(LUMA, "float32"), (1, 3, 1)), (1, 1, 3))
+        matrix = saturation * ops.eye(3)[None] + (1 - saturation) * to_grey
+        contrast = 1 + self._uniform(count, self.contrast)
+        # Contrast turns about each picture's own mean, so that dark pictures stay dark.
+        mean = ops.mean(images, axis=(1, 2, 3))[:, None, None]
+        offset = mean * (1 - contrast) + 255 * self._uniform(count, self.brightness)
+        pixels = ops.reshape(images, (count, -1, 3))
+        coloured = ops.matmul(pixels, matrix * contrast) + offset
+        return ops.clip(ops.reshape(coloured, ops.shape(images)), 0.0, 255.0)
+
+    def _uniform(self, count, bound):
+        return keras.random.uniform((count, 1, 1), -bound, bound, seed=self.seeds)
+
+
+class Augmentation(layers.Layer):
+    """All augmentation in order: geometry, colour, webcam degradation.
+
+    Takes (n, h, w, 3) RGB 0..255 of any dtype and gives float32 0..255. Without
+    `training=True` the values pass unchanged.
+    """
+
+    def __init__(self, degraded_share=0.25, seed=0, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.steps = [
+            RandomAffine(seed=seed),
+            RandomColour(seed=seed + 1),
+            WebcamDegradation(degraded_share, seed=seed + 2),
+        ]
+
+    def call(self, images, training=False):
+        images = ops.cast(images, "float32")
+        for step in self.steps:
+            images = step(images, training=training)
+        return images
+
+
+def build_augmentation(image_size: tuple[int, int], degraded_share: float = 0.25, seed: int = 0) -> Augmentation:
+    """The augmentation of a training run for crops of `image_size` (height, width)."""
+    augmentation = Augmentation(degraded_share, seed=seed, name="augmentation")
+    augmentation.build((None, *image_size, 3))
+    return augmentation

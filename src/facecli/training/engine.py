@@ -1,0 +1,162 @@
+"""One training loop for every network: compile, fit, checkpoint each epoch, keep the best."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from facecli.errors import FacecliError
+from facecli.training.callbacks import ProgressBar, Throughput
+from facecli.training.dataset import CropBatches
+from facecli.training.epochs import EpochKeeper
+from facecli.training.losses import CosineDistance, head_loss, head_metric, head_weight
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to train, apart from data and network. Learning rate is the peak after warm-up."""
+
+    epochs: int = 30
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    warmup_epochs: float = 1.0
+    weight_decay: float = 0.02
+    patience: int = 8
+    seed: int = 1
+    mixed_precision: str = "float32"
+    degraded_share: float = 0.25
+    feature_weight: float = 4.0
+    resume: bool = False
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is fed: inputs (n, ...), targets by output name, and the rows that are trained on."""
+
+    inputs: np.ndarray
+    targets: Mapping[str, np.ndarray]
+    rows: np.ndarray
+    weights: np.ndarray | None = None
+
+
+class AugmentedModel(keras.Model):
+    """A network behind an augmentation that is active while training only."""
+
+    def __init__(self, network: keras.Model, augmentation: keras.layers.Layer | None) -> None:
+        super().__init__(name="augmented")
+        self.network, self.augmentation = network, augmentation
+
+    def call(self, inputs, training=False):
+        if self.augmentation is not None:
+            inputs = self.augmentation(inputs, training=training)
+        return self.network(inputs, training=training)
+
+
+def fit(
+    network: keras.Model,
+    train: Rows,
+    val: Rows,
+    options: FitOptions,
+    folder: Path,
+    augmentation: keras.layers.Layer | None = None,
+) -> list[dict[str, float]]:
+    """Trains a network and leaves it with the weights of its best epoch.
+
+    Args:
+        network: dict of outputs; those named in `labels.HEAD_CLASSES` are heads, all others
+            are pulled towards a teacher's features.
+        train, val: the rows; `val` decides which epoch is best and when to stop.
+        options: see FitOptions.
+        folder: where the epochs are kept, so that a killed run resumes.
+        augmentation: layer for the inputs, or None.
+
+    Returns:
+        The history, a dict a epoch.
+
+    Raises:
+        FacecliError: the loss is no number any more.
+    """
+    model = AugmentedModel(network, augmentation)
+    steps = max(len(train.rows) // options.batch_size, 1)
+    _compile(model, list(network.output), options, steps)
+    model.build(train.inputs[:1].shape)
+    keeper = EpochKeeper(folder, options)
+    first_epoch = keeper.resume(model) if options.resume else keeper.start()
+    batches = CropBatches(
+        train.inputs, train.targets, train.rows, train.weights, options.batch_size, options.seed, first_epoch
+    )
+    val_batches = _validation(val, options.batch_size)
+    callbacks = [Throughput(len(batches) * batches.batch_size), keeper, keras.callbacks.TerminateOnNaN()]
+    callbacks.append(ProgressBar(len(batches), options.epochs))
+    if options.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard")))
+    if first_epoch < options.epochs and not keeper.exhausted:
+        model.fit(
+            batches,
+            validation_data=val_batches,
+            epochs=options.epochs,
+            initial_epoch=first_epoch,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
+    keeper.load_best(network)
+    return keeper.history
+
+
+def _validation(val: Rows, batch_size: int):
+    inputs = val.inputs[val.rows]
+    targets = {name: values[val.rows] for name, values in val.targets.items()}
+    return _WholeBatches(inputs, targets, batch_size)
+
+
+class _WholeBatches(keras.utils.PyDataset):
+    """Batches in order, the last one shorter."""
+
+    def __init__(self, inputs, targets, batch_size):
+        super().__init__()
+        self.inputs, self.targets, self.batch_size = inputs, targets, batch_size
+
+    def __len__(self):
+        return -(-len(self.inputs) // self.batch_size)
+
+    def __getitem__(self, index):
+        part = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return self.inputs[part], {name: values[part] for name, values in self.targets.items()}
+
+
+def _compile(model: keras.Model, outputs: list[str], options: FitOptions, steps: int) -> None:
+    heads = [name for name in outputs if name in ("age", "gender", "race")]
+    losses = {name: head_loss(name) if name in heads else CosineDistance() for name in outputs}
+    weights = {name: head_weight(name) if name in heads else options.feature_weight for name in outputs}
+    optimizer = keras.optimizers.AdamW(
+        _schedule(options, steps), weight_decay=options.weight_decay, clipnorm=5.0
+    )
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    model.compile(
+        optimizer,
+        loss=losses,
+        loss_weights=weights,
+        metrics={head: [head_metric(head)] for head in heads},
+        # XLA has no projective transform on TensorFlow and is not faster on a CPU.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+
+
+def _schedule(options: FitOptions, steps: int):
+    warmup = round(options.warmup_epochs * steps)
+    total = max(options.epochs * steps - warmup, 1)
+    if options.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(
+            options.learning_rate / 20, total, alpha=0.01, warmup_target=options.learning_rate, warmup_steps=warmup
+        )
+    if options.schedule == "constant":
+        return options.learning_rate
+    raise FacecliError(f"no schedule '{options.schedule}'; choose cosine or constant")

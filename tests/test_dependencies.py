@@ -1,0 +1,132 @@
+"""setup.py, Pipfile and environment.yml name the same packages, and the code needs those and no others."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+# Name to install -> name to import, where they differ.
+IMPORT_NAMES = {
+    "ai-edge-litert": "ai_edge_litert",
+    "opencv-python": "cv2",
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+    "scikit-image": "skimage",
+}
+# Needed by another package of the list rather than by a line of ours.
+NEEDED_BY_OTHERS = {"h5py": "keras reads and writes weights through it"}
+
+Wanted = dict[str, str]  # package -> version range, its parts sorted
+
+
+def wanted(requirements: list[str]) -> Wanted:
+    parsed = [Requirement(text) for text in requirements]
+    return {item.name.lower(): ",".join(sorted(str(item.specifier).split(","))) for item in parsed}
+
+
+def setup_lists() -> dict[str, list[str]]:
+    """The lists of literals at the top of setup.py: RUN, TRAIN, TORCH, DEV."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    assigned = (node for node in tree.body if isinstance(node, ast.Assign))
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in assigned
+        if isinstance(node.value, ast.List)
+    }
+
+
+def pipfile(section: str) -> Wanted:
+    packages = tomllib.loads((ROOT / "Pipfile").read_text(encoding="utf-8"))[section]
+    packages.pop("facecli", None)
+    ranges = {name: value if isinstance(value, str) else value["version"] for name, value in packages.items()}
+    return wanted([f"{name}{version}" for name, version in ranges.items()])
+
+
+def environment_lines() -> list[str]:
+    """Items of environment.yml's two lists, in order; it needs no more of YAML than that."""
+    lines = (line.strip() for line in (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines())
+    return [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+
+
+def environment() -> Wanted:
+    skipped = {"conda-forge", "pip", "pip:", "-e ."}
+    lines = [line for line in environment_lines() if line not in skipped]
+    return wanted([line for line in lines if not line.startswith("python>")])
+
+
+def imported(folder: str) -> set[str]:
+    """Top names that the Python files of a folder import, the standard library and our own left out."""
+    names = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names) - {"facecli"}
+
+
+def sibling_modules() -> set[str]:
+    """Helper modules beside the tests, which tests import by their name."""
+    return {path.stem for path in (ROOT / "tests").rglob("*.py")}
+
+
+def import_names(requirements: list[str]) -> set[str]:
+    return {IMPORT_NAMES.get(name, name) for name in wanted(requirements)}
+
+
+def test_pipfile_and_environment_agree_with_setup():
+    lists = setup_lists()
+    everything = wanted(lists["RUN"] + lists["TRAIN"])
+    assert pipfile("packages") == everything
+    assert environment() == everything
+
+
+def test_development_packages_agree():
+    assert pipfile("dev-packages") == wanted(setup_lists()["DEV"])
+
+
+def test_environment_installs_the_checkout():
+    assert environment_lines()[-1] == "-e ."
+
+
+def test_oldest_python_is_the_same_everywhere():
+    assert 'python_requires=">=3.10"' in (ROOT / "setup.py").read_text(encoding="utf-8")
+    assert "python>=3.10" in environment_lines()
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["ruff"]["target-version"] == "py310"
+
+
+@pytest.mark.parametrize("requirement", sum(setup_lists().values(), []))
+def test_range_has_a_floor(requirement):
+    assert any(part.operator == ">=" for part in Requirement(requirement).specifier)
+
+
+def test_opencv_stays_below_5():
+    """OpenCV 5 has no cv2.CascadeClassifier."""
+    (opencv,) = (item for item in map(Requirement, setup_lists()["RUN"]) if item.name == "opencv-python")
+    assert "4.14.0.94" in opencv.specifier
+    assert "5.0.0" not in opencv.specifier
+
+
+def test_the_code_imports_what_is_listed():
+    lists = setup_lists()
+    listed = import_names(lists["RUN"] + lists["TRAIN"] + lists["TORCH"])
+    assert imported("src") - listed == set()
+    # facenet_pytorch is the other side of a comparison and tensorboard an option of Keras.
+    assert imported("benchmarks") - listed - import_names(lists["DEV"]) - {"facenet_pytorch"} == set()
+    assert imported("tests") - listed - import_names(lists["DEV"]) - sibling_modules() == set()
+
+
+def test_everything_listed_is_used():
+    lists = setup_lists()
+    unused = import_names(lists["RUN"] + lists["TRAIN"]) - imported("src")
+    assert unused - set(NEEDED_BY_OTHERS) == set()

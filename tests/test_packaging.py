@@ -1,0 +1,135 @@
+"""What a built package carries, and that it works installed elsewhere, from any folder.
+
+The source archive is built from a copy of the tree, the wheel from that archive, and the
+wheel is installed into a folder of its own: the way a user's package comes to be.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ("normal_model", "facenet_model")
+MODEL_FILES = ("config.json", "metrics.json", "model.tflite")
+MAX_SHIPPED_BYTES = 40_000_000
+CASCADE = "haarcascade_frontalface_alt2.xml"
+
+# To be removed by the lead when the trained models are committed: from then on they must ship.
+needs_models = pytest.mark.skipif(
+    not all((ROOT / "saved_model" / model / "config.json").is_file() for model in MODELS),
+    reason="REMOVE THIS SKIP when saved_model/{normal_model,facenet_model} are committed",
+)
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command without the environment that would let it find the checkout."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "FACECLI_HOME"}}
+    done = subprocess.run(
+        list(map(str, command)), cwd=cwd, env=kept | environment, text=True, capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def source_archive(tmp_path_factory) -> Path:
+    tree = tmp_path_factory.mktemp("tree") / "facecli"
+    tree.mkdir()
+    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", "epochs", "weights", ".*")
+    for name in ("src", "xml", "saved_model"):
+        shutil.copytree(ROOT / name, tree / name, ignore=unwanted)
+    for name in (
+        "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "Pipfile", "environment.yml",
+    ):  # fmt: skip
+        shutil.copy2(ROOT / name, tree / name)
+    build = "from setuptools import build_meta; print(build_meta.build_sdist('dist'))"
+    run(sys.executable, "-c", build, cwd=tree)
+    (archive,) = (tree / "dist").glob("*.tar.gz")
+    return archive
+
+
+@pytest.fixture(scope="module")
+def wheel(source_archive, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet")
+    run(sys.executable, "-m", "pip", "wheel", *options, "-w", folder, source_archive, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory) -> Path:
+    """Folder with the installed wheel and nothing else."""
+    folder = tmp_path_factory.mktemp("installed") / "site"
+    options = ("--no-deps", "--no-index", "--quiet")
+    run(sys.executable, "-m", "pip", "install", *options, "--target", folder, wheel, cwd=folder.parent)
+    return folder
+
+
+def test_wheel_has_the_package_the_licence_and_the_console_script(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    sources = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
+    assert sources <= set(names)
+    assert any(name.endswith("LICENSE") for name in names)
+    (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
+    assert b"facecli = facecli.cli:main" in zipfile.ZipFile(wheel).read(entry_points)
+    assert not any(name.startswith("tests/") or "__pycache__" in name for name in names)
+
+
+def test_wheel_carries_the_cascades(wheel):
+    assert f"facecli/shipped/xml/{CASCADE}" in zipfile.ZipFile(wheel).namelist()
+
+
+def test_wheel_needs_no_tensorflow_unless_asked(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+    lines = archive.read(name).decode().splitlines()
+    (tensorflow,) = (line for line in lines if line.startswith("Requires-Dist: tensorflow"))
+    assert "extra ==" in tensorflow and "train" in tensorflow
+
+
+@needs_models
+def test_source_archive_and_wheel_carry_the_models(source_archive, wheel):
+    in_wheel = set(zipfile.ZipFile(wheel).namelist())
+    in_source = {name.partition("/")[2] for name in tarfile.open(source_archive).getnames()}
+    wanted = {f"saved_model/{model}/{file}" for model in MODELS for file in MODEL_FILES}
+    assert wanted - in_source == set()
+    assert {f"facecli/shipped/{name}" for name in wanted} - in_wheel == set()
+    assert not any("epochs" in name or "/weights/" in name for name in in_wheel | in_source)
+
+
+def test_what_ships_stays_small(wheel):
+    assert sum(info.file_size for info in zipfile.ZipFile(wheel).infolist()) < MAX_SHIPPED_BYTES
+
+
+def test_installed_command_shows_help_from_any_folder(site, tmp_path):
+    script = site / "bin" / "facecli"
+    assert "Usage" in run(sys.executable, script, "--help", cwd=tmp_path, PYTHONPATH=str(site)).stdout
+    assert (
+        "Usage" in run(sys.executable, "-m", "facecli", "--help", cwd=tmp_path, PYTHONPATH=str(site)).stdout
+    )
+
+
+def test_installed_package_finds_its_own_cascade(site, tmp_path):
+    code = "from facecli import paths; print(paths.find_cascade()); print(paths.home())"
+    found, home = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(site)).stdout.split()
+    assert Path(found) == site / "facecli" / "shipped" / "xml" / CASCADE
+    assert not Path(home).is_relative_to(site)
+    assert not Path(home).is_relative_to(ROOT)
+
+
+@needs_models
+@pytest.mark.parametrize("model_type", ["facenet", "normal"])
+def test_installed_package_analyses_a_real_face_with_its_own_model(site, tmp_path, model_type):
+    shutil.copy2(ROOT / "docs" / "images" / "astronaut.jpg", tmp_path / "face.jpg")
+    options = ("run", "--img", "face.jpg", "--no-show", "--json", "faces.jsonl", "--model-type", model_type)
+    run(sys.executable, "-m", "facecli", *options, cwd=tmp_path, PYTHONPATH=str(site))
+    (line,) = (tmp_path / "faces.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(json.loads(line)["faces"]) == 1
