@@ -1,6 +1,6 @@
 """What stands on a backbone: a dict of softmax heads, keyed by the names in `labels`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import layers
@@ -11,20 +11,29 @@ HIDDEN_UNITS = 128
 DROPOUT = 0.3
 
 
-def attach_heads(backbone: keras.Model, heads: Sequence[str], dropout: float = DROPOUT) -> keras.Model:
+def attach_heads(
+    backbone: keras.Model,
+    heads: Sequence[str],
+    dropout: float = DROPOUT,
+    projections: Mapping[str, int] | None = None,
+) -> keras.Model:
     """Puts heads on a backbone.
 
     Args:
         backbone: model from an image (or from stored features) to (n, d) features.
         heads: names from `labels.HEAD_CLASSES`.
         dropout: share of features dropped while training.
+        projections: name -> size of further linear outputs (what a student reproduces of
+            its teacher's features).
 
     Returns:
-        A model with the backbone's input and a dict head -> probabilities (n, classes),
-        float32 whatever the precision of the backbone.
+        A model with the backbone's input and a dict head -> probabilities (n, classes) and
+        projection -> (n, size), float32 whatever the precision of the backbone.
     """
     features = backbone(backbone.input)
     outputs = {head: _head(features, head, dropout) for head in heads}
+    for name, size in (projections or {}).items():
+        outputs[name] = layers.Dense(size, dtype="float32", name=name)(features)
     return keras.Model(backbone.input, outputs, name="facecli")
 
 

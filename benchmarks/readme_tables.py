@@ -1,0 +1,133 @@
+"""Writes the measured figures into README.md and docs/ between their markers.
+
+    python benchmarks/readme_tables.py
+
+Reads what `facecli evaluate` and training left: statistics/model_metrics/<model>/metrics.json
+and group_report.csv, and saved_model/<model>/config.json. tests/test_readme.py asserts
+that the documents equal what this script would write. Standard library only.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+METRICS = ROOT / "statistics" / "model_metrics"
+MODELS = ROOT / "saved_model"
+NOT_MEASURED = "*Not measured yet: `facecli evaluate` writes what this table is made from.*"
+
+
+def accuracy_table() -> str:
+    """One row a model, its protocol below."""
+    measured = {
+        path.parent.name: json.loads(path.read_text()) for path in sorted(METRICS.glob("*/metrics.json"))
+    }
+    if not measured:
+        return NOT_MEASURED
+    head = ["model", "age error (years)", "within 5 years", "gender", "race (5 classes)", "test faces"]
+    rows = [accuracy_row(name, metrics) for name, metrics in measured.items()]
+    digests = {metrics["split_digest"][:12] for metrics in measured.values()}
+    splits = {metrics["split"] for metrics in measured.values()}
+    protocol = (
+        f"Protocol: UTKFace, the `{', '.join(sorted(splits))}` split (digest {', '.join(sorted(digests))}), "
+        "whole chips, one pass a picture, no test-time augmentation."
+    )
+    return f"{markdown(head, rows)}\n\n{protocol}"
+
+
+def accuracy_row(name: str, metrics: dict[str, Any]) -> list[str]:
+    age, gender, race = (metrics.get(head) for head in ("age", "gender", "race"))
+    return [
+        f"`{name}`",
+        f"{age['mae']:.2f} ({interval(age['mae_ci95'], 2)})" if age else "",
+        f"{age['within_5']:.1%}" if age else "",
+        *(share(head["accuracy"], head["accuracy_ci95"]) if head else "" for head in (gender, race)),
+        f"{metrics['count']:,}",
+    ]
+
+
+def share(value: float, bounds: list[float]) -> str:
+    return f"{value:.1%} ({interval([100 * bound for bound in bounds], 1)})"
+
+
+def interval(bounds: list[float], digits: int) -> str:
+    low, high = bounds
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def group_tables() -> str:
+    """A table a model, one row a group, as `evaluate` wrote them."""
+    reports = sorted(METRICS.glob("*/group_report.csv"))
+    if not reports:
+        return NOT_MEASURED
+    return "\n\n".join(f"### `{path.parent.name}`\n\n{group_table(path)}" for path in reports)
+
+
+def group_table(path: Path) -> str:
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    return markdown(
+        [title.replace("_", " ") for title in head], [[rounded(cell) for cell in row] for row in rows]
+    )
+
+
+def rounded(cell: str) -> str:
+    """A number with a fraction to three digits behind the point, anything else as it is."""
+    return f"{float(cell):.3f}" if re.fullmatch(r"-?\d+\.\d+(e-?\d+)?", cell) else cell
+
+
+def recipe_table() -> str:
+    """One row a shipped model: what made it."""
+    configs = [json.loads(path.read_text()) for path in sorted(MODELS.glob("*/config.json"))]
+    if not configs:
+        return "*No model is in the repository yet.*"
+    rows = [
+        [f"`{config['name']}`", f"`{config['command']}`", str(config["seed"]), minutes(config["duration_s"])]
+        for config in configs
+    ]
+    return markdown(["model", "command", "seed", "duration"], rows)
+
+
+def minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min"
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def between(text: str, marker: str, content: str) -> str:
+    """Text with `content` between `<!-- marker:begin -->` and `<!-- marker:end -->`.
+
+    Raises ValueError when the markers are not there, once each.
+    """
+    begin, end = f"<!-- {marker}:begin -->", f"<!-- {marker}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the markers {begin} and {end} must be there once each")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def renewed_documents() -> dict[Path, str]:
+    """Path -> what each document should say."""
+    made = {
+        ROOT / "README.md": ("accuracy", accuracy_table),
+        ROOT / "docs" / "model_card.md": ("groups", group_tables),
+        ROOT / "docs" / "training.md": ("recipe", recipe_table),
+    }
+    return {
+        path: between(path.read_text(encoding="utf-8"), marker, content())
+        for path, (marker, content) in made.items()
+    }
+
+
+def main() -> None:
+    for path, text in renewed_documents().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
