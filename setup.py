@@ -14,23 +14,23 @@ from setuptools.command.build_py import build_py
 VERSION = "0.1.0"
 
 RUN = [
-    "ai-edge-litert>=1.2,<3",
+    "ai-edge-litert>=2.0,<3",
     "click>=8.1,<9",
-    "numpy>=1.26,<3",
+    "numpy>=2.0,<3",
     # OpenCV 5 has neither cv2.CascadeClassifier nor the cascade files.
     "opencv-python>=4.10,<5",
-    "pillow>=10.3,<14",
-    "platformdirs>=4.0,<5",
-    "rich>=13.7,<16",
+    "pillow>=11.0,<14",
+    "platformdirs>=4.2,<5",
+    "rich>=13.9,<16",
 ]
 TRAIN = [
-    "h5py>=3.10,<4",
-    "keras>=3.8,<4",
-    "matplotlib>=3.8,<4",
+    "h5py>=3.11,<4",
+    "keras>=3.10,<4",
+    "matplotlib>=3.9,<4",
     "pandas>=2.2,<4",
-    "scikit-learn>=1.4,<2",
-    "scipy>=1.12,<2",
-    "tensorflow>=2.18,<3",
+    "scikit-learn>=1.5,<2",
+    "scipy>=1.13,<2",
+    "tensorflow>=2.19,<3",
 ]
 TORCH = ["torch>=2.2,<3"]
 DEV = [

@@ -16,6 +16,7 @@ def attach_heads(
     heads: Sequence[str],
     dropout: float = DROPOUT,
     projections: Mapping[str, int] | None = None,
+    hidden: int = HIDDEN_UNITS,
 ) -> keras.Model:
     """Puts heads on a backbone.
 
@@ -25,19 +26,20 @@ def attach_heads(
         dropout: share of features dropped while training.
         projections: name -> size of further linear outputs (what a student reproduces of
             its teacher's features).
+        hidden: units of the layer between features and each head.
 
     Returns:
         A model with the backbone's input and a dict head -> probabilities (n, classes) and
         projection -> (n, size), float32 whatever the precision of the backbone.
     """
     features = backbone(backbone.input)
-    outputs = {head: _head(features, head, dropout) for head in heads}
+    outputs = {head: _head(features, head, dropout, hidden) for head in heads}
     for name, size in (projections or {}).items():
         outputs[name] = layers.Dense(size, dtype="float32", name=name)(features)
     return keras.Model(backbone.input, outputs, name="facecli")
 
 
-def _head(features, name: str, dropout: float):
+def _head(features, name: str, dropout: float, hidden: int):
     x = layers.Dropout(dropout, name=f"{name}_dropout")(features)
-    x = layers.Dense(HIDDEN_UNITS, activation="relu", name=f"{name}_hidden")(x)
+    x = layers.Dense(hidden, activation="relu", name=f"{name}_hidden")(x)
     return layers.Dense(HEAD_CLASSES[name], activation="softmax", dtype="float32", name=name)(x)
