@@ -19,7 +19,7 @@ import numpy as np
 
 from facecli.crops import crop_face
 from facecli.models.inception_resnet_v1 import IMAGE_SIZE
-from facecli.models.pretrained import load_facenet
+from facecli.models.facenet import load_facenet
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TARGET = 0.99

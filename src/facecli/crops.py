@@ -6,6 +6,18 @@ import cv2
 import numpy as np
 
 WHOLE_CHIP_MARGIN = 0.0
+CHIP_CROPS = {"haar": (0.08, 0.0), "yunet": (0.2, 0.0), "none": (WHOLE_CHIP_MARGIN, 0.0)}
+"""Detector -> (margin, shift_y) with which its boxes look like UTKFace's chips, the pictures
+that models are trained on; measured by benchmarks/chip_margin.py."""
+
+
+def tighter_crop(crop: tuple[float, float], chip_margin: float) -> tuple[float, float]:
+    """(margin, shift_y) for a network that sees chips with a further margin.
+
+    `chip_margin` is a fraction of the chip's side, negative for its central part.
+    """
+    margin, shift_y = crop
+    return ((1 + 2 * margin) * (1 + 2 * chip_margin) - 1) / 2, shift_y
 
 
 def crop_face(

@@ -153,9 +153,7 @@ def _reason(error: Exception) -> str:
 def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{name} is {width} x {height}, more than {MAX_PIXELS:,} pixels; make it smaller"
-        )
+        raise ImageError(f"{name} is {width} x {height}, more than {MAX_PIXELS:,} pixels; make it smaller")
 
 
 def _check_whole(header: ImageFile.ImageFile, data: bytes, name: str) -> None:

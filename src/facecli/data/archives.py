@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from rich.console import Console
@@ -112,7 +112,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~paths._umask())
+        temporary.chmod(0o755)  # mkdtemp makes it private
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -147,7 +147,9 @@ def _zip_members(file: IO[bytes], archive: Path) -> Iterator[tuple[str, IO[bytes
         for member in packed.infolist():
             kind = member.external_attr >> 16 & 0o170000
             if kind not in (0, 0o100000, 0o040000):
-                raise DataError(f"{archive} holds a link or a device ('{member.filename}'); it was not unpacked")
+                raise DataError(
+                    f"{archive} holds a link or a device ('{member.filename}'); it was not unpacked"
+                )
             if member.flag_bits & 1:
                 raise DataError(f"{archive} is encrypted; unpack it yourself and give the folder")
             if member.is_dir():
@@ -159,7 +161,13 @@ def _zip_members(file: IO[bytes], archive: Path) -> Iterator[tuple[str, IO[bytes
 
 def _inner_path(name: str, archive: Path) -> Path:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or ":" in path.parts[:1]:
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or "\\" in name
+        or "\0" in name
+        or PureWindowsPath(name).drive
+    ):
         raise DataError(f"{archive} holds a path that leaves its folder ('{name}'); it was not unpacked")
     return Path(*path.parts)
 

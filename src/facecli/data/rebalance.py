@@ -53,7 +53,9 @@ def age_decades(age_years: pd.Series) -> np.ndarray:
 def _counts(decades: np.ndarray) -> tuple[dict[int, int], float]:
     """Rows of each decade that has any, and their mean (1 when no age is known)."""
     present, counts = np.unique(decades[decades != MISSING], return_counts=True)
-    return dict(zip(present.tolist(), counts.tolist(), strict=True)), float(counts.mean()) if len(counts) else 1.0
+    return dict(zip(present.tolist(), counts.tolist(), strict=True)), float(counts.mean()) if len(
+        counts
+    ) else 1.0
 
 
 def _oversampled(decades: np.ndarray, seed: int) -> np.ndarray:

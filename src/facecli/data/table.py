@@ -1,4 +1,4 @@
-"""UTKFace's file names become a table of labels.
+"""Labelled pictures as a table; UTKFace's file names become such labels.
 
 A name reads `age_gender_race_date.jpg.chip.jpg` (https://susanqq.github.io/UTKFace/). Three
 names of the public set lack the race: their rows stay, with a missing label.
@@ -6,16 +6,20 @@ names of the public set lack the race: their rows stay, with a missing label.
 
 import hashlib
 import re
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from facecli.images import find_images
+from facecli.errors import ImageError
+from facecli.images import check_image, find_images, read_bytes
 from facecli.labels import GENDERS, MAX_AGE_YEARS, MISSING, RACES
 
 COLUMNS = ("file", "sha256", "age_years", "gender", "race")
+LABELS = COLUMNS[2:]
 _STEM = re.compile(r"^(?P<labels>\d+(?:_\d+)*)_(?P<date>\d{8,})\D*$")
 
 
@@ -23,8 +27,9 @@ _STEM = re.compile(r"^(?P<labels>\d+(?:_\d+)*)_(?P<date>\d{8,})\D*$")
 class Table:
     """Labelled pictures, and what was left out with its reason.
 
-    `frame` has the columns COLUMNS: `file` relative to the folder with forward slashes,
-    whole-number labels, -1 where one is missing. Sorted by file; maybe empty.
+    `frame` has the columns COLUMNS and `source`, maybe more: `file` relative to the folder
+    with forward slashes, whole-number labels, -1 where one is missing. Sorted by file; maybe
+    empty.
     """
 
     frame: pd.DataFrame
@@ -32,30 +37,64 @@ class Table:
 
 
 def read_utkface(folder: Path) -> Table:
-    """Reads every picture below a folder.
+    """Reads every picture below a folder; malformed names are listed in `problems`.
 
-    Pictures whose names are malformed, and files that cannot be read, are listed in
-    `problems`; a folder without pictures gives an empty table.
+    A folder without pictures gives an empty table.
     """
     rows, problems = [], []
-    files = find_images(folder)
+    for path in find_images(folder):
+        file = path.relative_to(folder).as_posix()
+        try:
+            rows.append({"file": file, **parse_utkface_name(path.name)})
+        except ValueError as error:
+            problems.append((file, str(error)))
+    return build_table(folder, rows, problems, source="utkface")
+
+
+def build_table(
+    folder: Path, rows: Iterable[Mapping[str, Any]], problems: Iterable[tuple[str, str]], source: str
+) -> Table:
+    """Hashes the files of labelled rows and makes the table.
+
+    Args:
+        folder: what `file` is relative to.
+        rows: mappings with `file` and any of LABELS, which are -1 where a row has none; other
+            keys become further columns.
+        problems: what was left out so far.
+        source: name of the data set, the column `source`.
+
+    Returns:
+        The table without the pictures that are missing, cut, or none at all: they join `problems`.
+    """
+    rows, problems = sorted(rows, key=lambda row: row["file"]), list(problems)
+    kept = []
     with ThreadPoolExecutor() as pool:
-        for path, digest in zip(files, pool.map(_digest, files), strict=True):
-            file = path.relative_to(folder).as_posix()
-            try:
-                labels = parse_utkface_name(path.name)
-            except ValueError as error:
-                problems.append((file, str(error)))
-                continue
-            if not digest:
-                problems.append((file, "cannot be read"))
-                continue
-            rows.append((file, digest, *labels))
-    return Table(pd.DataFrame(rows, columns=list(COLUMNS)), problems)
+        digests = pool.map(lambda row: _digest(folder, row["file"]), rows)
+        for row, (digest, problem) in zip(rows, digests, strict=True):
+            if problem:
+                problems.append((row["file"], problem))
+            else:
+                kept.append({**dict.fromkeys(LABELS, MISSING), **row, "sha256": digest, "source": source})
+    frame = pd.DataFrame(kept, columns=None if kept else [*COLUMNS, "source"])
+    further = [column for column in frame.columns if column not in (*COLUMNS, "source")]
+    return Table(frame[[*COLUMNS, "source", *further]], sorted(problems))
 
 
-def parse_utkface_name(name: str) -> tuple[int, int, int]:
-    """(age_years, gender, race) of a file name; race is -1 when the name has none.
+def _digest(folder: Path, file: str) -> tuple[str, str]:
+    """(hex sha256, "") of a picture file, or ("", what is wrong with it)."""
+    try:
+        data = read_bytes(folder / file)
+    except ImageError:
+        return "", "the file is missing or cannot be read"
+    try:
+        check_image(data)
+    except ImageError as error:
+        return "", str(error)
+    return hashlib.sha256(data).hexdigest(), ""
+
+
+def parse_utkface_name(name: str) -> dict[str, int]:
+    """Labels `age_years`, `gender`, `race` of a file name; race is -1 when the name has none.
 
     Raises ValueError with the reason when the name is malformed.
     """
@@ -74,11 +113,4 @@ def parse_utkface_name(name: str) -> tuple[int, int, int]:
         raise ValueError(f"gender {gender} is not 0 or 1")
     if race not in (MISSING, *range(len(RACES))):
         raise ValueError(f"race {race} is not in 0..{len(RACES) - 1}")
-    return age, gender, race
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+    return {"age_years": age, "gender": gender, "race": race}

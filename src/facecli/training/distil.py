@@ -5,18 +5,23 @@ distance; Hinton et al. 2015, Romero et al. 2015) and learns the labels beside i
 training rows are used: the teacher's view of a test picture is never seen.
 """
 
-from dataclasses import dataclass
+import time
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from facecli.models.build import build_backbone, copy_weights
+from facecli import paths
+from facecli.data.checks import check_trainable
+from facecli.models.build import build_backbone
+from facecli.models.checkpoint import Checkpoint
 from facecli.models.heads import attach_heads
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import FitOptions, Rows, fit
 from facecli.training.features import facenet_features
 from facecli.training.prepare import PreparedData
+from facecli.training.save import Recipe, save_model
+from facecli.training.start import load_embedding
 from facecli.training.targets import build_targets
 
 TEACHER_TAPS = {"embedding": 512, "block17": 896}
@@ -24,49 +29,61 @@ TEACHER_TAPS = {"embedding": 512, "block17": 896}
 HEADS = ("age", "gender", "race")
 
 
-@dataclass(frozen=True)
-class Distilled:
-    """The student (float32), its history and the cosine to the teacher on validation rows."""
-
-    network: keras.Model
-    history: list[dict[str, float]]
-    val_cosine: dict[str, float]
-
-
 def distil(
     data: PreparedData,
     options: FitOptions,
-    folder: Path,
+    name: str = "facenet_embedding",
     backbone: str = "compact",
-    image_size: tuple[int, int] | None = None,
+    image_size: int | None = None,
     weights: Path | None = None,
-    initial: keras.Model | None = None,
-) -> Distilled:
-    """Trains a student of FaceNet.
+    initial: str | None = None,
+    command: str = "",
+) -> Checkpoint:
+    """Trains a student of FaceNet and writes `saved_model/<name>/`.
 
     Args:
         data: prepared data; its "train" rows are learnt, its "val" rows choose the epoch.
         options: see FitOptions.
-        folder: where the epochs are kept.
+        name: folder of the student.
         backbone: name of the student's backbone.
-        image_size: of the crops, (height, width); the backbone's own by default.
+        image_size: side of the crops; the backbone's own by default.
         weights: FaceNet weight file, else the weights folder is searched.
-        initial: a student to go on from, perhaps of another image size.
+        initial: name or folder of a student to go on from, perhaps of another image size.
+        command: what was typed, for the recipe.
 
     Raises:
         WeightsError: the teacher's weights are missing.
+        CheckpointError: `initial` is missing or of another shape.
     """
+    started = time.monotonic()
+    check_trainable(data.frame, HEADS)
     targets = {**build_targets(data.frame, HEADS), **teacher_targets(data, weights)}
     # Seeded here: everything before it must not shift the initial weights.
     keras.utils.set_random_seed(options.seed)
-    network = build_student(backbone, image_size)
+    network = build_student(backbone, (image_size, image_size) if image_size else None)
     if initial is not None:
-        copy_weights(initial, network)
-    crops = data.crops(network.input.shape[1:3])
-    augmentation = build_augmentation(network.input.shape[1:3], options.degraded_share, options.seed)
+        load_embedding(network, paths.find_model(initial))
+    size = network.input.shape[1:3]
+    crops, augmentation = data.crops(size), build_augmentation(size, options.degraded_share, options.seed)
     train, val = (Rows(crops, targets, data.rows(split)) for split in ("train", "val"))
-    history = fit(network, train, val, options, folder, augmentation)
-    return Distilled(network, history, _cosines(network, val, options.batch_size))
+    folder = paths.saved_model_dir() / name
+    epochs = folder / f"epochs-{size[0]}"
+    history = fit(network, train, val, options, epochs, augmentation)
+    recipe = Recipe(
+        name=name,
+        model_type="facenet",
+        backbone=backbone,
+        heads=HEADS,
+        chip_margin=0.0,
+        seed=options.seed,
+        split_digest=data.digest,
+        rebalance="none",
+        options=options,
+        command=command,
+        duration_s=round(time.monotonic() - started, 1),
+        extra={"val_cosine": _cosines(network, val, options.batch_size), "initial": initial},
+    )
+    return save_model(network, recipe, history, folder)
 
 
 def build_student(backbone: str, image_size: tuple[int, int] | None = None) -> keras.Model:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from facecli.errors import InputError
 from facecli.models.checkpoint import write_json
@@ -59,10 +60,15 @@ class EpochKeeper(keras.callbacks.Callback):
             raise InputError(
                 f"cannot resume {self.folder}: {', '.join(changed)} changed since; use the same or drop --resume"
             )
+        # An optimizer without variables would silently skip its saved state.
+        model.optimizer.build(model.trainable_variables)
         model.load_weights(self.folder / state["weights"])
         self.history = state["history"]
         log.info("resuming after epoch %d of %d", len(self.history), self.options.epochs)
         return len(self.history)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        reseed(self.model, self.options.seed, epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}}
@@ -96,6 +102,22 @@ class EpochKeeper(keras.callbacks.Callback):
 
     def _best(self) -> int:
         return min(range(len(self.history)), key=lambda index: validation_score(self.history[index]))
+
+
+def reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Sets every random layer to a state that only the seed and the epoch decide.
+
+    Weight files do not hold these states: without this a resumed run would repeat the
+    augmentations of the first epoch.
+    """
+    generators = [
+        value
+        for layer in model._flatten_layers()
+        for value in vars(layer).values()
+        if isinstance(value, keras.random.SeedGenerator)
+    ]
+    for index, generator in enumerate(generators):
+        generator.state.assign(np.array([seed * 1009 + index, epoch], "uint32"))
 
 
 def validation_score(row: dict[str, float]) -> float:

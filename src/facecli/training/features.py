@@ -82,7 +82,7 @@ def facenet_features(
     Raises:
         WeightsError: the weights are missing or damaged.
     """
-    from facecli.models.pretrained import load_facenet
+    from facecli.models.facenet import load_facenet
 
     store = FeatureStore("facenet-vggface2" + ("-flipped" if flip else ""))
     wanted = store.missing(keys)

@@ -15,7 +15,7 @@ from keras import layers
 
 from facecli.errors import InputError
 from facecli.models.heads import attach_heads
-from facecli.models.pretrained import load_facenet
+from facecli.models.facenet import load_facenet
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import FitOptions, Rows, fit
 from facecli.training.features import FACENET_MARGIN, TAPS, facenet_features

@@ -1,0 +1,91 @@
+"""The door: finds the command, and turns every known error into one line and an exit code."""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from facecli import __version__
+from facecli.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacecliError
+
+log = logging.getLogger(__name__)
+
+COMMANDS = {
+    "run": ("facecli.commands.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),
+    "train": ("facecli.commands.train:train", "Retrain a model on UTKFace or data like it."),
+    "evaluate": ("facecli.commands.evaluate:evaluate", "Measure a saved model; write tables and plots."),
+    "distil": ("facecli.commands.distil:distil", "Train the compact backbone to reproduce FaceNet."),
+    "data": ("facecli.commands.data:data", "Check a data set; write its statistics."),
+    "weights": ("facecli.commands.weights:weights", "Fetch, list and verify published weights."),
+}
+"""Name -> (module:attribute, one line of help). Only the chosen command's module is imported."""
+
+_QUIET = {
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
+    "QT_LOGGING_RULES": "*.debug=false;*.warning=false",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+"""Native libraries report what the one-line messages already say; read when they are loaded."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="facecli")
+@click.option("-v", "--verbose", count=True, help="Say more on stderr; -vv also shows tracebacks.")
+def cli(verbose: int) -> None:
+    """Age, gender and race of every face, on your own machine."""
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("facecli").setLevel(level)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code (see `errors`).
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        code = cli.main(args=arguments, prog_name="facecli", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except FacecliError as error:
+        return _report(str(error), error.exit_code)
+    except MemoryError:
+        return _report("not enough memory; try smaller pictures or a smaller --batch-size", EXIT_FAILED)
+    except OSError as error:
+        # Standard output that is full or gone, or a folder that vanished half-way.
+        where = error.filename or "standard output"
+        return _report(f"{where}: {error.strerror or error}", EXIT_FAILED)
+
+
+def _report(message: str, code: int) -> int:
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    log.debug("traceback", exc_info=True)
+    return code

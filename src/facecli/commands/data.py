@@ -1,0 +1,179 @@
+"""`facecli data`: look at a data set before training on it."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facecli.labels import CLASS_NAMES, HEAD_CLASSES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from facecli.data.groups import Conflict
+    from facecli.data.statistics import Distribution
+
+_SHEET_FACES = 64
+_SHEET_COLUMNS = 8
+
+
+@click.group()
+def data() -> None:
+    """Look at a data set of faces."""
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the augmentation.")
+@click.option(
+    "--rebalance",
+    type=click.Choice(["none", "oversample", "weights"]),
+    default="none",
+    show_default=True,
+    help="What the adjusted statistics show, see 'facecli train --help'.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the statistics.  [default: statistics/data_stats]",
+)
+@click.option(
+    "--augmented",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Also write a picture of {_SHEET_FACES} augmented training faces, .jpg or .png.",
+)
+@click.option(
+    "--image-size", type=click.IntRange(32, 512), default=112, show_default=True, help="Side of those faces."
+)
+@click.option("--verbose", is_flag=True, help="List every problem, conflict and duplicate group.")
+def check(
+    path: Path,
+    seed: int,
+    rebalance: str,
+    output: Path | None,
+    augmented: Path | None,
+    image_size: int,
+    verbose: bool,
+) -> None:
+    """Count what is in PATH, a folder or archive of face pictures.
+
+    Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
+    tables of ages, genders and races. Ends with exit code 2 when no model can be trained on it.
+    """
+    from facecli.data.groups import add_groups
+    from facecli.data.sources import open_dataset
+    from facecli.data.split import split_groups
+    from facecli.data.statistics import distributions, save_data_stats
+
+    folder, table = open_dataset(path)
+    frame, conflicts = add_groups(table.frame, folder)
+    frame = split_groups(frame, seed)
+    limit = None if verbose else 5
+    _show_problems(table.problems, limit)
+    _show_duplicates(frame, limit)
+    _show_conflicts(conflicts, limit)
+    _show_split(frame, seed)
+    _show_counts(distributions(frame))
+    click.echo(f"statistics: {save_data_stats(frame, rebalance, seed, output)}")
+    if augmented:
+        _save_augmented(frame, folder, image_size, seed, augmented)
+        click.echo(f"augmented faces: {augmented}")
+    _judge(frame)
+
+
+def _show_problems(problems: list[tuple[str, str]], limit: int | None) -> None:
+    click.echo(f"left out: {len(problems)} files")
+    files = defaultdict(list)
+    for file, reason in problems:
+        files[reason].append(file)
+    for reason, named in sorted(files.items(), key=lambda entry: -len(entry[1])):
+        click.echo(f"  {len(named)} x {reason}: {_some(named, limit)}")
+
+
+def _show_duplicates(frame: "pd.DataFrame", limit: int | None) -> None:
+    identical = frame[frame.duplicated("sha256", keep=False)].groupby("sha256")["file"]
+    near = [
+        rows["file"].tolist()
+        for _, rows in frame[frame.duplicated("group", keep=False)].groupby("group")
+        if rows["sha256"].nunique() > 1
+    ]
+    click.echo(
+        f"duplicates: {identical.ngroups} groups of byte-identical files, {len(near)} groups of "
+        f"near-duplicates; {frame['group'].nunique()} different pictures of {len(frame)}"
+    )
+    for files in near if limit is None else []:
+        click.echo(f"  {', '.join(files)}")
+
+
+def _show_conflicts(conflicts: "list[Conflict]", limit: int | None) -> None:
+    kinds = Counter(conflict.label for conflict in conflicts)
+    named = ", ".join(f"{count} in {label}" for label, count in kinds.most_common())
+    click.echo(
+        f"conflicts: {len(conflicts)} labels of byte-identical files disagree{f' ({named})' if named else ''}"
+    )
+    for conflict in conflicts[:limit]:
+        values = " / ".join(map(str, conflict.values))
+        click.echo(f"  {conflict.label} {values} -> {conflict.resolved}: {', '.join(conflict.files)}")
+    _more(len(conflicts), limit)
+
+
+def _show_split(frame: "pd.DataFrame", seed: int) -> None:
+    from facecli.data.split import split_digest
+
+    counts = frame["split"].value_counts()
+    named = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("train", "val", "test"))
+    click.echo(f"split with seed {seed}: {named}")
+    click.echo(f"split digest: {split_digest(frame)}")
+
+
+def _show_counts(found: "dict[str, Distribution]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="pictures", title_justify="left")
+    for heading in ("label", "class", "count", "share"):
+        table.add_column(heading, justify="right" if heading in ("count", "share") else "left")
+    for label in ("age_group", *CLASS_NAMES):
+        for name, count, share in found[label].table().itertuples(index=False):
+            shown = f"{share:.1%}" if share != "" else ""
+            table.add_row(label, name, f"{count:.0f}", shown, end_section=name == "missing")
+    Console().print(table)
+
+
+def _save_augmented(frame: "pd.DataFrame", folder: Path, image_size: int, seed: int, target: Path) -> None:
+    import numpy as np
+
+    from facecli.data.batches import load_crops
+    from facecli.data.contact_sheet import contact_sheet
+    from facecli.images import save_image
+    from facecli.training.augment import build_augmentation
+
+    size = (image_size, image_size)
+    train = frame[frame["split"] == "train"]
+    faces = train.sample(_SHEET_FACES, replace=len(train) < _SHEET_FACES, random_state=seed)
+    crops = load_crops(faces, folder, size)
+    # Degradation works on a part of each batch: the sheet is shuffled like a batch is.
+    augmented = np.asarray(build_augmentation(size, seed=seed)(crops, training=True))
+    order = np.random.default_rng(seed).permutation(len(augmented))
+    save_image(target, contact_sheet(augmented[order], _SHEET_COLUMNS))
+
+
+def _judge(frame: "pd.DataFrame") -> None:
+    """Says that the data can be trained on, or raises DataError."""
+    from facecli.data.checks import COLUMN, check_trainable
+    from facecli.labels import MISSING
+
+    heads = [head for head in HEAD_CLASSES if (frame[COLUMN[head]] != MISSING).any()]
+    check_trainable(frame, heads)
+    click.echo(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
+
+
+def _some(names: list[str], limit: int | None) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if limit is None or len(names) <= limit else f"{shown}, ..."
+
+
+def _more(count: int, limit: int | None) -> None:
+    if limit is not None and count > limit:
+        click.echo(f"  ... {count - limit} more, see --verbose")

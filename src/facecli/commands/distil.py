@@ -1,0 +1,49 @@
+"""`facecli distil`: the compact backbone learns from the genuine FaceNet."""
+
+import click
+
+from facecli.commands.training_options import (
+    command_line,
+    data_path,
+    fit_options,
+    log_to_stderr,
+    show_plan,
+    training_options,
+)
+
+
+@click.command()
+@click.option("--name", default="facenet_embedding", show_default=True, help="Folder in saved_model/.")
+@click.option("--initial", help="Student (name or folder) to go on from, perhaps of another image size.")
+@training_options(epochs=20, batch_size=96, learning_rate=2e-3)
+def distil(**options) -> None:
+    """Train the compact backbone from random weights to reproduce FaceNet's features.
+
+    Needs the genuine weights ('facecli weights get facenet'). What it writes is what
+    'facecli train --model-type facenet' starts from. Small pictures first, then large ones,
+    is the quickest way:
+
+    \b
+    facecli distil --image-size 72 --epochs 12
+    facecli distil --image-size 96 --epochs 5 --learning-rate 1e-3 --initial facenet_embedding
+    """
+    from facecli.training.distil import distil as run_distillation
+    from facecli.training.prepare import prepare_data
+
+    log_to_stderr()
+    path = data_path(options["data_path"])
+    if options["dry_run"]:
+        show_plan("would distil:", {**options, "data_path": path})
+        return
+    data = prepare_data(path, options["seed"], options["limit"])
+    checkpoint = run_distillation(
+        data,
+        fit_options(options),
+        name=options["name"],
+        image_size=options["image_size"],
+        weights=options["trunk_weights"],
+        initial=options["initial"],
+        command=command_line(),
+    )
+    cosine = checkpoint.config["val_cosine"]
+    click.echo(f"saved {checkpoint.folder}; cosine to FaceNet on validation pictures: {cosine}")

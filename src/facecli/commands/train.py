@@ -1,0 +1,82 @@
+"""`facecli train`: retrain a model, measure it, plot it."""
+
+
+import click
+
+from facecli.commands.training_options import (
+    command_line,
+    data_path,
+    fit_options,
+    log_to_stderr,
+    show_plan,
+    training_options,
+)
+from facecli.errors import InputError
+from facecli.labels import HEAD_CLASSES
+
+
+def _heads(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    heads = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    unknown = [head for head in heads if head not in HEAD_CLASSES]
+    if unknown or not heads:
+        raise click.BadParameter(f"{value!r}: choose among {', '.join(HEAD_CLASSES)}")
+    return tuple(head for head in HEAD_CLASSES if head in heads)
+
+
+@click.command()
+@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@click.option(
+    "--backbone",
+    type=click.Choice(["normal", "compact", "inception-resnet-v1"]),
+    help="For facenet: compact (the distilled student, default) or inception-resnet-v1 "
+    "(the genuine trunk, needs 'facecli weights get facenet').",
+)
+@click.option("--eval", "evaluate", is_flag=True, help="Measure on the test split; write plots and tables.")
+@click.option("--heads", callback=_heads, default=",".join(HEAD_CLASSES), show_default=True)
+@click.option(
+    "--rebalance",
+    type=click.Choice(["none", "oversample", "weights"]),
+    default="none",
+    show_default=True,
+    help="Of age groups, on training rows only.",
+)
+@click.option(
+    "--unfreeze",
+    type=click.IntRange(0),
+    default=0,
+    help="Train the last N blocks of the genuine trunk too.",
+)
+@click.option("--name", help="Folder in saved_model/.  [default: <model-type>_model]")
+@click.option("--embedding", default="facenet_embedding", show_default=True, help="Distilled student to start from.")
+@training_options(epochs=30, batch_size=96, learning_rate=2e-3)
+def train(**options) -> None:
+    """Train a model on labelled faces and write saved_model/NAME.
+
+    \b
+    facecli train --eval                              the shipped kind, then measure it
+    facecli train --eval --model-type normal          the scratch CNN
+    facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
+    """
+    from facecli.training.prepare import prepare_data
+    from facecli.training.train import TrainRequest, resolve
+    from facecli.training.train import train as run_training
+
+    log_to_stderr()
+    request = TrainRequest(
+        **{key: options[key] for key in TrainRequest.__dataclass_fields__ if key in options}, command=command_line()
+    )
+    backbone, name = resolve(request)
+    path = data_path(options["data_path"])
+    if options["dry_run"]:
+        plan = {**options, "data_path": path, "backbone": backbone, "name": name}
+        show_plan("would train:", {key: value for key, value in plan.items() if key != "dry_run"})
+        return
+    data = prepare_data(path, options["seed"], options["limit"])
+    checkpoint = run_training(data, request, fit_options(options))
+    click.echo(f"saved {checkpoint.folder}")
+    if options["evaluate"]:
+        _evaluate(checkpoint, data)
+
+
+def _evaluate(checkpoint, data) -> None:
+    raise InputError("evaluation is not wired yet")

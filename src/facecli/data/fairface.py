@@ -1,0 +1,72 @@
+"""FairFace: `fairface_label_*.csv` beside its pictures, https://github.com/joojs/fairface.
+
+Its ages are bins. A bin is no age, so `age_years` stays missing; the bounds lie in `age_low`
+and `age_high` (both within the bin). Its seven races fold into UTKFace's five.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from facecli.data.table import Table, build_table
+from facecli.errors import DataError
+from facecli.labels import GENDERS, MAX_AGE_YEARS, RACES
+
+PATTERN = "fairface_label_*.csv"
+RACE_OF = {
+    "white": "white",
+    "black": "black",
+    "east asian": "asian",
+    "southeast asian": "asian",
+    "indian": "indian",
+    "latino_hispanic": "other",
+    "middle eastern": "other",
+}
+_BIN = re.compile(r"(\d+)-(\d+)$")
+
+
+def read_fairface(tables: list[Path]) -> Table:
+    """Reads label files that lie in one folder; files are relative to it.
+
+    Rows with an unknown bin, gender or race are listed in `problems`.
+
+    Raises DataError when a file is not such a table.
+    """
+    rows, problems = [], []
+    for path in tables:
+        for row in _read_csv(path).to_dict("records"):
+            try:
+                rows.append({"file": row["file"], **_labels(row)})
+            except ValueError as error:
+                problems.append((row["file"], str(error)))
+    return build_table(tables[0].parent, rows, problems, source="fairface")
+
+
+def age_bounds(text: str) -> tuple[int, int]:
+    """(youngest, oldest) age of a bin such as "3-9" or "more than 70".
+
+    Raises ValueError for anything else.
+    """
+    if text.lower() in ("more than 70", "70+"):
+        return 70, MAX_AGE_YEARS
+    if not (match := _BIN.match(text)) or int(match[1]) > int(match[2]):
+        raise ValueError(f"unknown age bin '{text}'")
+    return int(match[1]), int(match[2])
+
+
+def _labels(row: dict[str, str]) -> dict[str, int]:
+    low, high = age_bounds(row["age"])
+    gender, race = row["gender"].lower(), RACE_OF.get(row["race"].lower())
+    if gender not in GENDERS:
+        raise ValueError(f"unknown gender '{row['gender']}'")
+    if race is None:
+        raise ValueError(f"unknown race '{row['race']}'")
+    return {"gender": GENDERS.index(gender), "race": RACES.index(race), "age_low": low, "age_high": high}
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)[["file", "age", "gender", "race"]]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is not FairFace's label table ({error}); download it again") from error

@@ -1,0 +1,150 @@
+"""How often each age, gender and race occurs: tables and pictures of a data set.
+
+`raw` is every labelled picture; `adjusted` is what training sees of the training rows after
+rebalancing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from facecli import paths
+from facecli.data.rebalance import age_decades, rebalance
+from facecli.labels import AGE_CLASSES, AGE_GROUPS, CLASS_NAMES, MISSING
+
+_PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#9c6b4e")
+_BAR = "#4269d0"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Rows of each class, (n,) float64 (weighted rows need not be whole), and without a label."""
+
+    names: tuple[str, ...]
+    counts: np.ndarray
+    missing: float
+
+    def table(self) -> pd.DataFrame:
+        """Columns `class`, `count`, `share` (of the labelled rows); the last row is "missing"."""
+        total = self.counts.sum()
+        shares = self.counts / total if total else np.zeros(len(self.counts))
+        rows = [*zip(self.names, self.counts.round(2), shares.round(4), strict=True)]
+        return pd.DataFrame(
+            [*rows, ("missing", round(self.missing, 2), "")], columns=["class", "count", "share"]
+        )
+
+
+def distributions(frame: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, Distribution]:
+    """`age` (single years), `age_group` (decades), `gender` and `race` of a table.
+
+    Args:
+        frame: rows with `age_years`, `gender` and `race`; maybe none.
+        weights: (n,) what each row counts for; 1 by default.
+    """
+    weights = np.ones(len(frame)) if weights is None else np.asarray(weights, float)
+    ages = tuple(str(age) for age in range(AGE_CLASSES))
+    found = {
+        "age": _distribution(frame["age_years"].to_numpy(), ages, weights),
+        "age_group": _distribution(age_decades(frame["age_years"]), AGE_GROUPS, weights),
+    }
+    for label, names in CLASS_NAMES.items():
+        found[label] = _distribution(frame[label].to_numpy(), names, weights)
+    return found
+
+
+def save_data_stats(frame: pd.DataFrame, method: str, seed: int, folder: Path | None = None) -> Path:
+    """Writes `raw/` and `adjusted/`, each with a CSV and a PNG of every distribution.
+
+    Args:
+        frame: rows with labels and `split`.
+        method: the rebalancing of training rows, see `rebalance`.
+        seed: of the rebalancing.
+        folder: where to; `statistics/data_stats` by default.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    folder = folder or paths.statistics_dir() / "data_stats"
+    train = frame[frame["split"] == "train"]
+    rows, weights = rebalance(train, method, seed)
+    _save(distributions(frame), folder / "raw", "all pictures")
+    title = f"training pictures, rebalancing: {method}"
+    _save(distributions(train.iloc[rows], weights), folder / "adjusted", title)
+    return folder
+
+
+def _distribution(class_ids: np.ndarray, names: tuple[str, ...], weights: np.ndarray) -> Distribution:
+    known = class_ids != MISSING
+    counts = np.bincount(class_ids[known].astype(np.int64), weights[known], minlength=len(names))
+    return Distribution(names, counts, float(weights[~known].sum()))
+
+
+def _save(found: Mapping[str, Distribution], folder: Path, title: str) -> None:
+    for name, distribution in found.items():
+        with paths.replacing(folder / f"{name}.csv") as temporary:
+            distribution.table().to_csv(temporary, index=False)
+    _save_figure(_age_figure(found["age"], found["age_group"], title), folder / "age.png")
+    for label in CLASS_NAMES:
+        _save_figure(_class_figure(found[label], f"{label}: {title}"), folder / f"{label}.png")
+
+
+def _figure(title: str, widths: tuple[int, int]):
+    # No pyplot: nothing global, no display; Figure draws with Agg by itself.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.2), dpi=120, layout="constrained")
+    figure.suptitle(title, fontsize=12)
+    axes = figure.subplots(1, 2, width_ratios=widths)
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", alpha=0.3)
+        axis.set_axisbelow(True)
+    return figure, axes
+
+
+def _age_figure(years: Distribution, decades: Distribution, title: str):
+    figure, (left, right) = _figure(f"age: {title}", (3, 2))
+    left.bar(np.arange(len(years.names)), years.counts, width=1.0, color=_BAR)
+    left.set(xlabel="age in years", ylabel="pictures", xlim=(-1, len(years.names)))
+    _bars(right, decades, [_BAR] * len(decades.names))
+    right.tick_params(axis="x", rotation=45)
+    right.set_xlabel("age group")
+    return figure
+
+
+def _class_figure(distribution: Distribution, title: str):
+    figure, (left, right) = _figure(title, (3, 2))
+    colours = _PALETTE[: len(distribution.names)]
+    _bars(left, distribution, colours)
+    left.set_ylabel("pictures")
+    present = distribution.counts > 0
+    if present.any():
+        right.pie(
+            distribution.counts[present],
+            labels=np.array(distribution.names)[present],
+            colors=np.array(colours)[present],
+            autopct="%.1f %%",
+            startangle=90,
+            counterclock=False,
+            wedgeprops={"edgecolor": "white"},
+        )
+    else:
+        right.set_axis_off()
+    return figure
+
+
+def _bars(axis, distribution: Distribution, colours) -> None:
+    bars = axis.bar(distribution.names, distribution.counts, color=colours)
+    axis.bar_label(bars, [f"{count:,.0f}" for count in distribution.counts], fontsize=8)
+    axis.margins(y=0.1)
+
+
+def _save_figure(figure, path: Path) -> None:
+    with paths.replacing(path) as temporary:
+        figure.savefig(temporary)

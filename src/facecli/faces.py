@@ -1,0 +1,97 @@
+"""What is known of a face and of a frame, and the JSON row that it becomes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from facecli.labels import age_group
+
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Face:
+    """One analysed face. What the model has no head for is None.
+
+    Attributes:
+        box_xyxy: x_min, y_min, x_max, y_max in pixels of the frame, right and bottom exclusive.
+        detector_confidence: in [0, 1]; its scale differs between detectors.
+        age_years: expectation of the age distribution.
+        age_interval_90: low and high in years, the middle 90 % of that distribution.
+        gender_probabilities: class name -> probability, in the order of `labels.GENDERS`.
+        race_probabilities: class name -> probability, in the order of `labels.RACES`.
+    """
+
+    box_xyxy: tuple[int, int, int, int]
+    detector_confidence: float
+    age_years: float | None = None
+    age_interval_90: tuple[int, int] | None = None
+    gender_probabilities: Mapping[str, float] | None = None
+    race_probabilities: Mapping[str, float] | None = None
+
+    @property
+    def gender(self) -> str | None:
+        """The most probable gender."""
+        return _most_probable(self.gender_probabilities)
+
+    @property
+    def race(self) -> str | None:
+        """The most probable race."""
+        return _most_probable(self.race_probabilities)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and names; keys of heads that the model lacks are left out."""
+        row: dict[str, Any] = {
+            "box_xyxy": [int(value) for value in self.box_xyxy],
+            "detector_confidence": round(float(self.detector_confidence), _DIGITS),
+        }
+        if self.age_years is not None:
+            years = round(float(self.age_years), 1)
+            row["age_years"] = years
+            row["age_interval_90"] = [int(value) for value in self.age_interval_90 or ()]
+            row["age_group"] = age_group(years)
+        for head, probabilities in (("gender", self.gender_probabilities), ("race", self.race_probabilities)):
+            if probabilities is not None:
+                row[head] = _most_probable(probabilities)
+                row[f"{head}_probabilities"] = {
+                    name: round(float(probability), _DIGITS) for name, probability in probabilities.items()
+                }
+        return row
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One picture or frame: where it comes from and the faces in it.
+
+    Attributes:
+        source: path, camera or address, as given.
+        width, height: pixels; None when the picture could not be read.
+        faces: empty when there is no face, which is a result.
+        frame: index from 0; 0 for a picture.
+        time_s: seconds since the source's start; 0 for a picture.
+        error: one line that says why there is no result, or None.
+    """
+
+    source: str
+    width: int | None
+    height: int | None
+    faces: tuple[Face, ...] = ()
+    frame: int = 0
+    time_s: float = 0.0
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The row that `run --json` writes (docs/output.md)."""
+        return {
+            "source": self.source,
+            "frame": self.frame,
+            "time_s": round(float(self.time_s), 3),
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_json() for face in self.faces],
+            "error": self.error,
+        }
+
+
+def _most_probable(probabilities: Mapping[str, float] | None) -> str | None:
+    return max(probabilities, key=probabilities.__getitem__) if probabilities else None

@@ -1,0 +1,80 @@
+"""Annotated frames as a video file that is closed and playable however the run ends."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facecli.errors import InputError, OutputError
+from facecli.faces import FrameResult
+from facecli.stream.pending import PendingFile
+
+CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+"""Suffix -> four-letter code of a codec that every build of OpenCV's FFmpeg has."""
+
+
+class VideoFileSink:
+    """Writes the drawn frames at the source's frame rate.
+
+    The file grows under a temporary name and takes its place at the end, also after an
+    error or Ctrl-C; a run without a frame leaves the old file alone.
+    """
+
+    wants_drawing = True
+
+    def __init__(self, path: Path, fps: float) -> None:
+        """Raises InputError when the suffix names no container that can be written."""
+        check_suffix(path)
+        self._path = Path(path)
+        self._fps = fps
+        self._pending: PendingFile | None = None
+        self._writer: cv2.VideoWriter | None = None
+        self._resolution_wh = (0, 0)
+
+    def __enter__(self) -> "VideoFileSink":
+        """Raises OutputError when the folder cannot be written."""
+        self._pending = PendingFile(self._path)
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Raises OutputError when the file cannot be completed, as on a full disk."""
+        if self._writer is None:
+            self._pending.discard()
+            return
+        self._writer.release()
+        if not _playable(self._pending.temporary):
+            self._pending.discard()
+            raise OutputError(f"cannot write {self._path}: the video is incomplete; is the disk full?")
+        self._pending.keep()
+
+    def write(self, result: FrameResult, drawn_rgb: np.ndarray) -> None:
+        """Appends a frame; one of another size than the first is resized to it."""
+        if self._writer is None:
+            self._open((drawn_rgb.shape[1], drawn_rgb.shape[0]))
+        if drawn_rgb.shape[1::-1] != self._resolution_wh:
+            drawn_rgb = cv2.resize(drawn_rgb, self._resolution_wh, interpolation=cv2.INTER_AREA)
+        self._writer.write(cv2.cvtColor(drawn_rgb, cv2.COLOR_RGB2BGR))
+
+    def _open(self, resolution_wh: tuple[int, int]) -> None:
+        codec = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
+        writer = cv2.VideoWriter(str(self._pending.temporary), codec, self._fps, resolution_wh)
+        if not writer.isOpened():
+            raise OutputError(f"cannot write {self._path}: OpenCV cannot encode it; try a name with .avi")
+        self._writer, self._resolution_wh = writer, resolution_wh
+
+
+def check_suffix(path: Path) -> None:
+    """Raises InputError when the suffix names no container that can be written, or a folder is there."""
+    if Path(path).suffix.lower() not in CODECS:
+        raise InputError(f"{path} has no video suffix; use one of {' '.join(CODECS)}")
+    if Path(path).is_dir():
+        raise InputError(f"{path} is a folder; name a video file")
+
+
+def _playable(path: Path) -> bool:
+    """Can the first frame be read back? OpenCV's writer does not tell of failed writes."""
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return capture.isOpened() and capture.read()[0]
+    finally:
+        capture.release()

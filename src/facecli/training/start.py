@@ -1,0 +1,54 @@
+"""What a run starts from: a saved network, loaded safely, or the layers of one."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from facecli.errors import CheckpointError
+from facecli.models.checkpoint import KERAS_FILE, Checkpoint, load_checkpoint
+
+log = logging.getLogger(__name__)
+
+
+def load_embedding(network: keras.Model, folder: Path) -> None:
+    """Gives a network the backbone of a distilled student, and its heads where names agree.
+
+    Raises CheckpointError when the student has another shape.
+    """
+    student = load_network(load_checkpoint(folder))
+    names = ["backbone", *_head_layers(network)]
+    known = {layer.name: layer for layer in student.layers}
+    try:
+        for name in names:
+            if name in known:
+                network.get_layer(name).set_weights(known[name].get_weights())
+    except ValueError as error:
+        raise CheckpointError(f"{folder} does not fit the backbone; run 'facecli distil' again") from error
+    log.info("starting from the distilled backbone in %s", folder)
+
+
+def load_network(checkpoint: Checkpoint) -> keras.Model:
+    """The Keras network of a checkpoint, after its digest was checked; no code is executed.
+
+    Raises CheckpointError, naming the folder, for a damaged file, a Lambda layer or other heads.
+    """
+    path = checkpoint.verified(KERAS_FILE)
+    try:
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:160]
+        raise CheckpointError(f"{path} cannot be loaded safely: {reason}") from error
+    lacking = [head for head in checkpoint.heads if head not in _outputs(network)]
+    if lacking:
+        raise CheckpointError(f"{path} has no output for {', '.join(lacking)}; config.json names other heads")
+    return network
+
+
+def _outputs(network: keras.Model) -> Sequence[str]:
+    return list(network.output) if isinstance(network.output, dict) else []
+
+
+def _head_layers(network: keras.Model) -> list[str]:
+    return [layer.name for layer in network.layers if isinstance(layer, keras.layers.Dense)]

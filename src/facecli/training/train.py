@@ -1,0 +1,126 @@
+"""`facecli train`: a prepared data set becomes a model folder."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from facecli import paths
+from facecli.data.checks import check_trainable
+from facecli.data.rebalance import rebalance
+from facecli.errors import InputError
+from facecli.labels import HEAD_CLASSES
+from facecli.models.build import BACKBONES, build_model, default_backbone
+from facecli.models.checkpoint import Checkpoint
+from facecli.training.augment import build_augmentation
+from facecli.training.engine import FitOptions, Rows, fit
+from facecli.training.features import FACENET_MARGIN
+from facecli.training.prepare import PreparedData
+from facecli.training.save import Recipe, save_model
+from facecli.training.start import load_embedding
+from facecli.training.targets import build_targets
+from facecli.training.transfer import train_transfer
+
+log = logging.getLogger(__name__)
+
+EMBEDDING_MODEL = "facenet_embedding"
+"""Name of the distilled student that the compact backbone starts from."""
+GENUINE = "inception-resnet-v1"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train. `backbone` and `name` have defaults by model type."""
+
+    model_type: str = "facenet"
+    backbone: str | None = None
+    heads: tuple[str, ...] = tuple(HEAD_CLASSES)
+    image_size: int | None = None
+    rebalance: str = "none"
+    name: str | None = None
+    trunk_weights: Path | None = None
+    embedding: str = EMBEDDING_MODEL
+    unfreeze: int = 0
+    command: str = ""
+
+
+def resolve(request: TrainRequest) -> tuple[str, str]:
+    """(backbone, model name) of a request. Raises InputError when they do not fit."""
+    backbone = request.backbone or default_backbone(request.model_type)
+    if backbone not in BACKBONES[request.model_type]:
+        raise InputError(
+            f"--backbone {backbone} is no backbone of '{request.model_type}'; "
+            f"choose {' or '.join(BACKBONES[request.model_type])}"
+        )
+    if request.unfreeze and backbone != GENUINE:
+        raise InputError(f"--unfreeze is for --backbone {GENUINE}; '{backbone}' is trained whole")
+    suffix = "" if request.heads == tuple(HEAD_CLASSES) else "_" + "_".join(request.heads)
+    trunk = "_inception" if backbone == GENUINE else ""
+    return backbone, request.name or f"{request.model_type}{trunk}{suffix}_model"
+
+
+def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Checkpoint:
+    """Trains, and writes `saved_model/<name>/`.
+
+    Raises:
+        DataError: too few pictures, or a class without any.
+        InputError: the request does not fit together.
+        CheckpointError, WeightsError: what the model starts from is missing.
+    """
+    backbone, name = resolve(request)
+    check_trainable(data.frame, request.heads)
+    started = time.monotonic()
+    folder = paths.saved_model_dir() / name
+    rows, weights = _rebalanced(data, request.rebalance, options.seed)
+    if backbone == GENUINE:
+        network, history = train_transfer(
+            data, rows, weights, request.heads, options, folder / "epochs", request.trunk_weights, request.unfreeze
+        )
+    else:
+        network, history = _train_whole(data, rows, weights, backbone, request, options, folder / "epochs")
+    recipe = Recipe(
+        name=name,
+        model_type=request.model_type,
+        backbone=backbone,
+        heads=request.heads,
+        chip_margin=FACENET_MARGIN if backbone == GENUINE else 0.0,
+        seed=options.seed,
+        split_digest=data.digest,
+        rebalance=request.rebalance,
+        options=options,
+        command=request.command,
+        duration_s=round(time.monotonic() - started, 1),
+    )
+    return save_model(network, recipe, history, folder)
+
+
+def _rebalanced(data: PreparedData, method: str, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    train_rows = data.rows("train")
+    index, weights = rebalance(data.frame.iloc[train_rows], method, seed)
+    return train_rows[index], weights if method == "weights" else None
+
+
+def _train_whole(
+    data: PreparedData,
+    rows: np.ndarray,
+    weights: np.ndarray | None,
+    backbone: str,
+    request: TrainRequest,
+    options: FitOptions,
+    folder: Path,
+) -> tuple[keras.Model, list[dict[str, float]]]:
+    size = (request.image_size, request.image_size) if request.image_size else None
+    # Seeded here: the initial weights must not depend on how the data was prepared.
+    keras.utils.set_random_seed(options.seed)
+    network = build_model(backbone, request.heads, size)
+    if backbone == "compact":
+        load_embedding(network, paths.find_model(request.embedding))
+    image_size = network.input.shape[1:3]
+    crops, targets = data.crops(image_size), build_targets(data.frame, request.heads)
+    augmentation = build_augmentation(image_size, options.degraded_share, options.seed)
+    train_rows = Rows(crops, targets, rows, weights)
+    val_rows = Rows(crops, targets, data.rows("val"))
+    return network, fit(network, train_rows, val_rows, options, folder, augmentation)

@@ -1,0 +1,124 @@
+"""The loop: it learns, keeps the best epoch, and a killed run goes on as if nothing had been."""
+
+import json
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from facecli.errors import FacecliError, InputError
+from facecli.models.heads import attach_heads
+from facecli.models.residual import Residual, Stage, build_residual
+from facecli.training.augment import build_augmentation
+from facecli.training.engine import FitOptions, Rows, fit
+from facecli.training.epochs import EpochKeeper, validation_score
+from facecli.training.targets import build_targets
+
+TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
+OPTIONS = FitOptions(epochs=3, batch_size=16, learning_rate=1e-2, seed=5)
+
+
+def data(count=64):
+    random = np.random.default_rng(0)
+    labels = {"gender": np.arange(count) % 2, "age_years": random.integers(0, 90, count)}
+    crops = random.integers(60, 120, (count, 16, 16, 3)).astype("uint8")
+    crops[labels["gender"] == 1] += 100
+    targets = build_targets(labels, ("age", "gender"))
+    half = count // 2
+    return Rows(crops, targets, np.arange(half)), Rows(crops, targets, np.arange(half, count))
+
+
+def network():
+    keras.utils.set_random_seed(5)
+    return attach_heads(build_residual(TINY), ("age", "gender"))
+
+
+def run(folder, options=OPTIONS, net=None):
+    net = net or network()
+    train, val = data()
+    return net, fit(net, train, val, options, folder, build_augmentation((16, 16), seed=5))
+
+
+def test_it_learns_and_writes_its_history(tmp_path):
+    _, history = run(tmp_path, replace(OPTIONS, epochs=6))
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1]["val_gender_accuracy"] > 0.7
+    assert {"val_age_mae", "learning_rate", "seconds", "images_per_s"} <= set(history[0])
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_run_killed_at_any_moment_resumes_to_the_same_end(tmp_path, monkeypatch):
+    whole, expected = run(tmp_path / "whole")
+    # Killed between the weights and the state of epoch 2: the most awkward moment.
+    from facecli.training import epochs
+
+    original, calls = epochs.write_json, []
+
+    def dies_at_the_second(path, value):
+        calls.append(path)
+        if len(calls) == 2:
+            raise Killed
+        original(path, value)
+
+    monkeypatch.setattr(epochs, "write_json", dies_at_the_second)
+    with pytest.raises(Killed):
+        run(tmp_path / "cut")
+    monkeypatch.undo()
+    assert len(json.loads((tmp_path / "cut" / "state.json").read_text())["history"]) == 1
+    resumed, history = run(tmp_path / "cut", replace(OPTIONS, resume=True))
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    for key in ("loss", "val_loss", "val_age_mae"):
+        assert history[-1][key] == pytest.approx(expected[-1][key], rel=1e-3)
+    for ours, theirs in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+def test_resuming_nothing_starts_anew(tmp_path):
+    _, history = run(tmp_path, replace(OPTIONS, epochs=1, resume=True))
+    assert len(history) == 1
+
+
+def test_resuming_a_finished_run_trains_no_more(tmp_path):
+    trained, history = run(tmp_path, replace(OPTIONS, epochs=2))
+    again, same = run(tmp_path, replace(OPTIONS, epochs=2, resume=True))
+    assert same == history
+    for ours, theirs in zip(again.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_resuming_with_other_options_is_refused(tmp_path):
+    run(tmp_path, replace(OPTIONS, epochs=1))
+    with pytest.raises(InputError, match="batch_size"):
+        run(tmp_path, replace(OPTIONS, epochs=1, batch_size=8, resume=True))
+
+
+def test_without_resume_an_old_run_is_forgotten(tmp_path):
+    run(tmp_path, replace(OPTIONS, epochs=2))
+    _, history = run(tmp_path, replace(OPTIONS, epochs=1))
+    assert len(history) == 1
+    assert sorted(file.name for file in tmp_path.glob("epoch-*")) == ["epoch-001.weights.h5"]
+
+
+def test_it_stops_when_no_epoch_is_better(tmp_path):
+    keeper = EpochKeeper(tmp_path, replace(OPTIONS, patience=2))
+    keeper.history = [{"val_loss": 1.0}, {"val_loss": 2.0}]
+    assert not keeper.exhausted
+    keeper.history.append({"val_loss": 1.5})
+    assert keeper.exhausted
+
+
+def test_the_score_prefers_what_people_would():
+    better = {"val_age_mae": 4.0, "val_gender_accuracy": 0.95, "val_race_accuracy": 0.9}
+    worse = {**better, "val_gender_accuracy": 0.9}
+    assert validation_score(better) < validation_score(worse)
+    assert validation_score({"val_loss": 3.0}) == 3.0
+
+
+def test_an_unknown_schedule(tmp_path):
+    with pytest.raises(FacecliError, match="cosine or constant"):
+        run(tmp_path, replace(OPTIONS, schedule="sawtooth"))

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facecli.training.targets import build_targets, encode_age, encode_classes
+
+
+def test_no_rows():
+    targets = build_targets({"age_years": [], "gender": [], "race": []}, ("age", "gender", "race"))
+    assert {head: values.shape for head, values in targets.items()} == {
+        "age": (0, 118),
+        "gender": (0, 2),
+        "race": (0, 5),
+    }
+
+
+def test_a_missing_label_is_a_row_of_zeros():
+    assert encode_classes(np.array([1, -1]), 2).tolist() == [[0, 1], [0, 0]]
+    assert not encode_age(np.array([-1])).any()
+
+
+def test_only_the_heads_that_are_asked_for():
+    assert list(build_targets({"age_years": [3]}, ("age",))) == ["age"]
+
+
+@given(st.integers(0, 116))
+def test_age_peaks_at_the_age_and_sums_to_one(age):
+    row = encode_age(np.array([age]))[0]
+    assert row[:-1].sum() == pytest.approx(1, abs=1e-5)
+    assert row[:-1].argmax() == age
+    assert row[-1] == age
+
+
+def test_a_baby_has_a_sharper_label_than_a_grown_up():
+    baby, grown = encode_age(np.array([1, 50]))
+    assert baby[:-1].max() > 2 * grown[:-1].max()
