@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 WHOLE_CHIP_MARGIN = 0.0
-CHIP_CROPS = {"haar": (0.08, 0.0), "yunet": (0.2, 0.0), "none": (WHOLE_CHIP_MARGIN, 0.0)}
+CHIP_CROPS = {"haar": (-0.015, 0.087), "yunet": (-0.083, 0.113), "none": (WHOLE_CHIP_MARGIN, 0.0)}
 """Detector -> (margin, shift_y) with which its boxes look like UTKFace's chips, the pictures
 that models are trained on; measured by benchmarks/chip_margin.py."""
 

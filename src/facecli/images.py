@@ -29,8 +29,8 @@ _ORIENTATION = 0x0112
 _SEGMENT_FREE = frozenset((0x01, 0xD8, *range(0xD0, 0xD8)))
 _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 
-# Pillow's own bound is lower than MAX_PIXELS; sizes are checked here.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow warns of large pictures and odd EXIF data; what matters of that is an error here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _read_header(data: bytes, name: str) -> _Header:
         raise ImageError(f"{name} has more than {MAX_PIXELS:,} pixels; make it smaller") from error
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
         # Pillow's plugins let these through on damaged headers.
-        raise ImageError(f"{name} is not a picture that can be read ({_reason(error)})") from error
+        raise ImageError(f"{name} cannot be read as a picture ({_reason(error)})") from error
 
 
 def _reason(error: Exception) -> str:

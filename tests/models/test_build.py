@@ -6,7 +6,7 @@ import pytest
 
 from facecli.errors import InputError
 from facecli.labels import HEAD_CLASSES
-from facecli.models.build import BACKBONES, build_backbone, build_model, copy_weights, default_backbone
+from facecli.models.build import build_backbone, build_model, copy_weights
 from facecli.models.heads import attach_heads
 from facecli.models.residual import Residual, Stage, build_residual
 
@@ -20,12 +20,6 @@ def crops(count, size=16):
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(InputError, match="normal, compact"):
         build_backbone("resnet-9000")
-    with pytest.raises(InputError, match="facenet"):
-        default_backbone("vgg")
-
-
-def test_the_default_backbones():
-    assert {name: default_backbone(name) for name in BACKBONES} == {"normal": "normal", "facenet": "compact"}
 
 
 def test_heads_are_probabilities():

@@ -61,13 +61,16 @@ def check(
     Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
     tables of ages, genders and races. Ends with exit code 2 when no model can be trained on it.
     """
+    from rich.console import Console
+
     from facecli.data.groups import add_groups
     from facecli.data.sources import open_dataset
     from facecli.data.split import split_groups
     from facecli.data.statistics import distributions, save_data_stats
 
     folder, table = open_dataset(path)
-    frame, conflicts = add_groups(table.frame, folder)
+    with Console(stderr=True).status("looking for duplicates"):
+        frame, conflicts = add_groups(table.frame, folder)
     frame = split_groups(frame, seed)
     limit = None if verbose else 5
     _show_problems(table.problems, limit)

@@ -7,6 +7,7 @@ from facecli.commands.training_options import (
     data_path,
     fit_options,
     log_to_stderr,
+    resolved,
     show_plan,
     training_options,
 )
@@ -15,7 +16,7 @@ from facecli.commands.training_options import (
 @click.command()
 @click.option("--name", default="facenet_embedding", show_default=True, help="Folder in saved_model/.")
 @click.option("--initial", help="Student (name or folder) to go on from, perhaps of another image size.")
-@training_options(epochs=20, batch_size=96, learning_rate=2e-3)
+@training_options
 def distil(**options) -> None:
     """Train the compact backbone from random weights to reproduce FaceNet's features.
 
@@ -27,14 +28,16 @@ def distil(**options) -> None:
     facecli distil --image-size 72 --epochs 12
     facecli distil --image-size 96 --epochs 5 --learning-rate 1e-3 --initial facenet_embedding
     """
+    # A student starts from random weights: its options are those of a scratch run.
+    options = resolved(options, "normal")
+    path = data_path(options["data_path"])
+    if options.pop("dry_run"):
+        show_plan("would distil:", {**options, "data_path": path})
+        return
     from facecli.training.distil import distil as run_distillation
     from facecli.training.prepare import prepare_data
 
     log_to_stderr()
-    path = data_path(options["data_path"])
-    if options["dry_run"]:
-        show_plan("would distil:", {**options, "data_path": path})
-        return
     data = prepare_data(path, options["seed"], options["limit"])
     checkpoint = run_distillation(
         data,

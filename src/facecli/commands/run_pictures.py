@@ -75,7 +75,7 @@ def _save(picture, root: Path, output: Path) -> None:
 
 
 def _show(picture) -> None:
-    from facecli.stream.sinks import WindowSink
+    from facecli.stream.window import WindowSink
     from facecli.vision.annotate import annotate
 
     with WindowSink(f"facecli - {picture.path.name}") as window:

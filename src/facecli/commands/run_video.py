@@ -19,6 +19,7 @@ def run_video(options: dict) -> None:
     Raises FacecliError, after every file was closed.
     """
     from facecli.stream.loop import run_stream
+    from facecli.stream.sinks import count
     from facecli.stream.sources import check_spec, open_source
     from facecli.stream.video_file import check_suffix
 
@@ -31,13 +32,15 @@ def run_video(options: dict) -> None:
     with _closing_on_sigterm(), open_source(options["video"]) as source, contextlib.ExitStack() as stack:
         sinks = [stack.enter_context(sink) for sink in _sinks(options, source)]
         summary = run_stream(source, analyzer, sinks)
-    click.echo(f"{source.name}: {summary.frames} frames, {summary.faces} faces", err=True)
+    counted = f"{count(summary.frames, 'frame')}, {count(summary.faces, 'face')}"
+    click.echo(f"{source.name}: {counted}", err=True)
 
 
 def _sinks(options: dict, source) -> list:
     """What the options ask for; the window last, so that what it shows was written."""
-    from facecli.stream.sinks import JsonLinesSink, WindowSink
+    from facecli.stream.sinks import JsonLinesSink
     from facecli.stream.video_file import VideoFileSink
+    from facecli.stream.window import WindowSink
 
     sinks: list = []
     if options["json_target"]:

@@ -8,11 +8,13 @@ from facecli.commands.training_options import (
     data_path,
     fit_options,
     log_to_stderr,
+    resolved,
     show_plan,
     training_options,
 )
 from facecli.errors import InputError
 from facecli.labels import HEAD_CLASSES
+from facecli.training.request import TrainRequest, resolve
 
 
 def _heads(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ def _heads(context: click.Context, parameter: click.Parameter, value: str) -> tu
 )
 @click.option("--name", help="Folder in saved_model/.  [default: <model-type>_model]")
 @click.option("--embedding", default="facenet_embedding", show_default=True, help="Distilled student to start from.")
-@training_options(epochs=30, batch_size=96, learning_rate=2e-3)
+@training_options
 def train(**options) -> None:
     """Train a model on labelled faces and write saved_model/NAME.
 
@@ -57,20 +59,20 @@ def train(**options) -> None:
     facecli train --eval --model-type normal          the scratch CNN
     facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
     """
+    fields = TrainRequest.__dataclass_fields__
+    request = TrainRequest(
+        **{key: options[key] for key in fields if key in options}, command=command_line()
+    )
+    backbone, name = resolve(request)
+    options = resolved(options, backbone)
+    path = data_path(options["data_path"])
+    if options.pop("dry_run"):
+        show_plan("would train:", {**options, "data_path": path, "backbone": backbone, "name": name})
+        return
     from facecli.training.prepare import prepare_data
-    from facecli.training.train import TrainRequest, resolve
     from facecli.training.train import train as run_training
 
     log_to_stderr()
-    request = TrainRequest(
-        **{key: options[key] for key in TrainRequest.__dataclass_fields__ if key in options}, command=command_line()
-    )
-    backbone, name = resolve(request)
-    path = data_path(options["data_path"])
-    if options["dry_run"]:
-        plan = {**options, "data_path": path, "backbone": backbone, "name": name}
-        show_plan("would train:", {key: value for key, value in plan.items() if key != "dry_run"})
-        return
     data = prepare_data(path, options["seed"], options["limit"])
     checkpoint = run_training(data, request, fit_options(options))
     click.echo(f"saved {checkpoint.folder}")

@@ -1,6 +1,5 @@
 """Options that `train` and `distil` share."""
 
-import functools
 import logging
 import sys
 from collections.abc import Callable
@@ -9,32 +8,31 @@ from pathlib import Path
 import click
 
 from facecli import paths
+from facecli.training.request import RUN_DEFAULTS, FitOptions
 
 DEFAULT_SEED = 1
 
 
-def training_options(epochs: int, batch_size: int, learning_rate: float) -> Callable:
-    """Decorator that adds the options of a training run, with a command's own defaults."""
+def training_options(command: Callable) -> Callable:
+    """Decorator that adds the options of a training run; numbers left out follow the backbone."""
     options = [
         click.option(
             "--data-path",
             type=click.Path(path_type=Path),
             help="Folder or archive of face pictures.  [default: data/UTKFace]",
         ),
-        click.option("--epochs", type=click.IntRange(1), default=epochs, show_default=True),
-        click.option("--batch-size", type=click.IntRange(1), default=batch_size, show_default=True),
+        click.option("--epochs", type=click.IntRange(1), help="[default: by backbone]"),
+        click.option("--batch-size", type=click.IntRange(1), help="[default: by backbone]"),
         click.option(
             "--learning-rate",
             type=click.FloatRange(0, min_open=True),
-            default=learning_rate,
-            show_default=True,
-            help="Peak, after the warm-up.",
+            help="Peak, after the warm-up.  [default: by backbone]",
         ),
         click.option(
             "--schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True
         ),
         click.option("--warmup-epochs", type=click.FloatRange(0), default=1.0, show_default=True),
-        click.option("--weight-decay", type=click.FloatRange(0), default=0.02, show_default=True),
+        click.option("--weight-decay", type=click.FloatRange(0), help="[default: by backbone]"),
         click.option(
             "--patience",
             type=click.IntRange(1),
@@ -54,7 +52,7 @@ def training_options(epochs: int, batch_size: int, learning_rate: float) -> Call
             type=click.Choice(["float32", "bfloat16"]),
             default="float32",
             show_default=True,
-            help="bfloat16 is faster where the processor has it.",
+            help="bfloat16 pays on large pictures and GPUs; measure it.",
         ),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
         click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
@@ -69,23 +67,25 @@ def training_options(epochs: int, batch_size: int, learning_rate: float) -> Call
         ),
     ]
 
-    def decorate(command: Callable) -> Callable:
-        for option in reversed(options):
-            command = option(command)
-        return functools.wraps(command)(command)
-
-    return decorate
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
-def fit_options(values: dict):
-    """FitOptions out of the options' values, and the precision policy set."""
+def resolved(values: dict, backbone: str) -> dict:
+    """The options' values with what was left out filled in for a backbone."""
+    given = {key: value for key, value in values.items() if value is not None}
+    return {**values, **RUN_DEFAULTS[backbone], **given}
+
+
+def fit_options(values: dict) -> FitOptions:
+    """FitOptions out of resolved values; sets Keras's precision policy."""
     import keras
-
-    from facecli.training.engine import FitOptions
 
     policy = "mixed_bfloat16" if values["mixed_precision"] == "bfloat16" else "float32"
     keras.config.set_dtype_policy(policy)
-    return FitOptions(**{key: values[key] for key in FitOptions.__dataclass_fields__ if key in values})
+    fields = FitOptions.__dataclass_fields__
+    return FitOptions(**{key: value for key, value in values.items() if key in fields and value is not None})
 
 
 def data_path(given: Path | None) -> Path:

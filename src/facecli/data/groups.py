@@ -64,14 +64,14 @@ def add_groups(frame: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[Co
 def dhash_bits(thumbnails: np.ndarray) -> np.ndarray:
     """(n, 32, 32) grey uint8 -> (n, 64) bool: is a cell brighter than its left neighbour?"""
     small = [cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA) for image in thumbnails]
-    small = np.asarray(small, np.int16).reshape(-1, 8, 9)
+    small = np.asarray(small, np.int16).reshape(len(thumbnails), 8, 9)
     return (small[:, :, 1:] > small[:, :, :-1]).reshape(len(small), 64)
 
 
 def near_duplicates(bits: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
     """(k, 2) positions, first below second, of pictures that pass both bounds."""
     signs = np.where(bits, np.float32(1), np.float32(-1))
-    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    flat = thumbnails.reshape(len(thumbnails), THUMBNAIL * THUMBNAIL).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
     found = [np.zeros((0, 2), np.int64)]

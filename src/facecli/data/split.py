@@ -45,7 +45,7 @@ def _groups(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """A row a group, in dealing order: key (smallest hash), size, stratum."""
     ordered = frame.sort_values("sha256", kind="stable")
     first = ordered.groupby("group", sort=False).first()
-    groups = pd.DataFrame({"key": first["sha256"], "size": ordered.groupby("group").size()})
+    groups = pd.DataFrame({"key": first["sha256"], "size": ordered.groupby("group", sort=False).size()})
     groups["stratum"] = [
         f"{MISSING if age == MISSING else age_group_id(age)}-{gender}-{race}"
         for age, gender, race in zip(first["age_years"], first["gender"], first["race"], strict=True)

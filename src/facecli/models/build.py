@@ -8,16 +8,6 @@ from facecli.errors import InputError
 from facecli.models.heads import attach_heads
 from facecli.models.residual import SPECS, build_residual
 
-BACKBONES = {"normal": ("normal",), "facenet": ("compact", "inception-resnet-v1")}
-"""Model type -> backbones that it may stand on, the default first."""
-
-
-def default_backbone(model_type: str) -> str:
-    """Raises InputError for an unknown model type."""
-    if model_type not in BACKBONES:
-        raise InputError(f"no model type '{model_type}'; choose {' or '.join(BACKBONES)}")
-    return BACKBONES[model_type][0]
-
 
 def build_backbone(name: str, image_size: tuple[int, int] | None = None) -> keras.Model:
     """A backbone with random weights; see `residual.SPECS` for the names.

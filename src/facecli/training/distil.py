@@ -1,7 +1,8 @@
 """Distillation: a compact backbone learns from random weights what FaceNet sees.
 
 The student is pulled towards the teacher's embedding and towards its middle features (cosine
-distance; Hinton et al. 2015, Romero et al. 2015) and learns the labels beside it. Only
+distance; Romero et al. 2015) and learns the labels beside it, softened by what heads on the
+teacher say. Only
 training rows are used: the teacher's view of a test picture is never seen.
 """
 
@@ -17,10 +18,12 @@ from facecli.models.build import build_backbone
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.heads import attach_heads
 from facecli.training.augment import build_augmentation
-from facecli.training.engine import FitOptions, Rows, fit
+from facecli.training.engine import Rows, fit
 from facecli.training.features import facenet_features
 from facecli.training.prepare import PreparedData
+from facecli.training.request import FitOptions
 from facecli.training.save import Recipe, save_model
+from facecli.training.soft_labels import soften_labels
 from facecli.training.start import load_embedding
 from facecli.training.targets import build_targets
 
@@ -57,7 +60,17 @@ def distil(
     """
     started = time.monotonic()
     check_trainable(data.frame, HEADS)
-    targets = {**build_targets(data.frame, HEADS), **teacher_targets(data, weights)}
+    folder = paths.saved_model_dir() / name
+    labels, teacher = build_targets(data.frame, HEADS), teacher_features(data, weights)
+    labels = soften_labels(
+        labels,
+        np.concatenate(list(teacher.values()), axis=1),
+        data.frame["group"].to_numpy(),
+        data.rows("train"),
+        folder / "epochs-teacher",
+        options.seed,
+    )
+    targets = {**labels, **{tap: teacher[tap] for tap in TEACHER_TAPS}}
     # Seeded here: everything before it must not shift the initial weights.
     keras.utils.set_random_seed(options.seed)
     network = build_student(backbone, (image_size, image_size) if image_size else None)
@@ -66,7 +79,6 @@ def distil(
     size = network.input.shape[1:3]
     crops, augmentation = data.crops(size), build_augmentation(size, options.degraded_share, options.seed)
     train, val = (Rows(crops, targets, data.rows(split)) for split in ("train", "val"))
-    folder = paths.saved_model_dir() / name
     epochs = folder / f"epochs-{size[0]}"
     history = fit(network, train, val, options, epochs, augmentation)
     recipe = Recipe(
@@ -91,8 +103,8 @@ def build_student(backbone: str, image_size: tuple[int, int] | None = None) -> k
     return attach_heads(build_backbone(backbone, image_size), HEADS, projections=TEACHER_TAPS)
 
 
-def teacher_targets(data: PreparedData, weights: Path | None = None) -> dict[str, np.ndarray]:
-    """Tap -> (n, d) float32 for training and validation rows, zeros for all others.
+def teacher_features(data: PreparedData, weights: Path | None = None) -> dict[str, np.ndarray]:
+    """Tap of the teacher -> (n, d) float32 for training and validation rows, zeros for all others.
 
     Middle features are standardised over the training rows: they are not centred, and the
     cosine of two faces would be near 1 whatever they look like.
@@ -101,7 +113,7 @@ def teacher_targets(data: PreparedData, weights: Path | None = None) -> dict[str
     rows = np.concatenate([train, data.rows("val")])
     frame = data.frame.iloc[rows]
     files = [data.folder / file for file in frame["file"]]
-    found = facenet_features(files, frame["sha256"].tolist(), weights, tuple(TEACHER_TAPS))
+    found = facenet_features(files, frame["sha256"].tolist(), weights)
     targets = {}
     for tap, values in found.items():
         if tap != "embedding":

@@ -13,27 +13,9 @@ from facecli.training.callbacks import ProgressBar, Throughput
 from facecli.training.dataset import CropBatches
 from facecli.training.epochs import EpochKeeper
 from facecli.training.losses import CosineDistance, head_loss, head_metric, head_weight
+from facecli.training.request import FitOptions
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How to train, apart from data and network. Learning rate is the peak after warm-up."""
-
-    epochs: int = 30
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    schedule: str = "cosine"
-    warmup_epochs: float = 1.0
-    weight_decay: float = 0.02
-    patience: int = 8
-    seed: int = 1
-    mixed_precision: str = "float32"
-    degraded_share: float = 0.25
-    feature_weight: float = 4.0
-    resume: bool = False
-    tensorboard: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -11,55 +10,19 @@ import numpy as np
 from facecli import paths
 from facecli.data.checks import check_trainable
 from facecli.data.rebalance import rebalance
-from facecli.errors import InputError
-from facecli.labels import HEAD_CLASSES
-from facecli.models.build import BACKBONES, build_model, default_backbone
+from facecli.models.build import build_model
 from facecli.models.checkpoint import Checkpoint
 from facecli.training.augment import build_augmentation
-from facecli.training.engine import FitOptions, Rows, fit
+from facecli.training.engine import Rows, fit
 from facecli.training.features import FACENET_MARGIN
 from facecli.training.prepare import PreparedData
+from facecli.training.request import GENUINE, FitOptions, TrainRequest, resolve
 from facecli.training.save import Recipe, save_model
 from facecli.training.start import load_embedding
 from facecli.training.targets import build_targets
 from facecli.training.transfer import train_transfer
 
 log = logging.getLogger(__name__)
-
-EMBEDDING_MODEL = "facenet_embedding"
-"""Name of the distilled student that the compact backbone starts from."""
-GENUINE = "inception-resnet-v1"
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """What to train. `backbone` and `name` have defaults by model type."""
-
-    model_type: str = "facenet"
-    backbone: str | None = None
-    heads: tuple[str, ...] = tuple(HEAD_CLASSES)
-    image_size: int | None = None
-    rebalance: str = "none"
-    name: str | None = None
-    trunk_weights: Path | None = None
-    embedding: str = EMBEDDING_MODEL
-    unfreeze: int = 0
-    command: str = ""
-
-
-def resolve(request: TrainRequest) -> tuple[str, str]:
-    """(backbone, model name) of a request. Raises InputError when they do not fit."""
-    backbone = request.backbone or default_backbone(request.model_type)
-    if backbone not in BACKBONES[request.model_type]:
-        raise InputError(
-            f"--backbone {backbone} is no backbone of '{request.model_type}'; "
-            f"choose {' or '.join(BACKBONES[request.model_type])}"
-        )
-    if request.unfreeze and backbone != GENUINE:
-        raise InputError(f"--unfreeze is for --backbone {GENUINE}; '{backbone}' is trained whole")
-    suffix = "" if request.heads == tuple(HEAD_CLASSES) else "_" + "_".join(request.heads)
-    trunk = "_inception" if backbone == GENUINE else ""
-    return backbone, request.name or f"{request.model_type}{trunk}{suffix}_model"
 
 
 def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Checkpoint:

@@ -89,10 +89,12 @@ def squash(excess: np.ndarray) -> np.ndarray:
 def _load(path: Path) -> tuple[cv2.CascadeClassifier, float]:
     """The cascade and the threshold of its last stage, above which a window is a face."""
     try:
-        cascade = cv2.CascadeClassifier(str(path))
+        # Not by the constructor, whose failure hides OpenCV's error in a SystemError.
+        cascade = cv2.CascadeClassifier()
+        loaded = cascade.load(str(path))
         thresholds = _STAGE_THRESHOLD.findall(Path(path).read_bytes())
     except (cv2.error, OSError) as error:
         raise CheckpointError(f"{path} cannot be read as a Haar cascade; reinstall facecli") from error
-    if cascade.empty() or not thresholds:
+    if not loaded or not thresholds:
         raise CheckpointError(f"{path} is not a Haar cascade; reinstall facecli")
     return cascade, float(thresholds[-1])

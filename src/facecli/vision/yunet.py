@@ -60,5 +60,7 @@ class YunetDetector:
         _, rows = self._network.detect(cv2.cvtColor(searched, cv2.COLOR_RGB2BGR))
         if rows is None:
             return np.empty((0, 4), np.int32), np.empty(0, np.float32)
+        # Frames of a few pixels make it answer with boxes that are no numbers.
+        rows = rows[np.isfinite(rows).all(axis=1)]
         xyxy = boxes_from_xywh(rows[:, :4] / scale, (width, height))
         return from_left_to_right(xyxy, np.clip(rows[:, _SCORE_COLUMN], 0, 1).astype(np.float32))

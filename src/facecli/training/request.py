@@ -1,0 +1,69 @@
+"""What to train and how: plain records, light to import."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from facecli.errors import InputError
+from facecli.labels import HEAD_CLASSES
+
+EMBEDDING_MODEL = "facenet_embedding"
+"""Name of the distilled student that the compact backbone starts from."""
+GENUINE = "inception-resnet-v1"
+BACKBONES = {"normal": ("normal",), "facenet": ("compact", GENUINE)}
+"""Model type -> backbones that it may stand on, the default first."""
+RUN_DEFAULTS = {
+    "normal": {"epochs": 30, "batch_size": 96, "learning_rate": 2e-3},
+    "compact": {"epochs": 3, "batch_size": 96, "learning_rate": 4e-4},
+    GENUINE: {"epochs": 12, "batch_size": 128, "learning_rate": 1e-3, "weight_decay": 0.05},
+}
+"""Backbone -> options of the run that measured best."""
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to train, apart from data and network. Learning rate is the peak after warm-up."""
+
+    epochs: int = 30
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    warmup_epochs: float = 1.0
+    weight_decay: float = 0.02
+    patience: int = 8
+    seed: int = 1
+    mixed_precision: str = "float32"
+    degraded_share: float = 0.25
+    feature_weight: float = 4.0
+    resume: bool = False
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train. `backbone` and `name` have defaults by model type."""
+
+    model_type: str = "facenet"
+    backbone: str | None = None
+    heads: tuple[str, ...] = tuple(HEAD_CLASSES)
+    image_size: int | None = None
+    rebalance: str = "none"
+    name: str | None = None
+    trunk_weights: Path | None = None
+    embedding: str = EMBEDDING_MODEL
+    unfreeze: int = 0
+    command: str = ""
+
+
+def resolve(request: TrainRequest) -> tuple[str, str]:
+    """(backbone, model name) of a request. Raises InputError when they do not fit."""
+    backbone = request.backbone or BACKBONES[request.model_type][0]
+    if backbone not in BACKBONES[request.model_type]:
+        raise InputError(
+            f"--backbone {backbone} is no backbone of '{request.model_type}'; "
+            f"choose {' or '.join(BACKBONES[request.model_type])}"
+        )
+    if request.unfreeze and backbone != GENUINE:
+        raise InputError(f"--unfreeze is for --backbone {GENUINE}; '{backbone}' is trained whole")
+    suffix = "" if request.heads == tuple(HEAD_CLASSES) else "_" + "_".join(request.heads)
+    trunk = "_inception" if backbone == GENUINE else ""
+    return backbone, request.name or f"{request.model_type}{trunk}{suffix}_model"

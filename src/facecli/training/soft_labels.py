@@ -1,0 +1,71 @@
+"""What the genuine FaceNet's heads say of training rows that they have not learnt.
+
+Labels of faces are noisy, ages most of all. Mixing them with a teacher's out-of-fold
+probabilities tells a student which confusions are natural (Hinton et al. 2015). Out of fold,
+because a teacher is sure of what it has learnt by heart.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from facecli.training.engine import Rows, fit
+from facecli.training.request import FitOptions
+from facecli.training.transfer import build_feature_heads
+
+log = logging.getLogger(__name__)
+
+FOLDS = 2
+TEACHER = FitOptions(epochs=7, batch_size=128, learning_rate=1e-3, weight_decay=0.05)
+SOFT_SHARE = 0.5
+"""Share of the teacher's word in the mixed label."""
+
+
+def soften_labels(
+    targets: Mapping[str, np.ndarray],
+    features: np.ndarray,
+    groups: np.ndarray,
+    rows: np.ndarray,
+    folder: Path,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Mixes the labels of training rows with out-of-fold probabilities.
+
+    Args:
+        targets: head -> encoded labels of the whole table, see `targets.build_targets`.
+        features: (n, d) features of a frozen trunk, a row for each row of the table.
+        groups: (n,) group of each row: duplicates lie in one fold.
+        rows: the training rows.
+        folder: for the epochs of the teachers.
+        seed: deals out the folds.
+
+    Returns:
+        The targets with mixed rows. A missing label stays missing, an age keeps its years.
+    """
+    draw = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
+    folds = draw[groups[rows]] % FOLDS
+    mixed = {head: values.copy() for head, values in targets.items()}
+    for fold in range(FOLDS):
+        held, learnt = rows[folds == fold], rows[folds != fold]
+        log.info("soft labels: teacher %d of %d", fold + 1, FOLDS)
+        keras.utils.set_random_seed(seed + fold)
+        teacher = build_feature_heads(features.shape[1], list(targets))
+        options = replace(TEACHER, seed=seed)
+        fit(teacher, Rows(features, targets, learnt), Rows(features, targets, held), options, folder / str(fold))
+        predicted = teacher.predict(features[held], batch_size=512, verbose=0)
+        for head, values in predicted.items():
+            mixed[head][held] = mix(targets[head][held], values)
+    return mixed
+
+
+def mix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Encoded label rows with SOFT_SHARE of a teacher's probabilities; rows of zeros stay so."""
+    classes = probabilities.shape[1]
+    known = labels[:, :classes].sum(axis=1, keepdims=True) > 0
+    mixed = labels.copy()
+    mixed[:, :classes] = (1 - SOFT_SHARE) * labels[:, :classes] + SOFT_SHARE * known * probabilities
+    return mixed

@@ -1,0 +1,53 @@
+"""Tiny model folders: the run lane needs a `model.tflite`, not a good one."""
+
+import pytest
+
+from facecli.crops import CHIP_CROPS
+from facecli.labels import CLASS_NAMES, HEAD_CLASSES
+
+TINY_SIZE = (32, 24)
+
+
+def build_checkpoint(folder, heads=("age", "gender", "race"), **changes):
+    """A model folder with random weights; `changes` replace keys of its `config.json`."""
+    keras = pytest.importorskip("keras")
+    from facecli.models.checkpoint import LITERT_FILE, write_config
+    from facecli.models.export import export_tflite
+
+    keras.utils.set_random_seed(3)
+    image = keras.Input((*TINY_SIZE, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 64, offset=-2)(image)
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(x))
+    outputs = {head: keras.layers.Dense(HEAD_CLASSES[head], "softmax", name=head)(x) for head in heads}
+    folder.mkdir(parents=True, exist_ok=True)
+    export_tflite(keras.Model(image, outputs), folder / LITERT_FILE)
+    labels = {head: list(CLASS_NAMES.get(head, map(str, range(HEAD_CLASSES[head])))) for head in heads}
+    config = {
+        "name": folder.name,
+        "model_type": "facenet",
+        "heads": list(heads),
+        "labels": labels,
+        "image_size": list(TINY_SIZE),
+        "detectors": {
+            name: {"margin": margin, "shift_y": shift_y} for name, (margin, shift_y) in CHIP_CROPS.items()
+        },
+    }
+    return write_config(folder, {**config, **changes}, (LITERT_FILE,))
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory):
+    """`Checkpoint` of a tiny model with all heads; its folder must not be changed."""
+    return build_checkpoint(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def age_checkpoint(tmp_path_factory):
+    """`Checkpoint` of a tiny model with the age head alone; its folder must not be changed."""
+    return build_checkpoint(tmp_path_factory.mktemp("models") / "age", heads=("age",))
+
+
+@pytest.fixture(scope="session")
+def astronaut():
+    """(512, 512, 3) uint8 RGB: a real face, near the box 177,69,272,164."""
+    return pytest.importorskip("skimage.data").astronaut()

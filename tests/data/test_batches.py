@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from facecli.data.batches import load_crops
+from facecli.data.table import read_utkface
+from facecli.errors import ImageError
+
+
+def test_no_rows_give_no_crops(tmp_path):
+    crops = load_crops(read_utkface(tmp_path).frame, tmp_path, (8, 6), cache=tmp_path / "cache")
+    assert crops.shape == (0, 8, 6, 3) and crops.dtype == np.uint8
+
+
+def test_crops_follow_the_rows_and_are_kept(utkface, tmp_path):
+    folder = utkface(5)
+    frame = read_utkface(folder).frame
+    first = load_crops(frame, folder, (16, 16), cache=tmp_path / "cache")
+    assert first.shape == (5, 16, 16, 3)
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
+    backwards = load_crops(frame[::-1], folder, (16, 16), cache=tmp_path / "cache")
+    assert (backwards == first[::-1]).all()
+    for path in folder.iterdir():
+        path.unlink()
+    assert (load_crops(frame, folder, (16, 16), cache=tmp_path / "cache") == first).all()
+
+
+def test_another_size_or_margin_is_another_cache(utkface, tmp_path):
+    folder = utkface(2)
+    frame = read_utkface(folder).frame
+    for size, margin in (((16, 16), 0.0), ((16, 16), -0.1), ((8, 8), 0.0)):
+        load_crops(frame, folder, size, margin, cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_picture_that_vanished_is_named_and_nothing_is_kept(utkface, tmp_path):
+    folder = utkface(2)
+    frame = read_utkface(folder).frame
+    (folder / frame["file"][1]).unlink()
+    with pytest.raises(ImageError, match=frame["file"][1].split(".")[0]):
+        load_crops(frame, folder, (8, 8), cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()

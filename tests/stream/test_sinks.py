@@ -1,0 +1,75 @@
+"""JSON lines: flushed, whole, and the old file safe."""
+
+import io
+import json
+import os
+
+import pytest
+
+from facecli.errors import OutputError
+from facecli.faces import FrameResult
+from facecli.stream.sinks import JsonLinesSink, count
+
+ROW = FrameResult("ü.jpg", 4, 3)
+
+
+def test_without_a_row_the_old_file_stays_and_nothing_else(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("old")
+    with JsonLinesSink(str(path)):
+        pass
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rows_can_be_read_while_the_sink_is_open(tmp_path):
+    path = tmp_path / "new" / "out.jsonl"
+    with JsonLinesSink(str(path)) as sink:
+        for written in (1, 2, 3):
+            sink.write(ROW)
+            rows = path.read_text(encoding="utf-8").splitlines()
+            assert [json.loads(row) for row in rows] == [ROW.to_json()] * written
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_old_file_is_replaced_not_continued(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("old\n")
+    with JsonLinesSink(str(path)) as sink:
+        sink.write(ROW)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_rows_survive_an_interruption(tmp_path):
+    path = tmp_path / "out.jsonl"
+    with pytest.raises(KeyboardInterrupt), JsonLinesSink(str(path)) as sink:
+        sink.write(ROW)
+        raise KeyboardInterrupt
+    assert json.loads(path.read_text(encoding="utf-8")) == ROW.to_json()
+
+
+def test_dash_is_standard_output_and_stays_open():
+    stdout = io.StringIO()
+    with JsonLinesSink("-", stdout) as sink:
+        sink.write(ROW)
+    assert json.loads(stdout.getvalue())["source"] == "ü.jpg"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_full_disk_is_one_error():
+    with pytest.raises(OutputError, match="cannot write /dev/full"), JsonLinesSink("/dev/full") as sink:
+        sink.write(ROW)
+    assert os.path.exists("/dev/full")
+
+
+def test_target_that_cannot_be_written_is_refused_at_the_start(tmp_path):
+    with pytest.raises(OutputError, match="is a folder"):
+        JsonLinesSink(str(tmp_path)).__enter__()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        JsonLinesSink(str(tmp_path / "file" / "out.jsonl")).__enter__()
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 faces"), (1, "1 face"), (2, "2 faces")])
+def test_count(number, text):
+    assert count(number, "face") == text

@@ -1,0 +1,64 @@
+"""The JSON row: keys, plain numbers, absent heads."""
+
+import json
+
+import numpy as np
+import pytest
+
+from facecli.faces import Face, FrameResult
+
+GENDER = {"male": 0.25, "female": 0.75}
+RACE = {"white": 0.1, "black": 0.2, "asian": 0.5, "indian": 0.1, "other": 0.1}
+
+
+def test_frame_without_faces_is_a_row_with_an_empty_list():
+    assert FrameResult("a.jpg", 4, 3).to_json() == {
+        "source": "a.jpg",
+        "frame": 0,
+        "time_s": 0.0,
+        "width": 4,
+        "height": 3,
+        "faces": [],
+        "error": None,
+    }
+
+
+def test_row_of_a_face_has_exactly_the_promised_keys():
+    row = Face((1, 2, 3, 4), 0.98765, 31.44, (24, 40), GENDER, RACE).to_json()
+    assert row == {
+        "box_xyxy": [1, 2, 3, 4],
+        "detector_confidence": 0.9877,
+        "age_years": 31.4,
+        "age_interval_90": [24, 40],
+        "age_group": "30-39",
+        "gender": "female",
+        "gender_probabilities": GENDER,
+        "race": "asian",
+        "race_probabilities": RACE,
+    }
+
+
+def test_keys_of_absent_heads_are_left_out():
+    assert set(Face((0, 0, 1, 1), 1.0).to_json()) == {"box_xyxy", "detector_confidence"}
+    assert Face((0, 0, 1, 1), 1.0).gender is None
+    assert "race" not in Face((0, 0, 1, 1), 1.0, gender_probabilities=GENDER).to_json()
+
+
+def test_age_group_is_that_of_the_age_that_is_shown():
+    row = Face((0, 0, 1, 1), 1.0, 29.96, (20, 40)).to_json()
+    assert (row["age_years"], row["age_group"]) == (30.0, "30-39")
+
+
+def test_numpy_numbers_become_plain_ones():
+    face = Face(
+        tuple(np.array([0, 0, 5, 5], np.int32)), np.float32(0.5), np.float64(20), (np.int64(1), np.int64(2))
+    )
+    row = FrameResult("x", 1, 1, (face,), time_s=np.float64(0.12345)).to_json()
+    assert json.loads(json.dumps(row)) == row
+    assert row["time_s"] == 0.123
+
+
+@pytest.mark.parametrize("source", ["", "ü ñ.jpg", 'a "b".png'])
+def test_sources_survive_json(source):
+    row = FrameResult(source, None, None, error="broken").to_json()
+    assert json.loads(json.dumps(row))["source"] == source

@@ -1,0 +1,85 @@
+"""A frame becomes faces: none, one, two; crops by the model's config."""
+
+import numpy as np
+import pytest
+
+from facecli.crops import crop_face
+from facecli.errors import CheckpointError
+from facecli.labels import GENDERS, RACES
+from facecli.vision.analyze import Analyzer, read_out
+from facecli.vision.detect import WholePicture, build_detector
+from facecli.vision.predict import Predictor
+
+
+class FixedBoxes:
+    """A detector that knows the answer."""
+
+    name = "haar"
+
+    def __init__(self, *boxes):
+        self.boxes = boxes
+
+    def detect(self, frame_rgb):
+        return np.array(self.boxes, np.int32).reshape(-1, 4), np.full(len(self.boxes), 0.5, np.float32)
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_checkpoint):
+    return Predictor(tiny_checkpoint)
+
+
+def test_no_face_is_an_empty_list(predictor):
+    assert Analyzer(build_detector("haar"), predictor).analyze(np.zeros((40, 40, 3), np.uint8)) == []
+
+
+def test_two_boxes_give_two_faces_in_their_order(predictor, astronaut):
+    boxes = (177, 69, 272, 164), (300, 300, 380, 400)
+    faces = Analyzer(FixedBoxes(*boxes), predictor).analyze(astronaut)
+    assert [face.box_xyxy for face in faces] == list(boxes)
+    for face in faces:
+        assert 0 <= face.age_interval_90[0] <= face.age_interval_90[1] <= 116
+        assert tuple(face.gender_probabilities) == GENDERS and tuple(face.race_probabilities) == RACES
+        assert sum(face.race_probabilities.values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_crop_is_that_of_the_models_config(predictor, astronaut):
+    box = (177, 69, 272, 164)
+    margin, shift_y = predictor.checkpoint.crop_of("haar")
+    cut = Analyzer(FixedBoxes(box), predictor).cut(astronaut, np.array([box]))
+    assert (cut[0] == crop_face(astronaut, box, margin, (32, 24), shift_y)).all()
+
+
+def test_whole_picture_gives_what_the_network_gives_for_the_chip(predictor, astronaut):
+    chip = astronaut[60:180, 170:290]
+    face = Analyzer(WholePicture(), predictor).analyze(chip)[0]
+    direct = predictor.predict(crop_face(chip, (0, 0, 120, 120), 0.0, (32, 24))[None])
+    assert list(face.race_probabilities.values()) == direct["race"][0].tolist()
+
+
+def test_margin_can_be_replaced(predictor, astronaut):
+    box = np.array([[177, 69, 272, 164]])
+    analyzer = Analyzer(FixedBoxes(), predictor, margin=0.5)
+    assert (
+        analyzer.cut(astronaut, box)[0] == crop_face(astronaut, box[0], 0.5, (32, 24), analyzer.shift_y)
+    ).all()
+
+
+def test_box_at_the_border_is_read(predictor, astronaut):
+    assert len(Analyzer(FixedBoxes((0, 0, 1, 1), (480, 500, 512, 512)), predictor).analyze(astronaut)) == 2
+
+
+def test_model_with_one_head_leaves_the_others_unknown(age_checkpoint, astronaut):
+    face = Analyzer(FixedBoxes((0, 0, 90, 90)), Predictor(age_checkpoint)).analyze(astronaut)[0]
+    assert face.age_years is not None
+    assert (face.gender, face.race) == (None, None)
+
+
+def test_detector_that_the_model_does_not_know_is_refused(predictor):
+    stranger = FixedBoxes()
+    stranger.name = "retinaface"
+    with pytest.raises(CheckpointError, match="retinaface"):
+        Analyzer(stranger, predictor)
+
+
+def test_read_out_of_nothing():
+    assert read_out(np.empty((0, 4), np.int32), np.empty(0), {"age": np.empty((0, 117))}) == []
