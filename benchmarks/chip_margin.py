@@ -17,8 +17,8 @@ import numpy as np
 from facecli.images import find_images, load_image
 from facecli.vision.detect import Detector, build_detector
 
-LONG = "{:<8}{:>7}{:>8}{:>9}{:>9}{:>9}{:>8}{:>8}{:>8}"
-HEADER = ("detector", "chips", "found", "centre_x", "centre_y", "side", "side.10", "side.90", "")
+ROW = "{:<8}{:>7}{:>8}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>9}"
+HEADER = ("", "chips", "found", "centre_x", "centre_y", "side", "q10", "q90", "margin", "shift_y")
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     detectors = [build_detector("haar")]
     if arguments.yunet:
         detectors.append(build_detector("yunet", yunet_weights=arguments.yunet))
-    print(LONG.format(*HEADER))
+    print(ROW.format(*HEADER))
     for detector in detectors:
         report(detector, chips[: arguments.count])
 
@@ -46,25 +46,29 @@ def report(detector: Detector, chips: list[Path]) -> None:
     found = np.array([box for path in chips if (box := box_in_chip(detector, path)) is not None])
     centre_x, centre_y, side = np.median(found, axis=0)
     low, high = np.quantile(found[:, 2], (0.1, 0.9))
-    numbers = [f"{number:.3f}" for number in (centre_x, centre_y, side, low, high)]
-    print(LONG.format(detector.name, len(chips), len(found), *numbers, ""))
     margin, shift_y = (1 / side - 1) / 2, (0.5 - centre_y) / side
-    print(f"  -> margin {margin:.3f}, shift_y {shift_y:.3f}")
+    numbers = [f"{n:.3f}" for n in (centre_x, centre_y, side, low, high, margin, shift_y)]
+    print(ROW.format(detector.name, len(chips), len(found), *numbers))
 
 
 def box_in_chip(detector: Detector, path: Path) -> tuple[float, float, float] | None:
     """Centre x, centre y and longer side of the box nearest to the middle, in chip sides."""
     chip = load_image(path)
     height, width = chip.shape[:2]
-    canvas = on_canvas(chip)
+    box = nearest_box(detector, on_canvas(chip))
+    if box is None:
+        return None
+    centre_x, centre_y = (box[:2] + box[2:]) / 2 / (width, height) - 0.5
+    return centre_x, centre_y, (box[2:] - box[:2]).max() / width
+
+
+def nearest_box(detector: Detector, canvas: np.ndarray) -> np.ndarray | None:
+    """xyxy of the face nearest to the middle of the canvas; None without a face."""
     xyxy, _ = detector.detect(canvas)
     if len(xyxy) == 0:
         return None
-    centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2 - (width / 2, height / 2)
-    nearest = np.argmin(np.abs(centres - (width / 2, height / 2)).sum(axis=1))
-    side = (xyxy[nearest, 2:] - xyxy[nearest, :2]).max()
-    centre_x, centre_y = centres[nearest] / (width, height)
-    return centre_x, centre_y, side / width
+    middle = canvas.shape[1] / 2, canvas.shape[0] / 2
+    return xyxy[np.argmin(np.abs((xyxy[:, :2] + xyxy[:, 2:]) / 2 - middle).sum(axis=1))]
 
 
 def on_canvas(chip: np.ndarray) -> np.ndarray:

@@ -12,9 +12,8 @@ from facecli.commands.training_options import (
     show_plan,
     training_options,
 )
-from facecli.errors import InputError
 from facecli.labels import HEAD_CLASSES
-from facecli.training.request import TrainRequest, resolve
+from facecli.recipes import TrainRequest, resolve
 
 
 def _heads(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -77,8 +76,21 @@ def train(**options) -> None:
     checkpoint = run_training(data, request, fit_options(options))
     click.echo(f"saved {checkpoint.folder}")
     if options["evaluate"]:
-        _evaluate(checkpoint, data)
+        _evaluate(checkpoint, data, options["rebalance"], options["seed"])
 
 
-def _evaluate(checkpoint, data) -> None:
-    raise InputError("evaluation is not wired yet")
+def _evaluate(checkpoint, data, rebalance: str, seed: int) -> None:
+    from facecli.commands.evaluate import evaluate_checkpoint, show_metrics
+    from facecli.data.statistics import save_data_stats
+    from facecli.models.structure import draw_structure, structure_table
+    from facecli.paths import replacing
+    from facecli.training.start import load_network
+
+    save_data_stats(data.frame, rebalance, seed)
+    metrics, files = evaluate_checkpoint(checkpoint, data)
+    network, folder = load_network(checkpoint), files[0].parent
+    draw_structure(network, folder / "structure.png")
+    with replacing(folder / "structure.txt") as temporary:
+        temporary.write_text(structure_table(network) + "\n", encoding="utf-8")
+    show_metrics(metrics)
+    click.echo(f"wrote tables and plots to {folder}", err=True)

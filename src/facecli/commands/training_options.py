@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from facecli import paths
-from facecli.training.request import RUN_DEFAULTS, FitOptions
+from facecli.recipes import RUN_DEFAULTS, FitOptions
 
 DEFAULT_SEED = 1
 

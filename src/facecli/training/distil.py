@@ -17,11 +17,11 @@ from facecli.data.checks import check_trainable
 from facecli.models.build import build_backbone
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.heads import attach_heads
+from facecli.recipes import FitOptions
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
 from facecli.training.features import facenet_features
 from facecli.training.prepare import PreparedData
-from facecli.training.request import FitOptions
 from facecli.training.save import Recipe, save_model
 from facecli.training.soft_labels import soften_labels
 from facecli.training.start import load_embedding

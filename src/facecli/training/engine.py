@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from facecli.errors import FacecliError
+from facecli.recipes import FitOptions
 from facecli.training.callbacks import ProgressBar, Throughput
 from facecli.training.dataset import CropBatches
 from facecli.training.epochs import EpochKeeper
 from facecli.training.losses import CosineDistance, head_loss, head_metric, head_weight
-from facecli.training.request import FitOptions
 
 log = logging.getLogger(__name__)
 

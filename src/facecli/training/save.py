@@ -15,7 +15,7 @@ from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, write_config
 from facecli.models.export import export_tflite
 from facecli.paths import replacing
-from facecli.training.request import FitOptions
+from facecli.recipes import FitOptions
 
 log = logging.getLogger(__name__)
 

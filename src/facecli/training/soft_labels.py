@@ -13,8 +13,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from facecli.recipes import FitOptions
 from facecli.training.engine import Rows, fit
-from facecli.training.request import FitOptions
 from facecli.training.transfer import build_feature_heads
 
 log = logging.getLogger(__name__)

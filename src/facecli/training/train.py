@@ -12,11 +12,11 @@ from facecli.data.checks import check_trainable
 from facecli.data.rebalance import rebalance
 from facecli.models.build import build_model
 from facecli.models.checkpoint import Checkpoint
+from facecli.recipes import GENUINE, FitOptions, TrainRequest, resolve
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
 from facecli.training.features import FACENET_MARGIN
 from facecli.training.prepare import PreparedData
-from facecli.training.request import GENUINE, FitOptions, TrainRequest, resolve
 from facecli.training.save import Recipe, save_model
 from facecli.training.start import load_embedding
 from facecli.training.targets import build_targets

@@ -16,11 +16,11 @@ from keras import layers
 from facecli.errors import InputError
 from facecli.models.facenet import load_facenet
 from facecli.models.heads import attach_heads
+from facecli.recipes import FitOptions
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
 from facecli.training.features import FACENET_MARGIN, TAPS, facenet_features
 from facecli.training.prepare import PreparedData
-from facecli.training.request import FitOptions
 from facecli.training.targets import build_targets
 
 HIDDEN_UNITS = 256

@@ -1,0 +1,157 @@
+"""Numbers about predictions: NumPy and scikit-learn on arrays, rows without a label left out."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import classification_report, confusion_matrix, f1_score, r2_score
+
+from facecli.labels import AGE_GROUPS, CLASS_NAMES, GENDERS, MISSING, RACES, age_group_id
+from facecli.models.readout import age_interval, expected_age
+from facecli.training.bootstrap import mean_interval
+
+AGE_BANDS = ("0-12", "13-19", "20-39", "40-59", "60-69", "70+")
+"""Bands of the group tables: children and the old stand apart."""
+_BAND_STARTS = np.array([0, 13, 20, 40, 60, 70])
+CALIBRATION_BINS = 10
+
+
+def age_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict:
+    """Errors of the expected age.
+
+    Args:
+        true_age: (n,) years, -1 where missing.
+        probabilities: (n, 117).
+
+    Returns:
+        count, mae and its 95 % interval, rmse, bias (predicted minus true), all in years;
+        r2; within_5 and coverage_90 (share of true ages in the 90 % interval) in [0, 1];
+        by_decade. Only `count` when no age is known.
+    """
+    known = true_age != MISSING
+    true_age, probabilities = true_age[known], probabilities[known]
+    if not len(true_age):
+        return {"count": 0}
+    error = expected_age(probabilities) - true_age
+    low, high = age_interval(probabilities, 0.9)
+    return {
+        "count": len(true_age),
+        "mae": float(np.abs(error).mean()),
+        "mae_ci95": list(mean_interval(np.abs(error))),
+        "rmse": float(np.sqrt((error**2).mean())),
+        "bias": float(error.mean()),
+        "r2": float(r2_score(true_age, true_age + error)) if len(true_age) > 1 else float("nan"),
+        "within_5": float((np.abs(error) <= 5).mean()),
+        "coverage_90": float(((low <= true_age) & (true_age <= high)).mean()),
+        "by_decade": _by_decade(true_age, error),
+    }
+
+
+def class_metrics(true_class: np.ndarray, probabilities: np.ndarray) -> dict:
+    """Accuracy with its 95 % interval, macro F1 over the classes that occur, calibration error.
+
+    Only `count` when no label is known.
+    """
+    known = true_class != MISSING
+    true_class, probabilities = true_class[known], probabilities[known]
+    if not len(true_class):
+        return {"count": 0}
+    hit = probabilities.argmax(axis=1) == true_class
+    return {
+        "count": len(true_class),
+        "accuracy": float(hit.mean()),
+        "accuracy_ci95": list(mean_interval(hit)),
+        "macro_f1": float(
+            f1_score(true_class, probabilities.argmax(axis=1), labels=np.unique(true_class), average="macro")
+        ),
+        "ece": calibration_error(hit, probabilities.max(axis=1)),
+    }
+
+
+def class_report(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """scikit-learn's classification report as a table, a row a class and the averages."""
+    known = true_class != MISSING
+    names = list(CLASS_NAMES[head])
+    report = classification_report(
+        true_class[known],
+        probabilities[known].argmax(axis=1),
+        labels=range(len(names)),
+        target_names=names,
+        output_dict=True,
+        zero_division=0,
+    )
+    report.pop("accuracy", None)
+    return pd.DataFrame(report).T.rename_axis("class").reset_index()
+
+
+def confusion(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Counts, true classes as rows, predicted ones as columns."""
+    known = true_class != MISSING
+    names = list(CLASS_NAMES[head])
+    counts = confusion_matrix(
+        true_class[known], probabilities[known].argmax(axis=1), labels=range(len(names))
+    )
+    return pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=names)
+
+
+def calibration_bins(hit: np.ndarray, confidence: np.ndarray) -> pd.DataFrame:
+    """Mean confidence, accuracy and count in CALIBRATION_BINS equal bins; empty bins left out."""
+    index = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    table = pd.DataFrame({"bin": index, "confidence": confidence, "accuracy": hit.astype(float)})
+    grouped = table.groupby("bin")
+    return grouped.mean().assign(count=grouped.size()).reset_index()
+
+
+def calibration_error(hit: np.ndarray, confidence: np.ndarray) -> float:
+    """Expected calibration error (Guo et al. 2017), in [0, 1]."""
+    bins = calibration_bins(hit, confidence)
+    gaps = (bins["confidence"] - bins["accuracy"]).abs()
+    return float((gaps * bins["count"]).sum() / max(len(hit), 1))
+
+
+def group_report(labels: Mapping[str, Sequence[int]], predicted: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Errors by gender x race x age band, with counts and 95 % intervals; groups of none left out.
+
+    Columns of heads that were not predicted are absent. Rows that lack one of the three
+    labels belong to no group.
+    """
+    table = pd.DataFrame({name: np.asarray(labels[name]) for name in ("age_years", "gender", "race")})
+    scores = _row_scores(table, predicted)
+    whole = (table != MISSING).all(axis=1)
+    band = np.searchsorted(_BAND_STARTS, table["age_years"], side="right") - 1
+    rows = []
+    for (gender, race, age), index in table[whole].groupby(["gender", "race", band[whole]]).groups.items():
+        row = {"gender": GENDERS[gender], "race": RACES[race], "age_band": AGE_BANDS[age], "count": len(index)}
+        for name, values in scores.items():
+            row[name] = values[index].mean()
+            if name != "bias":
+                row[f"{name}_low"], row[f"{name}_high"] = mean_interval(values[index])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _row_scores(table: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    scores = {}
+    if "age" in predicted:
+        error = expected_age(predicted["age"]) - table["age_years"].to_numpy()
+        scores["age_mae"], scores["bias"] = np.abs(error), error
+    for head in ("gender", "race"):
+        if head in predicted:
+            scores[f"{head}_accuracy"] = predicted[head].argmax(axis=1) == table[head].to_numpy()
+    return scores
+
+
+def _by_decade(true_age: np.ndarray, error: np.ndarray) -> dict[str, dict]:
+    decade = np.array([age_group_id(age) for age in true_age])
+    rows = {}
+    for index, name in enumerate(AGE_GROUPS):
+        part = error[decade == index]
+        if len(part):
+            rows[name] = {
+                "count": len(part),
+                "mae": float(np.abs(part).mean()),
+                "mae_ci95": list(mean_interval(np.abs(part))),
+                "bias": float(part.mean()),
+                "within_5": float((np.abs(part) <= 5).mean()),
+            }
+    return rows
