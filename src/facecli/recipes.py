@@ -13,7 +13,13 @@ BACKBONES = {"normal": ("normal",), "facenet": ("compact", GENUINE)}
 """Model type -> backbones that it may stand on, the default first."""
 RUN_DEFAULTS = {
     "normal": {"epochs": 30, "batch_size": 96, "learning_rate": 2e-3},
-    "compact": {"epochs": 3, "batch_size": 96, "learning_rate": 4e-4},
+    "compact": {
+        "epochs": 4,
+        "batch_size": 96,
+        "learning_rate": 5e-4,
+        "warmup_epochs": 0.2,
+        "degraded_share": 0.1,
+    },
     GENUINE: {"epochs": 12, "batch_size": 128, "learning_rate": 1e-3, "weight_decay": 0.05},
 }
 """Backbone -> options of the run that measured best."""

@@ -6,6 +6,7 @@ from facecli.commands.training_options import (
     command_line,
     data_path,
     fit_options,
+    import_keras,
     log_to_stderr,
     resolved,
     show_plan,
@@ -34,6 +35,7 @@ def distil(**options) -> None:
     if options.pop("dry_run"):
         show_plan("would distil:", {**options, "data_path": path})
         return
+    import_keras()
     from facecli.training.distil import distil as run_distillation
     from facecli.training.prepare import prepare_data
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from facecli import paths
-from facecli.commands.training_options import data_path, log_to_stderr
+from facecli.commands.training_options import data_path, import_keras, log_to_stderr
 
 SPLITS = ("train", "val", "test", "all")
 
@@ -105,6 +105,7 @@ def _predict(checkpoint, runtime: str):
         from facecli.vision.predict import Predictor
 
         return Predictor(checkpoint).predict
+    import_keras()
     from facecli.training.start import load_network
 
     network = load_network(checkpoint)

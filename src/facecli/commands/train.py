@@ -7,6 +7,7 @@ from facecli.commands.training_options import (
     command_line,
     data_path,
     fit_options,
+    import_keras,
     log_to_stderr,
     resolved,
     show_plan,
@@ -68,6 +69,7 @@ def train(**options) -> None:
     if options.pop("dry_run"):
         show_plan("would train:", {**options, "data_path": path, "backbone": backbone, "name": name})
         return
+    import_keras()
     from facecli.training.prepare import prepare_data
     from facecli.training.train import train as run_training
 

@@ -1,6 +1,7 @@
 """Options that `train` and `distil` share."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import click
 
 from facecli import paths
+from facecli.errors import FacecliError
 from facecli.recipes import RUN_DEFAULTS, FitOptions
 
 DEFAULT_SEED = 1
@@ -31,7 +33,7 @@ def training_options(command: Callable) -> Callable:
         click.option(
             "--schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True
         ),
-        click.option("--warmup-epochs", type=click.FloatRange(0), default=1.0, show_default=True),
+        click.option("--warmup-epochs", type=click.FloatRange(0), help="[default: by backbone]"),
         click.option("--weight-decay", type=click.FloatRange(0), help="[default: by backbone]"),
         click.option(
             "--patience",
@@ -53,6 +55,11 @@ def training_options(command: Callable) -> Callable:
             default="float32",
             show_default=True,
             help="bfloat16 pays on large pictures and GPUs; measure it.",
+        ),
+        click.option(
+            "--degraded-share",
+            type=click.FloatRange(0, 1),
+            help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
         ),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
         click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
@@ -103,6 +110,23 @@ def show_plan(title: str, plan: dict) -> None:
     click.echo(title)
     for key, value in plan.items():
         click.echo(f"  {key:16} {value}")
+
+
+def import_keras() -> None:
+    """Imports Keras and its backend without their chatter on stderr.
+
+    Raises FacecliError when the training packages are not installed.
+    """
+    from facecli.vision.quiet import quiet_stderr
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with quiet_stderr():
+            import keras  # noqa: F401
+    except ImportError as error:
+        raise FacecliError(
+            f"training needs packages that are not here ({error.name}): pip install 'facecli[train]'"
+        ) from error
 
 
 def log_to_stderr() -> None:

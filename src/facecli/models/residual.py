@@ -27,7 +27,7 @@ class Residual(NamedTuple):
 
 
 SPECS = {
-    "normal": Residual((32, 48), (Stage(48, 1), Stage(96, 1), Stage(192, 2)), (80, 80)),
+    "normal": Residual((32, 48), (Stage(48, 1), Stage(96, 1), Stage(192, 1)), (80, 80)),
     "compact": Residual((32, 64), (Stage(64, 1), Stage(128, 2), Stage(256, 2)), (96, 96)),
 }
 

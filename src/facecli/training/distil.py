@@ -93,6 +93,7 @@ def distil(
         options=options,
         command=command,
         duration_s=round(time.monotonic() - started, 1),
+        starting_point=True,
         extra={"val_cosine": _cosines(network, val, options.batch_size), "initial": initial},
     )
     return save_model(network, recipe, history, folder)

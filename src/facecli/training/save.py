@@ -37,6 +37,7 @@ class Recipe:
     options: FitOptions
     command: str
     duration_s: float
+    starting_point: bool = False
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -45,44 +46,40 @@ def save_model(
 ) -> Checkpoint:
     """Writes `model.keras`, `model.tflite`, `history.csv` and, last, `config.json`.
 
-    The network is stored in float32 whatever it was trained in.
+    The network is stored in float32 whatever it was trained in, its LiteRT copy with float16
+    weights. A `starting_point`, which is only trained further, is one float16 Keras file.
     """
-    network = in_float32(network)
     folder.mkdir(parents=True, exist_ok=True)
+    stored = in_precision(network, "float16" if recipe.starting_point else "float32")
+    files = [KERAS_FILE]
     with replacing(folder / KERAS_FILE) as temporary:
-        network.save(temporary)
-    export_tflite(_heads_only(network, recipe.heads), folder / LITERT_FILE)
+        stored.save(temporary)
+    if not recipe.starting_point:
+        export_tflite(_heads_only(stored, recipe.heads), folder / LITERT_FILE, half=True)
+        files.append(LITERT_FILE)
     with replacing(folder / HISTORY_FILE) as temporary:
         pd.DataFrame(list(history)).round(6).to_csv(temporary, index=False)
-    checkpoint = write_config(folder, _config(network, recipe), (KERAS_FILE, LITERT_FILE))
+    checkpoint = write_config(folder, _config(network, recipe), tuple(files))
     log.info("saved %s", folder)
     return checkpoint
 
 
-def in_float32(network: keras.Model) -> keras.Model:
-    """A copy of a network with float32 layers and the same weights (the network itself if it is)."""
-    config = network.get_config()
-    if "bfloat16" not in str(config):
-        return network
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        copy = keras.Model.from_config(_without_policies(config))
-    finally:
-        keras.config.set_dtype_policy(previous)
+def in_precision(network: keras.Model, dtype: str) -> keras.Model:
+    """A copy of a network whose layers hold and compute in `dtype`, with the same weights."""
+    copy = keras.Model.from_config(_with_policy(network.get_config(), dtype))
     copy.set_weights(network.get_weights())
     return copy
 
 
-def _without_policies(value):
-    """A serialised configuration with every reduced-precision policy replaced by float32."""
+def _with_policy(value, dtype: str):
+    """A serialised configuration with every layer's policy replaced; inputs stay uint8."""
     if isinstance(value, dict):
         if value.get("class_name") == "DTypePolicy":
-            return {**value, "config": {"name": "float32"}}
-        return {key: _without_policies(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_without_policies(inner) for inner in value)
-    return "float32" if value in ("bfloat16", "mixed_bfloat16") else value
+            return {**value, "config": {"name": dtype}}
+        return {key: _with_policy(inner, dtype) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_with_policy(inner, dtype) for inner in value)
+    return value
 
 
 def _heads_only(network: keras.Model, heads: Sequence[str]) -> keras.Model:
@@ -95,7 +92,7 @@ def _config(network: keras.Model, recipe: Recipe) -> dict:
         margin, shift_y = tighter_crop(crop, recipe.chip_margin)
         detectors[detector] = {"margin": round(margin, 4), "shift_y": round(shift_y, 4)}
     return {
-        **{key: value for key, value in asdict(recipe).items() if key not in ("chip_margin", "extra")},
+        **{key: value for key, value in asdict(recipe).items() if key not in ("chip_margin", "extra", "starting_point")},
         **recipe.extra,
         "heads": list(recipe.heads),
         "labels": {head: _labels(head) for head in recipe.heads},
