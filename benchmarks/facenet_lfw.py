@@ -18,8 +18,8 @@ import keras
 import numpy as np
 
 from facecli.crops import crop_face
-from facecli.models.inception_resnet_v1 import IMAGE_SIZE
 from facecli.models.facenet import load_facenet
+from facecli.models.inception_resnet_v1 import IMAGE_SIZE
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TARGET = 0.99

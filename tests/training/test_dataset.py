@@ -7,7 +7,9 @@ from facecli.training.dataset import CropBatches
 
 def batches(rows, batch_size=4, **options):
     inputs = np.arange(100)[:, None]
-    return CropBatches(inputs, {"age": inputs.astype("float32")}, np.array(rows), batch_size=batch_size, **options)
+    return CropBatches(
+        inputs, {"age": inputs.astype("float32")}, np.array(rows), batch_size=batch_size, **options
+    )
 
 
 def seen(dataset):

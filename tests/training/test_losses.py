@@ -45,7 +45,9 @@ def test_certainty_of_the_wrong_class_is_finite():
 @pytest.mark.parametrize(("student", "distance"), [([2.0, 0], 0), ([0.0, 1], 1), ([-3.0, 0], 2)])
 def test_cosine_distance(student, distance):
     teacher = np.array([[1.0, 0]], "float32")
-    assert number(CosineDistance()(teacher, np.array([student], "float32"))) == pytest.approx(distance, abs=1e-6)
+    assert number(CosineDistance()(teacher, np.array([student], "float32"))) == pytest.approx(
+        distance, abs=1e-6
+    )
 
 
 def test_metrics_count_labelled_rows_only():

@@ -35,7 +35,9 @@ def test_age_errors_by_hand():
     assert found["coverage_90"] == pytest.approx(1 / 3)
     assert list(found["by_decade"]) == ["20-29", "30-39", "40-49"]
     forties = found["by_decade"]["40-49"]
-    assert (forties["count"], forties["mae"], forties["bias"], forties["within_5"]) == pytest.approx((1, 10, -10, 0))
+    assert (forties["count"], forties["mae"], forties["bias"], forties["within_5"]) == pytest.approx(
+        (1, 10, -10, 0)
+    )
     assert forties["mae_ci95"] == pytest.approx([10, 10])
 
 

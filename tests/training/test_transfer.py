@@ -16,7 +16,11 @@ def network():
 
 
 def trunk(network):
-    return next(layer for layer in network.layers if "Block17_10_Conv2d_1x1" in [inner.name for inner in getattr(layer, "layers", [])])
+    return next(
+        layer
+        for layer in network.layers
+        if "Block17_10_Conv2d_1x1" in [inner.name for inner in getattr(layer, "layers", [])]
+    )
 
 
 def test_it_looks_at_pictures_and_gives_heads(network):
@@ -37,12 +41,18 @@ def test_too_many_blocks(network):
 def test_unfrozen_blocks_change_and_no_others(network):
     chosen = unfreeze_blocks(network, 2)
     assert chosen == ["Block8_6", "Bottleneck"]
-    before = {weight.path: weight.numpy().copy() for weight in trunk(network).weights if "kernel" in weight.path}
-    network.compile(keras.optimizers.SGD(0.1), {"age": "categorical_crossentropy", "gender": "categorical_crossentropy"})
+    before = {
+        weight.path: weight.numpy().copy() for weight in trunk(network).weights if "kernel" in weight.path
+    }
+    network.compile(
+        keras.optimizers.SGD(0.1), {"age": "categorical_crossentropy", "gender": "categorical_crossentropy"}
+    )
     crops = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 3), np.uint8)
     network.train_on_batch(crops, {"age": np.eye(117)[[3, 60]], "gender": np.eye(2)})
     changed = {
-        path.split("/")[-2] for path, values in before.items() for weight in trunk(network).weights
+        path.split("/")[-2]
+        for path, values in before.items()
+        for weight in trunk(network).weights
         if weight.path == path and np.abs(weight.numpy() - values).max() > 0
     }
     assert changed

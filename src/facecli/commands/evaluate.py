@@ -47,9 +47,7 @@ def evaluate(**options) -> None:
     from facecli.models.checkpoint import load_checkpoint
     from facecli.training.prepare import prepare_data
 
-    checkpoint = load_checkpoint(
-        paths.find_model(options["model_path"] or f"{options['model_type']}_model")
-    )
+    checkpoint = load_checkpoint(paths.find_model(options["model_path"] or f"{options['model_type']}_model"))
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
     data = prepare_data(data_path(options["data_path"]), seed, options["limit"])
     metrics, files = evaluate_checkpoint(checkpoint, data, **_measured(options))
@@ -117,7 +115,9 @@ def show_metrics(metrics: Mapping) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{metrics['model']} on {metrics['split']}: {metrics['count']} faces", title_justify="left")
+    table = Table(
+        title=f"{metrics['model']} on {metrics['split']}: {metrics['count']} faces", title_justify="left"
+    )
     for column in ("head", "measure", "value", "95 % interval", "faces"):
         table.add_column(column, justify="left" if column in ("head", "measure") else "right")
     for row in metric_rows(metrics):
@@ -131,7 +131,9 @@ def metric_rows(metrics: Mapping) -> list[tuple[str, ...]]:
     if metrics.get("age", {}).get("count"):
         age = metrics["age"]
         low, high = age["mae_ci95"]
-        rows.append(("age", "mean absolute error", f"{age['mae']:.2f} y", f"{low:.2f}-{high:.2f}", str(age["count"])))
+        rows.append(
+            ("age", "mean absolute error", f"{age['mae']:.2f} y", f"{low:.2f}-{high:.2f}", str(age["count"]))
+        )
         rows.append(("age", "RMSE", f"{age['rmse']:.2f} y", "", ""))
         rows.append(("age", "R2", f"{age['r2']:.3f}", "", ""))
         rows.append(("age", "within 5 years", f"{100 * age['within_5']:.1f} %", "", ""))

@@ -1,6 +1,5 @@
 """`facecli train`: retrain a model, measure it, plot it."""
 
-
 import click
 
 from facecli.commands.training_options import (
@@ -49,7 +48,9 @@ def _heads(context: click.Context, parameter: click.Parameter, value: str) -> tu
     help="Train the last N blocks of the genuine trunk too.",
 )
 @click.option("--name", help="Folder in saved_model/.  [default: <model-type>_model]")
-@click.option("--embedding", default="facenet_embedding", show_default=True, help="Distilled student to start from.")
+@click.option(
+    "--embedding", default="facenet_embedding", show_default=True, help="Distilled student to start from."
+)
 @training_options
 def train(**options) -> None:
     """Train a model on labelled faces and write saved_model/NAME.
@@ -60,9 +61,7 @@ def train(**options) -> None:
     facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
     """
     fields = TrainRequest.__dataclass_fields__
-    request = TrainRequest(
-        **{key: options[key] for key in fields if key in options}, command=command_line()
-    )
+    request = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
     backbone, name = resolve(request)
     options = resolved(options, backbone)
     path = data_path(options["data_path"])

@@ -90,7 +90,9 @@ def _check(config: Any, path: Path) -> None:
     if missing:
         raise CheckpointError(f"{path} lacks {', '.join(missing)}: not a facecli model")
     if config["format"] != FORMAT:
-        raise CheckpointError(f"{path} has format {config['format']}, this facecli reads {FORMAT}; update facecli")
+        raise CheckpointError(
+            f"{path} has format {config['format']}, this facecli reads {FORMAT}; update facecli"
+        )
     unknown = [head for head in config["heads"] if head not in HEAD_CLASSES]
     if unknown or not config["heads"]:
         raise CheckpointError(f"{path}: heads {config['heads']} are not among {list(HEAD_CLASSES)}")

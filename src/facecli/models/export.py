@@ -52,4 +52,3 @@ def export_tflite(network: keras.Model, path: Path, half: bool = False) -> Path:
         temporary.write_bytes(flatbuffer)
     log.info("wrote %s (%.1f MB)", path, len(flatbuffer) / 1e6)
     return path
-

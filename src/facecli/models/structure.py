@@ -66,7 +66,9 @@ def draw_structure(network: keras.Model, path: Path) -> Path:
         if part.parameters:
             axis.text(length + 0.05, row, f"{part.parameters:,}", va="center", fontsize=8)
     axis.invert_yaxis()
-    axis.set(xlim=(0, 7.6), xlabel="weights (powers of ten)", title=f"{sum(p.parameters for p in parts):,} weights")
+    axis.set(
+        xlim=(0, 7.6), xlabel="weights (powers of ten)", title=f"{sum(p.parameters for p in parts):,} weights"
+    )
     axis.spines[["top", "right"]].set_visible(False)
     with replacing(path) as temporary:
         figure.savefig(temporary)

@@ -100,7 +100,9 @@ class Augmentation(layers.Layer):
         return images
 
 
-def build_augmentation(image_size: tuple[int, int], degraded_share: float = 0.25, seed: int = 0) -> Augmentation:
+def build_augmentation(
+    image_size: tuple[int, int], degraded_share: float = 0.25, seed: int = 0
+) -> Augmentation:
     """The augmentation of a training run for crops of `image_size` (height, width)."""
     augmentation = Augmentation(degraded_share, seed=seed, name="augmentation")
     augmentation(keras.ops.zeros((1, *image_size, 3)), training=True)

@@ -71,7 +71,11 @@ def jpeg_like(images, quality):
     """
     height, width = images.shape[1:3]
     pad_y, pad_x = -height % BLOCK, -width % BLOCK
-    padded = ops.pad(images, ((0, 0), (0, pad_y), (0, pad_x), (0, 0)), mode="symmetric") if pad_y or pad_x else images
+    padded = (
+        ops.pad(images, ((0, 0), (0, pad_y), (0, pad_x), (0, 0)), mode="symmetric")
+        if pad_y or pad_x
+        else images
+    )
     rows, columns = (height + pad_y) // BLOCK, (width + pad_x) // BLOCK
     blocks = ops.reshape(padded, (-1, rows, BLOCK, columns, BLOCK, 3))
     blocks = ops.transpose(blocks, (0, 1, 3, 5, 2, 4)) - 128.0

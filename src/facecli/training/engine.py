@@ -137,7 +137,11 @@ def _schedule(options: FitOptions, steps: int):
     total = max(options.epochs * steps - warmup, 1)
     if options.schedule == "cosine":
         return keras.optimizers.schedules.CosineDecay(
-            options.learning_rate / 20, total, alpha=0.01, warmup_target=options.learning_rate, warmup_steps=warmup
+            options.learning_rate / 20,
+            total,
+            alpha=0.01,
+            warmup_target=options.learning_rate,
+            warmup_steps=warmup,
         )
     if options.schedule == "constant":
         return options.learning_rate

@@ -121,7 +121,12 @@ def group_report(labels: Mapping[str, Sequence[int]], predicted: Mapping[str, np
     band = np.searchsorted(_BAND_STARTS, table["age_years"], side="right") - 1
     rows = []
     for (gender, race, age), index in table[whole].groupby(["gender", "race", band[whole]]).groups.items():
-        row = {"gender": GENDERS[gender], "race": RACES[race], "age_band": AGE_BANDS[age], "count": len(index)}
+        row = {
+            "gender": GENDERS[gender],
+            "race": RACES[race],
+            "age_band": AGE_BANDS[age],
+            "count": len(index),
+        }
         for name, values in scores.items():
             row[name] = values[index].mean()
             if name != "bias":

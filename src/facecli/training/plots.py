@@ -59,7 +59,13 @@ def age_scatter(true_age: np.ndarray, guess: np.ndarray) -> Figure:
     """True against predicted age, every face a dot."""
     figure, axes = _figure(5.6, 5.4)
     axis = axes[0, 0]
-    axis.scatter(true_age + np.random.default_rng(0).uniform(-0.4, 0.4, len(true_age)), guess, s=5, alpha=0.3, color=BLUE)
+    axis.scatter(
+        true_age + np.random.default_rng(0).uniform(-0.4, 0.4, len(true_age)),
+        guess,
+        s=5,
+        alpha=0.3,
+        color=BLUE,
+    )
     top = max(true_age.max(), guess.max()) + 2
     axis.plot([0, top], [0, top], color=ORANGE, label="no error")
     axis.plot([0, top], [5, top + 5], color=GREY, lw=0.8, ls="--", label="5 years off")
@@ -79,10 +85,19 @@ def age_by_decade(by_decade: Mapping[str, Mapping]) -> Figure:
     interval = np.array([by_decade[name]["mae_ci95"] for name in names]).T
     axis.bar(names, mae, color=BLUE, alpha=0.85, label="mean absolute error, 95 % interval")
     axis.errorbar(names, mae, yerr=np.abs(interval - mae), fmt="none", color="black", capsize=3, lw=1)
-    axis.plot(names, [by_decade[name]["bias"] for name in names], "o", color=ORANGE, label="bias (predicted - true)")
+    axis.plot(
+        names, [by_decade[name]["bias"] for name in names], "o", color=ORANGE, label="bias (predicted - true)"
+    )
     axis.axhline(0, color="black", lw=0.8)
     for position, name in enumerate(names):
-        axis.annotate(f"n={by_decade[name]['count']}", (position, interval[1, position]), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        axis.annotate(
+            f"n={by_decade[name]['count']}",
+            (position, interval[1, position]),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
     axis.set(xlabel="true age, years", ylabel="years", title="age error by decade")
     axis.legend()
     return figure
@@ -101,14 +116,21 @@ def reliability(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Fig
         axis.plot(bins["confidence"], bins["accuracy"], "o-", color=BLUE, label=head)
         sizes = bins["count"] / max(bins["count"].sum(), 1)
         axis.bar(bins["confidence"], sizes, width=0.06, color=GREEN, alpha=0.4, label="share of faces")
-        axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy", title=f"{head}: reliability")
+        axis.set(
+            xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy", title=f"{head}: reliability"
+        )
         axis.legend(loc="upper left")
     return figure
 
 
 def learning_curves(history: pd.DataFrame) -> Figure:
     """Loss, age error in years, gender and race accuracy by epoch, as far as there are any."""
-    panels = {"loss": "loss", "age_mae": "age error, years", "gender_accuracy": "gender accuracy", "race_accuracy": "race accuracy"}
+    panels = {
+        "loss": "loss",
+        "age_mae": "age error, years",
+        "gender_accuracy": "gender accuracy",
+        "race_accuracy": "race accuracy",
+    }
     shown = {key: title for key, title in panels.items() if key in history or f"val_{key}" in history}
     figure, axes = _figure(4.2 * len(shown), 3.6, columns=len(shown))
     epochs = np.arange(1, len(history) + 1)

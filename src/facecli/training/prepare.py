@@ -26,7 +26,9 @@ class PreparedData:
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of the rows of a split ("train", "val", "test"), or of all ("all")."""
-        wanted = np.ones(len(self.frame), bool) if split == "all" else (self.frame["split"] == split).to_numpy()
+        wanted = (
+            np.ones(len(self.frame), bool) if split == "all" else (self.frame["split"] == split).to_numpy()
+        )
         return np.flatnonzero(wanted)
 
     def crops(self, image_size: tuple[int, int], margin: float = WHOLE_CHIP_MARGIN) -> np.ndarray:

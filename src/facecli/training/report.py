@@ -36,7 +36,9 @@ def write_report(
     for head in ("gender", "race"):
         if evaluation.metrics.get(head, {}).get("count"):
             labels, probabilities = frame[head].to_numpy(), predicted[head]
-            files.append(_csv(class_report(head, labels, probabilities), folder / f"{head}_classification_report.csv"))
+            files.append(
+                _csv(class_report(head, labels, probabilities), folder / f"{head}_classification_report.csv")
+            )
             counts = confusion(head, labels, probabilities)
             files.append(_csv(counts.reset_index(), folder / f"{head}_confusion.csv"))
             files.append(_png(plots.confusion_matrix(head, counts), folder / f"{head}_confusion.png"))
@@ -45,7 +47,9 @@ def write_report(
         known = (frame["age_years"] >= 0).to_numpy()
         true, guess = frame["age_years"].to_numpy()[known], expected_age(predicted["age"][known])
         files.append(_png(plots.age_scatter(true, guess), folder / "age_scatter.png"))
-        files.append(_png(plots.age_by_decade(evaluation.metrics["age"]["by_decade"]), folder / "age_by_decade.png"))
+        files.append(
+            _png(plots.age_by_decade(evaluation.metrics["age"]["by_decade"]), folder / "age_by_decade.png")
+        )
     groups = group_report(frame, predicted)
     if len(groups):
         files.append(_csv(groups, folder / "group_report.csv"))

@@ -92,7 +92,11 @@ def _config(network: keras.Model, recipe: Recipe) -> dict:
         margin, shift_y = tighter_crop(crop, recipe.chip_margin)
         detectors[detector] = {"margin": round(margin, 4), "shift_y": round(shift_y, 4)}
     return {
-        **{key: value for key, value in asdict(recipe).items() if key not in ("chip_margin", "extra", "starting_point")},
+        **{
+            key: value
+            for key, value in asdict(recipe).items()
+            if key not in ("chip_margin", "extra", "starting_point")
+        },
         **recipe.extra,
         "heads": list(recipe.heads),
         "labels": {head: _labels(head) for head in recipe.heads},

@@ -55,7 +55,13 @@ def soften_labels(
         keras.utils.set_random_seed(seed + fold)
         teacher = build_feature_heads(features.shape[1], list(targets))
         options = replace(TEACHER, seed=seed)
-        fit(teacher, Rows(features, targets, learnt), Rows(features, targets, held), options, folder / str(fold))
+        fit(
+            teacher,
+            Rows(features, targets, learnt),
+            Rows(features, targets, held),
+            options,
+            folder / str(fold),
+        )
         predicted = teacher.predict(features[held], batch_size=512, verbose=0)
         for head, values in predicted.items():
             mixed[head][held] = mix(targets[head][held], values)

@@ -40,7 +40,14 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
     rows, weights = _rebalanced(data, request.rebalance, options.seed)
     if backbone == GENUINE:
         network, history = train_transfer(
-            data, rows, weights, request.heads, options, folder / "epochs", request.trunk_weights, request.unfreeze
+            data,
+            rows,
+            weights,
+            request.heads,
+            options,
+            folder / "epochs",
+            request.trunk_weights,
+            request.unfreeze,
         )
     else:
         network, history = _train_whole(data, rows, weights, backbone, request, options, folder / "epochs")

@@ -64,7 +64,10 @@ def train_transfer(
     if unfreeze:
         unfreeze_blocks(network, unfreeze)
         second = replace(
-            options, epochs=unfreeze_epochs, learning_rate=options.learning_rate * UNFREEZE_RATE, warmup_epochs=0.5
+            options,
+            epochs=unfreeze_epochs,
+            learning_rate=options.learning_rate * UNFREEZE_RATE,
+            warmup_epochs=0.5,
         )
         crops = data.crops((160, 160), FACENET_MARGIN)
         train, val = Rows(crops, targets, rows, weights), Rows(crops, targets, data.rows("val"))
@@ -94,7 +97,9 @@ def unfreeze_blocks(network: keras.Model, count: int) -> list[str]:
 
     Raises InputError when the trunk has not so many.
     """
-    trunk = next(layer for layer in network.layers if isinstance(layer, keras.Model) and len(layer.layers) > 50)
+    trunk = next(
+        layer for layer in network.layers if isinstance(layer, keras.Model) and len(layer.layers) > 50
+    )
     trunk.trainable = True
     names = [match[1] for layer in trunk.layers if (match := _BLOCK.match(layer.name))]
     blocks = list(dict.fromkeys(names))

@@ -1,0 +1,155 @@
+"""From a folder of faces to a model folder that runs, with networks of a few hundred weights."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from facecli.errors import CheckpointError, DataError, InputError
+from facecli.models.checkpoint import load_checkpoint, write_config
+from facecli.recipes import FitOptions, TrainRequest, resolve
+from facecli.training import distil as distillation
+from facecli.training import soft_labels
+from facecli.training.features import TAPS
+from facecli.training.prepare import prepare_data
+from facecli.training.start import load_network
+from facecli.training.train import train
+
+FAST = FitOptions(epochs=1, batch_size=32, learning_rate=5e-3)
+
+
+@pytest.fixture
+def data(faces_folder, home):
+    return prepare_data(faces_folder, seed=1)
+
+
+def test_splits_share_no_group_and_the_digest_names_them(data):
+    groups = [set(data.frame["group"].iloc[data.rows(split)]) for split in ("train", "val", "test")]
+    assert not (groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2])
+    assert (
+        len(data.rows("all")) == len(data.frame) == sum(len(data.rows(s)) for s in ("train", "val", "test"))
+    )
+
+
+def test_a_trained_folder_carries_its_recipe_and_runs(data, home):
+    request = TrainRequest(model_type="normal", rebalance="weights", command="facecli train")
+    checkpoint = train(data, request, FAST)
+    assert checkpoint.folder == home / "saved_model" / "normal_model"
+    config = json.loads((checkpoint.folder / "config.json").read_text())
+    assert config["split_digest"] == data.digest
+    assert config["command"] == "facecli train"
+    assert config["rebalance"] == "weights"
+    assert config["image_size"] == [16, 16]
+    assert config["labels"]["race"] == ["white", "black", "asian", "indian", "other"]
+    assert set(config["detectors"]) == {"haar", "yunet", "none"}
+    assert len(pd.read_csv(checkpoint.folder / "history.csv")) == 1
+    crops = data.crops((16, 16))[:4]
+    exact = load_network(checkpoint).predict(crops, verbose=0)
+    from facecli.vision.predict import Predictor
+
+    for head, values in Predictor(load_checkpoint(checkpoint.folder)).predict(crops).items():
+        np.testing.assert_allclose(values, exact[head], atol=5e-3)
+
+
+def test_one_head_and_oversampling(data):
+    checkpoint = train(data, TrainRequest("normal", heads=("age",), rebalance="oversample"), FAST)
+    assert checkpoint.name == "normal_age_model"
+    assert list(load_network(checkpoint).output) == ["age"]
+
+
+def test_ten_pictures_are_refused_before_training(faces_folder, home):
+    few = prepare_data(faces_folder, seed=1, limit=10)
+    with pytest.raises(DataError, match="too few"):
+        train(few, TrainRequest("normal"), FAST)
+    assert not (home / "saved_model").exists()
+
+
+def test_a_missing_class_is_named(data):
+    data.frame.loc[data.frame["race"] == 3, "race"] = 2
+    with pytest.raises(DataError, match="indian"):
+        train(data, TrainRequest("normal"), FAST)
+
+
+def test_a_transfer_without_its_embedding_names_the_remedy(data):
+    with pytest.raises(CheckpointError, match="no_such_embedding"):
+        train(data, TrainRequest("facenet", embedding="no_such_embedding"), FAST)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (TrainRequest("normal", backbone="compact"), "no backbone of 'normal'"),
+        (TrainRequest("facenet", unfreeze=2), "--unfreeze"),
+    ],
+)
+def test_requests_that_do_not_fit_together(request_, message):
+    with pytest.raises(InputError, match=message):
+        resolve(request_)
+
+
+def test_distil_then_transfer(data, home, monkeypatch):
+    """A stand-in teacher: features that are a fixed map of the labels."""
+
+    def features(files, keys, weights=None, taps=TAPS, **_):
+        rows = data.frame.set_index("sha256").loc[keys]
+        sizes = {"block17": 896, "block8": 1792, "embedding": 512}
+        seeds = np.random.default_rng(0)
+        return {
+            tap: rows[["age_years", "gender", "race"]].to_numpy(np.float32)
+            @ seeds.normal(size=(3, sizes[tap]))
+            for tap in taps
+        }
+
+    monkeypatch.setattr(distillation, "facenet_features", features)
+    monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=32))
+    student = distillation.distil(data, FAST, image_size=16, command="facecli distil")
+    assert student.config["val_cosine"].keys() == {"embedding", "block17"}
+    assert list(student.config["sha256"]) == ["model.keras"]
+    checkpoint = train(data, TrainRequest("facenet"), FitOptions(epochs=1, batch_size=32, learning_rate=1e-9))
+    ours = load_network(checkpoint).get_layer("backbone").get_weights()
+    theirs = load_network(student).get_layer("backbone").get_weights()
+    assert len(ours) == len(theirs)
+    # Learning so slowly only batch statistics move; the kernels are the student's.
+    np.testing.assert_allclose(ours[0], theirs[0].astype("float32"), atol=1e-3)
+
+
+def lambda_model(folder):
+    image = keras.Input((8, 8, 3), dtype="uint8")
+    x = keras.layers.Lambda(lambda x: keras.ops.mean(keras.ops.cast(x, "float32"), axis=(1, 2)))(image)
+    network = keras.Model(image, {"age": keras.layers.Dense(117, activation="softmax")(x)})
+    network.save(folder / "model.keras")
+
+
+def other_heads(folder):
+    image = keras.Input((8, 8, 3), dtype="uint8")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    keras.Model(image, {"mood": keras.layers.Dense(3)(x)}).save(folder / "model.keras")
+
+
+def no_model(folder):
+    (folder / "model.keras").write_bytes(b"PK not a zip")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda_model, "cannot be loaded safely"),
+        (other_heads, "no output for age"),
+        (no_model, "cannot be loaded"),
+    ],
+)
+def test_other_peoples_files_are_refused_by_name(tmp_path, make, message):
+    make(tmp_path)
+    config = {
+        "name": "x",
+        "model_type": "normal",
+        "heads": ["age"],
+        "labels": {},
+        "image_size": [8, 8],
+        "detectors": {},
+    }
+    write_config(tmp_path, config, ("model.keras",))
+    with pytest.raises(CheckpointError, match=message):
+        load_network(load_checkpoint(tmp_path))
