@@ -58,7 +58,7 @@ class EpochKeeper(keras.callbacks.Callback):
         changed = [key for key in RESUMABLE if state["options"].get(key) != now[key]]
         if changed:
             raise InputError(
-                f"cannot resume {self.folder}: {', '.join(changed)} changed since; use the same or drop --resume"
+                f"cannot resume {self.folder}: {', '.join(changed)} changed; keep them or drop --resume"
             )
         # An optimizer without variables would silently skip its saved state.
         model.optimizer.build(model.trainable_variables)
