@@ -18,7 +18,8 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 run: $(VENV)/.run
-	$(BIN)/facecli run --img docs/images/astronaut.jpg --no-show --output out/annotated.png
+	$(BIN)/python benchmarks/real_face.py out/astronaut.png
+	$(BIN)/facecli run --img out/astronaut.png --no-show --output out/annotated.png
 	@echo "The annotated picture: $(CURDIR)/out/annotated.png"
 
 test: $(VENV)/.test
@@ -40,7 +41,7 @@ $(VENV)/.venv:
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.venv setup.py
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable . 'scikit-image>=0.22,<1'
 	@$(BIN)/python -c 'import cv2' || \
 	  { echo "OpenCV needs system libraries; on Debian: apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
 	@touch $@

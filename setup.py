@@ -51,6 +51,8 @@ SHIPPED = (
         for model in ("normal_model", "facenet_model")
         for file in ("config.json", "metrics.json", "history.csv", "model.tflite", "model.keras")
     ),
+    "saved_model/facenet_embedding/config.json",
+    "saved_model/facenet_embedding/model.keras",
     "xml/*.xml",
     "xml/*.txt",
 )

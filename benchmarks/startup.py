@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE = ROOT / "docs" / "images" / "astronaut.jpg"
+PICTURE = ROOT / "out" / "astronaut.png"  # made by `make run`
 HELP_LIMIT = 0.10
 RUN_LIMIT = 1 / 3
 MEMORY_LIMIT_MB = 350

@@ -13,7 +13,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import cv2
 import pytest
+from skimage import data
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("normal_model", "facenet_model")
@@ -128,8 +130,8 @@ def test_installed_package_finds_its_own_cascade(site, tmp_path):
 @needs_models
 @pytest.mark.parametrize("model_type", ["facenet", "normal"])
 def test_installed_package_analyses_a_real_face_with_its_own_model(site, tmp_path, model_type):
-    shutil.copy2(ROOT / "docs" / "images" / "astronaut.jpg", tmp_path / "face.jpg")
-    options = ("run", "--img", "face.jpg", "--no-show", "--json", "faces.jsonl", "--model-type", model_type)
+    cv2.imwrite(str(tmp_path / "face.png"), data.astronaut()[:, :, ::-1])
+    options = ("run", "--img", "face.png", "--no-show", "--json", "faces.jsonl", "--model-type", model_type)
     run(sys.executable, "-m", "facecli", *options, cwd=tmp_path, PYTHONPATH=str(site))
     (line,) = (tmp_path / "faces.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(json.loads(line)["faces"]) == 1

@@ -73,6 +73,7 @@ def evaluate_checkpoint(checkpoint, data, split="test", runtime="litert", batch_
     """
     import pandas as pd
 
+    from facecli.models.checkpoint import write_json
     from facecli.training.evaluate import evaluate as run_evaluation
     from facecli.training.report import write_report
 
@@ -95,6 +96,9 @@ def evaluate_checkpoint(checkpoint, data, split="test", runtime="litert", batch_
     history = checkpoint.folder / "history.csv"
     curves = pd.read_csv(history) if history.is_file() else None
     files = write_report(evaluation, folder, about, curves)
+    if split == "test" and checkpoint.folder.parent == paths.saved_model_dir():
+        # The numbers travel with the model that they are about.
+        write_json(checkpoint.folder / "metrics.json", {**about, **evaluation.metrics})
     return {**about, **evaluation.metrics}, files
 
 
