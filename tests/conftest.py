@@ -1,11 +1,19 @@
 """Tiny model folders: the run lane needs a `model.tflite`, not a good one."""
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 from facecli.crops import CHIP_CROPS
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 
+# As `facecli` itself does, before OpenCV opens its first clip in this process.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 TINY_SIZE = (32, 24)
+# Test machines are shared: a slow moment is no failure.
+settings.register_profile("facecli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("facecli")
 
 
 def build_checkpoint(folder, heads=("age", "gender", "race"), **changes):

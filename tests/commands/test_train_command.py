@@ -29,7 +29,7 @@ def test_a_dry_run_prints_the_plan_and_imports_no_tensorflow():
 
 
 def test_defaults_follow_the_backbone():
-    assert "epochs           1" in run(train, "--dry-run").output
+    assert "epochs           4" in run(train, "--dry-run").output
     assert "batch_size       128" in run(train, "--dry-run", "--backbone", "inception-resnet-v1").output
     assert "epochs           7" in run(train, "--dry-run", "--epochs", "7").output
     assert "initial          x" in run(distil, "--dry-run", "--initial", "x").output

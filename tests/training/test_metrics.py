@@ -1,12 +1,11 @@
 """Numbers that can be checked by hand, and what is said about nothing."""
 
+import json
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from facecli.training import metrics
-from facecli.training.bootstrap import mean_interval
 
 
 def ages(*years):
@@ -33,11 +32,15 @@ def test_age_errors_by_hand():
     assert found["rmse"] == pytest.approx(np.sqrt(104 / 3))
     assert found["within_5"] == pytest.approx(2 / 3)
     assert found["coverage_90"] == pytest.approx(1 / 3)
+    assert found["cumulative"] == pytest.approx(
+        {"1": 1 / 3, "2": 2 / 3, "3": 2 / 3, "5": 2 / 3, "10": 1, "15": 1}
+    )
     assert list(found["by_decade"]) == ["20-29", "30-39", "40-49"]
     forties = found["by_decade"]["40-49"]
     assert (forties["count"], forties["mae"], forties["bias"], forties["within_5"]) == pytest.approx(
         (1, 10, -10, 0)
     )
+    assert forties["rmse"] == pytest.approx(10)
     assert forties["mae_ci95"] == pytest.approx([10, 10])
 
 
@@ -85,13 +88,36 @@ def test_no_groups():
     assert metrics.group_report(empty, {"age": ages()[:0]}).empty
 
 
-def test_interval_of_nothing_and_of_one_value():
-    assert np.isnan(mean_interval([])).all()
-    assert mean_interval([3.0] * 5) == (3.0, 3.0)
+@pytest.mark.parametrize("true", [[30], [30, 30]])
+def test_no_r2_where_it_has_no_meaning(true):
+    """One age alone has no variance; NaN would be no JSON."""
+    found = metrics.age_metrics(np.array(true), ages(*[33] * len(true)))
+    assert found["r2"] is None
+    json.dumps(found, allow_nan=False)
 
 
-@given(st.lists(st.floats(-100, 100), min_size=2, max_size=50))
-def test_interval_lies_within_the_sample(values):
-    low, high = mean_interval(values, resamples=50)
-    assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
-    assert mean_interval(values, resamples=50) == (low, high)
+def test_macro_f1_leaves_out_classes_that_do_not_occur():
+    assert metrics.class_metrics(np.array([0, 1]), classes(5, 0, 1))["macro_f1"] == pytest.approx(1)
+
+
+def test_a_report_of_no_known_label_is_all_zero():
+    report = metrics.class_report("gender", np.array([-1, -1]), classes(2, 0, 1))
+    assert report["support"].tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("age", "band"),
+    [(0, "0-12"), (12, "0-12"), (13, "13-19"), (19, "13-19"), (20, "20-39"), (59, "40-59"), (60, "60-69"),
+     (69, "60-69"), (70, "70+"), (116, "70+")],
+)  # fmt: skip
+def test_edges_of_the_age_bands(age, band):
+    table = metrics.group_report({"age_years": [age], "gender": [0], "race": [0]}, {"age": ages(age)})
+    assert table["age_band"].tolist() == [band]
+
+
+def test_a_handful_of_faces_has_no_interval():
+    labels = {"age_years": [5] * 9 + [30] * 10, "gender": [0] * 19, "race": [0] * 19}
+    table = metrics.group_report(labels, {"age": ages(*[6] * 19)})
+    assert table["count"].tolist() == [9, 10]
+    assert table["age_mae_low"].isna().tolist() == [True, False]
+    assert table["age_mae"].tolist() == [1, 24]

@@ -1,13 +1,19 @@
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from facecli.errors import OutputError
 from facecli.labels import HEAD_CLASSES
+from facecli.training import plots
 from facecli.training.evaluate import evaluate
+from facecli.training.grid import prediction_grid
 from facecli.training.report import write_report
+from facecli.training.style import ORANGE
 
 ABOUT = {"model": "tiny", "split": "test"}
 
@@ -37,24 +43,6 @@ def crops(count):
     return np.random.default_rng(1).integers(0, 256, (count, 16, 16, 3), np.uint8)
 
 
-def test_batches_cover_every_row_once():
-    seen = []
-
-    def predict(batch):
-        seen.append(len(batch))
-        return {"gender": np.tile([0.2, 0.8], (len(batch), 1))}
-
-    evaluation = evaluate(predict, frame(10), crops(10), batch_size=4)
-    assert seen == [4, 4, 2]
-    assert evaluation.predicted["gender"].shape == (10, 2)
-    assert evaluation.heads == ("gender",)
-
-
-def test_no_rows():
-    metrics = evaluate(guess(["age", "race"]), frame(0), crops(0)).metrics
-    assert metrics == {"count": 0, "age": {"count": 0}, "race": {"count": 0}}
-
-
 @pytest.mark.parametrize("heads", [tuple(HEAD_CLASSES), ("age",), ("race",)])
 def test_every_file_is_written_and_opens(tmp_path, heads):
     history = pd.DataFrame({"loss": [2, 1], "val_loss": [2.2, 1.5], "val_age_mae": [9, 7]})
@@ -76,3 +64,56 @@ def test_a_model_of_which_nothing_is_known_still_has_a_report(tmp_path):
     unknown = pd.DataFrame({"age_years": [-1] * 4, "gender": [-1] * 4, "race": [-1] * 4})
     write_report(evaluate(guess(["age"]), unknown, crops(4)), tmp_path, ABOUT)
     assert json.loads((tmp_path / "metrics.json").read_text())["age"] == {"count": 0}
+
+
+def test_no_rows_and_no_history_have_a_report(tmp_path):
+    files = write_report(evaluate(guess(["age", "gender"]), frame(0), crops(0)), tmp_path, ABOUT)
+    assert [path.name for path in files] == ["metrics.json"]
+
+
+def test_a_history_without_known_curves_draws_none(tmp_path):
+    history = pd.DataFrame({"epoch": [1], "learning_rate": [0.1]})
+    files = write_report(evaluate(guess(["gender"]), frame(5), crops(5)), tmp_path, ABOUT, history)
+    assert "learning_curves.png" not in {path.name for path in files}
+
+
+def test_metrics_are_strict_json(tmp_path):
+    one_age = pd.DataFrame({"age_years": [30] * 3, "gender": [0] * 3, "race": [-1] * 3})
+    write_report(evaluate(guess(HEAD_CLASSES), one_age, crops(3)), tmp_path, ABOUT)
+    text = (tmp_path / "metrics.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["age"]["r2"] is None
+
+
+def test_an_unwritable_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="metrics.json"):
+        write_report(evaluate(guess(["age"]), frame(3), crops(3)), tmp_path / "file", ABOUT)
+
+
+def test_the_grid_shows_true_colours_and_marks_errors():
+    """A red RGB crop is red in the figure; the caption of a missed row is not black."""
+    red = np.zeros((2, 8, 8, 3), np.uint8)
+    red[..., 0] = 255
+    labels = pd.DataFrame({"age_years": [30, 30], "gender": [0, 1], "race": [-1, -1]})
+    evaluation = evaluate(lambda batch: {"gender": np.array([[0.9, 0.1]] * 2)}, labels, red)
+    axes = [axis for axis in prediction_grid(evaluation).axes if axis.images]
+    assert all((axis.images[0].get_array()[0, 0] == [255, 0, 0]).all() for axis in axes)
+    found = {axis.get_title(): axis.title.get_color() for axis in axes}
+    assert found == {"male\ntrue: male": "black", "male\ntrue: female": ORANGE}
+
+
+@pytest.mark.parametrize("count", [3, plots.DENSITY_FROM + 1])
+def test_ages_are_dots_or_a_density(count):
+    true = np.random.default_rng(0).integers(0, 90, count)
+    figure = plots.age_scatter(true, true + 2.0)
+    assert len(figure.axes) == (2 if count > plots.DENSITY_FROM else 1)
+    assert "2.00 years" in figure.axes[0].get_title()
+
+
+def test_no_plot_needs_a_display_or_pyplot():
+    code = (
+        "import sys, facecli.training.report, facecli.models.structure_picture;"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

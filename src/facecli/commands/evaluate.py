@@ -1,7 +1,7 @@
 """`facecli evaluate`: measure a saved model on labelled faces."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -22,7 +22,9 @@ SPLITS = ("train", "val", "test", "all")
 )
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
-@click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try).")
+@click.option(
+    "--limit", type=click.IntRange(10), help="Use that many random pictures of the split (a quick try)."
+)
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 @click.option(
     "--runtime",
@@ -49,7 +51,7 @@ def evaluate(**options) -> None:
 
     checkpoint = load_checkpoint(paths.find_model(options["model_path"] or f"{options['model_type']}_model"))
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(data_path(options["data_path"]), seed, options["limit"])
+    data = prepare_data(data_path(options["data_path"]), seed)
     metrics, files = evaluate_checkpoint(checkpoint, data, **_measured(options))
     if options["as_json"]:
         click.echo(json.dumps(metrics))
@@ -57,34 +59,50 @@ def evaluate(**options) -> None:
         show_metrics(metrics)
     click.echo(f"wrote {len(files)} files to {files[0].parent}", err=True)
     if options["show"]:
-        for file in files:
-            if file.suffix == ".png":
-                click.launch(str(file))
+        _open_plots(files)
 
 
 def _measured(options: Mapping) -> dict:
-    return {key: options[key] for key in ("split", "runtime", "batch_size", "output")}
+    return {key: options[key] for key in ("split", "runtime", "batch_size", "output", "limit")}
 
 
-def evaluate_checkpoint(checkpoint, data, split="test", runtime="litert", batch_size=64, output=None):
+def _open_plots(files: Sequence[Path]) -> None:
+    """Opens the pictures in the system's viewer, which does not block."""
+    failed = [file for file in files if file.suffix == ".png" and click.launch(str(file)) != 0]
+    if failed:
+        click.echo(f"Warning: no viewer opened {failed[0]}; look at the files there", err=True)
+
+
+def evaluate_checkpoint(
+    checkpoint, data, split="test", runtime="litert", batch_size=64, output=None, limit=None
+):
     """Measures a checkpoint on a split of prepared data and writes the report.
 
+    The numbers of a whole test split, with the split that the model was trained with, are also
+    written into the model's folder when that is one of the user's own.
+
     Returns the content of `metrics.json` and the files.
+
+    Raises:
+        DataError: no picture falls into the split.
     """
     import pandas as pd
 
+    from facecli.data.batches import load_crops
     from facecli.models.checkpoint import write_json
     from facecli.training.evaluate import evaluate as run_evaluation
     from facecli.training.report import write_report
 
-    if checkpoint.config.get("split_digest") != data.digest:
+    same_split = checkpoint.config.get("split_digest") == data.digest
+    if not same_split:
         click.echo(
-            "Warning: this is not the split that the model was trained with; it may have seen these pictures",
+            f"Warning: these pictures are not the ones that {checkpoint.name} was split on: "
+            "some may have been trained on",
             err=True,
         )
-    rows = data.rows(split)
-    crops = data.crops(checkpoint.image_size, checkpoint.crop_of("none")[0])[rows]
-    evaluation = run_evaluation(_predict(checkpoint, runtime), data.frame.iloc[rows], crops, batch_size)
+    frame = _rows(data, split, limit)
+    crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
+    evaluation = run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size)
     about = {
         "model": checkpoint.name,
         "split": split,
@@ -96,10 +114,24 @@ def evaluate_checkpoint(checkpoint, data, split="test", runtime="litert", batch_
     history = checkpoint.folder / "history.csv"
     curves = pd.read_csv(history) if history.is_file() else None
     files = write_report(evaluation, folder, about, curves)
-    if split == "test" and checkpoint.folder.parent == paths.saved_model_dir():
+    whole_test = split == "test" and limit is None and same_split and runtime == "litert"
+    if whole_test and checkpoint.folder.resolve().parent == paths.saved_model_dir().resolve():
         # The numbers travel with the model that they are about.
         write_json(checkpoint.folder / "metrics.json", {**about, **evaluation.metrics})
     return {**about, **evaluation.metrics}, files
+
+
+def _rows(data, split: str, limit: int | None):
+    """The split's part of the table, or `limit` random rows of it. Raises DataError when empty."""
+    from facecli.errors import DataError
+
+    frame = data.frame.iloc[data.rows(split)]
+    if frame.empty:
+        raise DataError(
+            f"no picture of {data.folder} falls into the {split} split; give more pictures or --split all"
+        )
+    # Drawn after splitting: a split of a sample would hold faces that were trained on.
+    return frame.sample(limit, random_state=0) if limit and limit < len(frame) else frame
 
 
 def _predict(checkpoint, runtime: str):
@@ -139,7 +171,8 @@ def metric_rows(metrics: Mapping) -> list[tuple[str, ...]]:
             ("age", "mean absolute error", f"{age['mae']:.2f} y", f"{low:.2f}-{high:.2f}", str(age["count"]))
         )
         rows.append(("age", "RMSE", f"{age['rmse']:.2f} y", "", ""))
-        rows.append(("age", "R2", f"{age['r2']:.3f}", "", ""))
+        if age["r2"] is not None:
+            rows.append(("age", "R2", f"{age['r2']:.3f}", "", ""))
         rows.append(("age", "within 5 years", f"{100 * age['within_5']:.1f} %", "", ""))
         rows.append(("age", "inside the 90 % interval", f"{100 * age['coverage_90']:.1f} %", "", ""))
     for head in ("gender", "race"):

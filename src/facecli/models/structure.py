@@ -1,42 +1,41 @@
-"""A network's structure as a table and as a picture."""
+"""A network's structure: its blocks as a list and as a table; `draw_structure` draws them."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from facecli.models.parts import Part
 from facecli.paths import replacing
 
-_BLOCK = re.compile(r"^(?P<block>(?:stage|stem)\d+(?:_block\d+)?|Block\d+_\d+|Mixed_\d\w|Conv2d_\d\w)")
-_COLOURS = {"image": "#cccccc", "head": "#D55E00", "block": "#0072B2"}
-
-
-@dataclass(frozen=True)
-class Part:
-    """A block of layers: its name, output shape (without the batch) and number of weights."""
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    parameters: int
+_BLOCK = re.compile(
+    r"^(?P<block>stem\d+|stage\d+_(?:block\d+|down)|Block\d+_\d+|Mixed_\d[a-z]|Conv2d_\d[a-z]|embedding$)"
+)
 
 
 def describe(network: keras.Model) -> list[Part]:
     """The network's blocks from picture to heads, in the order of computation."""
-    parts: dict[str, Part] = {}
     heads = set(network.output) if isinstance(network.output, dict) else set()
-    for layer in _leaves(network):
-        match = _BLOCK.match(layer.name)
-        name = match["block"] if match else layer.name
-        head = next((head for head in heads if name.split("_")[0] == head), None)
-        kind = "image" if isinstance(layer, keras.layers.InputLayer) else "head" if head else "block"
-        before = parts.pop(head or name, None)
-        count = sum(int(np.prod(weight.shape)) for weight in layer.weights)
-        count += before.parameters if before else 0
-        parts[head or name] = Part(head or name, kind, _shape(layer), count)
+    leaves = list(_leaves(network))
+    owner = {id(layer): _part_name(layer, heads) for layer in leaves}
+    parts: dict[str, Part] = {}
+    before = ()
+    for layer in leaves:
+        name = owner[id(layer)]
+        part = parts.get(name) or Part(name, _kind(layer, name in heads), (), 0)
+        # A nested network reads its own input: what was computed just before it.
+        found = [owner.get(id(source)) for source in _producers(layer)]
+        sources = [source for named in found for source in ((named,) if named else before)]
+        parts[name] = replace(
+            part,
+            shape=_shape(layer),
+            parameters=part.parameters + sum(int(np.prod(weight.shape)) for weight in layer.weights),
+            sources=tuple(dict.fromkeys([*part.sources, *(s for s in sources if s != name)])),
+        )
+        before = (name,)
     return list(parts.values())
 
 
@@ -45,34 +44,31 @@ def structure_table(network: keras.Model) -> str:
     parts = describe(network)
     lines = [f"{'block':28} {'output':>16} {'weights':>12}"]
     for part in parts:
-        shape = " x ".join(map(str, part.shape))
-        lines.append(f"{part.name:28} {shape:>16} {part.parameters:12,}")
+        lines.append(f"{part.name:28} {part.shape_text:>16} {part.parameters:12,}")
     lines.append(f"{'all':28} {'':>16} {sum(part.parameters for part in parts):12,}")
     return "\n".join(lines)
 
 
 def draw_structure(network: keras.Model, path: Path) -> Path:
-    """Writes a picture: a bar a block, its length the logarithm of its weights."""
-    from matplotlib.figure import Figure
+    """Writes a picture of the blocks and of what flows into what, top to bottom."""
+    # Imported here: matplotlib is not needed to build or to load a network.
+    from facecli.models.structure_picture import draw_parts
 
-    parts = describe(network)
-    figure = Figure(figsize=(7.5, 0.34 * len(parts) + 1.2), layout="constrained", dpi=120)
-    axis = figure.subplots()
-    lengths = [np.log10(max(part.parameters, 1)) + 0.15 for part in parts]
-    axis.barh(range(len(parts)), lengths, color=[_COLOURS[part.kind] for part in parts])
-    labels = [f"{part.name}   {' x '.join(map(str, part.shape))}" for part in parts]
-    axis.set_yticks(range(len(parts)), labels, fontsize=8)
-    for row, (part, length) in enumerate(zip(parts, lengths, strict=True)):
-        if part.parameters:
-            axis.text(length + 0.05, row, f"{part.parameters:,}", va="center", fontsize=8)
-    axis.invert_yaxis()
-    axis.set(
-        xlim=(0, 7.6), xlabel="weights (powers of ten)", title=f"{sum(p.parameters for p in parts):,} weights"
-    )
-    axis.spines[["top", "right"]].set_visible(False)
     with replacing(path) as temporary:
-        figure.savefig(temporary)
+        draw_parts(describe(network), network.name).savefig(temporary)
     return path
+
+
+def _part_name(layer: keras.layers.Layer, heads: set[str]) -> str:
+    prefix = layer.name.partition("_")[0]
+    if prefix in heads:
+        return prefix
+    match = _BLOCK.match(layer.name)
+    return match["block"] if match else layer.name
+
+
+def _kind(layer: keras.layers.Layer, head: bool) -> str:
+    return "head" if head else "image" if isinstance(layer, keras.layers.InputLayer) else "block"
 
 
 def _leaves(network: keras.Model) -> Iterator[keras.layers.Layer]:
@@ -82,6 +78,17 @@ def _leaves(network: keras.Model) -> Iterator[keras.layers.Layer]:
             yield from (leaf for leaf in _leaves(layer) if not isinstance(leaf, keras.layers.InputLayer))
         elif position == 0 or not isinstance(layer, keras.layers.InputLayer):
             yield layer
+
+
+def _producers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """The layers whose outputs a layer reads; inside nested networks, their last layers."""
+    if isinstance(layer, keras.layers.InputLayer):
+        return
+    for tensor in keras.tree.flatten(layer.input):
+        made = tensor._keras_history
+        while isinstance(made.operation, keras.Model):
+            made = made.operation.outputs[made.tensor_index]._keras_history
+        yield made.operation
 
 
 def _shape(layer: keras.layers.Layer) -> tuple[int, ...]:

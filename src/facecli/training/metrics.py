@@ -14,6 +14,9 @@ AGE_BANDS = ("0-12", "13-19", "20-39", "40-59", "60-69", "70+")
 """Bands of the group tables: children and the old stand apart."""
 _BAND_STARTS = np.array([0, 13, 20, 40, 60, 70])
 CALIBRATION_BINS = 10
+CUMULATIVE_YEARS = (1, 2, 3, 5, 10, 15)
+FEWEST_FOR_INTERVAL = 10
+"""Resampling fewer faces only repeats them: an interval would look far too sure."""
 
 
 def age_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict:
@@ -25,7 +28,8 @@ def age_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict:
 
     Returns:
         count, mae and its 95 % interval, rmse, bias (predicted minus true), all in years;
-        r2; within_5 and coverage_90 (share of true ages in the 90 % interval) in [0, 1];
+        r2, None when all true ages are equal; within_5 and coverage_90 (share of true ages in
+        the 90 % interval) in [0, 1]; cumulative: years -> share of errors up to that many;
         by_decade. Only `count` when no age is known.
     """
     known = true_age != MISSING
@@ -40,8 +44,9 @@ def age_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict:
         "mae_ci95": list(mean_interval(np.abs(error))),
         "rmse": float(np.sqrt((error**2).mean())),
         "bias": float(error.mean()),
-        "r2": float(r2_score(true_age, true_age + error)) if len(true_age) > 1 else float("nan"),
+        "r2": float(r2_score(true_age, true_age + error)) if len(np.unique(true_age)) > 1 else None,
         "within_5": float((np.abs(error) <= 5).mean()),
+        "cumulative": {str(years): float((np.abs(error) <= years).mean()) for years in CUMULATIVE_YEARS},
         "coverage_90": float(((low <= true_age) & (true_age <= high)).mean()),
         "by_decade": _by_decade(true_age, error),
     }
@@ -113,7 +118,7 @@ def group_report(labels: Mapping[str, Sequence[int]], predicted: Mapping[str, np
     """Errors by gender x race x age band, with counts and 95 % intervals; groups of none left out.
 
     Columns of heads that were not predicted are absent. Rows that lack one of the three
-    labels belong to no group.
+    labels belong to no group. Intervals of fewer than FEWEST_FOR_INTERVAL faces are NaN.
     """
     table = pd.DataFrame({name: np.asarray(labels[name]) for name in ("age_years", "gender", "race")})
     scores = _row_scores(table, predicted)
@@ -130,7 +135,8 @@ def group_report(labels: Mapping[str, Sequence[int]], predicted: Mapping[str, np
         for name, values in scores.items():
             row[name] = values[index].mean()
             if name != "bias":
-                row[f"{name}_low"], row[f"{name}_high"] = mean_interval(values[index])
+                enough = len(index) >= FEWEST_FOR_INTERVAL
+                row[f"{name}_low"], row[f"{name}_high"] = mean_interval(values[index] if enough else ())
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -156,6 +162,7 @@ def _by_decade(true_age: np.ndarray, error: np.ndarray) -> dict[str, dict]:
                 "count": len(part),
                 "mae": float(np.abs(part).mean()),
                 "mae_ci95": list(mean_interval(np.abs(part))),
+                "rmse": float(np.sqrt((part**2).mean())),
                 "bias": float(part.mean()),
                 "within_5": float((np.abs(part) <= 5).mean()),
             }

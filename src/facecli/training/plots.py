@@ -1,170 +1,163 @@
-"""Pictures of an evaluation. Each function returns a figure; nothing opens a window.
-
-Figures are made without pyplot, so that no backend is chosen and none stays in memory.
-Colours are Okabe and Ito's, which colour-blind people can tell apart.
-"""
+"""Pictures of an evaluation. Each function returns a figure; nothing opens a window."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from facecli.labels import CLASS_NAMES, MISSING
-from facecli.models.readout import age_interval, expected_age
-from facecli.training.metrics import calibration_bins
+from facecli.labels import MISSING
+from facecli.training.metrics import CALIBRATION_BINS, calibration_bins, calibration_error
+from facecli.training.style import BLUE, GREEN, GREY, ORANGE, new_figure, styled
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
-STYLE = {
-    "figure.dpi": 120,
-    "savefig.dpi": 120,
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
+DENSITY_FROM = 500
+"""More faces than that are drawn as a density: dots would cover each other."""
+FEW_FACES = 10
+"""A bin of fewer says nothing about calibration; it is drawn pale and apart."""
+CURVES = {
+    "loss": "loss",
+    "age_mae": "age error, years",
+    "gender_accuracy": "gender accuracy",
+    "race_accuracy": "race accuracy",
 }
-GRID_SIDE = 4
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False)
-    return figure, axes
-
-
+@styled
 def confusion_matrix(head: str, counts: pd.DataFrame) -> Figure:
     """Shares by true class (colour and percent), with counts."""
-    figure, axes = _figure(1.2 * len(counts) + 2.4, 1.0 * len(counts) + 1.8)
+    figure, axes = new_figure(1.1 * len(counts) + 1.6, 0.95 * len(counts) + 1.5)
     axis, values = axes[0, 0], counts.to_numpy()
     share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axis.grid(False)
     for (row, column), count in np.ndenumerate(values):
         colour = "white" if share[row, column] > 0.55 else "black"
-        text = f"{100 * share[row, column]:.0f} %\n{count}"
+        text = f"{100 * share[row, column]:.0f} %\n{count:,}"
         axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     axis.set_xticks(range(len(counts)), counts.columns)
     axis.set_yticks(range(len(counts)), counts.index)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
     axis.set(xlabel="predicted", ylabel="true", title=f"{head}: share of each true class")
     return figure
 
 
+@styled
 def age_scatter(true_age: np.ndarray, guess: np.ndarray) -> Figure:
-    """True against predicted age, every face a dot."""
-    figure, axes = _figure(5.6, 5.4)
+    """True against predicted age: every face a dot, or their density when there are many."""
+    figure, axes = new_figure(6.2, 5.6)
     axis = axes[0, 0]
-    axis.scatter(
-        true_age + np.random.default_rng(0).uniform(-0.4, 0.4, len(true_age)),
-        guess,
-        s=5,
-        alpha=0.3,
-        color=BLUE,
-    )
-    top = max(true_age.max(), guess.max()) + 2
-    axis.plot([0, top], [0, top], color=ORANGE, label="no error")
-    axis.plot([0, top], [5, top + 5], color=GREY, lw=0.8, ls="--", label="5 years off")
-    axis.plot([5, top], [0, top - 5], color=GREY, lw=0.8, ls="--")
-    mae = np.abs(guess - true_age).mean()
+    top = float(max(true_age.max(), guess.max())) + 3
+    if len(true_age) > DENSITY_FROM:
+        cells = axis.hexbin(
+            true_age,
+            guess,
+            gridsize=int(top // 2.5),
+            extent=(0, top, 0, top),
+            mincnt=1,
+            # From below one face, so that a cell of one is not white.
+            norm=LogNorm(vmin=0.2),
+            cmap="Blues",
+            linewidths=0.1,
+        )
+        bar = figure.colorbar(cells, ax=axis, label="faces in a cell", pad=0.01, format="%d")
+        bar.ax.set_ylim(1, max(float(cells.get_array().max()), 2.0))
+    else:
+        axis.scatter(true_age, guess, s=9, alpha=0.5, color=BLUE, linewidths=0)
+    axis.plot([0, top], [0, top], color=ORANGE, lw=1.5, label="no error")
+    for off, label in ((5, "5 years off"), (-5, None)):
+        axis.plot([0, top], [off, top + off], color="black", lw=0.9, ls="--", label=label)
     axis.set(xlim=(0, top), ylim=(0, top), xlabel="true age, years", ylabel="predicted age, years")
-    axis.set_title(f"age: {mae:.2f} years mean absolute error, {len(guess)} faces")
+    axis.set_aspect("equal")
+    mae = np.abs(guess - true_age).mean()
+    axis.set_title(f"age: {mae:.2f} years mean absolute error, {len(guess):,} faces")
     axis.legend(loc="upper left")
     return figure
 
 
+@styled
 def age_by_decade(by_decade: Mapping[str, Mapping]) -> Figure:
     """Error and bias of each decade with 95 % intervals."""
-    figure, axes = _figure(7.5, 4.2)
+    figure, axes = new_figure(7.5, 4.4)
     axis, names = axes[0, 0], list(by_decade)
     mae = np.array([by_decade[name]["mae"] for name in names])
     interval = np.array([by_decade[name]["mae_ci95"] for name in names]).T
-    axis.bar(names, mae, color=BLUE, alpha=0.85, label="mean absolute error, 95 % interval")
+    axis.bar(names, mae, color=BLUE, alpha=0.75, label="mean absolute error, 95 % interval")
     axis.errorbar(names, mae, yerr=np.abs(interval - mae), fmt="none", color="black", capsize=3, lw=1)
-    axis.plot(
-        names, [by_decade[name]["bias"] for name in names], "o", color=ORANGE, label="bias (predicted - true)"
-    )
+    bias = [by_decade[name]["bias"] for name in names]
+    axis.plot(names, bias, "D", ms=6, color=ORANGE, mec="white", label="bias (predicted - true)")
     axis.axhline(0, color="black", lw=0.8)
     for position, name in enumerate(names):
         axis.annotate(
-            f"n={by_decade[name]['count']}",
+            f"n = {by_decade[name]['count']:,}",
             (position, interval[1, position]),
-            (0, 3),
+            (0, 4),
             textcoords="offset points",
             ha="center",
             fontsize=8,
         )
+    axis.grid(False, axis="x")
     axis.set(xlabel="true age, years", ylabel="years", title="age error by decade")
-    axis.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
+@styled
 def reliability(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Figure:
-    """Confidence against accuracy for the class heads."""
+    """Confidence against accuracy for the class heads, with the expected calibration error."""
     heads = [head for head in ("gender", "race") if head in predicted]
-    figure, axes = _figure(4.6 * len(heads), 4.4, columns=len(heads))
+    figure, axes = new_figure(4.8 * len(heads), 4.8, columns=len(heads))
     for axis, head in zip(axes[0], heads, strict=True):
         known = (frame[head] != MISSING).to_numpy()
         probabilities = predicted[head][known]
         hit = probabilities.argmax(axis=1) == frame[head].to_numpy()[known]
-        bins = calibration_bins(hit, probabilities.max(axis=1))
-        axis.plot([0, 1], [0, 1], color=GREY, ls="--", label="perfectly calibrated")
-        axis.plot(bins["confidence"], bins["accuracy"], "o-", color=BLUE, label=head)
-        sizes = bins["count"] / max(bins["count"].sum(), 1)
-        axis.bar(bins["confidence"], sizes, width=0.06, color=GREEN, alpha=0.4, label="share of faces")
-        axis.set(
-            xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy", title=f"{head}: reliability"
-        )
-        axis.legend(loc="upper left")
+        error = calibration_error(hit, probabilities.max(axis=1))
+        _reliability_panel(axis, calibration_bins(hit, probabilities.max(axis=1)))
+        axis.set_title(f"{head}: calibration error {error:.3f}")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
-def learning_curves(history: pd.DataFrame) -> Figure:
-    """Loss, age error in years, gender and race accuracy by epoch, as far as there are any."""
-    panels = {
-        "loss": "loss",
-        "age_mae": "age error, years",
-        "gender_accuracy": "gender accuracy",
-        "race_accuracy": "race accuracy",
-    }
-    shown = {key: title for key, title in panels.items() if key in history or f"val_{key}" in history}
-    figure, axes = _figure(4.2 * len(shown), 3.6, columns=len(shown))
+def _reliability_panel(axis, bins: pd.DataFrame) -> None:
+    share = bins["count"] / max(bins["count"].sum(), 1)
+    solid, pale = bins[bins["count"] >= FEW_FACES], bins[bins["count"] < FEW_FACES]
+    axis.plot([0, 1], [0, 1], color=GREY, ls="--", label="perfectly calibrated")
+    centre = (bins["bin"] + 0.5) / CALIBRATION_BINS
+    axis.bar(centre, share, width=0.9 / CALIBRATION_BINS, color=GREEN, alpha=0.4, label="share of faces")
+    axis.plot(solid["confidence"], solid["accuracy"], "o-", color=BLUE, label="accuracy")
+    axis.plot(
+        pale["confidence"],
+        pale["accuracy"],
+        "o",
+        color=BLUE,
+        mfc="white",
+        label=f"accuracy of fewer than {FEW_FACES} faces",
+    )
+    axis.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="confidence", ylabel="accuracy; share of faces")
+
+
+@styled
+def learning_curves(history: pd.DataFrame) -> Figure | None:
+    """Loss, age error in years, gender and race accuracy by epoch; None when there are none."""
+    shown = {key: title for key, title in CURVES.items() if {key, f"val_{key}"} & set(history)}
+    if not shown:
+        return None
+    columns = min(len(shown), 2)
+    rows = -(-len(shown) // columns)
+    figure, axes = new_figure(4.6 * columns, 3.1 * rows + 0.4, rows, columns)
     epochs = np.arange(1, len(history) + 1)
-    for axis, (key, title) in zip(axes[0], shown.items(), strict=True):
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    for axis, (key, title) in zip(axes.flat, shown.items(), strict=False):
         for column, colour, name in ((key, BLUE, "training"), (f"val_{key}", ORANGE, "validation")):
             if column in history:
                 axis.plot(epochs, history[column], "o-", ms=3, color=colour, label=name)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set(xlabel="epoch", title=title)
+        if key.endswith("accuracy"):
+            axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
         axis.legend()
     return figure
-
-
-def prediction_grid(evaluation) -> Figure:
-    """Sixteen random faces in true colours, with what was said and what is true."""
-    figure, axes = _figure(9.6, 10.8, GRID_SIDE, GRID_SIDE)
-    count = len(evaluation.crops)
-    rows = np.random.default_rng(0).permutation(count)[: GRID_SIDE**2]
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, row in zip(axes.flat, rows, strict=False):
-        axis.imshow(evaluation.crops[row])
-        said, true = _caption(evaluation, row)
-        axis.set_title(f"{said}\ntrue: {true}", fontsize=8.5, color="black" if said and true else GREY)
-    return figure
-
-
-def _caption(evaluation, row: int) -> tuple[str, str]:
-    said, true, labels = [], [], evaluation.frame.iloc[row]
-    for head, probabilities in evaluation.predicted.items():
-        if head == "age":
-            low, high = age_interval(probabilities[row : row + 1])
-            said.append(f"{expected_age(probabilities[row]):.0f} ({low[0]}-{high[0]})")
-            true.append("?" if labels["age_years"] == MISSING else str(labels["age_years"]))
-        else:
-            said.append(CLASS_NAMES[head][int(probabilities[row].argmax())])
-            true.append("?" if labels[head] == MISSING else CLASS_NAMES[head][labels[head]])
-    return ", ".join(said), ", ".join(true)

@@ -11,6 +11,7 @@ from facecli.models.readout import expected_age
 from facecli.paths import replacing
 from facecli.training import plots
 from facecli.training.evaluate import Evaluation
+from facecli.training.grid import prediction_grid
 from facecli.training.metrics import class_report, confusion, group_report
 
 log = logging.getLogger(__name__)
@@ -53,11 +54,13 @@ def write_report(
     groups = group_report(frame, predicted)
     if len(groups):
         files.append(_csv(groups, folder / "group_report.csv"))
-    if set(predicted) & {"gender", "race"}:
+    if any(evaluation.metrics.get(head, {}).get("count") for head in ("gender", "race")):
         files.append(_png(plots.reliability(frame, predicted), folder / "reliability.png"))
-    files.append(_png(plots.prediction_grid(evaluation), folder / "predictions.png"))
-    if history is not None and len(history):
-        files.append(_png(plots.learning_curves(history), folder / "learning_curves.png"))
+    if len(frame):
+        files.append(_png(prediction_grid(evaluation), folder / "predictions.png"))
+    curves = None if history is None or history.empty else plots.learning_curves(history)
+    if curves:
+        files.append(_png(curves, folder / "learning_curves.png"))
     return files
 
 

@@ -1,0 +1,160 @@
+"""`facecli evaluate` from the command line to the files, with a model of random weights."""
+
+import csv
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from facecli.commands.evaluate import evaluate
+from facecli.errors import CheckpointError, DataError, FacecliError
+from facecli.models.checkpoint import load_checkpoint, write_config
+
+
+def write_faces(folder, count):
+    """`count` smooth random chips, unlike each other, of every gender and race."""
+    folder.mkdir(parents=True)
+    for row in range(count):
+        coarse = np.random.default_rng(row).integers(0, 256, (6, 6, 3), np.uint8)
+        name = f"{row * 7 % 90}_{row % 2}_{row % 5}_2017{row:010d}.jpg.chip.jpg"
+        cv2.imwrite(str(folder / name), cv2.resize(coarse, (24, 24), interpolation=cv2.INTER_CUBIC))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    return write_faces(tmp_path_factory.mktemp("data") / "UTKFace", 120)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def model(home, tiny_checkpoint):
+    """Name of a copy of the tiny model among the user's own."""
+    shutil.copytree(tiny_checkpoint.folder, home / "saved_model" / "mine")
+    return "mine"
+
+
+def run(*arguments):
+    return CliRunner().invoke(evaluate, [str(argument) for argument in arguments])
+
+
+def measure(model, faces, *more):
+    """The content of `metrics.json` as printed, and the result."""
+    result = run("--model-path", model, "--data-path", faces, "--json", *more)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout), result
+
+
+def test_it_prints_a_table_and_writes_the_report(model, faces, home):
+    result = run("--model-path", model, "--data-path", faces)
+    assert result.exit_code == 0, result.output
+    for word in ("age", "mean absolute error", "within 5 years", "gender", "race", "95 % interval"):
+        assert word in result.stdout
+    folder = home / "statistics" / "model_metrics" / "tiny"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["split"] == "test"
+    assert metrics["runtime"] == "litert"
+    assert 5 <= metrics["count"] <= 20
+    with (folder / "race_confusion.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row[name]) for row in rows for name in row if name != "true") == metrics["count"]
+
+
+def test_splits_share_out_all_faces(model, faces, tmp_path):
+    counts = {
+        split: measure(model, faces, "--split", split, "--output", tmp_path / split)[0]["count"]
+        for split in ("train", "val", "test", "all")
+    }
+    assert counts["all"] == counts["train"] + counts["val"] + counts["test"] == 120
+
+
+def test_one_head(age_checkpoint, faces, home):
+    metrics, result = measure(age_checkpoint.folder, faces)
+    assert "gender" not in metrics
+    assert 0 <= metrics["age"]["coverage_90"] <= 1
+    assert "gender_confusion.png" not in result.output
+
+
+def test_another_split_is_said_and_its_numbers_stay_out_of_the_model(model, faces, home):
+    _, result = measure(model, faces)
+    assert "may have been trained on" in " ".join(result.stderr.split())
+    assert not (home / "saved_model" / "mine" / "metrics.json").exists()
+
+
+def test_numbers_of_the_own_split_travel_with_the_model(model, faces, home):
+    folder = home / "saved_model" / "mine"
+    digest = measure(model, faces)[0]["split_digest"]
+    config = {**load_checkpoint(folder).config, "split_digest": digest}
+    write_config(folder, config, ("model.tflite",))
+    metrics, result = measure(model, faces)
+    assert "Warning" not in result.stderr
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+
+
+def test_a_limit_keeps_the_split_and_leaves_the_models_numbers_alone(model, faces, home):
+    """A split of a sample would mix the sides: the sample is drawn from the split."""
+    folder = home / "saved_model" / "mine"
+    whole = measure(model, faces)[0]
+    write_config(
+        folder, {**load_checkpoint(folder).config, "split_digest": whole["split_digest"]}, ("model.tflite",)
+    )
+    part, result = measure(model, faces, "--split", "train", "--limit", "10")
+    assert part["count"] == 10
+    assert part["split_digest"] == whole["split_digest"]
+    assert "Warning" not in result.stderr
+    measure(model, faces, "--limit", "10")
+    assert not (folder / "metrics.json").exists()
+
+
+def test_the_same_numbers_twice(model, faces, tmp_path):
+    assert measure(model, faces)[0] == measure(model, faces, "--batch-size", "3")[0]
+
+
+def test_no_face_in_the_split(model, tmp_path, home):
+    few = write_faces(tmp_path / "few", 2)
+    result = run("--model-path", model, "--data-path", few)
+    assert isinstance(result.exception, DataError)
+    assert "test split" in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
+def test_a_changed_model_file_is_refused(model, faces, home):
+    (home / "saved_model" / "mine" / "model.tflite").write_bytes(b"TFL3 nothing")
+    result = run("--model-path", model, "--data-path", faces)
+    assert isinstance(result.exception, CheckpointError)
+    assert "model.tflite" in str(result.exception)
+
+
+@pytest.mark.parametrize("data", ["nowhere", "empty"])
+def test_no_data(model, tmp_path, data):
+    (tmp_path / "empty").mkdir()
+    result = run("--model-path", model, "--data-path", tmp_path / data)
+    assert isinstance(result.exception, FacecliError)
+    assert result.exception.exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["--split", "tset"], ["--limit", "0"], ["--runtime", "onnx"]])
+def test_wrong_arguments(arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_a_missing_viewer_is_said(model, faces, monkeypatch):
+    opened = []
+    monkeypatch.setattr("click.launch", lambda url: opened.append(url) or 1)
+    result = run("--model-path", model, "--data-path", faces, "--show")
+    assert result.exit_code == 0
+    assert all(url.endswith(".png") for url in opened)
+    assert "no viewer" in result.stderr
+    opened.clear()
+    run("--model-path", model, "--data-path", faces)
+    assert opened == []
