@@ -9,13 +9,19 @@ that the documents equal what this script would write. Standard library only.
 
 import csv
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = ROOT / "statistics" / "model_metrics"
 MODELS = ROOT / "saved_model"
+GROUP_FACES = 20
+GROUP_MEASURES = {
+    "age_mae": "age error, years",
+    "bias": "bias, years",
+    "gender_accuracy": "gender, %",
+    "race_accuracy": "race, %",
+}
 NOT_MEASURED = "*Not measured yet: `facecli evaluate` writes what this table is made from.*"
 
 
@@ -66,16 +72,22 @@ def group_tables() -> str:
 
 
 def group_table(path: Path) -> str:
+    """Groups of GROUP_FACES faces or more, a measure and its interval in one cell."""
     with path.open(encoding="utf-8", newline="") as file:
-        head, *rows = csv.reader(file)
-    return markdown(
-        [title.replace("_", " ") for title in head], [[rounded(cell) for cell in row] for row in rows]
-    )
+        groups = [row for row in csv.DictReader(file) if int(row["count"]) >= GROUP_FACES]
+    labels = ("gender", "race", "age_band", "count")
+    measures = [name for name in GROUP_MEASURES if groups and name in groups[0]]
+    rows = [[row[name] for name in labels] + [measure(row, name) for name in measures] for row in groups]
+    return markdown([*labels[:2], "age", "faces", *(GROUP_MEASURES[name] for name in measures)], rows)
 
 
-def rounded(cell: str) -> str:
-    """A number with a fraction to three digits behind the point, anything else as it is."""
-    return f"{float(cell):.3f}" if re.fullmatch(r"-?\d+\.\d+(e-?\d+)?", cell) else cell
+def measure(row: dict[str, str], name: str) -> str:
+    scale, digits = (100, 0) if name.endswith("accuracy") else (1, 1)
+    value = f"{scale * float(row[name]):.{digits}f}"
+    bounds = [row.get(f"{name}_{end}") for end in ("low", "high")]
+    if not all(bounds):
+        return value
+    return f"{value} ({interval([scale * float(bound) for bound in bounds], digits)})"
 
 
 def recipe_table() -> str:

@@ -100,11 +100,6 @@ def test_macro_f1_leaves_out_classes_that_do_not_occur():
     assert metrics.class_metrics(np.array([0, 1]), classes(5, 0, 1))["macro_f1"] == pytest.approx(1)
 
 
-def test_a_report_of_no_known_label_is_all_zero():
-    report = metrics.class_report("gender", np.array([-1, -1]), classes(2, 0, 1))
-    assert report["support"].tolist() == [0, 0, 0, 0]
-
-
 @pytest.mark.parametrize(
     ("age", "band"),
     [(0, "0-12"), (12, "0-12"), (13, "13-19"), (19, "13-19"), (20, "20-39"), (59, "40-59"), (60, "60-69"),

@@ -37,6 +37,14 @@ def test_blank_frames_of_any_size_give_well_formed_arrays(detector, shape):
     assert scores.shape == (expected,) and scores.dtype == np.float32
 
 
+@needs_shared
+def test_yunet_remembers_nothing_of_earlier_frames(astronaut):
+    yunet = build_detector("yunet", yunet_weights=YUNET)
+    for size in (1, 13, 31, 32, 33, 64) * 3:
+        assert len(yunet.detect(astronaut)[0]) == 1
+        assert len(yunet.detect(np.full((size, size, 3), 128, np.uint8))[0]) == 0
+
+
 def test_boxes_lie_inside_and_scores_in_0_1(detector, astronaut):
     xyxy, scores = detector.detect(astronaut)
     assert len(xyxy) == 1

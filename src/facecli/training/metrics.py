@@ -74,7 +74,10 @@ def class_metrics(true_class: np.ndarray, probabilities: np.ndarray) -> dict:
 
 
 def class_report(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """scikit-learn's classification report as a table, a row a class and the averages."""
+    """scikit-learn's classification report as a table, a row a class and the averages.
+
+    Raises ValueError when no label is known.
+    """
     known = true_class != MISSING
     names = list(CLASS_NAMES[head])
     report = classification_report(
@@ -86,7 +89,8 @@ def class_report(head: str, true_class: np.ndarray, probabilities: np.ndarray) -
         zero_division=0,
     )
     report.pop("accuracy", None)
-    return pd.DataFrame(report).T.rename_axis("class").reset_index()
+    table = pd.DataFrame(report).T.astype({"support": int})
+    return table.rename_axis("class").reset_index()
 
 
 def confusion(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:

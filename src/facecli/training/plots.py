@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from facecli.labels import MISSING
 from facecli.training.metrics import CALIBRATION_BINS, calibration_bins, calibration_error
@@ -158,6 +158,6 @@ def learning_curves(history: pd.DataFrame) -> Figure | None:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set(xlabel="epoch", title=title)
         if key.endswith("accuracy"):
-            axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+            axis.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axis.legend()
     return figure

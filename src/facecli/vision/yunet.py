@@ -10,6 +10,8 @@ from facecli.vision.boxes import boxes_from_xywh, from_left_to_right
 
 _SCORE_COLUMN = 14
 _NMS_THRESHOLD = 0.3
+_SMALLEST_INPUT = 64
+"""Pixels a side. With 32 x 32 and less OpenCV's network answers with leftovers of earlier frames."""
 
 
 class YunetDetector:
@@ -55,12 +57,21 @@ class YunetDetector:
         height, width = frame_rgb.shape[:2]
         scale = min(1.0, self.longest_side / max(height, width))
         searched_wh = max(1, round(width * scale)), max(1, round(height * scale))
-        searched = cv2.resize(frame_rgb, searched_wh, interpolation=cv2.INTER_AREA)
-        self._network.setInputSize(searched_wh)
+        searched = _at_least(
+            cv2.resize(frame_rgb, searched_wh, interpolation=cv2.INTER_AREA), _SMALLEST_INPUT
+        )
+        self._network.setInputSize(searched.shape[1::-1])
         _, rows = self._network.detect(cv2.cvtColor(searched, cv2.COLOR_RGB2BGR))
         if rows is None:
             return np.empty((0, 4), np.int32), np.empty(0, np.float32)
-        # Frames of a few pixels make it answer with boxes that are no numbers.
-        rows = rows[np.isfinite(rows).all(axis=1)]
         xyxy = boxes_from_xywh(rows[:, :4] / scale, (width, height))
         return from_left_to_right(xyxy, np.clip(rows[:, _SCORE_COLUMN], 0, 1).astype(np.float32))
+
+
+def _at_least(image: np.ndarray, side: int) -> np.ndarray:
+    """The picture with black to its right and below, where it is smaller than `side`."""
+    height, width = image.shape[:2]
+    if min(height, width) >= side:
+        return image
+    below, beside = max(side - height, 0), max(side - width, 0)
+    return cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_CONSTANT)
