@@ -36,7 +36,8 @@ SPLITS = ("train", "val", "test", "all")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of tables and plots.  [default: statistics/model_metrics/<model>]",
+    help="Folder of tables and plots.  [default: statistics/model_metrics/<model>, with another "
+    "split or a limit a folder in it]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print metrics as JSON instead of a table.")
 @click.option("--show", is_flag=True, help="Open the plots when they are written.")
@@ -110,7 +111,7 @@ def evaluate_checkpoint(
         "runtime": runtime,
         "test_time_augmentation": False,
     }
-    folder = output or paths.statistics_dir() / "model_metrics" / checkpoint.name
+    folder = output or _report_folder(checkpoint.name, split, limit)
     history = checkpoint.folder / "history.csv"
     curves = pd.read_csv(history) if history.is_file() else None
     files = write_report(evaluation, folder, about, curves)
@@ -119,6 +120,14 @@ def evaluate_checkpoint(
         # The numbers travel with the model that they are about.
         write_json(checkpoint.folder / "metrics.json", {**about, **evaluation.metrics})
     return {**about, **evaluation.metrics}, files
+
+
+def _report_folder(model: str, split: str, limit: int | None) -> Path:
+    """Only a whole test split may replace the report that documents quote."""
+    folder = paths.statistics_dir() / "model_metrics" / model
+    if split == "test" and limit is None:
+        return folder
+    return folder / (split if limit is None else f"{split}-{limit}")
 
 
 def _rows(data, split: str, limit: int | None):
