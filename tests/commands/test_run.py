@@ -324,6 +324,8 @@ def test_interruption_leaves_whole_files(name, expected, tiny_checkpoint, tmp_pa
         stderr=subprocess.PIPE,
         text=True,
         env=with_sources(),
+        # A shell ignores Ctrl-C in what it starts in the background, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for(lambda: target.exists() and target.stat().st_size > 2000)
     process.send_signal(getattr(signal, name))

@@ -43,7 +43,7 @@ def expectation(probabilities):
 class _MaskedMean(keras.metrics.Metric):
     """Mean of a per-row value over the rows that have a label."""
 
-    def __init__(self, name, **kwargs):
+    def __init__(self, name=None, **kwargs):
         super().__init__(name=name, **kwargs)
         self.total = self.add_weight(name="total", initializer="zeros")
         self.count = self.add_weight(name="count", initializer="zeros")
