@@ -146,3 +146,13 @@ def test_closed_pipe_is_quiet():
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )
     assert done.stderr == ""
+
+
+def test_missing_training_packages_are_one_line(monkeypatch, capsys):
+    def lacking(*_, **__):
+        raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+
+    monkeypatch.setattr(cli.cli, "main", lacking)
+    assert cli.main(["evaluate"]) == 1
+    said = capsys.readouterr().err
+    assert "pandas" in said and "facecli[train]" in said and len(said.splitlines()) == 1

@@ -32,6 +32,10 @@ _QUIET = {
 """Native libraries report what the one-line messages already say; read when they are loaded."""
 
 
+_TRAINING_PACKAGES = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "h5py")
+"""What `facecli run` does without, by import name."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called, not when they are listed."""
 
@@ -70,6 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="facecli", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except ModuleNotFoundError as error:
+        if error.name not in _TRAINING_PACKAGES:
+            raise
+        remedy = f"this command needs packages that are not here ({error.name}): pip install 'facecli[train]'"
+        return _report(remedy, EXIT_FAILED)
     except click.ClickException as error:
         error.show()
         return error.exit_code

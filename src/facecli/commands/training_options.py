@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from facecli import paths
-from facecli.errors import FacecliError
 from facecli.recipes import RUN_DEFAULTS, FitOptions
 
 DEFAULT_SEED = 1
@@ -113,20 +112,12 @@ def show_plan(title: str, plan: dict) -> None:
 
 
 def import_keras() -> None:
-    """Imports Keras and its backend without their chatter on stderr.
-
-    Raises FacecliError when the training packages are not installed.
-    """
+    """Imports Keras and its backend without their chatter on stderr."""
     from facecli.vision.quiet import quiet_stderr
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        with quiet_stderr():
-            import keras  # noqa: F401
-    except ImportError as error:
-        raise FacecliError(
-            f"training needs packages that are not here ({error.name}): pip install 'facecli[train]'"
-        ) from error
+    with quiet_stderr():
+        import keras  # noqa: F401
 
 
 def log_to_stderr() -> None:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from facecli.errors import FacecliError
+from facecli.labels import HEAD_CLASSES
 from facecli.recipes import FitOptions
 from facecli.training.callbacks import ProgressBar, Throughput
 from facecli.training.dataset import CropBatches
@@ -115,7 +116,7 @@ class _WholeBatches(keras.utils.PyDataset):
 
 
 def _compile(model: keras.Model, outputs: list[str], options: FitOptions, steps: int) -> None:
-    heads = [name for name in outputs if name in ("age", "gender", "race")]
+    heads = [name for name in outputs if name in HEAD_CLASSES]
     losses = {name: head_loss(name) if name in heads else CosineDistance() for name in outputs}
     weights = {name: head_weight(name) if name in heads else options.feature_weight for name in outputs}
     optimizer = keras.optimizers.AdamW(
