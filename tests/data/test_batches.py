@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from facecli.crops import crop_face
+from facecli.data import batches
 from facecli.data.batches import load_crops
 from facecli.data.table import read_utkface
 from facecli.errors import ImageError
+from facecli.images import load_image
 
 
 def test_no_rows_give_no_crops(tmp_path):
@@ -39,3 +42,16 @@ def test_picture_that_vanished_is_named_and_nothing_is_kept(utkface, tmp_path):
     with pytest.raises(ImageError, match=frame["file"][1].split(".")[0]):
         load_crops(frame, folder, (8, 8), cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def test_chips_of_other_data_sets_are_cut_to_look_like_utkface(utkface, tmp_path, monkeypatch):
+    monkeypatch.setattr(batches, "SOURCE_CROPS", {"elsewhere": (-0.1, 0.05)})
+    folder = utkface(1)
+    frame = read_utkface(folder).frame
+    image = load_image(folder / frame["file"][0])
+    height, width = image.shape[:2]
+    plain = load_crops(frame, folder, (16, 16), cache=tmp_path / "cache")
+    moved = load_crops(frame.assign(source="elsewhere"), folder, (16, 16), cache=tmp_path / "cache")
+    assert (plain[0] == crop_face(image, (0, 0, width, height), 0.0, (16, 16))).all()
+    assert (moved[0] == crop_face(image, (0, 0, width, height), -0.1, (16, 16), 0.05)).all()
+    assert not (plain == moved).all()

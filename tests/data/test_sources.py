@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from facecli.data.fairface import age_bounds
-from facecli.data.fer2013 import EMOTIONS
 from facecli.data.sources import open_dataset
 from facecli.data.table import COLUMNS
 from facecli.data.wiki import age_in_years
 from facecli.errors import DataError, FacecliError, InputError
+from facecli.labels import EMOTIONS
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -206,6 +206,7 @@ def test_fer2013_folders(tmp_path, write_picture):
     found, table = open_dataset(tmp_path)
     assert found == folder
     assert [EMOTIONS[code] for code in table.frame["emotion"]] == ["neutral", "angry", "happy"]
+    assert table.frame["published_split"].tolist() == ["test", "train", "train"]
     assert (table.frame[["age_years", "gender", "race"]] == -1).all(axis=None)
     assert table.problems == [("test/bored/1.jpg", "unknown emotion 'bored'")]
 
@@ -232,7 +233,8 @@ def test_fer2013_csv_becomes_pictures_once(tmp_path, name, header):
     folder, table = open_dataset(tmp_path)
     assert folder == tmp_path / name.replace(".csv", "_pictures")
     assert table.frame["file"].tolist() == ["PublicTest/neutral/000003.png", "Training/angry/000002.png"]
-    assert table.frame["emotion"].tolist() == [6, 0]
+    assert [EMOTIONS[code] for code in table.frame["emotion"]] == ["neutral", "angry"]
+    assert table.frame["published_split"].tolist() == ["test", "train"]
     assert [file for file, _ in table.problems] == ["line 4", "line 5", "line 6"]
     from facecli.images import load_image
 
@@ -264,3 +266,14 @@ def test_real_fairface_archive(tmp_path):
     folder, table = open_dataset(Path(archive), progress=False)
     assert len(table.frame) == 5999 and table.problems == []
     assert set(table.frame["gender"]) == {0}
+
+
+def test_pictures_without_a_face(tmp_path, write_picture):
+    for seed, place in enumerate(("train/not_face", "test/not_face", "train/who_knows")):
+        write_picture(tmp_path / place / "1.jpg", seed)
+    found, table = open_dataset(tmp_path)
+    assert found == tmp_path
+    assert table.frame["file"].tolist() == ["test/not_face/1.jpg", "train/not_face/1.jpg"]
+    assert table.frame["published_split"].tolist() == ["test", "train"]
+    assert (table.frame["face"] == 0).all() and (table.frame["age_years"] == -1).all()
+    assert table.problems == [("train/who_knows/1.jpg", "not in a folder not_face/")]

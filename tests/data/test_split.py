@@ -73,3 +73,12 @@ def test_shares_are_eighty_ten_ten_in_every_large_stratum(make_frame):
 def test_table_of_one_group_goes_to_training(make_frame):
     frame = split_groups(make_frame([30] * 20, groups=[0] * 20), 1)
     assert set(frame["split"]) == {"train"}
+
+
+def test_a_published_test_split_is_kept_and_nothing_else_is_tested_on(make_frame):
+    frame = random_frame(make_frame, 0, 300, 250).assign(published_split=["train", "train", "test"] * 100)
+    split = split_groups(frame, 1)
+    tested = frame["group"].isin(frame["group"][frame["published_split"] == "test"])
+    assert (split["split"][tested] == "test").all()
+    assert set(split["split"][~tested]) == {"train", "val"}
+    assert (split["split"] == "val").sum() == pytest.approx(0.1 * (~tested).sum(), abs=4)

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import track
 
 from facecli import paths
-from facecli.crops import WHOLE_CHIP_MARGIN, crop_face
+from facecli.crops import SOURCE_CROPS, WHOLE_CHIP_MARGIN, crop_face, tighter_crop
 from facecli.images import load_image
 
 log = logging.getLogger(__name__)
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Raised when the same file would give other pixels (decoding or cropping changed)."""
 _PROGRESS_FROM = 500
 
@@ -32,7 +32,8 @@ def load_crops(
     """Decodes every picture of a table as one face chip.
 
     Args:
-        frame: rows with `file` and `sha256`.
+        frame: rows with `file`, `sha256` and `source`; chips of `crops.SOURCE_CROPS` are cut so
+            that the face lies as in UTKFace's.
         folder: what `file` is relative to.
         image_size: (height, width) of the crops.
         margin: see `crops.crop_face`; the box is the whole picture.
@@ -46,14 +47,15 @@ def load_crops(
     """
     if frame.empty:
         return np.zeros((0, *image_size, 3), np.uint8)
-    store = (cache or paths.cache_dir() / "crops") / f"{_key(frame['sha256'], image_size, margin)}.npy"
+    cuts = [tighter_crop(SOURCE_CROPS.get(source, (0.0, 0.0)), margin) for source in frame["source"]]
+    store = (cache or paths.cache_dir() / "crops") / f"{_key(frame['sha256'], image_size, cuts)}.npy"
     if store.is_file():
         log.debug("crops from %s", store)
         return np.load(store, allow_pickle=False)
     crops = np.empty((len(frame), *image_size, 3), np.uint8)
     with ThreadPoolExecutor() as pool:
         files = [folder / file for file in frame["file"]]
-        decoded = pool.map(lambda file: _crop(file, image_size, margin), files)
+        decoded = pool.map(lambda file, cut: _crop(file, image_size, *cut), files, cuts)
         shown = track(
             decoded,
             description="decoding",
@@ -69,13 +71,16 @@ def load_crops(
     return crops
 
 
-def _crop(file: Path, image_size: tuple[int, int], margin: float) -> np.ndarray:
+def _crop(file: Path, image_size: tuple[int, int], margin: float, shift_y: float) -> np.ndarray:
     image = load_image(file)
     height, width = image.shape[:2]
-    return crop_face(image, (0, 0, width, height), margin, image_size)
+    return crop_face(image, (0, 0, width, height), margin, image_size, shift_y)
 
 
-def _key(hashes: Iterable[str], image_size: tuple[int, int], margin: float) -> str:
+def _key(hashes: Iterable[str], image_size: tuple[int, int], cuts: Iterable[tuple[float, float]]) -> str:
     """Digest of all that decides the pixels."""
-    recipe = f"{CACHE_VERSION} {image_size[0]}x{image_size[1]} {margin:.4f} "
-    return hashlib.sha256((recipe + " ".join(hashes)).encode()).hexdigest()[:24]
+    recipe = f"{CACHE_VERSION} {image_size[0]}x{image_size[1]} "
+    pictures = (
+        f"{key} {margin:.4f} {shift_y:.4f}" for key, (margin, shift_y) in zip(hashes, cuts, strict=True)
+    )
+    return hashlib.sha256((recipe + " ".join(pictures)).encode()).hexdigest()[:24]

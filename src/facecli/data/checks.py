@@ -6,13 +6,11 @@ import pandas as pd
 
 from facecli.data.rebalance import age_decades
 from facecli.errors import DataError
-from facecli.labels import CLASS_NAMES, MISSING
+from facecli.labels import CLASS_NAMES, LABEL_COLUMNS, MISSING
 
 MIN_ROWS = 50
 MIN_CLASS_ROWS = 2
 MIN_AGE_DECADES = 2
-COLUMN = {"age": "age_years", "gender": "gender", "race": "race"}
-"""Head -> column of its label."""
 
 
 def check_trainable(frame: pd.DataFrame, heads: Iterable[str]) -> None:
@@ -36,7 +34,7 @@ def check_trainable(frame: pd.DataFrame, heads: Iterable[str]) -> None:
                 raise DataError(f"no picture falls into the {split} split; give more different pictures")
         train = frame[frame["split"] == "train"]
     for head in heads:
-        known = train[COLUMN[head]][train[COLUMN[head]] != MISSING]
+        known = train[LABEL_COLUMNS[head]][train[LABEL_COLUMNS[head]] != MISSING]
         if known.empty:
             others = ",".join(other for other in heads if other != head) or "another head"
             raise DataError(

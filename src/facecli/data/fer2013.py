@@ -2,7 +2,8 @@
 
 https://www.kaggle.com/datasets/msambare/fer2013 (folders `train/CLASS/`, `test/CLASS/`) and
 https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge
-(`fer2013.csv`: emotion, pixels, Usage). Age, gender and race are missing labels.
+(`fer2013.csv`: emotion, pixels, Usage). Age, gender and race are missing labels. The column
+`published_split` ("train" or "test") keeps the challenge's own division.
 """
 
 import csv
@@ -16,9 +17,10 @@ import numpy as np
 from facecli.data.table import Table, build_table
 from facecli.errors import DataError, OutputError
 from facecli.images import find_images
+from facecli.labels import EMOTIONS
 
-EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""In the order of the CSV's class ids; the column `emotion` indexes it."""
+CSV_ORDER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""Class ids of the CSV; the column `emotion` of the table indexes `labels.EMOTIONS`."""
 CSV_FILES = ("fer2013.csv", "icml_face_data.csv")
 SIDE = 48
 
@@ -30,7 +32,8 @@ def read_fer2013_folders(folder: Path) -> Table:
         file = path.relative_to(folder).as_posix()
         emotion = path.parent.name.lower()
         if emotion in EMOTIONS:
-            rows.append({"file": file, "emotion": EMOTIONS.index(emotion)})
+            split = "test" if "test" in file.split("/")[0].lower() else "train"
+            rows.append({"file": file, "emotion": EMOTIONS.index(emotion), "published_split": split})
         else:
             problems.append((file, f"unknown emotion '{path.parent.name}'"))
     return build_table(folder, rows, problems, source="fer2013")
@@ -86,7 +89,7 @@ def _rows(table: Path, file):
 def _write_picture(row: dict, folder: Path) -> str:
     """Writes one row's picture; the reason why not, or ""."""
     try:
-        emotion = dict(enumerate(EMOTIONS))[int(row["emotion"])]
+        emotion = dict(enumerate(CSV_ORDER))[int(row["emotion"])]
         pixels = np.array(row["pixels"].split(), dtype=np.int64)
     except (KeyError, ValueError, OverflowError):
         return "no emotion of 0..6, or pixels that are no numbers"

@@ -5,6 +5,7 @@
 | WIKI | a file `wiki.mat` |
 | FairFace | files `fairface_label_*.csv` |
 | FER2013 | `fer2013.csv` or `icml_face_data.csv`, or folders `train/<emotion>/` |
+| no faces | a folder `not_face/` (in it, or in `train/` and `test/`) |
 | UTKFace | none of these: the file names carry the labels |
 """
 
@@ -17,11 +18,14 @@ from pathlib import Path
 from facecli.data.archives import archive_stem, unpack
 from facecli.data.fairface import PATTERN as FAIRFACE_PATTERN
 from facecli.data.fairface import read_fairface
-from facecli.data.fer2013 import CSV_FILES, EMOTIONS, read_fer2013_csv, read_fer2013_folders
+from facecli.data.fer2013 import CSV_FILES, read_fer2013_csv, read_fer2013_folders
+from facecli.data.not_face import FOLDER as NOT_FACE
+from facecli.data.not_face import read_not_face
 from facecli.data.table import Table, read_utkface
 from facecli.data.wiki import FILE as WIKI_FILE
 from facecli.data.wiki import read_wiki
 from facecli.errors import DataError, InputError
+from facecli.labels import EMOTIONS
 
 _PAIR = re.compile(r"(?P<name>dataset)_[12]", re.IGNORECASE)
 """The ancestor project's data set came in two archives."""
@@ -60,6 +64,8 @@ def _read_folder(folder: Path, progress: bool) -> tuple[Path, Table]:
         return _read_table(marker)
     if fer2013 := _find_fer2013(folder):
         return fer2013, read_fer2013_folders(fer2013)
+    if any(folder.glob(f"**/{NOT_FACE}/")):
+        return folder, read_not_face(folder)
     return folder, read_utkface(folder)
 
 

@@ -1,8 +1,9 @@
 """Train, validation and test by group: a pure function of the files and the seed.
 
-Groups are dealt out stratum by stratum (age decade x gender x race of the group's first
-row), in an order that only their content and the seed decide. Neither the order of the rows
-nor the place of the folder matters.
+Groups are dealt out stratum by stratum (age decade x gender x race, and emotion where there
+is one, of the group's first row), in an order that only their content and the seed decide.
+Neither the order of the rows nor the place of the folder matters. A published division is
+kept: what it tests on is the test split.
 """
 
 import hashlib
@@ -19,7 +20,8 @@ def split_groups(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Adds the column `split` ("train", "val" or "test").
 
     Args:
-        frame: rows with `sha256`, `group`, `age_years`, `gender`, `race`.
+        frame: rows with `sha256`, `group`, `age_years`, `gender`, `race`, maybe `emotion` and
+            `published_split` ("train" or "test").
         seed: another seed deals out the groups otherwise.
 
     Returns:
@@ -27,9 +29,11 @@ def split_groups(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """
     if frame.empty:
         return frame.assign(split=pd.Series(dtype=str))
-    groups = _groups(frame, seed)
-    names = {}
-    debt = dict.fromkeys(SHARES, 0.0)
+    published = frame["published_split"].eq("test") if "published_split" in frame else None
+    tested = set() if published is None else set(frame["group"][published])
+    groups = _groups(frame[~frame["group"].isin(tested)], seed)
+    names = dict.fromkeys(tested, "test")
+    debt = {name: 0.0 for name in SHARES if name != "test" or not tested}
     for _, stratum in groups.groupby("stratum", sort=True):
         names.update(_deal(stratum, debt))
     return frame.assign(split=frame["group"].map(names))
@@ -46,18 +50,17 @@ def _groups(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     ordered = frame.sort_values("sha256", kind="stable")
     first = ordered.groupby("group", sort=False).first()
     groups = pd.DataFrame({"key": first["sha256"], "size": ordered.groupby("group", sort=False).size()})
-    groups["stratum"] = [
-        f"{MISSING if age == MISSING else age_group_id(age)}-{gender}-{race}"
-        for age, gender, race in zip(first["age_years"], first["gender"], first["race"], strict=True)
-    ]
+    decades = [MISSING if age == MISSING else age_group_id(age) for age in first["age_years"]]
+    columns = [decades, *(first[name] for name in ("gender", "race", "emotion") if name in first)]
+    groups["stratum"] = ["-".join(map(str, labels)) for labels in zip(*columns, strict=True)]
     draws = [hashlib.sha256(f"{seed} {key}".encode()).hexdigest() for key in groups["key"]]
     return groups.assign(draw=draws).sort_values("draw")
 
 
 def _deal(stratum: pd.DataFrame, debt: dict[str, float]) -> dict[int, str]:
     """Group -> split. What a small stratum cannot give is owed by the next (`debt`, in rows)."""
-    for name, share in SHARES.items():
-        debt[name] += share * stratum["size"].sum()
+    for name in debt:
+        debt[name] += SHARES[name] * stratum["size"].sum()
     names = {}
     for group, size in stratum["size"].items():
         owed = max(debt, key=debt.get)

@@ -15,7 +15,9 @@ from facecli import paths
 from facecli.data.rebalance import age_decades, rebalance
 from facecli.labels import AGE_CLASSES, AGE_GROUPS, CLASS_NAMES, MISSING
 
-_PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#9c6b4e")
+LABELS = ("gender", "race", "emotion")
+"""Class labels of which a distribution is shown."""
+_PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#9c6b4e", "#a463f2", "#97bbf5")
 _BAR = "#4269d0"
 
 
@@ -38,10 +40,10 @@ class Distribution:
 
 
 def distributions(frame: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, Distribution]:
-    """`age` (single years), `age_group` (decades), `gender` and `race` of a table.
+    """`age` (single years), `age_group` (decades), and those LABELS that a table has.
 
     Args:
-        frame: rows with `age_years`, `gender` and `race`; maybe none.
+        frame: rows with `age_years` and columns of LABELS; maybe none.
         weights: (n,) what each row counts for; 1 by default.
     """
     weights = np.ones(len(frame)) if weights is None else np.asarray(weights, float)
@@ -50,8 +52,9 @@ def distributions(frame: pd.DataFrame, weights: np.ndarray | None = None) -> dic
         "age": _distribution(frame["age_years"].to_numpy(), ages, weights),
         "age_group": _distribution(age_decades(frame["age_years"]), AGE_GROUPS, weights),
     }
-    for label, names in CLASS_NAMES.items():
-        found[label] = _distribution(frame[label].to_numpy(), names, weights)
+    for label in LABELS:
+        if label in frame:
+            found[label] = _distribution(frame[label].to_numpy(), CLASS_NAMES[label], weights)
     return found
 
 
@@ -90,7 +93,7 @@ def _save(found: Mapping[str, Distribution], folder: Path, title: str) -> None:
         with paths.replacing(folder / f"{name}.csv") as temporary:
             distribution.table().to_csv(temporary, index=False)
     _save_figure(_age_figure(found["age"], found["age_group"], title), folder / "age.png")
-    for label in CLASS_NAMES:
+    for label in (name for name in LABELS if name in found):
         _save_figure(_class_figure(found[label], f"{label}: {title}"), folder / f"{label}.png")
 
 
