@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from facecli.faces import Face, FrameResult
+from facecli.faces import NAMED_HEADS, UNCERTAIN, Face, FrameResult
+from facecli.labels import CLASS_NAMES
 
 GENDER = {"male": 0.25, "female": 0.75}
 RACE = {"white": 0.1, "black": 0.2, "asian": 0.5, "indian": 0.1, "other": 0.1}
+EMOTION = {"angry": 0.1, "happy": 0.5, "sad": 0.4}
 
 
 def test_frame_without_faces_is_a_row_with_an_empty_list():
@@ -42,6 +44,35 @@ def test_keys_of_absent_heads_are_left_out():
     assert set(Face((0, 0, 1, 1), 1.0).to_json()) == {"box_xyxy", "detector_confidence"}
     assert Face((0, 0, 1, 1), 1.0).gender is None
     assert "race" not in Face((0, 0, 1, 1), 1.0, gender_probabilities=GENDER).to_json()
+
+
+def test_number_of_the_person_comes_first_and_only_in_streams():
+    row = Face((1, 2, 3, 4), 0.9, track=7).to_json()
+    assert list(row) == ["track", "box_xyxy", "detector_confidence"] and row["track"] == 7
+    assert "track" not in Face((1, 2, 3, 4), 0.9).to_json()
+
+
+def test_emotion_comes_after_race():
+    row = Face((1, 2, 3, 4), 0.9, 31.44, (24, 40), GENDER, RACE, EMOTION).to_json()
+    assert list(row)[-4:] == ["race", "race_probabilities", "emotion", "emotion_probabilities"]
+    assert (row["emotion"], row["emotion_probabilities"]) == ("happy", EMOTION)
+
+
+def test_every_head_that_describes_a_face_has_its_field():
+    face = Face((0, 0, 1, 1), 1.0)
+    assert [face.probabilities(head) for head in NAMED_HEADS] == [None] * len(NAMED_HEADS)
+    assert set(NAMED_HEADS) <= set(CLASS_NAMES) and "emotion" in NAMED_HEADS and "face" not in NAMED_HEADS
+
+
+@pytest.mark.parametrize(
+    ("below", "label"),
+    [(0.0, "female 75%"), (0.7, "female 75%"), (0.75, "female 75%"), (0.76, UNCERTAIN), (1.0, UNCERTAIN)],
+)
+def test_labels_below_the_threshold_are_uncertain(below, label):
+    face = Face((0, 0, 1, 1), 1.0, gender_probabilities=GENDER)
+    assert face.label("gender", below) == label
+    assert face.label("race", below) is None
+    assert face.to_json()["gender"] == "female"
 
 
 def test_age_group_is_that_of_the_age_that_is_shown():

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from facecli.labels import age_group
+from facecli.labels import CLASS_NAMES, age_group
 
+NAMED_HEADS = tuple(head for head in CLASS_NAMES if head != "face")
+"""Class heads that say what a face is like, in the order in which they are shown."""
+UNCERTAIN = "uncertain"
 _DIGITS = 4
 
 
@@ -17,9 +20,13 @@ class Face:
         box_xyxy: x_min, y_min, x_max, y_max in pixels of the frame, right and bottom exclusive.
         detector_confidence: in [0, 1]; its scale differs between detectors.
         age_years: expectation of the age distribution.
-        age_interval_90: low and high in years, the middle 90 % of that distribution.
+        age_interval_90: low and high in years; meant to hold 90 % of true ages.
         gender_probabilities: class name -> probability, in the order of `labels.GENDERS`.
         race_probabilities: class name -> probability, in the order of `labels.RACES`.
+        emotion_probabilities: class name -> probability, in the order of `labels.EMOTIONS`.
+        face_probability: that the box shows a face, in [0, 1].
+        rejected: the model takes it for none, and nothing else is known of it.
+        track: number of the person within a stream, from 1; None outside of streams.
     """
 
     box_xyxy: tuple[int, int, int, int]
@@ -28,6 +35,10 @@ class Face:
     age_interval_90: tuple[int, int] | None = None
     gender_probabilities: Mapping[str, float] | None = None
     race_probabilities: Mapping[str, float] | None = None
+    emotion_probabilities: Mapping[str, float] | None = None
+    face_probability: float | None = None
+    rejected: bool = False
+    track: int | None = None
 
     @property
     def gender(self) -> str | None:
@@ -39,19 +50,48 @@ class Face:
         """The most probable race."""
         return _most_probable(self.race_probabilities)
 
+    @property
+    def emotion(self) -> str | None:
+        """The most probable emotion."""
+        return _most_probable(self.emotion_probabilities)
+
+    def probabilities(self, head: str) -> Mapping[str, float] | None:
+        """Class name -> probability of one of NAMED_HEADS."""
+        return getattr(self, f"{head}_probabilities")
+
+    def label(self, head: str, uncertain_below: float = 0.0) -> str | None:
+        """One of NAMED_HEADS for people: "female 98%".
+
+        Args:
+            head: its name.
+            uncertain_below: a label of a smaller probability reads "uncertain".
+        """
+        probabilities = self.probabilities(head)
+        name = _most_probable(probabilities)
+        if name is None:
+            return None
+        confidence = probabilities[name]
+        return UNCERTAIN if confidence < uncertain_below else f"{name} {100 * confidence:.0f}%"
+
+    def rejection(self) -> str:
+        """What people read of a rejected face: "not a face 97%"."""
+        return f"not a face {100 * (1 - (self.face_probability or 0.0)):.0f}%"
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and names; keys of heads that the model lacks are left out."""
-        row: dict[str, Any] = {
-            "box_xyxy": [int(value) for value in self.box_xyxy],
-            "detector_confidence": round(float(self.detector_confidence), _DIGITS),
-        }
+        row: dict[str, Any] = {} if self.track is None else {"track": int(self.track)}
+        row["box_xyxy"] = [int(value) for value in self.box_xyxy]
+        row["detector_confidence"] = round(float(self.detector_confidence), _DIGITS)
+        if self.face_probability is not None:
+            row["face_probability"] = round(float(self.face_probability), _DIGITS)
+            row["rejected"] = self.rejected
         if self.age_years is not None:
             years = round(float(self.age_years), 1)
             row["age_years"] = years
             row["age_interval_90"] = [int(value) for value in self.age_interval_90 or ()]
             row["age_group"] = age_group(years)
-        for head, probabilities in (("gender", self.gender_probabilities), ("race", self.race_probabilities)):
-            if probabilities is not None:
+        for head in NAMED_HEADS:
+            if (probabilities := self.probabilities(head)) is not None:
                 row[head] = _most_probable(probabilities)
                 row[f"{head}_probabilities"] = {
                     name: round(float(probability), _DIGITS) for name, probability in probabilities.items()

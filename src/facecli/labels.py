@@ -6,12 +6,21 @@ gender 0 male, 1 female; race 0 White, 1 Black, 2 Asian, 3 Indian, 4 Others.
 
 GENDERS = ("male", "female")
 RACES = ("white", "black", "asian", "indian", "other")
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""FER2013's seven classes, in alphabetical order."""
+PRESENCE = ("not_face", "face")
+"""Whether a crop shows a face at all."""
 MAX_AGE_YEARS = 116
 """Oldest age in UTKFace; the age head is a softmax over 0..116 years."""
 AGE_CLASSES = MAX_AGE_YEARS + 1
-HEAD_CLASSES = {"age": AGE_CLASSES, "gender": len(GENDERS), "race": len(RACES)}
+CLASS_NAMES = {"gender": GENDERS, "race": RACES, "emotion": EMOTIONS, "face": PRESENCE}
+"""Head -> names of its classes; the age head's are the years."""
+HEAD_CLASSES = {"age": AGE_CLASSES, **{head: len(names) for head, names in CLASS_NAMES.items()}}
 """Head name -> number of classes, in the order in which heads are built and shown."""
-CLASS_NAMES = {"gender": GENDERS, "race": RACES}
+UTKFACE_HEADS = ("age", "gender", "race")
+"""What UTKFace has labels for: the heads that are trained when nothing else is said."""
+LABEL_COLUMNS = {"age": "age_years", **{head: head for head in CLASS_NAMES}}
+"""Head -> column of its label in a data table."""
 MISSING = -1
 """Value of a label that a row does not have; its loss and metrics are masked."""
 AGE_GROUPS = (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facecli.errors import InputError
-from facecli.labels import HEAD_CLASSES
+from facecli.labels import UTKFACE_HEADS
 
 EMBEDDING_MODEL = "facenet_embedding"
 """Name of the distilled student that the compact backbone starts from."""
@@ -14,9 +14,9 @@ BACKBONES = {"normal": ("normal",), "facenet": ("compact", GENUINE)}
 RUN_DEFAULTS = {
     "normal": {"epochs": 30, "batch_size": 96, "learning_rate": 2e-3},
     "compact": {
-        "epochs": 4,
+        "epochs": 2,
         "batch_size": 96,
-        "learning_rate": 5e-4,
+        "learning_rate": 1e-4,
         "warmup_epochs": 0.2,
         "degraded_share": 0.1,
     },
@@ -40,6 +40,7 @@ class FitOptions:
     mixed_precision: str = "float32"
     degraded_share: float = 0.25
     feature_weight: float = 4.0
+    extra_share: float | None = None
     resume: bool = False
     tensorboard: bool = False
 
@@ -50,12 +51,13 @@ class TrainRequest:
 
     model_type: str = "facenet"
     backbone: str | None = None
-    heads: tuple[str, ...] = tuple(HEAD_CLASSES)
+    heads: tuple[str, ...] = UTKFACE_HEADS
     image_size: int | None = None
     rebalance: str = "none"
     name: str | None = None
     trunk_weights: Path | None = None
     embedding: str = EMBEDDING_MODEL
+    initial: str | None = None
     unfreeze: int = 0
     command: str = ""
 
@@ -70,6 +72,8 @@ def resolve(request: TrainRequest) -> tuple[str, str]:
         )
     if request.unfreeze and backbone != GENUINE:
         raise InputError(f"--unfreeze is for --backbone {GENUINE}; '{backbone}' is trained whole")
-    suffix = "" if request.heads == tuple(HEAD_CLASSES) else "_" + "_".join(request.heads)
+    if request.initial and backbone == GENUINE:
+        raise InputError(f"--initial is for networks that are trained whole; of '{GENUINE}' only heads are")
+    suffix = "" if request.heads == UTKFACE_HEADS else "_" + "_".join(request.heads)
     trunk = "_inception" if backbone == GENUINE else ""
     return backbone, request.name or f"{request.model_type}{trunk}{suffix}_model"

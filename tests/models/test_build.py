@@ -6,7 +6,7 @@ import pytest
 
 from facecli.errors import InputError
 from facecli.labels import HEAD_CLASSES
-from facecli.models.build import build_backbone, build_model, copy_weights
+from facecli.models.build import BACKBONES, build_backbone, build_model, copy_weights
 from facecli.models.heads import attach_heads
 from facecli.models.residual import Residual, Stage, build_residual
 
@@ -40,7 +40,7 @@ def test_one_head_and_a_projection():
     }
 
 
-@pytest.mark.parametrize("name", ["normal", "compact"])
+@pytest.mark.parametrize("name", BACKBONES)
 def test_shipped_shapes_take_uint8_and_stay_small(name):
     network = build_model(name, ("gender",))
     assert network.input.dtype == "uint8"

@@ -113,7 +113,7 @@ def test_nothing_is_there_at_first(folder):
 
 def test_an_unknown_name_is_refused_with_the_known_ones(folder):
     for call in (weights.find_weights, weights.fetch):
-        with pytest.raises(WeightsError, match="no weights 'arcface'; known are facenet, yunet"):
+        with pytest.raises(WeightsError, match="no weights 'arcface'; known are facenet, mobilenet, yunet"):
             call("arcface")
 
 

@@ -5,18 +5,22 @@ from collections.abc import Sequence
 import keras
 
 from facecli.errors import InputError
+from facecli.models import mobile, residual
 from facecli.models.heads import attach_heads
-from facecli.models.residual import SPECS, build_residual
+
+BACKBONES = (*residual.SPECS, *mobile.SPECS)
 
 
 def build_backbone(name: str, image_size: tuple[int, int] | None = None) -> keras.Model:
-    """A backbone with random weights; see `residual.SPECS` for the names.
+    """A backbone with random weights; see BACKBONES for the names.
 
     Raises InputError for an unknown name.
     """
-    if name not in SPECS:
-        raise InputError(f"no backbone '{name}'; choose one of {', '.join(SPECS)}")
-    return build_residual(SPECS[name], image_size)
+    if name in mobile.SPECS:
+        return mobile.build_mobile(mobile.SPECS[name], image_size)
+    if name not in residual.SPECS:
+        raise InputError(f"no backbone '{name}'; choose one of {', '.join(BACKBONES)}")
+    return residual.build_residual(residual.SPECS[name], image_size)
 
 
 def build_model(

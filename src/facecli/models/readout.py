@@ -1,9 +1,12 @@
-"""What is read out of an age distribution: an expectation and an interval. NumPy only.
+"""What is read out of an age distribution: expectation, spread, interval. NumPy only.
 
 Expectation over a softmax of years: Rothe et al., DEX (IJCV 2018).
 """
 
 import numpy as np
+
+SMALLEST_SPREAD = 0.5
+"""Years. Labels are whole years: no distribution is surer than that."""
 
 
 def expected_age(probabilities: np.ndarray) -> np.ndarray:
@@ -19,16 +22,23 @@ def expected_age(probabilities: np.ndarray) -> np.ndarray:
     return probabilities @ np.arange(probabilities.shape[-1])
 
 
+def age_spread(probabilities: np.ndarray) -> np.ndarray:
+    """Standard deviation of each distribution, (n,) float64 years, at least SMALLEST_SPREAD."""
+    probabilities = np.asarray(probabilities, np.float64)
+    distance = np.arange(probabilities.shape[-1]) - expected_age(probabilities)[..., None]
+    return np.maximum(np.sqrt((probabilities * distance**2).sum(axis=-1)), SMALLEST_SPREAD)
+
+
 def age_interval(probabilities: np.ndarray, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-    """Central interval of each distribution that holds `level` of its mass.
+    """Central interval of each distribution that holds `level` of its mass, as the model gave it.
 
     Args:
         probabilities: (n, classes), rows sum to 1.
         level: in (0, 1).
 
     Returns:
-        low, high: (n,) years each, whole numbers; the true age is meant to lie in
-        [low, high] with probability `level` if the model is calibrated.
+        low, high: (n,) years each, whole numbers. How many true ages lie in [low, high] is
+        for `models.calibration` to see to.
     """
     cumulative = np.cumsum(np.asarray(probabilities, np.float64), axis=-1)
     cumulative /= cumulative[..., -1:]

@@ -68,7 +68,8 @@ def fetch(
             missing.append(str(error))
         except WeightsError as error:
             raise WeightsError(f"{error}; or {_by_hand(name)}") from error
-    raise WeightsError(f"{'; '.join(missing)}; {_by_hand(name)}")
+    reasons = "; ".join(missing) or f"no public address of '{name}' is known"
+    raise WeightsError(f"{reasons}; {_by_hand(name)}")
 
 
 def install(name: str, source: Path) -> Path:

@@ -63,6 +63,18 @@ WEIGHTS = {
             WeightsFile("facenet_20180402-114759-vggface2_fp16.npz", content=_FACENET_CONTENT),
         ),
     ),
+    "mobilenet": Weights(
+        "mobilenet",
+        "MobileNet 224, VGGFace2 identities, then ages and genders (HSE University): a teacher",
+        "Apache-2.0; trained on VGGFace2, non-commercial research data",
+        (
+            WeightsFile(
+                "teacher_mobilenet_vggface2_agegender.pb",
+                size=3_576_764,
+                sha256="2a917c62e3a6cdd2d1556a86ae564dacb3704243048659d5d4d217933239dee3",
+            ),
+        ),
+    ),
     "yunet": Weights(
         "yunet",
         "YuNet face detector for OpenCV",
