@@ -41,3 +41,31 @@ def test_targets_and_weights_belong_to_their_rows():
     by_row = {3: 1, 50: 2, 8: 3}
     assert targets["age"][:, 0].tolist() == inputs[:, 0].tolist()
     assert [by_row[row] for row in inputs[:, 0]] == weights["age"].tolist()
+
+
+def test_no_extra_rows_change_nothing():
+    plain, shared = batches(range(20), seed=2), batches(range(20), seed=2, extra_from=20, extra_share=0.5)
+    assert seen(shared).tolist() == seen(plain).tolist()
+
+
+@given(st.integers(4, 40), st.integers(0, 60), st.floats(0, 0.9))
+def test_extra_rows_make_up_their_share_and_own_rows_are_all_there(own, extra, share):
+    dataset = batches(range(own + extra), batch_size=1, extra_from=own, extra_share=share)
+    found = seen(dataset)
+    assert set(range(own)) <= set(found) and len(set(found)) == len(found)
+    drawn = len(found) - own
+    assert drawn == min(round(own * share / (1 - share)), extra)
+
+
+def test_without_a_share_every_epoch_has_all_extra_rows():
+    assert sorted(seen(batches(range(20), extra_from=8))) == list(range(20))
+
+
+def test_each_epoch_draws_other_extra_rows():
+    dataset = batches(range(100), batch_size=1, extra_from=20, extra_share=0.5)
+    first = set(seen(dataset))
+    dataset.on_epoch_end()
+    assert first != set(seen(dataset))
+    again = batches(range(100), batch_size=1, extra_from=20, extra_share=0.5)
+    again.start_at(0)
+    assert set(seen(again)) == first

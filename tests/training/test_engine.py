@@ -48,6 +48,11 @@ def test_it_learns_and_writes_its_history(tmp_path):
     assert {"val_age_mae", "learning_rate", "seconds", "images_per_s"} <= set(history[0])
 
 
+def test_no_epochs_are_refused(tmp_path):
+    with pytest.raises(InputError, match="--epochs 1"):
+        run(tmp_path, replace(OPTIONS, epochs=0))
+
+
 class Killed(Exception):
     pass
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from facecli.labels import HEAD_CLASSES
-from facecli.training.evaluate import evaluate, predict_batches
+from facecli.models.calibration import AgeThresholds, Calibration
+from facecli.training.evaluate import evaluate, predict_batches, true_labels
 
 
 def table(ages, genders, races):
@@ -58,12 +59,12 @@ def test_heads_come_in_the_order_of_the_labels_and_other_outputs_are_left_out():
 def test_missing_labels_do_not_count():
     truth = {"age": [20, 30, 40], "gender": [0, 1, 1], "race": [4, 0, 2]}
     frame = table([20, -1, 40], [0, 1, -1], [-1, -1, -1])
-    found = evaluate(perfect(truth, HEAD_CLASSES), frame, numbered_crops(3), batch_size=2)
+    found = evaluate(perfect(truth, ["age", "gender", "race"]), frame, numbered_crops(3), batch_size=2)
     assert found.metrics["count"] == 3
     assert found.metrics["age"]["count"] == 2
     assert found.metrics["age"]["mae"] == pytest.approx(0)
     assert found.metrics["gender"] == {
-        "count": 2, "accuracy": 1, "accuracy_ci95": [1, 1], "macro_f1": 1, "ece": 0
+        "count": 2, "accuracy": 1, "accuracy_ci95": [1, 1], "macro_f1": 1, "ece": 0, "ece_raw": 0
     }  # fmt: skip
     assert found.metrics["race"] == {"count": 0}
     assert found.heads == ("age", "gender", "race")
@@ -74,3 +75,31 @@ def test_rows_are_numbered_anew_like_the_crops():
     truth = {"gender": [0, 1]}
     found = evaluate(perfect(truth, ["gender"]), table([1, 2], [0, 1], [0, 0]), numbered_crops(2))
     assert found.frame.index.tolist() == [0, 1]
+
+
+def test_a_head_is_measured_when_the_table_has_its_labels():
+    emotions = {"emotion": [3, 3, 6]}
+    frame = table([-1] * 3, [-1] * 3, [-1] * 3)
+    assert true_labels(frame, "emotion").tolist() == [-1] * 3
+    without = evaluate(perfect(emotions, ["emotion"]), frame, numbered_crops(3)).metrics
+    assert without == {"count": 3, "emotion": {"count": 0}}
+    found = evaluate(perfect(emotions, ["emotion"]), frame.assign(emotion=[3, -1, 0]), numbered_crops(3))
+    assert (found.metrics["emotion"]["count"], found.metrics["emotion"]["accuracy"]) == (2, 0.5)
+    assert {"macro_f1", "ece", "accuracy_ci95"} <= set(found.metrics["emotion"])
+
+
+def test_predictions_are_calibrated_and_the_error_before_is_kept():
+    def predict(crops):
+        return {"age": np.eye(117)[[30] * len(crops)], "gender": np.tile([0.1, 0.9], (len(crops), 1))}
+
+    calibration = Calibration({"gender": 3.0}, AgeThresholds((30.0,), (-4.0,), (10.0,)))
+    frame = table([34, 36], [1, 0], [0, 0])
+    plain = evaluate(predict, frame, numbered_crops(2)).metrics
+    found = evaluate(predict, frame, numbered_crops(2), calibration=calibration)
+    np.testing.assert_allclose(found.predicted["gender"], calibration.apply(predict([0, 0]))["gender"])
+    gender, age = found.metrics["gender"], found.metrics["age"]
+    assert gender["ece"] < gender["ece_raw"] == plain["gender"]["ece"] == plain["gender"]["ece_raw"]
+    assert gender["accuracy"] == plain["gender"]["accuracy"]
+    assert (plain["age"]["coverage_90"], age["coverage_90"], age["coverage_90_raw"]) == (0, 0.5, 0)
+    assert age["mae"] == plain["age"]["mae"]
+    assert found.calibration == calibration

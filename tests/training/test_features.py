@@ -1,8 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
 from facecli.errors import WeightsError
-from facecli.training.features import FeatureStore, facenet_features
+from facecli.training.features import FeatureStore, facenet_features, mobilenet_features
 
 
 def test_an_empty_store(tmp_path):
@@ -17,10 +18,46 @@ def test_what_is_added_is_found_again_in_any_order(tmp_path):
     store.add(["c"], {"tap": np.array([[5.0, 6]])})
     again = FeatureStore("trunk", tmp_path)
     assert again.missing(["b", "d", "c"]) == [1]
-    assert again.get(["c", "a", "c"], ["tap"])["tap"].tolist() == [[5, 6], [1, 2], [5, 6]]
+    assert again.get(["c", "a", "c"])["tap"].tolist() == [[5, 6], [1, 2], [5, 6]]
 
 
-def test_without_weights_the_remedy_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("features", "remedy"),
+    [
+        (facenet_features, "facecli weights get facenet"),
+        (mobilenet_features, "facecli weights get mobilenet"),
+    ],
+)
+def test_without_weights_the_remedy_is_named(tmp_path, monkeypatch, features, remedy):
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
-    with pytest.raises(WeightsError, match="facecli weights get facenet"):
-        facenet_features([tmp_path / "a.jpg"], ["a"])
+    with pytest.raises(WeightsError, match=remedy):
+        features([tmp_path / "a.jpg"], ["a"])
+
+
+@pytest.mark.parametrize("features", [facenet_features, mobilenet_features])
+def test_weights_that_are_no_weights_are_refused(tmp_path, monkeypatch, features):
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
+    (tmp_path / "weights.pb").write_bytes(b"no graph")
+    with pytest.raises(WeightsError, match="weights.pb"):
+        features([tmp_path / "a.jpg"], ["a"], tmp_path / "weights.pb")
+
+
+def test_features_are_computed_once_and_follow_the_order_of_the_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
+    files = []
+    for value in (10, 200):
+        files.append(tmp_path / f"{value}.png")
+        cv2.imwrite(str(files[-1]), np.full((8, 8, 3), value, np.uint8))
+    seen = []
+
+    def load(path=None):
+        def network(crops):
+            seen.append(len(crops))
+            return {"mobilenet": crops[:, 0, 0, :1].astype(np.float32)}
+
+        return network
+
+    monkeypatch.setattr("facecli.models.mobilenet.load_mobilenet", load)
+    assert mobilenet_features(files, ["a", "b"])["mobilenet"][:, 0].tolist() == [10, 200]
+    assert mobilenet_features(files[::-1], ["b", "a"])["mobilenet"][:, 0].tolist() == [200, 10]
+    assert seen == [2]

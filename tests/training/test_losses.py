@@ -11,7 +11,7 @@ from facecli.training.losses import (
     head_loss,
     head_metric,
 )
-from facecli.training.targets import encode_age, encode_classes
+from facecli.training.targets import encode_age, encode_age_bins, encode_classes
 
 
 def number(tensor):
@@ -67,3 +67,12 @@ def test_heads_by_name():
     assert isinstance(head_loss("age"), AgeLoss)
     assert isinstance(head_loss("race"), ClassLoss)
     assert head_metric("age").name == "mae"
+
+
+def test_within_an_age_bin_no_year_is_better_than_another():
+    truth = encode_age_bins(np.array([20]), np.array([29]))
+    low, high, outside = (number(AgeLoss()(truth, 0.5 * ages(guess) + 0.5 / 117)) for guess in (21, 28, 40))
+    assert low == pytest.approx(high, rel=1e-5) and low < outside
+    metric = AgeMAE()
+    metric.update_state(truth, ages(21))
+    assert number(metric.result()) == 0

@@ -31,7 +31,9 @@ def test_age_errors_by_hand():
     assert found["bias"] == pytest.approx(-8 / 3)
     assert found["rmse"] == pytest.approx(np.sqrt(104 / 3))
     assert found["within_5"] == pytest.approx(2 / 3)
-    assert found["coverage_90"] == pytest.approx(1 / 3)
+    assert found["coverage_90"] == found["coverage_90_raw"] == pytest.approx(1 / 3)
+    assert found["coverage_90_by_band"] == {"20-39": 0.5, "40-59": 0.0}
+    assert found["width_90"] == 0
     assert found["cumulative"] == pytest.approx(
         {"1": 1 / 3, "2": 2 / 3, "3": 2 / 3, "5": 2 / 3, "10": 1, "15": 1}
     )

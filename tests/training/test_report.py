@@ -117,3 +117,15 @@ def test_no_plot_needs_a_display_or_pyplot():
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_emotions_without_labels_are_drawn_and_not_counted(tmp_path):
+    """Faces of UTKFace shown to a model that reads emotions, too."""
+    faces = pd.DataFrame({"age_years": [20, 30], "gender": [0, 1], "race": [0, 1]})
+
+    def predict(crops):
+        return {"age": np.eye(117)[[20] * len(crops)], "emotion": np.full((len(crops), 7), 1 / 7)}
+
+    found = evaluate(predict, faces, np.zeros((2, 8, 8, 3), np.uint8))
+    names = {path.name for path in write_report(found, tmp_path, {})}
+    assert "predictions.png" in names and "emotion_classification_report.csv" not in names

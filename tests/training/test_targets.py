@@ -20,6 +20,12 @@ def test_a_missing_label_is_a_row_of_zeros():
     assert not encode_age(np.array([-1])).any()
 
 
+def test_a_column_that_is_not_there_is_missing_throughout():
+    targets = build_targets({"age_years": [3, 4]}, ("gender", "emotion", "face"))
+    assert [values.shape for values in targets.values()] == [(2, 2), (2, 7), (2, 2)]
+    assert not any(values.any() for values in targets.values())
+
+
 def test_only_the_heads_that_are_asked_for():
     assert list(build_targets({"age_years": [3]}, ("age",))) == ["age"]
 

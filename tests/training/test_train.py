@@ -11,7 +11,7 @@ from facecli.errors import CheckpointError, DataError, InputError
 from facecli.models.checkpoint import load_checkpoint, write_config
 from facecli.recipes import FitOptions, TrainRequest, resolve
 from facecli.training import distil as distillation
-from facecli.training import soft_labels
+from facecli.training import soft_labels, teachers
 from facecli.training.features import TAPS
 from facecli.training.prepare import prepare_data
 from facecli.training.start import load_network
@@ -53,6 +53,30 @@ def test_a_trained_folder_carries_its_recipe_and_runs(data, home):
         np.testing.assert_allclose(values, exact[head], atol=5e-3)
 
 
+def test_a_model_goes_on_from_another_and_remembers_it(data):
+    first = train(data, TrainRequest("normal", name="first", command="facecli train 1"), FAST)
+    slowly = FitOptions(epochs=1, batch_size=32, learning_rate=1e-9)
+    second = train(data, TrainRequest("normal", initial="first", command="facecli train 2"), slowly)
+    assert [stage["command"] for stage in second.config["earlier_stages"]] == ["facecli train 1"]
+    ours, theirs = (load_network(checkpoint).get_weights() for checkpoint in (second, first))
+    np.testing.assert_allclose(ours[0], theirs[0], atol=1e-4)
+    np.testing.assert_allclose(ours[-2], theirs[-2], atol=1e-4)
+
+
+def test_no_epochs_take_the_model_as_it_is_with_its_history(data):
+    first = train(data, TrainRequest("normal", heads=("age", "gender"), name="first"), FAST)
+    none = FitOptions(epochs=0, batch_size=32)
+    second = train(data, TrainRequest("normal", heads=("age",), initial="first", name="second"), none)
+    theirs = load_network(first).predict(data.crops((16, 16))[:3], verbose=0)
+    ours = load_network(second).predict(data.crops((16, 16))[:3], verbose=0)
+    np.testing.assert_allclose(ours["age"], theirs["age"], atol=1e-6)
+    assert len(pd.read_csv(second.folder / "history.csv")) == 1
+    with pytest.raises(InputError, match="learnt race"):
+        train(data, TrainRequest("normal", initial="first"), none)
+    with pytest.raises(InputError, match="learnt age, gender, race"):
+        train(data, TrainRequest("normal"), none)
+
+
 def test_one_head_and_oversampling(data):
     checkpoint = train(data, TrainRequest("normal", heads=("age",), rebalance="oversample"), FAST)
     assert checkpoint.name == "normal_age_model"
@@ -82,6 +106,7 @@ def test_a_transfer_without_its_embedding_names_the_remedy(data):
     [
         (TrainRequest("normal", backbone="compact"), "no backbone of 'normal'"),
         (TrainRequest("facenet", unfreeze=2), "--unfreeze"),
+        (TrainRequest("facenet", backbone="inception-resnet-v1", initial="facenet_model"), "--initial"),
     ],
 )
 def test_requests_that_do_not_fit_together(request_, message):
@@ -102,11 +127,15 @@ def test_distil_then_transfer(data, home, monkeypatch):
             for tap in taps
         }
 
-    monkeypatch.setattr(distillation, "facenet_features", features)
+    monkeypatch.setattr(teachers, "facenet_features", features)
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=32))
     student = distillation.distil(data, FAST, image_size=16, command="facecli distil")
     assert student.config["val_cosine"].keys() == {"embedding", "block17"}
     assert list(student.config["sha256"]) == ["model.keras"]
+    longer = distillation.distil(
+        data, FAST, image_size=24, initial="facenet_embedding", name="longer", command="facecli distil 2"
+    )
+    assert [stage["command"] for stage in longer.config["earlier_stages"]] == ["facecli distil"]
     checkpoint = train(data, TrainRequest("facenet"), FitOptions(epochs=1, batch_size=32, learning_rate=1e-9))
     ours = load_network(checkpoint).get_layer("backbone").get_weights()
     theirs = load_network(student).get_layer("backbone").get_weights()

@@ -18,6 +18,9 @@ class CropBatches(keras.utils.PyDataset):
             the only one.
         seed: with the epoch decides the order.
         first_epoch: the epoch to start with, counted from 0 (a resumed run).
+        extra_from: rows from this one on are extra: each epoch draws some of them anew.
+        extra_share: share of an epoch that the extra rows make up, as far as there are so many;
+            None: all of them, every epoch.
     """
 
     def __init__(
@@ -29,15 +32,24 @@ class CropBatches(keras.utils.PyDataset):
         batch_size: int = 64,
         seed: int = 0,
         first_epoch: int = 0,
+        extra_from: int | None = None,
+        extra_share: float | None = None,
     ) -> None:
         super().__init__()
         self.inputs, self.targets, self.rows = inputs, dict(targets), np.asarray(rows)
         self.weights = None if weights is None else np.asarray(weights, np.float32)
-        self.batch_size, self.seed, self.epoch = min(batch_size, len(self.rows)), seed, first_epoch
+        self.seed, self.epoch = seed, first_epoch
+        extra = np.zeros(len(self.rows), bool) if extra_from is None else self.rows >= extra_from
+        if extra_share is None:
+            extra[:] = False
+        self._own, self._extra = np.flatnonzero(~extra), np.flatnonzero(extra)
+        wanted = round(len(self._own) * extra_share / (1 - extra_share)) if extra_share else 0
+        self._drawn = min(wanted, len(self._extra))
+        self.batch_size = min(batch_size, len(self._own) + self._drawn)
         self._shuffle()
 
     def __len__(self) -> int:
-        return len(self.rows) // self.batch_size
+        return len(self.order) // self.batch_size
 
     def __getitem__(self, index: int):
         picked = self.order[index * self.batch_size : (index + 1) * self.batch_size]
@@ -47,9 +59,16 @@ class CropBatches(keras.utils.PyDataset):
             return self.inputs[rows], targets
         return self.inputs[rows], targets, {name: self.weights[picked] for name in targets}
 
+    def start_at(self, epoch: int) -> None:
+        """Goes on with the order of an epoch, counted from 0."""
+        self.epoch = epoch
+        self._shuffle()
+
     def on_epoch_end(self) -> None:
         self.epoch += 1
         self._shuffle()
 
     def _shuffle(self) -> None:
-        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.rows))
+        random = np.random.default_rng([self.seed, self.epoch])
+        drawn = random.choice(self._extra, self._drawn, replace=False) if self._drawn else self._extra[:0]
+        self.order = random.permutation(np.concatenate([self._own, drawn]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from facecli.errors import FacecliError
+from facecli.errors import FacecliError, InputError
 from facecli.labels import HEAD_CLASSES
 from facecli.recipes import FitOptions
 from facecli.training.callbacks import ProgressBar, Throughput
@@ -21,12 +21,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Rows:
-    """What is fed: inputs (n, ...), targets by output name, and the rows that are trained on."""
+    """What is fed: inputs (n, ...), targets by output name, and the rows that are trained on.
+
+    Rows from `extra_from` on are of extra data sets, see `dataset.CropBatches`.
+    """
 
     inputs: np.ndarray
     targets: Mapping[str, np.ndarray]
     rows: np.ndarray
     weights: np.ndarray | None = None
+    extra_from: int | None = None
 
 
 class AugmentedModel(keras.Model):
@@ -65,16 +69,17 @@ def fit(
 
     Raises:
         FacecliError: the loss is no number any more.
+        InputError: no epochs.
     """
+    if options.epochs < 1:
+        raise InputError("nothing is trained in 0 epochs; give --epochs 1 or more")
     model = AugmentedModel(network, augmentation)
-    steps = max(len(train.rows) // options.batch_size, 1)
-    _compile(model, list(network.output), options, steps)
+    batches = _batches(train, options)
+    _compile(model, list(network.output), options, len(batches))
     model.build(train.inputs[:1].shape)
     keeper = EpochKeeper(folder, options)
     first_epoch = keeper.resume(model) if options.resume else keeper.start()
-    batches = CropBatches(
-        train.inputs, train.targets, train.rows, train.weights, options.batch_size, options.seed, first_epoch
-    )
+    batches.start_at(first_epoch)
     val_batches = _validation(val, options.batch_size)
     callbacks = [Throughput(len(batches) * batches.batch_size), keeper, keras.callbacks.TerminateOnNaN()]
     callbacks.append(ProgressBar(len(batches), options.epochs))
@@ -92,6 +97,19 @@ def fit(
         )
     keeper.load_best(network)
     return keeper.history
+
+
+def _batches(train: Rows, options: FitOptions) -> CropBatches:
+    return CropBatches(
+        train.inputs,
+        train.targets,
+        train.rows,
+        train.weights,
+        options.batch_size,
+        options.seed,
+        extra_from=train.extra_from,
+        extra_share=options.extra_share,
+    )
 
 
 def _validation(val: Rows, batch_size: int):

@@ -18,9 +18,14 @@ from facecli.paths import replacing
 
 log = logging.getLogger(__name__)
 
-SCORE_PARTS = {"val_age_mae": 0.1, "val_gender_accuracy": -1.0, "val_race_accuracy": -1.0}
+SCORE_PARTS = {
+    "val_age_mae": 0.1,
+    "val_gender_accuracy": -1.0,
+    "val_race_accuracy": -1.0,
+    "val_emotion_accuracy": -0.5,
+}
 """The validation score, smaller is better: ten years weigh as much as all of a class head."""
-RESUMABLE = ("batch_size", "learning_rate", "schedule", "seed", "epochs")
+RESUMABLE = ("batch_size", "learning_rate", "schedule", "seed", "epochs", "extra_share")
 
 
 class EpochKeeper(keras.callbacks.Callback):
@@ -55,7 +60,7 @@ class EpochKeeper(keras.callbacks.Callback):
             return self.start()
         state = json.loads(self._state.read_text(encoding="utf-8"))
         now = asdict(self.options)
-        changed = [key for key in RESUMABLE if state["options"].get(key) != now[key]]
+        changed = [key for key in RESUMABLE if state["options"].get(key) != now.get(key)]
         if changed:
             raise InputError(
                 f"cannot resume {self.folder}: {', '.join(changed)} changed; keep them or drop --resume"

@@ -1,4 +1,4 @@
-"""What a frozen FaceNet trunk says of each face, computed once and kept on disk.
+"""What frozen teachers say of each face, computed once and kept on disk.
 
 Rows are found by the sha256 of the picture file, so that another split, order or subset of
 the same pictures reuses them. The store is written after every chunk: an interrupted run
@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 
 from facecli import paths
-from facecli.crops import crop_face
+from facecli.crops import WHOLE_CHIP_MARGIN, crop_face
 from facecli.errors import WeightsError
 from facecli.images import load_image
 
@@ -23,6 +24,8 @@ FACENET_MARGIN = -0.075
 """FaceNet was trained on tighter crops than UTKFace's chips: their central 85 %."""
 CHUNK_ROWS = 1024
 TAPS = ("block17", "block8", "embedding")
+Predict = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""(n, h, w, 3) uint8 RGB -> tap -> (n, d)."""
 
 
 class FeatureStore:
@@ -53,10 +56,10 @@ class FeatureStore:
         with paths.replacing(self.path) as temporary:
             np.savez(temporary, sha256=np.array(list(self.rows)), **self.arrays)
 
-    def get(self, keys: Sequence[str], taps: Sequence[str]) -> dict[str, np.ndarray]:
+    def get(self, keys: Sequence[str]) -> dict[str, np.ndarray]:
         """Tap -> (n, d) float32, a row for each key."""
         rows = [self.rows[key] for key in keys]
-        return {tap: self.arrays[tap][rows].astype(np.float32) for tap in taps}
+        return {tap: values[rows].astype(np.float32) for tap, values in self.arrays.items()}
 
 
 def facenet_features(
@@ -84,27 +87,72 @@ def facenet_features(
     """
     from facecli.models.facenet import load_facenet
 
-    store = FeatureStore("facenet-vggface2" + ("-flipped" if flip else ""))
+    def load() -> Predict:
+        trunk = load_facenet(weights, TAPS)
+        return lambda crops: trunk.predict(crops, batch_size=batch_size, verbose=0)
+
+    name = "facenet-vggface2" + ("-flipped" if flip else "")
+    found = _features(name, load, files, keys, FACENET_MARGIN, (160, 160), flip)
+    return {tap: found[tap] for tap in taps}
+
+
+def mobilenet_features(
+    files: Sequence[Path],
+    keys: Sequence[str],
+    weights: Path | None = None,
+    flip: bool = False,
+    batch_size: int = 32,
+) -> dict[str, np.ndarray]:
+    """{"mobilenet": (n, 1024) float32}: pooled features of the MobileNet teacher.
+
+    Arguments and errors are those of `facenet_features`.
+    """
+    from facecli.models.mobilenet import IMAGE_SIZE, load_mobilenet
+
+    def load() -> Predict:
+        network = load_mobilenet(weights)
+
+        def predict(crops: np.ndarray) -> dict[str, np.ndarray]:
+            starts = range(0, len(crops), batch_size)
+            parts = [network(crops[start : start + batch_size])["mobilenet"] for start in starts]
+            return {"mobilenet": np.concatenate(parts)}
+
+        return predict
+
+    name = "mobilenet-vggface2" + ("-flipped" if flip else "")
+    return _features(name, load, files, keys, WHOLE_CHIP_MARGIN, IMAGE_SIZE, flip)
+
+
+def _features(
+    name: str,
+    load: Callable[[], Predict],
+    files: Sequence[Path],
+    keys: Sequence[str],
+    margin: float,
+    image_size: tuple[int, int],
+    flip: bool = False,
+) -> dict[str, np.ndarray]:
+    """Features out of the store `name`; what is missing there is computed by what `load` gives."""
+    store = FeatureStore(name)
     wanted = store.missing(keys)
     if wanted:
-        trunk = load_facenet(weights, TAPS)
-        log.info("computing FaceNet features of %d pictures", len(wanted))
+        predict = load()
+        log.info("computing %s features of %d pictures", name, len(wanted))
         chunks = [wanted[start : start + CHUNK_ROWS] for start in range(0, len(wanted), CHUNK_ROWS)]
-        for chunk in track(chunks, description="FaceNet features", disable=len(chunks) < 2):
-            crops = np.stack([_facenet_crop(files[row]) for row in chunk])
-            store.add([keys[row] for row in chunk], _predict(trunk, crops, flip, batch_size))
-    return store.get(keys, taps)
+        for chunk in track(chunks, description=name, console=_stderr(), disable=len(chunks) < 2):
+            crops = np.stack([_crop(files[row], margin, image_size) for row in chunk])
+            features = predict(crops[:, :, ::-1] if flip else crops)
+            if not all(np.isfinite(values).all() for values in features.values()):
+                raise WeightsError(f"{name} gave features that are not finite: the weights are damaged")
+            store.add([keys[row] for row in chunk], features)
+    return store.get(keys)
 
 
-def _facenet_crop(file: Path) -> np.ndarray:
+def _crop(file: Path, margin: float, image_size: tuple[int, int]) -> np.ndarray:
     image = load_image(file)
     height, width = image.shape[:2]
-    return crop_face(image, (0, 0, width, height), FACENET_MARGIN, (160, 160))
+    return crop_face(image, (0, 0, width, height), margin, image_size)
 
 
-def _predict(trunk: Callable, crops: np.ndarray, flip: bool, batch_size: int) -> dict[str, np.ndarray]:
-    crops = crops[:, :, ::-1] if flip else crops
-    features = trunk.predict(crops, batch_size=batch_size, verbose=0)
-    if not all(np.isfinite(values).all() for values in features.values()):
-        raise WeightsError("FaceNet gave features that are not finite: the weights are damaged")
-    return features
+def _stderr() -> Console:
+    return Console(stderr=True)

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from facecli.labels import CLASS_NAMES, MISSING
-from facecli.models.readout import age_interval, expected_age
-from facecli.training.evaluate import Evaluation
+from facecli.models.readout import expected_age
+from facecli.training.evaluate import Evaluation, true_labels
 from facecli.training.style import GREY, ORANGE, new_figure, styled
 
 GRID_SIDE = 4
@@ -37,13 +37,13 @@ def prediction_grid(evaluation: Evaluation, seed: int = 0) -> Figure:
 
 def _caption(evaluation: Evaluation, row: int) -> tuple[str, str, bool]:
     """(predicted labels, true labels, whether a known label was missed)."""
-    said, true, wrong, labels = [], [], False, evaluation.frame.iloc[row]
+    said, true, wrong, shown = [], [], False, evaluation.frame.iloc[[row]]
     for head, probabilities in evaluation.predicted.items():
-        label = int(labels["age_years" if head == "age" else head])
+        label = int(true_labels(shown, head)[0])
         known = label != MISSING
         if head == "age":
             guess = float(expected_age(probabilities[row]))
-            low, high = age_interval(probabilities[row])
+            low, high = evaluation.calibration.age_interval(probabilities[row])
             said.append(f"{guess:.0f} ({low}-{high})")
             true.append(str(label) if known else "?")
             wrong |= known and abs(guess - label) >= FAR_OFF_YEARS

@@ -10,12 +10,15 @@ LABEL_SMOOTHING = 0.05
 
 
 class AgeLoss(keras.losses.Loss):
-    """Cross-entropy to the soft label over years, plus 0.2 x the error in years of the expectation."""
+    """Cross-entropy to the soft label over years, plus 0.2 x the error in years of the expectation.
+
+    An age that is known as a bin only (`targets.NO_AGE`) has no error in years.
+    """
 
     def call(self, y_true, y_pred):
         soft, age = y_true[:, :-1], y_true[:, -1]
         cross_entropy = -ops.sum(soft * ops.log(ops.maximum(y_pred, EPSILON)), axis=-1)
-        known = ops.sum(soft, axis=-1)
+        known = ops.sum(soft, axis=-1) * ops.cast(age >= 0, soft.dtype)
         return cross_entropy + L1_WEIGHT * known * ops.abs(expectation(y_pred) - age)
 
 
@@ -61,7 +64,7 @@ class AgeMAE(_MaskedMean):
     """Mean absolute error of the expected age, years."""
 
     def row_values(self, y_true, y_pred):
-        known = ops.sum(y_true[:, :-1], axis=-1)
+        known = ops.sum(y_true[:, :-1], axis=-1) * ops.cast(y_true[:, -1] >= 0, y_true.dtype)
         return known, ops.abs(expectation(y_pred) - y_true[:, -1])
 
 

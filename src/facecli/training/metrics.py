@@ -7,37 +7,36 @@ import pandas as pd
 from sklearn.metrics import classification_report, confusion_matrix, f1_score, r2_score
 
 from facecli.labels import AGE_GROUPS, CLASS_NAMES, GENDERS, MISSING, RACES, age_group_id
-from facecli.models.readout import age_interval, expected_age
+from facecli.models.calibration import IDENTITY, Calibration
+from facecli.models.readout import expected_age
+from facecli.training.age_bands import AGE_BANDS, age_band_id, interval_metrics
 from facecli.training.bootstrap import mean_interval
 
-AGE_BANDS = ("0-12", "13-19", "20-39", "40-59", "60-69", "70+")
-"""Bands of the group tables: children and the old stand apart."""
-_BAND_STARTS = np.array([0, 13, 20, 40, 60, 70])
 CALIBRATION_BINS = 10
 CUMULATIVE_YEARS = (1, 2, 3, 5, 10, 15)
 FEWEST_FOR_INTERVAL = 10
 """Resampling fewer faces only repeats them: an interval would look far too sure."""
 
 
-def age_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict:
+def age_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Calibration = IDENTITY) -> dict:
     """Errors of the expected age.
 
     Args:
         true_age: (n,) years, -1 where missing.
         probabilities: (n, 117).
+        calibration: makes the 90 % interval.
 
     Returns:
         count, mae and its 95 % interval, rmse, bias (predicted minus true), all in years;
-        r2, None when all true ages are equal; within_5 and coverage_90 (share of true ages in
-        the 90 % interval) in [0, 1]; cumulative: years -> share of errors up to that many;
-        by_decade. Only `count` when no age is known.
+        r2, None when all true ages are equal; within_5 in [0, 1]; cumulative: years -> share of
+        errors up to that many; what `interval_metrics` knows; by_decade. Only `count` when no
+        age is known.
     """
     known = true_age != MISSING
     true_age, probabilities = true_age[known], probabilities[known]
     if not len(true_age):
         return {"count": 0}
     error = expected_age(probabilities) - true_age
-    low, high = age_interval(probabilities, 0.9)
     return {
         "count": len(true_age),
         "mae": float(np.abs(error).mean()),
@@ -47,18 +46,26 @@ def age_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict:
         "r2": float(r2_score(true_age, true_age + error)) if len(np.unique(true_age)) > 1 else None,
         "within_5": float((np.abs(error) <= 5).mean()),
         "cumulative": {str(years): float((np.abs(error) <= years).mean()) for years in CUMULATIVE_YEARS},
-        "coverage_90": float(((low <= true_age) & (true_age <= high)).mean()),
+        **interval_metrics(true_age, probabilities, calibration),
         "by_decade": _by_decade(true_age, error),
     }
 
 
-def class_metrics(true_class: np.ndarray, probabilities: np.ndarray) -> dict:
-    """Accuracy with its 95 % interval, macro F1 over the classes that occur, calibration error.
+def class_metrics(true_class: np.ndarray, probabilities: np.ndarray, raw: np.ndarray | None = None) -> dict:
+    """How good the answers of a class head are.
 
-    Only `count` when no label is known.
+    Args:
+        true_class: (n,), -1 where missing.
+        probabilities: (n, classes), calibrated.
+        raw: the same as the model gave them; None when they were not calibrated.
+
+    Returns:
+        count, accuracy with its 95 % interval, macro_f1 over the classes that occur, ece and,
+        before calibration, ece_raw. Only `count` when no label is known.
     """
     known = true_class != MISSING
-    true_class, probabilities = true_class[known], probabilities[known]
+    raw = probabilities if raw is None else raw
+    true_class, probabilities, raw = true_class[known], probabilities[known], raw[known]
     if not len(true_class):
         return {"count": 0}
     hit = probabilities.argmax(axis=1) == true_class
@@ -70,6 +77,7 @@ def class_metrics(true_class: np.ndarray, probabilities: np.ndarray) -> dict:
             f1_score(true_class, probabilities.argmax(axis=1), labels=np.unique(true_class), average="macro")
         ),
         "ece": calibration_error(hit, probabilities.max(axis=1)),
+        "ece_raw": calibration_error(hit, raw.max(axis=1)),
     }
 
 
@@ -127,7 +135,7 @@ def group_report(labels: Mapping[str, Sequence[int]], predicted: Mapping[str, np
     table = pd.DataFrame({name: np.asarray(labels[name]) for name in ("age_years", "gender", "race")})
     scores = _row_scores(table, predicted)
     whole = (table != MISSING).all(axis=1)
-    band = np.searchsorted(_BAND_STARTS, table["age_years"], side="right") - 1
+    band = age_band_id(table["age_years"])
     rows = []
     for (gender, race, age), index in table[whole].groupby(["gender", "race", band[whole]]).groups.items():
         row = {

@@ -8,7 +8,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from facecli.labels import MISSING
+from facecli.labels import CLASS_NAMES, MISSING
+from facecli.training.evaluate import true_labels
 from facecli.training.metrics import CALIBRATION_BINS, calibration_bins, calibration_error
 from facecli.training.style import BLUE, GREEN, GREY, ORANGE, new_figure, styled
 
@@ -19,9 +20,9 @@ FEW_FACES = 10
 CURVES = {
     "loss": "loss",
     "age_mae": "age error, years",
-    "gender_accuracy": "gender accuracy",
-    "race_accuracy": "race accuracy",
+    **{f"{head}_accuracy": f"{head} accuracy" for head in CLASS_NAMES},
 }
+"""Column of the history -> title, in the order in which they are drawn."""
 
 
 @styled
@@ -33,7 +34,7 @@ def confusion_matrix(head: str, counts: pd.DataFrame) -> Figure:
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axis.grid(False)
     for (row, column), count in np.ndenumerate(values):
-        colour = "white" if share[row, column] > 0.55 else "black"
+        colour = "white" if share[row, column] > 0.55 else "black" if count else GREY
         text = f"{100 * share[row, column]:.0f} %\n{count:,}"
         axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     axis.set_xticks(range(len(counts)), counts.columns)
@@ -106,13 +107,18 @@ def age_by_decade(by_decade: Mapping[str, Mapping]) -> Figure:
 
 @styled
 def reliability(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Figure:
-    """Confidence against accuracy for the class heads, with the expected calibration error."""
-    heads = [head for head in ("gender", "race") if head in predicted]
+    """Confidence against accuracy, with the expected calibration error; a panel a class head.
+
+    Args:
+        frame: n rows with the heads' columns (`labels.LABEL_COLUMNS`), -1 where missing.
+        predicted: head -> (n, classes) probabilities; at least one class head with known labels.
+    """
+    known = {head: true_labels(frame, head) != MISSING for head in CLASS_NAMES if head in predicted}
+    heads = [head for head, rows in known.items() if rows.any()]
     figure, axes = new_figure(4.8 * len(heads), 4.8, columns=len(heads))
     for axis, head in zip(axes[0], heads, strict=True):
-        known = (frame[head] != MISSING).to_numpy()
-        probabilities = predicted[head][known]
-        hit = probabilities.argmax(axis=1) == frame[head].to_numpy()[known]
+        probabilities = predicted[head][known[head]]
+        hit = probabilities.argmax(axis=1) == true_labels(frame, head)[known[head]]
         error = calibration_error(hit, probabilities.max(axis=1))
         _reliability_panel(axis, calibration_bins(hit, probabilities.max(axis=1)))
         axis.set_title(f"{head}: calibration error {error:.3f}")
@@ -141,7 +147,7 @@ def _reliability_panel(axis, bins: pd.DataFrame) -> None:
 
 @styled
 def learning_curves(history: pd.DataFrame) -> Figure | None:
-    """Loss, age error in years, gender and race accuracy by epoch; None when there are none."""
+    """Loss, age error in years and class heads' accuracy by epoch; None when there are none."""
     shown = {key: title for key, title in CURVES.items() if {key, f"val_{key}"} & set(history)}
     if not shown:
         return None

@@ -2,19 +2,31 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from facecli.faces import NAMED_HEADS
+from facecli.labels import LABEL_COLUMNS, MISSING
 from facecli.models.checkpoint import write_json
 from facecli.models.readout import expected_age
 from facecli.paths import replacing
 from facecli.training import plots
-from facecli.training.evaluate import Evaluation
+from facecli.training.evaluate import Evaluation, true_labels
+from facecli.training.fairness import fairness_metrics, fairness_table
+from facecli.training.fairness_plot import fairness_plot
 from facecli.training.grid import prediction_grid
 from facecli.training.metrics import class_report, confusion, group_report
 
 log = logging.getLogger(__name__)
+
+
+def metrics_document(evaluation: Evaluation, about: Mapping[str, object]) -> dict:
+    """What `metrics.json` says: `about`, every head's numbers, then those of groups of faces."""
+    groups = fairness_metrics(evaluation.frame, evaluation.predicted)
+    return {**about, **evaluation.metrics, **groups}
 
 
 def write_report(
@@ -23,7 +35,7 @@ def write_report(
     """Writes everything that is known about a model on a split.
 
     Args:
-        evaluation: see `evaluate.evaluate`.
+        evaluation: see `evaluate.evaluate`; heads without a known label have no files.
         folder: statistics/model_metrics/<model>/, made when missing.
         about: model, split and the like; the head of `metrics.json`.
         history: the training history, for the learning curves.
@@ -31,36 +43,67 @@ def write_report(
     Returns:
         The files, in the order in which they were written.
     """
+    evaluation = _pictured(_with_all_columns(evaluation))
     frame, predicted = evaluation.frame, evaluation.predicted
-    write_json(folder / "metrics.json", {**about, **evaluation.metrics})
+    write_json(folder / "metrics.json", metrics_document(evaluation, about))
     files = [folder / "metrics.json"]
-    for head in ("gender", "race"):
-        if evaluation.metrics.get(head, {}).get("count"):
-            labels, probabilities = frame[head].to_numpy(), predicted[head]
-            files.append(
-                _csv(class_report(head, labels, probabilities), folder / f"{head}_classification_report.csv")
-            )
-            counts = confusion(head, labels, probabilities)
-            files.append(_csv(counts.reset_index(), folder / f"{head}_confusion.csv"))
-            files.append(_png(plots.confusion_matrix(head, counts), folder / f"{head}_confusion.png"))
+    class_heads = [head for head in NAMED_HEADS if evaluation.metrics.get(head, {}).get("count")]
+    for head in class_heads:
+        files += _class_files(head, frame[head].to_numpy(), predicted[head], folder)
     if evaluation.metrics.get("age", {}).get("count"):
-        files.append(_csv(age_table(evaluation.metrics["age"]), folder / "age_report.csv"))
-        known = (frame["age_years"] >= 0).to_numpy()
-        true, guess = frame["age_years"].to_numpy()[known], expected_age(predicted["age"][known])
-        files.append(_png(plots.age_scatter(true, guess), folder / "age_scatter.png"))
-        files.append(
-            _png(plots.age_by_decade(evaluation.metrics["age"]["by_decade"]), folder / "age_by_decade.png")
-        )
-    groups = group_report(frame, predicted)
-    if len(groups):
-        files.append(_csv(groups, folder / "group_report.csv"))
-    if any(evaluation.metrics.get(head, {}).get("count") for head in ("gender", "race")):
+        files += _age_files(evaluation, folder)
+    files += _group_files(frame, predicted, folder)
+    if class_heads:
         files.append(_png(plots.reliability(frame, predicted), folder / "reliability.png"))
     if len(frame):
         files.append(_png(prediction_grid(evaluation), folder / "predictions.png"))
     curves = None if history is None or history.empty else plots.learning_curves(history)
     if curves:
         files.append(_png(curves, folder / "learning_curves.png"))
+    return files
+
+
+def _with_all_columns(evaluation: Evaluation) -> Evaluation:
+    """A data set without a label has no column for it: here it is missing in every row."""
+    heads = {*evaluation.heads, "age", "gender", "race"}
+    columns = {LABEL_COLUMNS[head]: true_labels(evaluation.frame, head) for head in heads}
+    return replace(evaluation, frame=evaluation.frame.assign(**columns))
+
+
+def _pictured(evaluation: Evaluation) -> Evaluation:
+    """Without the head `face`: that nearly all faces are faces is a number, no picture."""
+    shown = ("age", *NAMED_HEADS)
+    return replace(evaluation, predicted={h: p for h, p in evaluation.predicted.items() if h in shown})
+
+
+def _class_files(head: str, labels: np.ndarray, probabilities: np.ndarray, folder: Path) -> list[Path]:
+    counts = confusion(head, labels, probabilities)
+    return [
+        _csv(class_report(head, labels, probabilities), folder / f"{head}_classification_report.csv"),
+        _csv(counts.reset_index(), folder / f"{head}_confusion.csv"),
+        _png(plots.confusion_matrix(head, counts), folder / f"{head}_confusion.png"),
+    ]
+
+
+def _age_files(evaluation: Evaluation, folder: Path) -> list[Path]:
+    age, years = evaluation.metrics["age"], evaluation.frame["age_years"].to_numpy()
+    known = years != MISSING
+    guess = expected_age(evaluation.predicted["age"][known])
+    return [
+        _csv(age_table(age), folder / "age_report.csv"),
+        _png(plots.age_scatter(years[known], guess), folder / "age_scatter.png"),
+        _png(plots.age_by_decade(age["by_decade"]), folder / "age_by_decade.png"),
+    ]
+
+
+def _group_files(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray], folder: Path) -> list[Path]:
+    files = []
+    groups, fairness = group_report(frame, predicted), fairness_table(frame, predicted)
+    if len(groups):
+        files.append(_csv(groups, folder / "group_report.csv"))
+    if len(fairness):
+        files.append(_csv(fairness, folder / "fairness_report.csv"))
+        files.append(_png(fairness_plot(fairness), folder / "fairness.png"))
     return files
 
 

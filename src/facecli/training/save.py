@@ -13,7 +13,7 @@ import pandas as pd
 from facecli.crops import CHIP_CROPS, tighter_crop
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, write_config
-from facecli.models.export import export_tflite
+from facecli.models.export import export_tflite, heads_only
 from facecli.paths import replacing
 from facecli.recipes import FitOptions
 
@@ -55,7 +55,7 @@ def save_model(
     with replacing(folder / KERAS_FILE) as temporary:
         stored.save(temporary)
     if not recipe.starting_point:
-        export_tflite(_heads_only(stored, recipe.heads), folder / LITERT_FILE, half=True)
+        export_tflite(heads_only(stored, recipe.heads), folder / LITERT_FILE, half=True)
         files.append(LITERT_FILE)
     with replacing(folder / HISTORY_FILE) as temporary:
         pd.DataFrame(list(history)).round(6).to_csv(temporary, index=False)
@@ -80,10 +80,6 @@ def _with_policy(value, dtype: str):
     if isinstance(value, list | tuple):
         return type(value)(_with_policy(inner, dtype) for inner in value)
     return value
-
-
-def _heads_only(network: keras.Model, heads: Sequence[str]) -> keras.Model:
-    return keras.Model(network.input, {head: network.output[head] for head in heads})
 
 
 def _config(network: keras.Model, recipe: Recipe) -> dict:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from facecli import paths
 from facecli.errors import CheckpointError
 from facecli.models.checkpoint import KERAS_FILE, Checkpoint, load_checkpoint
 
@@ -44,6 +45,15 @@ def load_network(checkpoint: Checkpoint) -> keras.Model:
     if lacking:
         raise CheckpointError(f"{path} has no output for {', '.join(lacking)}; config.json names other heads")
     return network
+
+
+def earlier_stages(initial: str | None) -> list[dict[str, object]]:
+    """What made the model that a run goes on from, the first stage first."""
+    if initial is None:
+        return []
+    before = load_checkpoint(paths.find_model(initial)).config
+    last = {key: before.get(key) for key in ("command", "duration_s", "seed")}
+    return [*before.get("earlier_stages", []), last]
 
 
 def _outputs(network: keras.Model) -> Sequence[str]:

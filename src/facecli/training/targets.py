@@ -4,27 +4,36 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facecli.labels import AGE_CLASSES, HEAD_CLASSES, MISSING
+from facecli.labels import AGE_CLASSES, HEAD_CLASSES, LABEL_COLUMNS, MISSING
 
-LABEL_COLUMNS = {"age": "age_years", "gender": "gender", "race": "race"}
-"""Head -> column of the data table."""
+NO_AGE = -1.0
+"""Last column of an encoded age of which a bin is known, but no years."""
+_ENCODED = {*LABEL_COLUMNS.values(), "age_low", "age_high"}
 
 
 def build_targets(labels: Mapping[str, Sequence[int]], heads: Sequence[str]) -> dict[str, np.ndarray]:
     """Encodes the label columns of a table.
 
     Args:
-        labels: anything with the columns of LABEL_COLUMNS, -1 where a label is missing.
+        labels: anything with columns of `labels.LABEL_COLUMNS`, -1 where a label is missing; a
+            column that is not there is missing throughout. `age_low` and `age_high` bound an
+            age that is known as a bin only.
         heads: the heads that are trained.
 
     Returns:
         Head -> (n, classes) float32 one-hot rows; for age (n, classes + 1): a Gaussian over
         the years, then the age itself.
     """
+    count = len(labels["age_years"])
+    columns = {name: np.asarray(labels[name], np.int64) for name in labels if name in _ENCODED}
     targets = {}
     for head in heads:
-        values = np.asarray(labels[LABEL_COLUMNS[head]], np.int64)
-        targets[head] = encode_age(values) if head == "age" else encode_classes(values, HEAD_CLASSES[head])
+        values = columns.get(LABEL_COLUMNS[head], np.full(count, MISSING))
+        targets[head] = encode_classes(values, HEAD_CLASSES[head]) if head != "age" else encode_age(values)
+    if "age" in targets and "age_low" in columns:
+        bins = encode_age_bins(columns["age_low"], columns["age_high"])
+        unknown = columns["age_years"] == MISSING
+        targets["age"][unknown] = bins[unknown]
     return targets
 
 
@@ -51,3 +60,16 @@ def encode_age(age_years: np.ndarray) -> np.ndarray:
     encoded = np.concatenate([soft, age], axis=1)
     encoded[age[:, 0] == MISSING] = 0.0
     return encoded.astype(np.float32)
+
+
+def encode_age_bins(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """(n, AGE_CLASSES + 1): equal shares of every year from low to high, and NO_AGE.
+
+    A teacher that has an opinion within the bin replaces the equal shares, see soft_labels.
+    Rows of missing bounds are zeros.
+    """
+    years = np.arange(AGE_CLASSES)
+    inside = (years >= low[:, None]) & (years <= high[:, None]) & (low != MISSING)[:, None]
+    shares = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)
+    age = np.where(low != MISSING, NO_AGE, 0.0)[:, None]
+    return np.concatenate([shares, age], axis=1).astype(np.float32)

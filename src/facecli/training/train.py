@@ -2,23 +2,27 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 
 from facecli import paths
 from facecli.data.checks import check_trainable
 from facecli.data.rebalance import rebalance
+from facecli.errors import InputError
 from facecli.models.build import build_model
-from facecli.models.checkpoint import Checkpoint
+from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.recipes import GENUINE, FitOptions, TrainRequest, resolve
 from facecli.training.augment import build_augmentation
+from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
 from facecli.training.features import FACENET_MARGIN
 from facecli.training.prepare import PreparedData
-from facecli.training.save import Recipe, save_model
-from facecli.training.start import load_embedding
+from facecli.training.save import HISTORY_FILE, Recipe, save_model
+from facecli.training.start import earlier_stages, load_embedding
 from facecli.training.targets import build_targets
 from facecli.training.transfer import train_transfer
 
@@ -26,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Checkpoint:
-    """Trains, and writes `saved_model/<name>/`.
+    """Trains, writes `saved_model/<name>/`, and fits the calibration on the validation rows.
 
     Raises:
         DataError: too few pictures, or a class without any.
@@ -63,14 +67,30 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         options=options,
         command=request.command,
         duration_s=round(time.monotonic() - started, 1),
+        extra={
+            "extra_data": dict(data.extra),
+            "initial": request.initial,
+            "earlier_stages": earlier_stages(request.initial),
+        },
     )
-    return save_model(network, recipe, history, folder)
+    return calibrate(save_model(network, recipe, history, folder), data)
 
 
 def _rebalanced(data: PreparedData, method: str, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
     train_rows = data.rows("train")
     index, weights = rebalance(data.frame.iloc[train_rows], method, seed)
     return train_rows[index], weights if method == "weights" else None
+
+
+def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[str, float]]:
+    """The history of a model that is taken as it is. Raises InputError when there is none to take."""
+    lacking = set(heads) - set(student.heads if student else ())
+    if lacking:
+        raise InputError(
+            f"--epochs 0 takes a model as it is, but none has learnt {', '.join(sorted(lacking))}"
+        )
+    path = student.folder / HISTORY_FILE
+    return pd.read_csv(path).to_dict("records") if path.is_file() else []
 
 
 def _train_whole(
@@ -83,14 +103,20 @@ def _train_whole(
     folder: Path,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     size = (request.image_size, request.image_size) if request.image_size else None
+    start = request.initial or (request.embedding if backbone == "compact" else None)
+    student = load_checkpoint(paths.find_model(start)) if start else None
+    if student and size is None:
+        size = student.image_size
     # Seeded here: the initial weights must not depend on how the data was prepared.
     keras.utils.set_random_seed(options.seed)
     network = build_model(backbone, request.heads, size)
-    if backbone == "compact":
-        load_embedding(network, paths.find_model(request.embedding))
+    if student:
+        load_embedding(network, student.folder)
+    if options.epochs == 0:
+        return network, _history_of(student, request.heads)
     image_size = network.input.shape[1:3]
     crops, targets = data.crops(image_size), build_targets(data.frame, request.heads)
     augmentation = build_augmentation(image_size, options.degraded_share, options.seed)
-    train_rows = Rows(crops, targets, rows, weights)
+    train_rows = Rows(crops, targets, rows, weights, data.first_rows)
     val_rows = Rows(crops, targets, data.rows("val"))
     return network, fit(network, train_rows, val_rows, options, folder, augmentation)

@@ -1,0 +1,163 @@
+"""A model's probabilities are held against the validation split, and learn to mean what they say."""
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+
+from facecli.data.batches import load_crops
+from facecli.faces import NAMED_HEADS
+from facecli.labels import LABEL_COLUMNS, MISSING, PRESENCE, UTKFACE_HEADS
+from facecli.models.calibration import LEVEL, AgeThresholds, Calibration, temper
+from facecli.models.checkpoint import Checkpoint, write_json
+from facecli.models.readout import age_spread, expected_age
+from facecli.training.age_bands import AGE_BANDS, age_band_id
+from facecli.training.evaluate import predict_batches, true_labels
+from facecli.training.prepare import PreparedData
+from facecli.training.start import load_network
+
+log = logging.getLogger(__name__)
+
+FEWEST_ROWS = 100
+"""With fewer labelled faces a head stays as it is: chance would speak."""
+FEWEST_IN_BAND = 20
+"""The 95th of 100 cannot be told from the largest of fewer."""
+REFUSED_FACES = 0.005
+"""Share of true faces that the head `face` may refuse."""
+_TEMPERATURES = 0.2, 5.0
+_SCALES = np.arange(0.5, 1.5001, 0.01)
+_SMALLEST = 1e-12
+
+
+def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) -> Checkpoint:
+    """Fits the calibration of a saved model on the validation rows and writes it into `config.json`.
+
+    The numbers are those of `model.keras`; its LiteRT copy differs by less than what they can tell.
+
+    Returns:
+        The checkpoint with `config["calibration"]`. Model files and their digests stay as they are.
+
+    Raises:
+        CheckpointError: the network is missing or damaged.
+        OutputError: the folder cannot be written.
+    """
+    network = load_network(checkpoint)
+    frame = _labels_of_the_first(data).iloc[data.rows("val")]
+    crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
+    predicted = predict_batches(network.predict_on_batch, crops, batch_size) if len(frame) else {}
+    outputs = {head: values for head, values in predicted.items() if head in checkpoint.heads}
+    config = {**checkpoint.config, "calibration": fit_calibration(frame, outputs).to_config()}
+    write_json(checkpoint.folder / "config.json", config)
+    return Checkpoint(checkpoint.folder, config)
+
+
+def _labels_of_the_first(data: PreparedData) -> pd.DataFrame:
+    """The table with age, gender and race known of the first data set only.
+
+    It is what models are measured on; other sets mean other things by the same words.
+    """
+    frame = data.frame.copy()
+    columns = [column for head in UTKFACE_HEADS if (column := LABEL_COLUMNS[head]) in frame]
+    if data.first_rows is not None:
+        frame.iloc[data.first_rows :, frame.columns.get_indexer(columns)] = MISSING
+    return frame
+
+
+def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Calibration:
+    """Temperatures and age interval that fit labelled rows which were not trained on.
+
+    Args:
+        frame: n rows with the heads' columns (`labels.LABEL_COLUMNS`), -1 where missing.
+        predicted: head -> (n, classes) probabilities as the model gives them.
+
+    Returns:
+        The calibration; heads with fewer than FEWEST_ROWS labels, or one class alone, are not in it.
+    """
+    temperatures, age, face_threshold = {}, None, None
+    for head, probabilities in predicted.items():
+        labels = true_labels(frame, head)
+        known = labels != MISSING
+        labels, probabilities = labels[known], np.asarray(probabilities)[known]
+        if head == "face":
+            face_threshold = fit_face_threshold(labels, probabilities)
+        elif len(labels) < FEWEST_ROWS or len(np.unique(labels)) < 2:
+            log.info("%s: %d labelled faces are too few to calibrate", head, len(labels))
+        elif head == "age":
+            age = fit_age_thresholds(labels, probabilities)
+        elif head in NAMED_HEADS:
+            temperatures[head] = round(fit_temperature(labels, probabilities), 4)
+            log.info("%s: temperature %.3f", head, temperatures[head])
+    return Calibration(temperatures, age, face_threshold)
+
+
+def fit_face_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Probability below which a face is none: even odds, or less, so that few faces are refused.
+
+    Args:
+        labels: (n,) indices into `labels.PRESENCE`.
+        probabilities: (n, 2).
+
+    Returns:
+        A number in [0, 0.5], or None with fewer than FEWEST_ROWS faces.
+    """
+    face = PRESENCE.index("face")
+    of_faces = np.sort(probabilities[labels == face, face])
+    if len(of_faces) < FEWEST_ROWS:
+        return None
+    return float(np.floor(1e6 * min(0.5, of_faces[int(REFUSED_FACES * len(of_faces))])) / 1e6)
+
+
+def fit_temperature(true_class: np.ndarray, probabilities: np.ndarray) -> float:
+    """Temperature with the smallest negative log-likelihood of (n,) classes, (n, classes) given."""
+    rows = np.arange(len(true_class))
+
+    def loss(log_temperature: float) -> float:
+        tempered = temper(probabilities.astype(np.float64), np.exp(log_temperature))
+        return float(-np.log(np.maximum(tempered[rows, true_class], _SMALLEST)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded").x))
+
+
+def fit_age_thresholds(true_age: np.ndarray, probabilities: np.ndarray) -> AgeThresholds | None:
+    """Thresholds whose interval holds LEVEL of all true ages and about as many of every band.
+
+    A knot for each band of true ages, at its mean age: how far, in spreads, the truth lies from
+    the expectation at most, below and above, with half of the remaining share on either side.
+    As the interval spans all ages that are not refused, it holds a little too many; one factor
+    for all knots takes that back.
+
+    Args:
+        true_age: (n,) years, all known.
+        probabilities: (n, 117).
+
+    Returns:
+        The thresholds, or None when no band has FEWEST_IN_BAND faces.
+    """
+    distance = (true_age - expected_age(probabilities)) / age_spread(probabilities)
+    bands, knots = age_band_id(true_age), []
+    for index in range(len(AGE_BANDS)):
+        part = distance[bands == index]
+        if len(part) >= FEWEST_IN_BAND:
+            low, high = -_conformal_quantile(-part), _conformal_quantile(part)
+            knots.append((true_age[bands == index].mean(), min(low, 0.0), max(high, 0.0)))
+    if not knots:
+        return None
+    ages, low, high = np.array(knots).T
+    for scale in _SCALES:
+        thresholds = _rounded(ages, low * scale, high * scale)
+        first, last = thresholds.interval(probabilities)
+        if ((first <= true_age) & (true_age <= last)).mean() >= LEVEL:
+            break
+    return thresholds
+
+
+def _conformal_quantile(values: np.ndarray) -> float:
+    """What a further value exceeds with probability (1 - LEVEL) / 2 at most; (n,), not empty."""
+    rank = int(np.ceil((len(values) + 1) * (1 + LEVEL) / 2))
+    return float(np.sort(values)[min(rank, len(values)) - 1])
+
+
+def _rounded(ages: np.ndarray, low: np.ndarray, high: np.ndarray) -> AgeThresholds:
+    return AgeThresholds(*(tuple(values.round(3).tolist()) for values in (ages, low, high)))

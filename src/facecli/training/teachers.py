@@ -1,0 +1,65 @@
+"""The teachers of a student: which features they have, and how a student is asked for them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from facecli.training.features import facenet_features, mobilenet_features
+from facecli.training.prepare import PreparedData
+
+TEACHERS = {
+    "facenet": {"embedding": 512, "block17": 896},
+    "mobilenet": {"mobilenet": 1024},
+}
+"""Teacher -> the features that a student reproduces, and their sizes."""
+_CENTRED = "embedding"
+"""The one tap that is compared as it is."""
+QUICK = ("mobilenet",)
+"""Teachers that also look at faces without a UTKFace label: unlabelled material is cheap for them."""
+
+
+def projections(teachers: Sequence[str]) -> dict[str, int]:
+    """Feature -> size of all these teachers."""
+    return {tap: size for teacher in teachers for tap, size in TEACHERS[teacher].items()}
+
+
+def teacher_features(
+    data: PreparedData,
+    rows: np.ndarray,
+    teachers: Sequence[str],
+    weights: Path | None = None,
+    unlabelled: Sequence[int] = (),
+) -> dict[str, np.ndarray]:
+    """Feature -> (n, d) float32 with a row for each row of the table, zeros for rows not asked for.
+
+    Features but the embedding are standardised over the training rows: they are not centred,
+    and the cosine of two faces would be near 1 whatever they look like.
+
+    Args:
+        data: the table and its pictures.
+        rows: training and validation rows that the teachers look at.
+        teachers: keys of TEACHERS.
+        weights: FaceNet weight file, else the weights folder is searched.
+        unlabelled: further rows, which only the teachers in QUICK look at.
+
+    Raises:
+        WeightsError: a teacher's weights are missing.
+    """
+    targets = {}
+    for teacher in teachers:
+        seen = np.concatenate([rows, np.asarray(unlabelled, rows.dtype)]) if teacher in QUICK else rows
+        learnt = (data.frame["split"].iloc[rows] == "train").to_numpy()
+        for tap, values in _look(data, seen, teacher, weights).items():
+            if tap != _CENTRED:
+                known = values[: len(rows)][learnt]
+                values = (values - known.mean(axis=0)) / (known.std(axis=0) + 1e-6)
+            targets[tap] = np.zeros((len(data.frame), values.shape[1]), np.float32)
+            targets[tap][seen] = values
+    return targets
+
+
+def _look(data: PreparedData, rows: np.ndarray, teacher: str, weights: Path | None) -> dict[str, np.ndarray]:
+    frame = data.frame.iloc[rows]
+    files, keys = [data.folder / file for file in frame["file"]], frame["sha256"].tolist()
+    return facenet_features(files, keys, weights) if teacher == "facenet" else mobilenet_features(files, keys)

@@ -1,0 +1,48 @@
+"""Several data sets in one table."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from facecli.training.prepare import prepare_data
+
+
+@pytest.fixture
+def emotions(tmp_path):
+    folder = tmp_path / "fer2013"
+    random = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in ("happy", "sad"):
+            for number in range(12):
+                path = folder / split / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                coarse = random.integers(0, 256, (6, 6), np.uint8)
+                cv2.imwrite(str(path), cv2.resize(coarse, (48, 48), interpolation=cv2.INTER_CUBIC))
+    return folder
+
+
+def test_one_set_alone_shows_faces(faces_folder, home):
+    data = prepare_data(faces_folder, 1)
+    assert (data.frame["face"] == 1).all() and not data.extra
+
+
+def test_a_further_set_leaves_the_first_split_as_it_is(faces_folder, emotions, home):
+    alone, both = prepare_data(faces_folder, 1), prepare_data(faces_folder, 1, extra=[emotions])
+    assert both.digest == alone.digest
+    assert both.frame["split"][: len(alone.frame)].tolist() == alone.frame["split"].tolist()
+    assert list(both.extra) == ["fer2013"]
+    added = both.frame.iloc[len(alone.frame) :]
+    assert (added["emotion"] >= 0).all() and (added["age_years"] == -1).all()
+    assert (added["split"] == "test").sum() == 24
+    assert both.first().frame["file"].tolist() == alone.frame["file"].tolist()
+    crops = both.crops((16, 16))
+    assert crops.shape == (len(both.frame), 16, 16, 3) and crops[len(alone.frame) :].any()
+
+
+def test_what_one_set_tests_on_is_not_trained_on_through_another(faces_folder, home, tmp_path):
+    alone = prepare_data(faces_folder, 1)
+    copy = tmp_path / "copies"
+    shutil.copytree(faces_folder, copy)
+    assert len(prepare_data(faces_folder, 1, extra=[copy]).frame) == len(alone.frame)

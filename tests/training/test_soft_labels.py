@@ -1,0 +1,66 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facecli.recipes import FitOptions
+from facecli.training import soft_labels
+from facecli.training.soft_labels import mix, soften_labels
+from facecli.training.targets import build_targets, encode_age, encode_age_bins, encode_classes
+
+
+def test_no_rows():
+    assert mix(np.zeros((0, 118), np.float32), np.zeros((0, 117))).shape == (0, 118)
+
+
+def test_a_missing_label_stays_missing():
+    assert not mix(encode_classes(np.array([-1]), 2), np.full((1, 2), 0.5)).any()
+    assert not mix(encode_age(np.array([-1])), np.full((1, 117), 1 / 117)).any()
+
+
+@given(st.integers(0, 4), st.integers(0, 2**31))
+def test_a_mixed_class_is_a_distribution_between_label_and_teacher(label, seed):
+    teacher = np.random.default_rng(seed).dirichlet(np.ones(5), 1)
+    mixed = mix(encode_classes(np.array([label]), 5), teacher)[0]
+    assert mixed.sum() == pytest.approx(1, abs=1e-5)
+    assert mixed[label] == pytest.approx((1 + teacher[0, label]) / 2, abs=1e-5)
+
+
+def test_an_age_keeps_its_years():
+    assert mix(encode_age(np.array([31])), np.full((1, 117), 1 / 117))[0, -1] == 31
+
+
+@given(st.integers(0, 116), st.integers(0, 40), st.integers(0, 2**31))
+def test_an_age_bin_takes_what_the_teacher_says_within_it(low, width, seed):
+    high = min(low + width, 116)
+    teacher = np.random.default_rng(seed).dirichlet(np.ones(117), 1)
+    mixed = mix(encode_age_bins(np.array([low]), np.array([high])), teacher)[0]
+    assert mixed[:-1].sum() == pytest.approx(1, abs=1e-5)
+    assert mixed[low : high + 1].sum() == pytest.approx(1, abs=1e-5)
+    assert mixed[:-1].argmax() == low + teacher[0, low : high + 1].argmax()
+
+
+def test_bins_stand_in_for_ages_that_are_missing_only():
+    labels = {"age_years": [30, -1, -1], "age_low": [-1, 20, -1], "age_high": [-1, 29, -1]}
+    ages = build_targets(labels, ("age",))["age"]
+    assert ages[0, :-1].argmax() == 30 and ages[0, -1] == 30
+    assert np.flatnonzero(ages[1, :-1]).tolist() == list(range(20, 30)) and ages[1, -1] == -1
+    assert not ages[2].any()
+
+
+def test_a_resumed_run_asks_the_same_teachers_without_training_them_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
+    random = np.random.default_rng(0)
+    targets = {"gender": encode_classes(random.integers(0, 2, 40), 2)}
+    given = targets, random.normal(size=(40, 6)).astype(np.float32), np.arange(40), np.arange(32), tmp_path, 1
+    first = soften_labels(*given)
+
+    def trained_again(*_, **__):
+        raise AssertionError("a teacher was trained again")
+
+    monkeypatch.setattr(keras.Model, "fit", trained_again)
+    again = soften_labels(*given, resume=True)
+    np.testing.assert_allclose(again["gender"], first["gender"], atol=1e-6)
+    assert (first["gender"][32:] == targets["gender"][32:]).all()
+    assert not (first["gender"][:32] == targets["gender"][:32]).all()

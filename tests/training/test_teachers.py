@@ -1,0 +1,71 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from facecli.training import teachers
+from facecli.training.prepare import PreparedData
+from facecli.training.teachers import projections, teacher_features
+
+
+@pytest.fixture
+def data(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "file": [f"{row}.jpg" for row in range(6)],
+            "sha256": list("abcdef"),
+            "split": ["train", "train", "train", "val", "test", "train"],
+        }
+    )
+    return PreparedData(tmp_path, frame, "digest")
+
+
+@pytest.fixture(autouse=True)
+def seen(monkeypatch):
+    """What the teachers were shown; their features are the key's letter number."""
+    shown = []
+
+    def facenet(files, keys, weights=None):
+        shown.append(list(keys))
+        values = np.array([[float(ord(key)), 1.0] for key in keys], np.float32).reshape(-1, 2)
+        return {"embedding": values, "block17": 10 + values}
+
+    def mobilenet(files, keys):
+        return {"mobilenet": facenet(files, keys)["embedding"]}
+
+    monkeypatch.setattr(teachers, "facenet_features", facenet)
+    monkeypatch.setattr(teachers, "mobilenet_features", mobilenet)
+    return shown
+
+
+def test_no_teacher_has_no_features(data):
+    assert projections([]) == {}
+    assert teacher_features(data, np.array([0, 1]), []) == {}
+
+
+def test_projections_of_all_teachers():
+    assert projections(["facenet", "mobilenet"]) == {"embedding": 512, "block17": 896, "mobilenet": 1024}
+
+
+def test_rows_that_are_not_asked_for_are_not_shown_and_stay_zero(data, seen):
+    found = teacher_features(data, np.array([0, 1, 2, 3]), ["facenet"])
+    assert seen == [["a", "b", "c", "d"]]
+    assert not found["embedding"][4:].any() and not found["block17"][4:].any()
+    assert len(found["embedding"]) == 6
+
+
+def test_middle_features_are_standardised_over_training_rows_only(data):
+    found = teacher_features(data, np.array([0, 1, 2, 3]), ["facenet", "mobilenet"])
+    assert found["embedding"][:, 0].tolist()[:4] == [97, 98, 99, 100]
+    for tap in ("block17", "mobilenet"):
+        assert found[tap][:3, 0].mean() == pytest.approx(0, abs=1e-5)
+        assert found[tap][:3, 0].std() == pytest.approx(1, abs=1e-3)
+        assert found[tap][3, 0] > found[tap][2, 0]
+        assert np.isfinite(found[tap]).all()
+
+
+def test_only_quick_teachers_look_at_unlabelled_faces(data, seen):
+    found = teacher_features(data, np.array([0, 1, 3]), ["facenet", "mobilenet"], unlabelled=[2, 5])
+    assert seen == [["a", "b", "d"], ["a", "b", "d", "c", "f"]]
+    assert not found["embedding"][[2, 5]].any() and found["mobilenet"][[2, 5]].any()
+    # Standardised over the labelled training rows, a and b, whatever else was looked at.
+    assert found["mobilenet"][:2, 0].mean() == pytest.approx(0, abs=1e-5)
