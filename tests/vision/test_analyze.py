@@ -5,7 +5,9 @@ import pytest
 
 from facecli.crops import crop_face
 from facecli.errors import CheckpointError
-from facecli.labels import GENDERS, RACES
+from facecli.labels import EMOTIONS, GENDERS, RACES
+from facecli.models.calibration import AgeThresholds, Calibration
+from facecli.models.checkpoint import Checkpoint
 from facecli.vision.analyze import Analyzer, read_out
 from facecli.vision.detect import WholePicture, build_detector
 from facecli.vision.predict import Predictor
@@ -81,5 +83,48 @@ def test_detector_that_the_model_does_not_know_is_refused(predictor):
         Analyzer(stranger, predictor)
 
 
+@pytest.fixture(scope="module")
+def suspicious(emotion_checkpoint):
+    """A predictor that takes nothing for a face."""
+    config = {**emotion_checkpoint.config, "calibration": {"temperatures": {}, "face_threshold": 1.0}}
+    return Predictor(Checkpoint(emotion_checkpoint.folder, config))
+
+
+def test_what_is_no_face_is_left_out_or_marked(suspicious, astronaut):
+    boxes = FixedBoxes((0, 0, 90, 90), (177, 69, 272, 164))
+    assert Analyzer(boxes, suspicious).analyze(astronaut) == []
+    marked = Analyzer(boxes, suspicious, show_rejected=True).analyze(astronaut)
+    assert [face.box_xyxy for face in marked] == list(boxes.boxes)
+    for face in marked:
+        assert face.rejected and 0 <= face.face_probability < 1
+        assert (face.age_years, face.gender, face.emotion) == (None, None, None)
+
+
+def test_a_face_by_the_users_own_word_is_believed(suspicious, astronaut):
+    (face,) = Analyzer(WholePicture(), suspicious).analyze(astronaut)
+    assert not face.rejected and face.emotion
+
+
+def test_without_a_threshold_nothing_is_refused(emotion_checkpoint, astronaut):
+    (face,) = Analyzer(FixedBoxes((0, 0, 90, 90)), Predictor(emotion_checkpoint)).analyze(astronaut)
+    assert not face.rejected and face.face_probability is not None
+
+
 def test_read_out_of_nothing():
     assert read_out(np.empty((0, 4), np.int32), np.empty(0), {"age": np.empty((0, 117))}) == []
+
+
+BOX = np.array([[0, 0, 9, 9]], np.int32), np.ones(1, np.float32)
+
+
+def test_emotion_is_read_out_when_the_model_has_it():
+    (face,) = read_out(*BOX, {"emotion": np.eye(7)[[3]], "face": np.eye(2)[[1]]})
+    assert face.emotion == "happy" and tuple(face.emotion_probabilities) == EMOTIONS
+    assert (face.gender, face.age_years) == (None, None)
+
+
+def test_age_interval_is_that_of_the_calibration():
+    calibration = Calibration(age=AgeThresholds((30.0,), (-10.0,), (20.0,)))
+    (face,) = read_out(*BOX, {"age": np.eye(117)[[30]]}, calibration)
+    assert (face.age_years, face.age_interval_90) == (30, (25, 40))
+    assert read_out(*BOX, {"age": np.eye(117)[[30]]})[0].age_interval_90 == (30, 30)

@@ -35,6 +35,26 @@ def test_label_says_age_interval_gender_and_race():
     assert label_parts(FULL) == ["32 (26-39)", "female 98%", "white 91%"]
 
 
+def test_a_rejected_box_is_grey_and_says_so():
+    face = Face((20, 60, 80, 120), 0.9, face_probability=0.04, rejected=True)
+    assert label_parts(face, 0.99) == ["not a face 96%"]
+    drawn = annotate(np.zeros((240, 320, 3), np.uint8), [face])
+    assert drawn.any() and (np.ptp(drawn.astype(int), axis=2) == 0).all()
+
+
+def test_label_says_which_head_is_uncertain():
+    assert label_parts(FULL, 0.95) == ["32 (26-39)", "female 98%", "race uncertain"]
+    face = Face((0, 0, 9, 9), 0.9, emotion_probabilities={"happy": 0.5, "sad": 0.5})
+    assert label_parts(face) == ["happy 50%"]
+    assert label_parts(face, 0.6) == ["emotion uncertain"]
+
+
+def test_threshold_changes_what_is_drawn():
+    picture = np.zeros((240, 320, 3), np.uint8)
+    assert (annotate(picture, [FULL], 0.5) == annotate(picture, [FULL])).all()
+    assert (annotate(picture, [FULL], 0.95) != annotate(picture, [FULL])).any()
+
+
 def test_label_without_heads_is_empty_and_only_the_box_is_drawn():
     face = Face((20, 60, 80, 120), 0.9)
     assert label_parts(face) == []

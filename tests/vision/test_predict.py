@@ -8,6 +8,7 @@ import pytest
 
 from facecli.errors import CheckpointError
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
+from facecli.models.calibration import temper
 from facecli.models.checkpoint import load_checkpoint, write_config
 from facecli.vision.predict import Predictor
 
@@ -35,7 +36,7 @@ def reseal(folder, **changes):
 
 def test_no_crops_give_empty_probabilities(predictor):
     assert {head: p.shape for head, p in predictor.predict(crops(0)).items()} == {
-        head: (0, classes) for head, classes in HEAD_CLASSES.items()
+        head: (0, HEAD_CLASSES[head]) for head in ("age", "gender", "race")
     }
 
 
@@ -126,6 +127,21 @@ def test_classes_of_other_names_or_order_are_refused(copy, tiny_checkpoint, labe
     known = tiny_checkpoint.config["labels"]
     with pytest.raises(CheckpointError, match="classes of"):
         Predictor(reseal(copy, labels={**known, **labels} if labels else labels))
+
+
+def test_temperatures_of_the_config_are_applied(copy, predictor):
+    calibrated = Predictor(reseal(copy, calibration={"temperatures": {"race": 2.5}}))
+    raw, found = predictor.predict(crops(3)), calibrated.predict(crops(3))
+    np.testing.assert_allclose(found["race"], temper(raw["race"], 2.5), atol=1e-6)
+    for head, probabilities in calibrated.predict_raw(crops(3)).items():
+        np.testing.assert_allclose(probabilities, raw[head], atol=1e-6)
+    np.testing.assert_allclose(found["age"], raw["age"], atol=1e-6)
+    assert calibrated.predict(crops(0))["race"].shape == (0, 5)
+
+
+def test_damaged_calibration_is_refused(copy):
+    with pytest.raises(CheckpointError, match="calibration is damaged"):
+        Predictor(reseal(copy, calibration={"temperatures": {"race": -1}}))
 
 
 def test_loading_says_nothing_on_stderr(tiny_checkpoint, capfd):

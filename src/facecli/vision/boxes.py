@@ -13,9 +13,14 @@ def boxes_from_xywh(xywh: np.ndarray, resolution_wh: tuple[int, int]) -> np.ndar
     Returns:
         (n, 4) int32 xyxy, right and bottom exclusive, each at least one pixel wide and high.
     """
-    width, height = resolution_wh
     xywh = np.asarray(xywh, np.float64).reshape(-1, 4)
-    xyxy = np.rint(np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1))
+    return clip_boxes(np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1), resolution_wh)
+
+
+def clip_boxes(xyxy: np.ndarray, resolution_wh: tuple[int, int]) -> np.ndarray:
+    """Corners (n, 4) of any numbers as (n, 4) int32, inside the frame and not empty."""
+    width, height = resolution_wh
+    xyxy = np.rint(np.asarray(xyxy, np.float64).reshape(-1, 4))
     xyxy[:, :2] = np.clip(xyxy[:, :2], 0, (width - 1, height - 1))
     xyxy[:, 2:] = np.clip(xyxy[:, 2:], xyxy[:, :2] + 1, (width, height))
     return xyxy.astype(np.int32)

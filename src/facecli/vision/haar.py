@@ -41,7 +41,7 @@ class HaarDetector:
     def __init__(self, cascade: Path, options: HaarOptions | None = None) -> None:
         """Raises CheckpointError when `cascade` is not a cascade that OpenCV reads."""
         self.options = options or HaarOptions()
-        self._cascade, self._threshold = _load(cascade)
+        self._cascade, self._threshold = load_cascade(cascade)
 
     def detect(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds every face, from left to right.
@@ -86,7 +86,7 @@ def squash(excess: np.ndarray) -> np.ndarray:
     return (1 - np.exp(-np.maximum(np.asarray(excess, np.float64), 0))).astype(np.float32)
 
 
-def _load(path: Path) -> tuple[cv2.CascadeClassifier, float]:
+def load_cascade(path: Path) -> tuple[cv2.CascadeClassifier, float]:
     """The cascade and the threshold of its last stage, above which a window is a face."""
     try:
         # Not by the constructor, whose failure hides OpenCV's error in a SystemError.

@@ -7,6 +7,7 @@ import numpy as np
 
 from facecli.errors import CheckpointError
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
+from facecli.models.calibration import load_calibration
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint
 from facecli.vision.quiet import quiet_stderr
 
@@ -27,11 +28,12 @@ class Predictor:
 
         Raises:
             CheckpointError: the file is missing, changed, no LiteRT model, or its input and
-                outputs are not those that `config.json` describes.
+                outputs are not those that `config.json` describes, or its calibration is damaged.
         """
         self.checkpoint = checkpoint
         self.heads = checkpoint.heads
         self.image_size = checkpoint.image_size
+        self.calibration = load_calibration(checkpoint)
         path = checkpoint.verified(LITERT_FILE)
         _check_labels(checkpoint)
         self._runner = _load(path, num_threads or min(_MOST_THREADS, os.cpu_count() or 1))
@@ -39,7 +41,7 @@ class Predictor:
         self._check_outputs(path)
 
     def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """Probabilities of every head.
+        """Probabilities of every head, class heads calibrated (`Calibration.apply`).
 
         Args:
             crops: (n, height, width, 3) uint8 RGB, of the checkpoint's image size; n may be 0.
@@ -50,6 +52,10 @@ class Predictor:
         Raises:
             ValueError: crops of another shape or type.
         """
+        return self.calibration.apply(self.predict_raw(crops))
+
+    def predict_raw(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Like `predict`, as the network itself says it."""
         expected = (*self.image_size, 3)
         if crops.shape[1:] != expected or crops.dtype != np.uint8:
             raise ValueError(f"crops are {crops.shape} {crops.dtype}, not (n, {expected}) uint8")
