@@ -1,10 +1,11 @@
-"""A camera without a camera, and an analyzer without a network."""
+"""A camera without a camera."""
+
+import threading
 
 import cv2
 import numpy as np
 import pytest
-
-from facecli.faces import Face
+from stream_fakes import one_face
 
 
 class FakeCapture:
@@ -13,7 +14,7 @@ class FakeCapture:
     def __init__(self, frames, fps=10.0, promised=None, opened=True, error_at=None):
         self.frames, self.fps, self.promised = list(frames), fps, promised
         self.opened, self.error_at = opened, error_at
-        self.position, self.released = 0, False
+        self.position, self.released, self.asked = 0, False, []
 
     def isOpened(self):  # noqa: N802
         return self.opened
@@ -24,11 +25,17 @@ class FakeCapture:
         if self.position >= len(self.frames):
             return False, None
         self.position += 1
-        return True, self.frames[self.position - 1]
+        frame = self.frames[self.position - 1]
+        return frame is not None, frame
+
+    def set(self, prop, value):
+        self.asked.append((prop, value))
 
     def get(self, prop):
         known = {
             cv2.CAP_PROP_FPS: self.fps,
+            cv2.CAP_PROP_FRAME_WIDTH: 640,
+            cv2.CAP_PROP_FRAME_HEIGHT: 480,
             cv2.CAP_PROP_FRAME_COUNT: len(self.frames) if self.promised is None else self.promised,
             cv2.CAP_PROP_POS_MSEC: 1000 * (self.position - 1) / self.fps if self.fps else 0,
         }
@@ -36,13 +43,6 @@ class FakeCapture:
 
     def release(self):
         self.released = True
-
-
-class OneFace:
-    """Finds the same face in every frame."""
-
-    def analyze(self, image_rgb):
-        return [Face((1, 1, 9, 9), 0.5, 30.0, (20, 40))]
 
 
 def bgr_frames(count, shape=(48, 64)):
@@ -59,9 +59,23 @@ def fake_capture():
 
 @pytest.fixture
 def analyzer():
+    """Finds the same face in every picture."""
+
+    class OneFace:
+        def analyze(self, image_rgb):
+            return one_face(image_rgb, 0.0)
+
     return OneFace()
 
 
 @pytest.fixture
 def frames():
     return bgr_frames
+
+
+@pytest.fixture
+def no_thread_left():
+    """Fails when a thread of the test still runs at its end."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before

@@ -41,6 +41,12 @@ def test_failures_are_results_and_the_rest_goes_on(folder, analyzer):
         assert (picture.result.width, picture.result.height, len(picture.result.faces)) == (30, 20, 1)
 
 
+def test_pictures_are_covered_before_they_are_given_on(folder, analyzer):
+    covered = iter_pictures([folder / "a.jpg"], analyzer, lambda image_rgb, faces: image_rgb * 0 + len(faces))
+    (picture,) = covered
+    assert (picture.image_rgb == 1).all() and len(picture.result.faces) == 1
+
+
 def test_no_pictures_no_results(analyzer):
     assert list(iter_pictures([], analyzer)) == []
 

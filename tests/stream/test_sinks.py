@@ -73,3 +73,20 @@ def test_target_that_cannot_be_written_is_refused_at_the_start(tmp_path):
 @pytest.mark.parametrize(("number", "text"), [(0, "0 faces"), (1, "1 face"), (2, "2 faces")])
 def test_count(number, text):
     assert count(number, "face") == text
+
+
+def test_a_row_that_fits_only_in_part_is_taken_back(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "out.jsonl"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with JsonLinesSink(str(path)) as sink:
+        sink.write(ROW)
+        sink.write(ROW)
+        whole = path.read_bytes()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 20, before[1]))
+        try:
+            with pytest.raises(OutputError, match="cannot write"):
+                sink.write(ROW)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == whole

@@ -1,13 +1,15 @@
 """Cameras, clips and streams: what they yield, how they end, that they are released."""
 
+import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from facecli.errors import InputError, SourceError
-from facecli.stream.sources import FALLBACK_FPS, VideoSource, check_spec, open_source, source_name
+from facecli.errors import SourceError
+from facecli.stream.opening import open_source
+from facecli.stream.sources import FALLBACK_FPS, VideoSource
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -82,30 +84,59 @@ def test_impossible_frame_rates_are_replaced(fake_capture, frames, fps):
     assert VideoSource("a.mp4", capture).fps == FALLBACK_FPS
 
 
-def test_camera_numbers_are_opened_as_numbers(fake_capture, frames):
-    asked = []
-
-    def open_capture(what):
-        asked.append(what)
-        return fake_capture(frames(1))
-
-    open_source("1", open_capture)
-    open_source("http://host/clip.mp4", open_capture)
-    assert asked == [1, "http://host/clip.mp4"]
+def test_grey_frames_become_rgb(fake_capture):
+    (frame,) = VideoSource("a.mp4", fake_capture([np.full((4, 6), 7, np.uint8)]))
+    assert frame.image_rgb.shape == (4, 6, 3) and (frame.image_rgb == 7).all()
 
 
-def test_missing_clip_and_folder_are_refused_before_opening(tmp_path):
-    with pytest.raises(InputError, match="no such clip: nowhere.mp4"):
-        check_spec("nowhere.mp4")
-    with pytest.raises(InputError, match="is a folder"):
-        open_source(str(tmp_path))
+def test_broken_frames_in_the_middle_are_left_out(fake_capture, frames):
+    good = frames(8)
+    capture = fake_capture([*good[:2], None, None, None, *good[5:]])
+    source = VideoSource("a.mp4", capture)
+    assert [frame.index for frame in source] == [0, 1, 5, 6, 7]
+    assert source.broken == 3
 
 
-def test_passwords_are_not_named(fake_capture, frames):
-    spec = "rtsp://user:secret@host:554/x"
-    assert source_name(spec) == "rtsp://host:554/x"
-    assert VideoSource(spec, fake_capture(frames(1))).given == "rtsp://host:554/x"
-    assert source_name("a@b.mp4") == "a@b.mp4"
+def test_too_many_broken_frames_are_the_end(fake_capture, frames):
+    capture = fake_capture([*frames(20), *[None] * 200, *frames(20)])
+    found = []
+    with pytest.raises(SourceError, match="cut short: 20 of 240"):
+        found.extend(VideoSource("a.mp4", capture))
+    assert len(found) == 20
+
+
+def test_reading_error_of_opencv_is_a_broken_frame(fake_capture, frames, monkeypatch):
+    capture = fake_capture(frames(3))
+    read = capture.read
+
+    def failing():
+        if capture.position == 1:
+            capture.position += 1
+            raise cv2.error("corrupt")
+        return read()
+
+    monkeypatch.setattr(capture, "read", failing)
+    assert [frame.index for frame in VideoSource("a.mp4", capture)] == [0, 2]
+
+
+def test_capture_that_hangs_is_released_by_its_reader(fake_capture, frames, monkeypatch):
+    capture, reading, answer = fake_capture(frames(3)), threading.Event(), threading.Event()
+    read = capture.read
+
+    def hanging():
+        reading.set()
+        assert answer.wait(10) and not capture.released, "released while it was read"
+        return read()
+
+    monkeypatch.setattr(capture, "read", hanging)
+    source = VideoSource("0", capture)
+    reader = threading.Thread(target=lambda: next(iter(source), None))
+    reader.start()
+    assert reading.wait(10)
+    source.__exit__()
+    answer.set()
+    reader.join(10)
+    assert capture.released
 
 
 def test_real_clip_is_read_whole(tmp_path):
@@ -132,3 +163,10 @@ def test_file_that_is_no_video_is_an_error(tmp_path, content):
 def test_clip_whose_header_promises_three_frames_too_many_is_whole():
     with open_source(str(SHARED / "clips" / "no_face.mp4")) as source:
         assert len(list(source)) == 95
+
+
+def test_clip_that_does_not_say_its_length_is_played_to_its_end(fake_capture, frames):
+    source = VideoSource("raw.mjpeg", fake_capture(frames(6), promised=0))
+    assert not source.live
+    assert [frame.index for frame in source] == list(range(6))
+    assert source.broken == 0

@@ -1,32 +1,56 @@
 """Rows for people."""
 
+import dataclasses
+
 from facecli.faces import Face, FrameResult
-from facecli.stream.table import COLUMNS, plain_table, table_rows
+from facecli.stream.table import face_table, plain_table
 
 FACE = Face((1, 2, 3, 4), 0.9, 31.44, (24, 40), {"male": 0.2, "female": 0.8}, {"white": 0.9, "black": 0.1})
+HEADER = ("picture", "face", "box", "age", "90 %", "gender", "race")
 
 
 def test_nothing_is_a_header():
-    assert list(plain_table([])) == ["  ".join(COLUMNS)]
+    assert face_table([]) == [HEADER]
+    assert list(plain_table(face_table([]))) == ["  ".join(HEADER)]
 
 
 def test_one_row_a_face():
-    rows = list(table_rows([FrameResult("a.jpg", 9, 9, (FACE, FACE))]))
+    header, *rows = face_table([FrameResult("a.jpg", 9, 9, (FACE, FACE))])
+    assert header == HEADER
     assert rows == [("a.jpg", n, "1,2,3,4", "31.4", "24-40", "female 80%", "white 90%") for n in "12"]
 
 
+def test_a_rejected_box_says_so():
+    face = Face((1, 2, 3, 4), 0.9, face_probability=0.03, rejected=True)
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (face,))])
+    assert row == ("a.jpg", "1 (not a face 97%)", "1,2,3,4", "", "", "", "")
+
+
 def test_no_face_and_errors_are_said():
-    rows = table_rows([FrameResult("a.jpg", 9, 9), FrameResult("b.jpg", None, None, error="it is broken")])
-    assert [row[:2] for row in rows] == [("a.jpg", "no face"), ("b.jpg", "error: it is broken")]
+    rows = face_table([FrameResult("a.jpg", 9, 9), FrameResult("b.jpg", None, None, error="it is broken")])
+    assert [row[:2] for row in rows[1:]] == [("a.jpg", "no face"), ("b.jpg", "error: it is broken")]
 
 
 def test_absent_heads_are_blank():
-    (row,) = table_rows([FrameResult("a.jpg", 9, 9, (Face((1, 2, 3, 4), 0.9),))])
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (Face((1, 2, 3, 4), 0.9),))])
     assert row == ("a.jpg", "1", "1,2,3,4", "", "", "", "")
+
+
+def test_emotion_has_a_column_when_a_face_has_it():
+    happy = dataclasses.replace(FACE, emotion_probabilities={"happy": 0.7, "sad": 0.3})
+    table = face_table([FrameResult("a.jpg", 9, 9, (FACE, happy)), FrameResult("b.jpg", 9, 9)])
+    assert table[0] == (*HEADER, "emotion")
+    assert [row[-1] for row in table[1:]] == ["", "happy 70%", ""]
+    assert len({len(row) for row in table}) == 1
+
+
+def test_labels_below_the_threshold_are_uncertain():
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (FACE,))], uncertain_below=0.85)
+    assert row[-2:] == ("uncertain", "white 90%")
 
 
 def test_plain_columns_are_aligned_and_notes_widen_none():
     results = FrameResult("a.jpg", 9, 9, (FACE,)), FrameResult("long name.jpg", 1, 1, error="x" * 200)
-    header, first, note = plain_table(list(table_rows(results)))
+    header, first, note = plain_table(face_table(results))
     assert header.index("box") == first.index("1,2,3,4") < 30
     assert note.endswith("x" * 200)

@@ -1,5 +1,9 @@
 """A written video is playable, whatever happens, or not there at all."""
 
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -59,6 +63,17 @@ def test_frames_before_an_error_are_kept_and_playable(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("suffix", CODECS)
+def test_a_disk_that_fills_ends_the_video_while_it_can_still_be_closed(tmp_path, monkeypatch, suffix):
+    free = iter([10**9] * 3 + [1000])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=next(free)))
+    path = tmp_path / f"drawn{suffix}"
+    with pytest.raises(OutputError, match="disk is full"), VideoFileSink(path, 10) as sink:
+        for _ in range(10):
+            sink.write(ROW, frame(200))
+    assert len(read_clip(path)[0]) == 3
+
+
 def test_frame_of_another_size_is_resized(tmp_path):
     with VideoFileSink(tmp_path / "drawn.avi", 25) as sink:
         sink.write(ROW, frame(9))
@@ -93,3 +108,28 @@ def test_file_that_cannot_be_read_back_is_an_error_and_the_old_one_stays(tmp_pat
         sink._pending.temporary.write_bytes(b"\0" * 40)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from facecli.faces import FrameResult
+from facecli.stream.video_file import VideoFileSink
+
+sink = VideoFileSink(Path(sys.argv[1]), 25).__enter__()
+noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
+for number in range(120):
+    sink.write(FrameResult("clip", 320, 240), np.roll(noise, number, axis=1))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+def test_what_is_left_of_a_killed_process_can_be_played(tmp_path, suffix):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / f"drawn{suffix}")], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".drawn-") and left.suffix == suffix
+    frames, fps = read_clip(left)
+    assert len(frames) > 60 and fps == pytest.approx(25)

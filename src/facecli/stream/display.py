@@ -16,28 +16,33 @@ def display_available() -> bool:
     """
     if sys.platform in ("darwin", "win32"):
         return True
+    connection = _x_connection()
+    if connection is None:
+        return False
+    connection.close()
+    return True
+
+
+def _x_connection() -> socket.socket | None:
+    """A connection to the X server of `DISPLAY`; None when it names none or none answers."""
     display = os.environ.get("DISPLAY", "")
     host, colon, rest = display.rpartition(":")
     number = rest.partition(".")[0]
     if not colon or not number.isdigit():
-        return False
-    return _answers(host, int(number))
-
-
-def _answers(host: str, number: int) -> bool:
-    """Can a connection to this X server be opened?"""
+        return None
     if host and host != "unix":
-        return _connects(socket.AF_INET, (host, _X_PORT + number))
+        return _connected(socket.AF_INET, (host, _X_PORT + int(number)))
     path = f"/tmp/.X11-unix/X{number}"
     # An X server on Linux listens on an abstract socket of the same name too.
-    return any(_connects(socket.AF_UNIX, address) for address in (path, f"\0{path}"))
+    return _connected(socket.AF_UNIX, path) or _connected(socket.AF_UNIX, f"\0{path}")
 
 
-def _connects(family: int, address) -> bool:
-    with socket.socket(family, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_TIMEOUT_S)
-        try:
-            connection.connect(address)
-        except OSError:
-            return False
-    return True
+def _connected(family: int, address) -> socket.socket | None:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    connection.settimeout(_TIMEOUT_S)
+    try:
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        return None
+    return connection

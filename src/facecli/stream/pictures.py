@@ -11,6 +11,7 @@ import numpy as np
 from facecli.errors import ImageError, InputError
 from facecli.faces import FrameResult
 from facecli.images import find_images, load_image
+from facecli.stream.shield import Protect
 from facecli.vision.analyze import Analyzer
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,20 @@ def list_pictures(path: Path, output: Path | None = None) -> list[Path]:
     return found
 
 
-def iter_pictures(pictures: Iterable[Path], analyzer: Analyzer) -> Iterator[Picture]:
-    """Analyses each file. One that is no picture gives a result with `error`."""
+def iter_pictures(
+    pictures: Iterable[Path],
+    analyzer: Analyzer,
+    protect: Protect | None = None,
+    show_rejected: bool = True,
+) -> Iterator[Picture]:
+    """Analyses each file. One that is no picture gives a result with `error`.
+
+    Args:
+        pictures: files.
+        analyzer: finds the faces.
+        protect: covers all that it finds in the pictures that are given on.
+        show_rejected: tell of what was found and taken for no face.
+    """
     for path in pictures:
         log.debug("reading %s", path)
         try:
@@ -55,7 +68,10 @@ def iter_pictures(pictures: Iterable[Path], analyzer: Analyzer) -> Iterator[Pict
             yield Picture(path, FrameResult(str(path), None, None, error=str(error)), None)
             continue
         height, width = image_rgb.shape[:2]
-        faces = tuple(analyzer.analyze(image_rgb))
+        found = analyzer.analyze(image_rgb)
+        faces = tuple(face for face in found if show_rejected or not face.rejected)
+        if protect is not None:
+            image_rgb = protect(image_rgb, found)
         yield Picture(path, FrameResult(str(path), width, height, faces), image_rgb)
 
 

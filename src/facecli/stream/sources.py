@@ -1,24 +1,27 @@
-"""Frames from a camera, a clip or a network stream, one interface for all."""
+"""Frames from a camera, a clip, numbered pictures or a network stream, one interface for all."""
 
 import logging
-import re
+import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
-from facecli.errors import InputError, SourceError
+from facecli.errors import SourceError
+from facecli.stream.specs import cannot_open, is_address, is_camera, shown_spec, source_name
 
 log = logging.getLogger(__name__)
 
 FALLBACK_FPS = 25.0
+STALL_S = 10.0
+"""A source that gives no frame for that long is given up."""
 _MOST_FPS = 240.0
 _LOST_FRAMES, _LOST_SHARE = 5, 0.02
 """A clip may yield a few frames less than its header promises (edit lists); more is a cut."""
-_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+_MOST_BROKEN = 100
+"""So many frames in a row may be unreadable in the middle of a clip."""
 
 
 class Capture(Protocol):
@@ -39,13 +42,20 @@ class Frame(NamedTuple):
 
 
 class VideoSource:
-    """An open camera, clip or stream: a context manager and an iterator of `Frame`.
+    """An open camera, clip, sequence or stream: a context manager and an iterator of `Frame`.
+
+    It may be read in another thread than the one that closes it.
 
     Attributes:
         name: what messages call it; `given` is what rows call it: as given, without a password.
         fps: frames a second, by the container or driver; FALLBACK_FPS where these do not know.
-        promised: frames by the container's header; 0 for a live source.
+        promised: frames by the container's header; 0 for a live source, or where it does not say.
+        live: it gives frames whether anybody takes them or not.
+        stall_s: seconds without a frame after which it should be given up.
+        broken: frames that could not be read and were left out.
     """
+
+    stall_s = STALL_S
 
     def __init__(self, spec: str, capture: Capture) -> None:
         """Takes over `capture`, which is released at the end of the block.
@@ -54,24 +64,32 @@ class VideoSource:
         """
         self.spec = spec
         self.name = source_name(spec)
-        self.given = _PASSWORD.sub("", spec)
+        self.given = shown_spec(spec)
         self._capture = capture
+        self._reading = threading.Lock()
+        self._closed = False
         if not capture.isOpened():
             capture.release()
-            raise SourceError(_cannot_open(spec))
+            raise SourceError(cannot_open(spec))
         self.promised = max(0, int(_number(capture, cv2.CAP_PROP_FRAME_COUNT)))
         fps = _number(capture, cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps <= _MOST_FPS else FALLBACK_FPS
-        self.live = is_camera(spec) or self.promised == 0
+        # A file may lack a count, too: a raw stream, or a recording that was not completed.
+        self.live = is_camera(spec) or (is_address(spec) and self.promised == 0)
+        self.broken = 0
 
     def __enter__(self) -> "VideoSource":
         return self
 
     def __exit__(self, *_) -> None:
-        self._capture.release()
+        """Releases the capture; one that hangs in a read is released by its reader, later."""
+        self._closed = True
+        self._release_if_idle()
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames to the end of the clip, or for ever from a live source.
+
+        Broken frames in the middle of a clip are left out; their numbers are, too.
 
         Raises:
             SourceError: no frame at all, a live source that stops, or a clip that ends
@@ -80,13 +98,44 @@ class VideoSource:
         started = time.monotonic()
         index, time_s = 0, 0.0
         while True:
-            grabbed, frame_bgr = self._capture.read()
-            if not grabbed or frame_bgr is None:
+            image_rgb, broken = self._next(index)
+            if image_rgb is None:
                 self._check_end(index, time_s)
                 return
+            self.broken += broken
+            index += broken
             time_s = time.monotonic() - started if self.live else self._position_s(index)
-            yield Frame(index, time_s, cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB))
+            yield Frame(index, time_s, image_rgb)
             index += 1
+
+    def _next(self, index: int) -> tuple[np.ndarray | None, int]:
+        """The next picture, and how many before it were broken; (None, 0) at the end."""
+        left = 0 if self.live else min(_MOST_BROKEN, self.promised - index - 1)
+        for broken in range(1 + max(0, left)):
+            frame_bgr = self._read()
+            if frame_bgr is not None:
+                return _rgb(frame_bgr), broken
+        return None, 0
+
+    def _read(self) -> np.ndarray | None:
+        with self._reading:
+            if self._closed:
+                return None
+            try:
+                grabbed, frame_bgr = self._capture.read()
+            except cv2.error as error:
+                log.debug("%s: %s", self.name, error)
+                grabbed, frame_bgr = False, None
+        if self._closed:
+            self._release_if_idle()
+        return frame_bgr if grabbed and frame_bgr is not None and frame_bgr.size else None
+
+    def _release_if_idle(self) -> None:
+        if self._reading.acquire(blocking=False):
+            try:
+                self._capture.release()
+            finally:
+                self._reading.release()
 
     def _position_s(self, index: int) -> float:
         """Time stamp of the frame read last; some containers have none."""
@@ -105,58 +154,14 @@ class VideoSource:
         # Some headers only estimate the count, from the length in time: both must fall short.
         if missing > max(_LOST_FRAMES, _LOST_SHARE * self.promised) and late_s > _LOST_FRAMES / self.fps:
             raise SourceError(
-                f"{self.name} is cut short: {frames} of {self.promised} frames could be read; "
+                f"{self.name} is cut short: {frames - self.broken} of {self.promised} frames could be read; "
                 "what was analysed until then is kept"
             )
 
 
-def open_source(spec: str, open_capture: Callable[[int | str], Capture] = cv2.VideoCapture) -> VideoSource:
-    """Opens a camera, clip or stream.
-
-    Args:
-        spec: camera number ("0"), path of a clip, or address ("rtsp://...", "http://...").
-        open_capture: makes the capture from a camera number or a text.
-
-    Raises:
-        InputError: there is no such file.
-        SourceError: it cannot be opened.
-    """
-    check_spec(spec)
-    log.info("opening %s", source_name(spec))
-    return VideoSource(spec, open_capture(int(spec) if is_camera(spec) else spec))
-
-
-def check_spec(spec: str) -> None:
-    """Raises InputError when `spec` names neither a camera, an address, nor a file that is there."""
-    if is_camera(spec) or is_address(spec):
-        return
-    if Path(spec).is_dir():
-        raise InputError(f"{spec} is a folder; --video takes a clip, a camera number or an address")
-    if not Path(spec).exists():
-        raise InputError(f"no such clip: {spec}; check the path")
-
-
-def is_camera(spec: str) -> bool:
-    """Is it the number of a camera?"""
-    return spec.isascii() and spec.isdigit()
-
-
-def is_address(spec: str) -> bool:
-    """Is it the address of a stream?"""
-    return "://" in spec
-
-
-def source_name(spec: str) -> str:
-    """How messages and rows call a source: "camera 0", or as given, without a password."""
-    return f"camera {spec}" if is_camera(spec) else _PASSWORD.sub("", spec)
-
-
-def _cannot_open(spec: str) -> str:
-    if is_camera(spec):
-        return f"{source_name(spec)} cannot be opened: none there, or in use; give another number or a clip"
-    if is_address(spec):
-        return f"{source_name(spec)} cannot be opened; check the address and the network"
-    return f"{spec} cannot be opened: not a video, damaged, or cut short; try another file"
+def _rgb(frame: np.ndarray) -> np.ndarray:
+    """(H, W, 3) RGB of a BGR frame, or of a grey one."""
+    return cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB if frame.ndim == 2 else cv2.COLOR_BGR2RGB)
 
 
 def _number(capture: Capture, prop: int) -> float:

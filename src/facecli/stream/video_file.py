@@ -1,5 +1,6 @@
 """Annotated frames as a video file that is closed and playable however the run ends."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -12,12 +13,18 @@ from facecli.stream.pending import PendingFile
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
 """Suffix -> four-letter code of a codec that every build of OpenCV's FFmpeg has."""
 
+_SPARE_BYTES = 8_000_000
+"""Left free on the disk: for the index at a video's end, and for the other results."""
+
 
 class VideoFileSink:
-    """Writes the drawn frames at the source's frame rate.
+    """Writes the drawn frames at the source's frame rate, without the source's sound.
 
-    The file grows under a temporary name and takes its place at the end, also after an
-    error or Ctrl-C; a run without a frame leaves the old file alone.
+    The file grows under a temporary name beside its place (".drawn-x7f2.avi" for "drawn.avi") and
+    takes it at the end, also after an error, Ctrl-C or a polite kill; a run without a frame leaves
+    the old file alone. When the process is killed outright or the power fails, the temporary file
+    stays: in .avi and .mkv everything up to the last second can be played, .mp4, .m4v and .mov
+    get their index at the end and cannot be played without it.
     """
 
     wants_drawing = True
@@ -48,12 +55,27 @@ class VideoFileSink:
         self._pending.keep()
 
     def write(self, result: FrameResult, drawn_rgb: np.ndarray) -> None:
-        """Appends a frame; one of another size than the first is resized to it."""
+        """Appends a frame; one of another size than the first is resized to it.
+
+        Raises OutputError when the disk is all but full; what was written until then can be played.
+        """
+        self._check_room()
         if self._writer is None:
             self._open((drawn_rgb.shape[1], drawn_rgb.shape[0]))
         if drawn_rgb.shape[1::-1] != self._resolution_wh:
             drawn_rgb = cv2.resize(drawn_rgb, self._resolution_wh, interpolation=cv2.INTER_AREA)
         self._writer.write(cv2.cvtColor(drawn_rgb, cv2.COLOR_RGB2BGR))
+
+    def _check_room(self) -> None:
+        # OpenCV's writer does not tell of failed writes.
+        try:
+            free_bytes = shutil.disk_usage(self._pending.temporary.parent).free
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
+        if free_bytes < _SPARE_BYTES:
+            raise OutputError(
+                f"cannot write {self._path}: the disk is full; what was written until then is kept"
+            )
 
     def _open(self, resolution_wh: tuple[int, int]) -> None:
         codec = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])

@@ -1,0 +1,116 @@
+"""What is remembered of each track of a stream: sums, however long it is seen."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from facecli.faces import NAMED_HEADS, Face
+from facecli.labels import age_group
+
+LONGEST_GAP_S = 1.0
+"""Longer than that between two analysed frames nobody is said to have been in view."""
+
+
+class Person:
+    """One track.
+
+    Attributes:
+        first_s, last_s: when it was seen, seconds since the source's start.
+        in_view_s: how long it was seen in all.
+        frames: analysed frames that show it.
+    """
+
+    def __init__(self, time_s: float) -> None:
+        self.first_s = self.last_s = time_s
+        self.in_view_s = 0.0
+        self.frames = 0
+        self._ages, self._age_sum = 0, 0.0
+        self._sums: dict[str, dict[str, float]] = {}
+
+    def see(self, face: Face, time_s: float) -> None:
+        """Takes what a frame says of this person."""
+        self.last_s = time_s
+        self.frames += 1
+        if face.age_years is not None:
+            self._ages += 1
+            self._age_sum += face.age_years
+        for head in NAMED_HEADS:
+            if probabilities := face.probabilities(head):
+                self._add(head, probabilities)
+
+    @property
+    def age_years(self) -> float | None:
+        """Mean over the frames; None when the model has no such head."""
+        return self._age_sum / self._ages if self._ages else None
+
+    def label(self, head: str) -> str | None:
+        """The class with the largest mean probability; None when the model has no such head."""
+        sums = self._sums.get(head)
+        return max(sums, key=sums.__getitem__) if sums else None
+
+    def to_json(self, track: int) -> dict[str, Any]:
+        """Keys of heads that the model lacks are left out."""
+        row: dict[str, Any] = {
+            "track": track,
+            "first_s": round(self.first_s, 3),
+            "last_s": round(self.last_s, 3),
+            "in_view_s": round(self.in_view_s, 3),
+            "frames": self.frames,
+        }
+        if self.age_years is not None:
+            row["age_years"] = round(self.age_years, 1)
+            row["age_group"] = age_group(row["age_years"])
+        row.update({head: label for head in NAMED_HEADS if (label := self.label(head)) is not None})
+        return row
+
+    def _add(self, head: str, probabilities: Mapping[str, float]) -> None:
+        sums = self._sums.setdefault(head, dict.fromkeys(probabilities, 0.0))
+        for name, probability in probabilities.items():
+            sums[name] += probability
+
+
+class People:
+    """All tracks of a stream, by number, in the order in which they came.
+
+    Attributes:
+        frames: analysed frames.
+        untracked: faces in frames that belong to no track.
+        first_s, last_s: times of the first and the last analysed frame; None before.
+    """
+
+    def __init__(self) -> None:
+        self.by_track: dict[int, Person] = {}
+        self.frames = self.untracked = 0
+        self.first_s: float | None = None
+        self.last_s: float | None = None
+        self._present: list[Person] = []
+        self._last_step_s = 0.0
+
+    def see(self, faces: tuple[Face, ...], time_s: float) -> None:
+        """Takes the faces of the next analysed frame; refused ones do not count."""
+        if self.last_s is None:
+            self.first_s = time_s
+        else:
+            self._pass(time_s - self.last_s)
+        self.last_s = time_s
+        self.frames += 1
+        self._present = []
+        for face in faces:
+            if face.rejected:
+                continue
+            if face.track is None:
+                self.untracked += 1
+                continue
+            person = self.by_track.setdefault(face.track, Person(time_s))
+            person.see(face, time_s)
+            self._present.append(person)
+
+    def end(self) -> None:
+        """The last frame lasts as long as the one before it."""
+        self._pass(self._last_step_s)
+        self._present = []
+
+    def _pass(self, step_s: float) -> None:
+        """Who was in the frame before was in view until the next."""
+        self._last_step_s = step_s if 0 <= step_s <= LONGEST_GAP_S else 0.0
+        for person in self._present:
+            person.in_view_s += self._last_step_s

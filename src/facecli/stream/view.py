@@ -1,0 +1,182 @@
+"""The live picture in a window, with its keys: what the engine draws into."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from facecli.errors import OutputError
+from facecli.faces import Face
+from facecli.stream.controls import Action, Controls, action_of
+from facecli.stream.hud import Shown, draw_hud, hud_areas
+from facecli.stream.mirror import mirrored
+from facecli.stream.recorder import Recorder
+from facecli.stream.screen import Screen
+from facecli.stream.sinks import Quit
+from facecli.stream.snapshot import save_snapshot
+from facecli.stream.stats import Stats
+from facecli.stream.veil import Veil
+from facecli.vision.annotate import annotate
+from facecli.vision.place import Habits
+
+log = logging.getLogger(__name__)
+
+_NOTICE_S = 3.0
+_REDRAWN = (Action.MIRROR, Action.DETAILS, Action.ANONYMIZE, Action.HELP)
+"""After these the same frame looks otherwise."""
+
+
+class LiveView:
+    """A window that shows frames with their faces and obeys keys (see `controls`).
+
+    A context manager, for one thread. Nothing is stored unless a key asks for it.
+
+    Attributes:
+        paused: the user wants the picture to stand still; whoever calls `show` goes on doing so.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        *,
+        source: str = "",
+        fps: float = 25.0,
+        controls: Controls | None = None,
+        uncertain_below: float = 0.0,
+        folder: Path | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            screen: the window.
+            source: what snapshots call the source.
+            fps: frames a second of recorded videos.
+            controls: what is switched on at first, such as the mirror for a camera, and
+                `protected` when `show` gets frames that `vision.anonymize` has been at.
+            uncertain_below: class labels of a smaller probability read "uncertain".
+            folder: for snapshots and videos; the current one when left out.
+            now: tests bring their own.
+        """
+        self._screen = screen
+        self._source, self._fps, self._folder = source, fps, folder
+        self._controls = controls or Controls()
+        self._uncertain_below = uncertain_below
+        self._now = now
+        self._recorder: Recorder | None = None
+        self._notice, self._notice_until_s = "", 0.0
+        self._veil, self._habits = Veil(), Habits()
+        self._image: np.ndarray | None = None
+        self._seen_s = 0.0
+        self._drawn: tuple[np.ndarray, list[Face]] | None = None
+        self._shown: Shown | None = None
+
+    def __enter__(self) -> "LiveView":
+        self._screen.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Ends the recording and closes the window. Raises OutputError when the video is incomplete."""
+        try:
+            if self._recorder is not None:
+                self._end_recording()
+        finally:
+            self._screen.__exit__(*error)
+
+    @property
+    def paused(self) -> bool:
+        return self._controls.paused
+
+    def show(self, image_rgb: np.ndarray, faces: Sequence[Face], stats: Stats) -> None:
+        """Draws a frame, shows it and does what the next key asks for.
+
+        Args:
+            image_rgb: (H, W, 3) uint8 RGB; it is not changed. The same array again is the same frame.
+            faces: of this frame.
+            stats: for the corner.
+
+        Raises:
+            Quit: q, Esc or the window's close button.
+            OutputError: there is no window to show it in.
+        """
+        if image_rgb is not self._image:
+            self._image, self._seen_s, self._drawn = image_rgb, self._now(), None
+        if self._drawn is None:
+            self._drawn, self._shown = self._draw(image_rgb, faces), None
+        self._record()
+        self._refresh(stats)
+        action = action_of(self._screen.key())
+        if action is Action.QUIT or self._screen.closed():
+            raise Quit
+        if action is not None:
+            self._obey(action)
+
+    def _draw(self, image_rgb: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[Face]]:
+        """The frame as it is seen, and its faces there."""
+        image_rgb = self._veil.cover(image_rgb, faces, self._seen_s, self._controls)
+        if self._controls.mirror:
+            image_rgb, faces = mirrored(image_rgb, faces)
+        areas = hud_areas(image_rgb.shape[:2], self._controls, self._recorder is not None)
+        details = self._controls.details
+        drawn = annotate(image_rgb, faces, self._uncertain_below, details, areas, self._habits)
+        return drawn, list(faces)
+
+    def _refresh(self, stats: Stats) -> None:
+        """Shows the frame, unless just that is shown already."""
+        if self._now() >= self._notice_until_s:
+            self._notice = ""
+        recorded_s = None if self._recorder is None else float(int(self._recorder.seconds))
+        shown = Shown(self._controls, recorded_s, self._notice)
+        if shown != self._shown:
+            picture = self._drawn[0].copy()
+            draw_hud(picture, stats, shown)
+            self._screen.show(picture)
+            self._shown = shown
+
+    def _obey(self, action: Action) -> None:
+        self._controls = self._controls.after(action)
+        if action in _REDRAWN:
+            self._drawn = None
+        if action is Action.PAUSE and self._recorder is not None:
+            self._recorder.pause()
+        if action in (Action.SNAPSHOT, Action.RECORD):
+            try:
+                self._snapshot() if action is Action.SNAPSHOT else self._toggle_recording()
+            except OutputError as error:
+                self._fail(error)
+
+    def _snapshot(self) -> None:
+        path = save_snapshot(self._folder or Path.cwd(), *self._drawn, self._source, self._controls)
+        self._say(f"saved {path.name}")
+
+    def _toggle_recording(self) -> None:
+        if self._recorder is None:
+            self._recorder = Recorder(self._folder or Path.cwd(), self._fps, self._now)
+        else:
+            self._say(f"saved {self._end_recording().name}")
+
+    def _end_recording(self) -> Path:
+        recorder, self._recorder = self._recorder, None
+        recorder.close()
+        return recorder.path
+
+    def _record(self) -> None:
+        if self._recorder is None or self._controls.paused:
+            return
+        try:
+            self._recorder.write(self._drawn[0])
+        except OutputError as error:
+            self._fail(error)
+            with contextlib.suppress(OutputError):
+                self._end_recording()
+
+    def _say(self, notice: str) -> None:
+        self._notice, self._notice_until_s = notice, self._now() + _NOTICE_S
+
+    def _fail(self, error: OutputError) -> None:
+        """The picture goes on; the window and the log say what went wrong."""
+        log.warning("%s", error)
+        self._say(str(error))

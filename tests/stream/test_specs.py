@@ -1,0 +1,84 @@
+"""What a text names, and what can be asked of it."""
+
+import pytest
+
+from facecli.errors import InputError
+from facecli.stream.specs import (
+    Wishes,
+    camera_of,
+    check_spec,
+    check_wishes,
+    is_address,
+    is_camera,
+    is_clip,
+    is_sequence,
+    shown_spec,
+    source_name,
+)
+
+KINDS = {
+    "0": is_camera,
+    "12": is_camera,
+    "/dev/video0": is_camera,
+    "/dev/v4l/by-id/usb-cam": is_camera,
+    "rtsp://host/x": is_address,
+    "http://host/%04d.mp4": is_address,
+    "frames/%04d.png": is_sequence,
+    "frames/a%d.jpg": is_sequence,
+    "clip.mp4": is_clip,
+    "100%.mp4": is_clip,
+    "٣": is_clip,
+}
+
+
+@pytest.mark.parametrize("spec", KINDS)
+def test_every_text_is_one_kind(spec):
+    assert [kind for kind in (is_camera, is_address, is_sequence, is_clip) if kind(spec)] == [KINDS[spec]]
+
+
+def test_device_is_opened_by_its_number_where_it_has_one(tmp_path):
+    assert (camera_of("3"), camera_of("/dev/video7"), camera_of("/dev/nothing")) == (3, 7, "/dev/nothing")
+
+
+def test_what_is_not_there_is_refused(tmp_path):
+    check_spec("0")
+    check_spec("rtsp://host/x")
+    wrong = {
+        "nowhere.mp4": "no such clip: nowhere.mp4",
+        str(tmp_path): "is a folder without numbered pictures",
+        str(tmp_path / "%04d.png"): "no picture matches",
+        str(tmp_path / "none" / "%04d.png"): "no picture matches",
+        "/dev/video4711": "no such camera: /dev/video4711",
+    }
+    for spec, words in wrong.items():
+        with pytest.raises(InputError, match=words):
+            check_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "wishes", "reconnect"),
+    [
+        ("clip.mp4", Wishes(width=640), False),
+        ("rtsp://host/x", Wishes(height=480), False),
+        ("clip.mp4", Wishes(fps=30), False),
+        ("clip.mp4", Wishes(), True),
+        ("frames/%d.png", Wishes(), True),
+    ],
+)
+def test_what_a_source_cannot_do_is_refused(spec, wishes, reconnect):
+    with pytest.raises(InputError):
+        check_wishes(spec, wishes, reconnect)
+
+
+def test_what_a_source_can_do_is_not_refused():
+    check_wishes("0", Wishes(640, 480, 30), True)
+    check_wishes("frames/%d.png", Wishes(fps=5), False)
+    check_wishes("rtsp://host/x", Wishes(), True)
+    check_wishes("clip.mp4", Wishes(), False)
+
+
+def test_passwords_are_not_named():
+    assert source_name("rtsp://user:secret@host:554/x") == "rtsp://host:554/x"
+    assert shown_spec("rtsp://user:secret@host:554/x") == "rtsp://host:554/x"
+    assert source_name("a@b.mp4") == "a@b.mp4"
+    assert (source_name("0"), source_name("/dev/video1")) == ("camera 0", "/dev/video1")
