@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -156,3 +157,18 @@ def test_missing_training_packages_are_one_line(monkeypatch, capsys):
     assert cli.main(["evaluate"]) == 1
     said = capsys.readouterr().err
     assert "pandas" in said and "facecli[train]" in said and len(said.splitlines()) == 1
+
+
+def test_hanging_driver_does_not_hold_the_process(monkeypatch):
+    answer, left = threading.Event(), []
+    monkeypatch.setattr("os._exit", left.append)
+    monkeypatch.setattr(sys, "argv", ["facecli", "--version"])
+    hanging = threading.Thread(target=answer.wait, name="capture", daemon=True)
+    hanging.start()
+    try:
+        cli.main()
+        assert left == [0]
+    finally:
+        answer.set()
+        hanging.join()
+    assert cli.main() == 0 and left == [0]

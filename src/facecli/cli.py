@@ -1,9 +1,11 @@
 """The door: finds the command, and turns every known error into one line and an exit code."""
 
+import contextlib
 import importlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 import click
@@ -15,9 +17,12 @@ log = logging.getLogger(__name__)
 
 COMMANDS = {
     "run": ("facecli.commands.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),
+    "benchmark": ("facecli.commands.benchmark:benchmark", "Measure what this machine does."),
     "train": ("facecli.commands.train:train", "Retrain a model on UTKFace or data like it."),
     "evaluate": ("facecli.commands.evaluate:evaluate", "Measure a saved model; write tables and plots."),
+    "calibrate": ("facecli.commands.calibrate:calibrate", "Make a saved model's probabilities honest."),
     "distil": ("facecli.commands.distil:distil", "Train the compact backbone to reproduce FaceNet."),
+    "export": ("facecli.commands.export:export", "Write a saved model as LiteRT, ONNX or SavedModel."),
     "data": ("facecli.commands.data:data", "Check a data set; write its statistics."),
     "weights": ("facecli.commands.weights:weights", "Fetch, list and verify published weights."),
 }
@@ -27,13 +32,16 @@ _QUIET = {
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",
     "QT_LOGGING_RULES": "*.debug=false;*.warning=false",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 """Native libraries report what the one-line messages already say; read when they are loaded."""
 
 
 _TRAINING_PACKAGES = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "h5py")
 """What `facecli run` does without, by import name."""
+
+_MAY_HANG = ("capture", "analysis")
+"""Names of threads that a stream leaves behind when they do not come back from a driver."""
 
 
 class LazyGroup(click.Group):
@@ -57,7 +65,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="facecli")
 @click.option("-v", "--verbose", count=True, help="Say more on stderr; -vv also shows tracebacks.")
 def cli(verbose: int) -> None:
-    """Age, gender and race of every face, on your own machine."""
+    """Age, gender, race and emotion of every face, on your own machine."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("facecli").setLevel(level)
@@ -67,8 +75,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code (see `errors`).
 
     Args:
-        arguments: without the program's name; None takes those of the process.
+        arguments: without the program's name; None takes those of the process, which may then
+            end here.
     """
+    code = _run(arguments)
+    if arguments is None and any(thread.name in _MAY_HANG for thread in threading.enumerate()):
+        # A camera or network driver that does not return; Python's own way out would abort in it.
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
@@ -82,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else EXIT_FAILED
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except FacecliError as error:

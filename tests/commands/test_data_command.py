@@ -96,3 +96,18 @@ def test_augmented_picture_of_unknown_format_is_refused(chips, tmp_path: Path, c
     pytest.importorskip("keras")
     assert check(chips(100), "--output", tmp_path / "stats", "--augmented", tmp_path / "faces.xyz") == 1
     assert "is no picture format" in capsys.readouterr().err
+
+
+def test_negatives_become_a_data_set(chips, tmp_path, capsys):
+    output = tmp_path / "not_face"
+    arguments = ["data", "negatives", str(chips(60)), "--output", str(output), "--count", "20"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.strip().endswith("18 train, 2 test")
+    from facecli.data.sources import open_dataset
+
+    table = open_dataset(output)[1]
+    assert len(table.frame) == 20 and (table.frame["face"] == 0).all()
+    assert (table.frame["published_split"] == "test").sum() == 2
+    assert main(arguments) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

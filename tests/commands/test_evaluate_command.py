@@ -58,7 +58,7 @@ def test_it_prints_a_table_and_writes_the_report(model, faces, home):
     assert result.exit_code == 0, result.output
     for word in ("age", "mean absolute error", "within 5 years", "gender", "race", "95 % interval"):
         assert word in result.stdout
-    folder = home / "statistics" / "model_metrics" / "tiny"
+    folder = home / "statistics" / "model_metrics" / "tiny" / "UTKFace"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["split"] == "test"
     assert metrics["runtime"] == "litert"
@@ -158,3 +158,19 @@ def test_a_missing_viewer_is_said(model, faces, monkeypatch):
     opened.clear()
     run("--model-path", model, "--data-path", faces)
     assert opened == []
+
+
+def test_other_data_does_not_replace_the_report_of_the_models_own(model, faces, home, tmp_path):
+    folder = home / "statistics" / "model_metrics" / load_checkpoint(home / "saved_model" / model).name
+    measure(model, faces)
+    assert [path.parent for path in folder.rglob("metrics.json")] == [folder / "UTKFace"]
+
+
+def test_data_that_was_learnt_from_beside_the_first_needs_no_warning(model, faces, home):
+    folder = home / "saved_model" / model
+    assert "Warning" in measure(model, faces)[1].stderr
+    checkpoint = load_checkpoint(folder)
+    digest = measure(model, faces)[0]["split_digest"]
+    files = tuple(checkpoint.config["sha256"])
+    write_config(folder, {**checkpoint.config, "extra_data": {"faces": digest}}, files)
+    assert "Warning" not in measure(model, faces)[1].stderr

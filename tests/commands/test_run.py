@@ -1,5 +1,6 @@
 """`facecli run` from its arguments to files, streams and exit codes."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,11 @@ import pytest
 from PIL import Image
 
 from facecli.cli import main
+from facecli.commands.run_setup import closing_all
+from facecli.errors import OutputError
 from facecli.images import load_image, save_image
+from facecli.labels import EMOTIONS
+from facecli.models.checkpoint import write_json
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 CLASSES = {"gender": ["male", "female"], "race": ["white", "black", "asian", "indian", "other"]}
@@ -121,6 +126,42 @@ def test_table_is_on_stdout_and_nothing_else(run, face):
     assert row.startswith(str(face))
 
 
+def test_unsure_labels_are_said_in_table_and_picture_but_not_in_json(run, face, tmp_path):
+    drawn = [tmp_path / f"{below}.png" for below in (0, 1)]
+    for below, target in enumerate(drawn):
+        code, out, _ = run("--img", face, "--output", target, "--uncertain-below", below)
+        assert (code, out.count("uncertain")) == (0, 2 * below)
+    assert (load_image(drawn[0]) != load_image(drawn[1])).any()
+    plain = rows(run("--img", face, "--json", "-")[1])
+    assert rows(run("--img", face, "--json", "-", "--uncertain-below", "1")[1]) == plain
+
+
+def test_model_with_emotions_shows_them_everywhere(emotion_checkpoint, face, tmp_path, capfd):
+    arguments = ["run", "--img", str(face), "--model-path", str(emotion_checkpoint.folder)]
+    assert main([*arguments, "--json", "-"]) == 0
+    (found,) = rows(capfd.readouterr().out)[0]["faces"]
+    assert list(found)[-4:] == ["gender", "gender_probabilities", "emotion", "emotion_probabilities"]
+    assert tuple(found["emotion_probabilities"]) == EMOTIONS
+    assert main([*arguments, "--no-show", "--output", str(tmp_path / "drawn.png")]) == 0
+    header, row = capfd.readouterr().out.splitlines()
+    assert header.endswith("emotion") and found["emotion"] in row
+
+
+def test_what_is_taken_for_no_face_is_shown_on_request_only(emotion_checkpoint, face, tmp_path, capfd):
+    folder = shutil.copytree(emotion_checkpoint.folder, tmp_path / "suspicious")
+    calibration = {"temperatures": {}, "face_threshold": 1.0}
+    write_json(folder / "config.json", {**emotion_checkpoint.config, "calibration": calibration})
+    arguments = ["run", "--img", str(face), "--model-path", str(folder)]
+    assert main([*arguments, "--no-show"]) == 0
+    assert "no face" in capfd.readouterr().out.splitlines()[1]
+    assert main([*arguments, "--no-show", "--show-rejected"]) == 0
+    assert "1 (not a face " in capfd.readouterr().out.splitlines()[1]
+    assert main([*arguments, "--json", "-", "--show-rejected"]) == 0
+    (found,) = rows(capfd.readouterr().out)[0]["faces"]
+    assert list(found) == ["box_xyxy", "detector_confidence", "face_probability", "rejected"]
+    assert found["rejected"] is True
+
+
 def test_picture_without_a_face_says_so_and_is_no_error(run, folder):
     code, out, _ = run("--img", folder / "blank.jpg", "--no-show")
     assert code == 0 and "no face" in out
@@ -214,6 +255,10 @@ def test_model_with_one_head_leaves_keys_and_cells_out(age_checkpoint, face, cap
         ("--img", ".", "--scale-factor", "1.0"),
         ("--img", ".", "--threads", "0"),
         ("--img", ".", "--margin", "-0.5"),
+        ("--img", ".", "--uncertain-below", "1.5"),
+        ("--img", ".", "--uncertain-below", "often"),
+        ("--video", "--anonymize", "mask"),
+        ("--video", "--fps", "0"),
     ],
 )
 def test_wrong_arguments_exit_2(run, arguments):
@@ -238,6 +283,16 @@ def test_wrong_paths_are_one_line_and_exit_2(run, tmp_path, face):
         ("--img", face, "--output", tmp_path / "drawn.txt"),
         ("--img", face.parent, "--output", face.parent),
         ("--img", face.parent, "--output", face),
+        ("--img", face, "--csv", tmp_path / "out.csv"),
+        ("--img", face, "--reconnect"),
+        ("--img", face, "--no-mirror"),
+        ("--video", tmp_path / "%04d.png"),
+        ("--video", "/dev/video4711"),
+        ("--video", face, "--reconnect"),
+        ("--video", face, "--width", 640),
+        ("--video", face, "--json", "-", "--csv", "-"),
+        ("--video", face, "--json", tmp_path / "x", "--summary", tmp_path / "x"),
+        ("--video", face, "--json", face),
     ]
     for arguments in wrong:
         code, out, err = run(*arguments, "--no-show")
@@ -249,6 +304,24 @@ def test_without_a_display_the_options_are_named(run, face, clip):
     for arguments in (("--img", face), ("--video", clip), ("--video", clip, "--json", "-")):
         code, out, err = run(*arguments)
         assert (code, out) == (2, "") and one_line(err, "--no-show", "--output", "--json")
+
+
+def test_the_last_way_out_closes_files_and_says_why(capfd):
+    closed, files = [], contextlib.ExitStack()
+    files.push(lambda kind, error, _: closed.append(str(error)))
+    closing_all(files)(OutputError("the display is gone"))
+    assert closed == ["the display is gone"]
+    assert capfd.readouterr().err == "Error: the display is gone\n"
+
+
+def test_a_file_that_cannot_be_closed_is_said_on_the_last_way_out(capfd):
+    def full(*_):
+        raise OutputError("the disk is full")
+
+    files = contextlib.ExitStack()
+    files.push(full)
+    closing_all(files)(OutputError("the display is gone"))
+    assert capfd.readouterr().err == "Error: the disk is full\n"
 
 
 def test_damaged_model_is_refused_by_name(run, face, tmp_path):
@@ -270,13 +343,51 @@ def test_clip_becomes_rows_and_a_playable_video(run, clip, tmp_path):
     code, out, err = run(
         "--video", clip, "--no-show", "--output", tmp_path / "drawn.mp4", "--json", tmp_path / "faces.jsonl"
     )
-    assert (code, out) == (0, "") and "20 frames" in err
+    assert (code, out) == (0, "") and "20 frames" in err and err.count("audio is left out") == 1
     found = rows((tmp_path / "faces.jsonl").read_text())
     assert [row["frame"] for row in found] == list(range(20))
     assert [len(row["faces"]) for row in found] == [1] * 10 + [0] * 10
     assert found[15]["time_s"] == pytest.approx(1.5, abs=0.01)
     capture = cv2.VideoCapture(str(tmp_path / "drawn.mp4"))
     assert (capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)) == (20, 10)
+
+
+def test_same_clip_gives_the_same_rows_every_time(run, clip):
+    first, second = (run("--video", clip, "--no-show", "--json", "-")[1] for _ in range(2))
+    assert len(rows(first)) == 20 and first == second
+
+
+def test_all_results_together(run, clip, tmp_path):
+    names = {"--json": "f.jsonl", "--csv": "f.csv", "--summary": "s.json", "--output": "d.avi"}
+    arguments = [part for flag, name in names.items() for part in (flag, tmp_path / name)]
+    assert run("--video", clip, "--no-show", *arguments)[0] == 0
+    assert all((tmp_path / name).stat().st_size > 0 for name in names.values())
+    assert json.loads((tmp_path / "s.json").read_text())["frames"] == 20
+    assert len((tmp_path / "f.csv").read_text().splitlines()) == 1 + 10
+
+
+def test_numbered_pictures_are_a_video(run, tmp_path, astronaut):
+    for number in (3, 4, 10):
+        save_image(tmp_path / f"{number}.png", cv2.resize(astronaut, (256, 256)))
+    (tmp_path / "4.png").write_bytes(b"broken")
+    code, out, err = run("--video", tmp_path, "--no-show", "--fps", 2, "--json", "-")
+    assert code == 0 and "2 frames" in err and "1 broken frame left out" in err
+    assert [(row["frame"], row["time_s"]) for row in rows(out)] == [(0, 0), (2, 1)]
+
+
+def test_anonymised_results_show_nobody(run, clip, face, tmp_path, astronaut):
+    drawn = tmp_path / "drawn.png"
+    assert run("--img", face, "--output", drawn, "--anonymize", "box")[0] == 0
+    assert len(np.unique(load_image(drawn)[130:150, 215:235].reshape(-1, 3), axis=0)) == 1
+    video = tmp_path / "drawn.avi"
+    assert run("--video", clip, "--no-show", "--output", video, "--anonymize", "box")[0] == 0
+    picture = cv2.VideoCapture(str(video)).read()[1]
+    assert picture[60:76, 105:120].std() < 8
+
+
+def test_list_of_cameras_may_be_empty(run, monkeypatch):
+    monkeypatch.setattr("facecli.stream.cameras.list_cameras.__defaults__", ((), None))
+    assert run("--list-cameras") == (0, "no camera found\n", "")
 
 
 def test_video_without_source_is_camera_0(run, monkeypatch):
@@ -290,7 +401,7 @@ def test_video_without_source_is_camera_0(run, monkeypatch):
         def release(self):
             pass
 
-    monkeypatch.setattr("facecli.stream.sources.open_source.__defaults__", (NoCamera,))
+    monkeypatch.setattr("facecli.stream.opening.default_capture", NoCamera)
     code, _, err = run("--video", "--no-show")
     assert code == 1 and one_line(err, "camera 0")
 
@@ -304,7 +415,8 @@ def test_clip_cut_short_keeps_what_was_analysed(run, tmp_path, astronaut):
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     target = tmp_path / "faces.jsonl"
     code, _, err = run("--video", whole, "--no-show", "--json", target, "--output", tmp_path / "drawn.mp4")
-    assert code == 1 and one_line(err, "clip.avi is cut short")
+    about_sound, error = err.splitlines()
+    assert code == 1 and "audio is left out" in about_sound and one_line(error, "clip.avi is cut short")
     capture = cv2.VideoCapture(str(tmp_path / "drawn.mp4"))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == len(rows(target.read_text())) > 5
 

@@ -42,13 +42,20 @@ def test_an_unknown_name_is_a_usage_error():
     assert run("get", "arcface").exit_code == 2
 
 
+def test_weights_without_an_address_are_installed_by_hand():
+    result = run("get", "mobilenet")
+    assert result.exit_code == 1
+    assert "no public address of 'mobilenet' is known" in str(result.exception)
+    assert "--from" in str(result.exception)
+
+
 def test_list_says_what_is_here(source):
-    assert run("list").output.count("not here") == 2
+    assert run("list").output.count("not here") == len(WEIGHTS)
     run("get", "yunet", "--from", source)
     result = run("list")
     assert result.exit_code == 0
     assert "yunet.onnx" in result.output
-    assert result.output.count("not here") == 1
+    assert result.output.count("not here") == len(WEIGHTS) - 1
     assert str(paths.weights_dir()) in result.output
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecli.labels import CLASS_NAMES, HEAD_CLASSES
+from facecli.commands.negatives import negatives
+from facecli.labels import HEAD_CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,9 @@ _SHEET_COLUMNS = 8
 @click.group()
 def data() -> None:
     """Look at a data set of faces."""
+
+
+data.add_command(negatives)
 
 
 @data.command()
@@ -137,7 +141,7 @@ def _show_counts(found: "dict[str, Distribution]") -> None:
     table = Table(title="pictures", title_justify="left")
     for heading in ("label", "class", "count", "share"):
         table.add_column(heading, justify="right" if heading in ("count", "share") else "left")
-    for label in ("age_group", *CLASS_NAMES):
+    for label in (name for name in found if name != "age"):
         for name, count, share in found[label].table().itertuples(index=False):
             shown = f"{share:.1%}" if share != "" else ""
             table.add_row(label, name, f"{count:.0f}", shown, end_section=name == "missing")
@@ -164,10 +168,11 @@ def _save_augmented(frame: "pd.DataFrame", folder: Path, image_size: int, seed: 
 
 def _judge(frame: "pd.DataFrame") -> None:
     """Says that the data can be trained on, or raises DataError."""
-    from facecli.data.checks import COLUMN, check_trainable
-    from facecli.labels import MISSING
+    from facecli.data.checks import check_trainable
+    from facecli.labels import LABEL_COLUMNS, MISSING
 
-    heads = [head for head in HEAD_CLASSES if (frame[COLUMN[head]] != MISSING).any()]
+    columns = {head: column for head, column in LABEL_COLUMNS.items() if column in frame}
+    heads = [head for head, column in columns.items() if (frame[column] != MISSING).any()]
     check_trainable(frame, heads)
     click.echo(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from facecli import paths
+from facecli.commands.metric_table import show_metrics
 from facecli.commands.training_options import data_path, import_keras, log_to_stderr
 
 SPLITS = ("train", "val", "test", "all")
@@ -36,8 +37,8 @@ SPLITS = ("train", "val", "test", "all")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of tables and plots.  [default: statistics/model_metrics/<model>, with another "
-    "split or a limit a folder in it]",
+    help="Folder of tables and plots.  [default: statistics/model_metrics/<model>, with other data, "
+    "another split or a limit a folder in it]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print metrics as JSON instead of a table.")
 @click.option("--show", is_flag=True, help="Open the plots when they are written.")
@@ -90,20 +91,17 @@ def evaluate_checkpoint(
     import pandas as pd
 
     from facecli.data.batches import load_crops
+    from facecli.models.calibration import load_calibration
     from facecli.models.checkpoint import write_json
     from facecli.training.evaluate import evaluate as run_evaluation
     from facecli.training.report import write_report
 
-    same_split = checkpoint.config.get("split_digest") == data.digest
-    if not same_split:
-        click.echo(
-            f"Warning: these pictures are not the ones that {checkpoint.name} was split on: "
-            "some may have been trained on",
-            err=True,
-        )
+    same_split = check_split(checkpoint, data)
+    data = data.first()
     frame = _rows(data, split, limit)
     crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
-    evaluation = run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size)
+    calibration = load_calibration(checkpoint)
+    evaluation = run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size, calibration)
     about = {
         "model": checkpoint.name,
         "split": split,
@@ -111,7 +109,8 @@ def evaluate_checkpoint(
         "runtime": runtime,
         "test_time_augmentation": False,
     }
-    folder = output or _report_folder(checkpoint.name, split, limit)
+    other = None if same_split else data.folder.name
+    folder = output or _report_folder(checkpoint.name, split, limit, other)
     history = checkpoint.folder / "history.csv"
     curves = pd.read_csv(history) if history.is_file() else None
     files = write_report(evaluation, folder, about, curves)
@@ -122,9 +121,25 @@ def evaluate_checkpoint(
     return {**about, **evaluation.metrics}, files
 
 
-def _report_folder(model: str, split: str, limit: int | None) -> Path:
-    """Only a whole test split may replace the report that documents quote."""
+def check_split(checkpoint, data) -> bool:
+    """Is this the data set that the model is measured on, split alike?
+
+    Warns on stderr when the split is not that of any set that the model has learnt from.
+    """
+    same = checkpoint.config.get("split_digest") == data.digest
+    if not same and data.digest not in checkpoint.config.get("extra_data", {}).values():
+        click.echo(
+            f"Warning: these pictures are not the ones that {checkpoint.name} was split on: "
+            "some may have been trained on",
+            err=True,
+        )
+    return same
+
+
+def _report_folder(model: str, split: str, limit: int | None, other: str | None) -> Path:
+    """Only a whole test split of the model's own data may replace the report that documents quote."""
     folder = paths.statistics_dir() / "model_metrics" / model
+    folder = folder / other if other else folder
     if split == "test" and limit is None:
         return folder
     return folder / (split if limit is None else f"{split}-{limit}")
@@ -144,52 +159,13 @@ def _rows(data, split: str, limit: int | None):
 
 
 def _predict(checkpoint, runtime: str):
+    """The model without its calibration."""
     if runtime == "litert":
         from facecli.vision.predict import Predictor
 
-        return Predictor(checkpoint).predict
+        return Predictor(checkpoint).predict_raw
     import_keras()
     from facecli.training.start import load_network
 
     network = load_network(checkpoint)
     return lambda crops: network.predict(crops, verbose=0)
-
-
-def show_metrics(metrics: Mapping) -> None:
-    """Prints the numbers as a table on stdout."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=f"{metrics['model']} on {metrics['split']}: {metrics['count']} faces", title_justify="left"
-    )
-    for column in ("head", "measure", "value", "95 % interval", "faces"):
-        table.add_column(column, justify="left" if column in ("head", "measure") else "right")
-    for row in metric_rows(metrics):
-        table.add_row(*row)
-    Console().print(table)
-
-
-def metric_rows(metrics: Mapping) -> list[tuple[str, ...]]:
-    """(head, measure, value, interval, faces) of every number in the table."""
-    rows = []
-    if metrics.get("age", {}).get("count"):
-        age = metrics["age"]
-        low, high = age["mae_ci95"]
-        rows.append(
-            ("age", "mean absolute error", f"{age['mae']:.2f} y", f"{low:.2f}-{high:.2f}", str(age["count"]))
-        )
-        rows.append(("age", "RMSE", f"{age['rmse']:.2f} y", "", ""))
-        if age["r2"] is not None:
-            rows.append(("age", "R2", f"{age['r2']:.3f}", "", ""))
-        rows.append(("age", "within 5 years", f"{100 * age['within_5']:.1f} %", "", ""))
-        rows.append(("age", "inside the 90 % interval", f"{100 * age['coverage_90']:.1f} %", "", ""))
-    for head in ("gender", "race"):
-        if metrics.get(head, {}).get("count"):
-            row = metrics[head]
-            low, high = (100 * bound for bound in row["accuracy_ci95"])
-            value = f"{100 * row['accuracy']:.1f} %"
-            rows.append((head, "accuracy", value, f"{low:.1f}-{high:.1f}", str(row["count"])))
-            rows.append((head, "macro F1", f"{row['macro_f1']:.3f}", "", ""))
-            rows.append((head, "calibration error", f"{row['ece']:.3f}", "", ""))
-    return rows

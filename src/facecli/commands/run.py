@@ -14,13 +14,40 @@ from facecli.errors import InputError
     metavar="[SOURCE]",
     is_flag=False,
     flag_value="0",
-    help="Camera number, clip, or address such as rtsp://...; camera 0 when left out.",
+    help="Camera number or device, clip, numbered pictures (frames/%04d.png or their folder), or address "
+    "such as rtsp://...; camera 0 when left out.",
 )
+@click.option("--list-cameras", is_flag=True, help="Say which cameras are here, and stop.")
 @click.option("--output", metavar="PATH", help="Annotated picture, folder of them, or video.")
 @click.option(
     "--json", "json_target", metavar="FILE", help="JSON lines; - is standard output, then without table."
 )
+@click.option(
+    "--csv", "csv_target", metavar="FILE", help="A row for each face of a frame; - is standard output."
+)
+@click.option(
+    "--summary", metavar="FILE", help="JSON at the end: people seen, their ages, shares; - as above."
+)
 @click.option("--no-show", is_flag=True, help="No window: for servers and scripts.")
+@click.option(
+    "--anonymize",
+    type=click.Choice(["blur", "pixelate", "box"]),
+    help="Cover every head found, before anything is drawn, shown or saved.",
+)
+@click.option(
+    "--mirror/--no-mirror",
+    default=None,
+    help="Window as a mirror.  [default: of cameras]",
+    show_default=False,
+)
+@click.option("--width", type=click.IntRange(1), help="Ask the camera for that width in pixels.")
+@click.option("--height", type=click.IntRange(1), help="Ask the camera for that height in pixels.")
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, 240, min_open=True),
+    help="Ask the camera for it; rate of numbered pictures.",
+)
+@click.option("--reconnect", is_flag=True, help="Open a lost camera or stream again, five times at most.")
 @click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
 @click.option("--model-path", metavar="FOLDER", help="Another model folder (as 'facecli train' writes it).")
 @click.option(
@@ -52,17 +79,32 @@ from facecli.errors import InputError
     help="Crop beyond the box, a fraction of its side; by default what fits the model.",
 )
 @click.option(
+    "--uncertain-below",
+    metavar="P",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Labels less probable than P (0 to 1) read 'uncertain' in pictures and table; JSON stays.",
+)
+@click.option(
+    "--show-rejected", is_flag=True, help="Show what was found and taken for no face, too, marked so."
+)
+@click.option(
     "--threads", type=click.IntRange(1), help="Threads of detector and network.  [default: cores, at most 4]"
 )
 def run(**options) -> None:
-    """Find every face and read its age, gender and race.
+    """Find every face and read its age, gender, race and, when the model has learnt it, emotion.
 
     \b
     facecli run --img photo.jpg
     facecli run --img photos/ --json out.jsonl
-    facecli run --video                  (webcam 0; q or Esc quits)
+    facecli run --video                  (webcam 0; q or Esc quits, h shows the keys)
     facecli run --video clip.mp4 --no-show --output drawn.mp4 --json faces.jsonl
     """
+    if options["list_cameras"]:
+        from facecli.commands.cameras import show_cameras
+
+        show_cameras()
+        return
     if (options["img"] is None) == (options["video"] is None):
         raise click.UsageError("give one of --img PATH and --video [SOURCE]")
     _check_paths(options)
@@ -76,6 +118,12 @@ def run(**options) -> None:
         run_video(options)
 
 
+_OF_VIDEO = dict.fromkeys(("csv_target", "summary", "width", "height", "fps", "mirror")) | {
+    "reconnect": False
+}
+"""Options that need --video, and what they are when they are not given."""
+
+
 def _check_paths(options: dict) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     image, weights, model = options["img"], options["detector_weights"], options["model_path"]
@@ -83,6 +131,9 @@ def _check_paths(options: dict) -> None:
         raise InputError(f"no such picture or folder: {image}; check the path")
     if model is not None and not Path(model).is_dir():
         raise InputError(f"no model folder {model}; check --model-path")
+    strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
+    if image is not None and strays:
+        raise InputError(f"--{strays[0].removesuffix('_target')} needs --video")
     if weights is not None and not Path(weights).is_file():
         raise InputError(f"no detector weights at {weights}; check --detector-weights")
     if weights is not None and options["detector"] != "yunet":

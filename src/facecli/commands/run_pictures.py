@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from facecli.commands.run_setup import build_analyzer, check_display
+from facecli.commands.run_setup import build_analyzer, check_display, closing_all, protection
 from facecli.errors import FacecliError, ImageError, InputError
 
 
@@ -17,7 +17,8 @@ def run_pictures(options: dict) -> None:
 
     Raises FacecliError at the end when a picture could not be analysed.
     """
-    from facecli.stream.pictures import iter_pictures, list_pictures
+    from facecli.images import save_image
+    from facecli.stream.pictures import annotated_path, iter_pictures, list_pictures
 
     root = Path(options["img"])
     output = _output(options["output"], root)
@@ -27,18 +28,23 @@ def run_pictures(options: dict) -> None:
     pictures = list_pictures(root, output)
     analyzer = build_analyzer(options)
     table_wanted = options["json_target"] != "-"
-    with _json_sink(options["json_target"]) as write_row, _table(table_wanted) as results:
+    uncertain_below = options["uncertain_below"]
+    with _json_sink(options["json_target"]) as write_row, _table(table_wanted, uncertain_below) as results:
         failures = 0
-        for picture in iter_pictures(_with_progress(pictures), analyzer):
+        found = iter_pictures(
+            _with_progress(pictures), analyzer, protection(options), options["show_rejected"]
+        )
+        for picture in found:
             write_row(picture.result)
             failures += picture.result.error is not None
             if picture.result.error is not None and not root.is_dir():
                 raise ImageError(picture.result.error)
             results.append(picture.result)
             if output is not None and picture.image_rgb is not None:
-                _save(picture, root, output)
+                target = annotated_path(picture.path, root, output) if root.is_dir() else output
+                save_image(target, _drawn(picture, options))
     if window:
-        _show(picture)
+        _show(picture, options)
     if failures:
         raise FacecliError(f"{failures} of {len(pictures)} pictures could not be analysed")
 
@@ -65,21 +71,18 @@ def _output(given: str | None, root: Path) -> Path | None:
     return output
 
 
-def _save(picture, root: Path, output: Path) -> None:
-    from facecli.images import save_image
-    from facecli.stream.pictures import annotated_path
+def _drawn(picture, options: dict):
     from facecli.vision.annotate import annotate
 
-    target = annotated_path(picture.path, root, output) if root.is_dir() else output
-    save_image(target, annotate(picture.image_rgb, picture.result.faces))
+    return annotate(picture.image_rgb, picture.result.faces, options["uncertain_below"])
 
 
-def _show(picture) -> None:
-    from facecli.stream.window import WindowSink
-    from facecli.vision.annotate import annotate
+def _show(picture, options: dict) -> None:
+    from facecli.stream.window import PictureWindow
 
-    with WindowSink(f"facecli - {picture.path.name}") as window:
-        window.show_until_closed(annotate(picture.image_rgb, picture.result.faces))
+    nothing_open = contextlib.ExitStack()
+    with PictureWindow(f"facecli - {picture.path.name}", closing_all(nothing_open)) as window:
+        window.show_until_closed(_drawn(picture, options))
 
 
 @contextlib.contextmanager
@@ -95,22 +98,22 @@ def _json_sink(target: str | None) -> Iterator:
 
 
 @contextlib.contextmanager
-def _table(wanted: bool) -> Iterator[list]:
+def _table(wanted: bool, uncertain_below: float) -> Iterator[list]:
     """A list of results that is printed at the end, also of a run that was interrupted."""
     results: list = []
     try:
         yield results
     finally:
         if wanted and results:
-            _print_table(results)
+            _print_table(results, uncertain_below)
 
 
-def _print_table(results: list) -> None:
-    from facecli.stream.table import COLUMNS, plain_table, table_rows
+def _print_table(results: list, uncertain_below: float) -> None:
+    from facecli.stream.table import face_table, plain_table
 
-    rows = list(table_rows(results))
+    header, *rows = face_table(results, uncertain_below)
     if not sys.stdout.isatty():
-        for line in plain_table(rows):
+        for line in plain_table([header, *rows]):
             click.echo(line)
         return
     from rich import box
@@ -118,7 +121,7 @@ def _print_table(results: list) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*COLUMNS, box=box.SIMPLE)
+    table = Table(*header, box=box.SIMPLE)
     for row in rows:
         # Text: names with [brackets] are not markup.
         table.add_row(*(Text(cell) for cell in row))

@@ -1,8 +1,13 @@
-"""What both kinds of `facecli run` need before they start: the analyzer, and a display to show on."""
+"""What both kinds of `facecli run` need: the analyzer, a display to show on, covers for faces."""
 
+import contextlib
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
-from facecli.errors import InputError
+import click
+
+from facecli.errors import FacecliError, InputError
 
 
 def build_analyzer(options: dict):
@@ -25,7 +30,10 @@ def build_analyzer(options: dict):
     haar_options = HaarOptions(options["scale_factor"], options["min_neighbors"], options["min_size"])
     detector = build_detector(options["detector"], haar_options, _yunet_weights(options))
     predictor = Predictor(load_checkpoint(Path(folder)), options["threads"])
-    return Analyzer(detector, predictor, options["margin"])
+    # A face that the model refuses is a face to be covered nevertheless.
+    return Analyzer(
+        detector, predictor, options["margin"], options["show_rejected"] or bool(options["anonymize"])
+    )
 
 
 def _yunet_weights(options: dict) -> Path | None:
@@ -47,3 +55,28 @@ def check_display(consequence: str) -> None:
             f"there is no display to show {consequence} on; add --no-show, or --no-show with "
             "--output PATH or --json FILE"
         )
+
+
+def closing_all(files: contextlib.ExitStack) -> Callable[[FacecliError], None]:
+    """What `stream.screen.Screen` calls when there is no other way out than the end of the process.
+
+    It closes the files as if the error had been raised, and reports it like `cli`.
+    """
+
+    def close(error: FacecliError) -> None:
+        try:
+            with files:
+                raise error
+        except FacecliError as last:
+            click.ClickException(str(last)).show()
+
+    return close
+
+
+def protection(options: dict):
+    """What covers faces in a picture, or None."""
+    if options["anonymize"] is None:
+        return None
+    from facecli.vision.anonymize import anonymize
+
+    return functools.partial(anonymize, method=options["anonymize"])

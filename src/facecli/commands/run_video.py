@@ -1,6 +1,7 @@
-"""`facecli run --video`: a camera, a clip or a stream."""
+"""`facecli run --video`: a camera, a clip, numbered pictures or a stream."""
 
 import contextlib
+import functools
 import signal
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from facecli.commands.run_setup import build_analyzer, check_display
+from facecli.commands.run_setup import build_analyzer, check_display, closing_all, protection
+from facecli.commands.run_sinks import build_sinks, check_targets
 
 _EXIT_TERMINATED = 128 + 15
 
@@ -18,64 +20,91 @@ def run_video(options: dict) -> None:
 
     Raises FacecliError, after every file was closed.
     """
-    from facecli.stream.loop import run_stream
-    from facecli.stream.sinks import count
-    from facecli.stream.sources import check_spec, open_source
+    from facecli.stream.engine import run_live
+    from facecli.vision.annotate import annotate
+    from facecli.vision.place import Habits
+
+    _check(options)
+    analyze = _build_analysis(options)
+    with _closing_on_sigterm(), _open(options) as source, contextlib.ExitStack() as stack:
+        sinks = [stack.enter_context(sink) for sink in build_sinks(options, source)]
+        view = None if options["no_show"] else stack.enter_context(_build_view(options, source, stack))
+        summary = run_live(
+            source,
+            analyze,
+            sinks,
+            view,
+            draw=functools.partial(annotate, uncertain_below=options["uncertain_below"], habits=Habits()),
+            protect=protection(options),
+            show_rejected=options["show_rejected"],
+        )
+    click.echo(f"{source.name}: {_counted(summary, source.broken)}", err=True)
+
+
+def _check(options: dict) -> None:
+    """Refuses what cannot work, before anything is loaded. Raises InputError."""
+    from facecli.stream.specs import check_spec, check_wishes, is_clip
     from facecli.stream.video_file import check_suffix
 
     check_spec(options["video"])
+    check_wishes(options["video"], _wishes(options), options["reconnect"])
+    check_targets(options)
     if options["output"]:
         check_suffix(Path(options["output"]))
     if not options["no_show"]:
         check_display("the video")
-    analyzer = build_analyzer(options)
-    with _closing_on_sigterm(), open_source(options["video"]) as source, contextlib.ExitStack() as stack:
-        sinks = [stack.enter_context(sink) for sink in _sinks(options, source)]
-        summary = run_stream(source, analyzer, sinks)
-    counted = f"{count(summary.frames, 'frame')}, {count(summary.faces, 'face')}"
-    click.echo(f"{source.name}: {counted}", err=True)
+    if options["output"] and is_clip(options["video"]):
+        click.echo(f"{options['output']} has no sound: audio is left out", err=True)
 
 
-def _sinks(options: dict, source) -> list:
-    """What the options ask for; the window last, so that what it shows was written."""
-    from facecli.stream.sinks import JsonLinesSink
-    from facecli.stream.video_file import VideoFileSink
-    from facecli.stream.window import WindowSink
+def _open(options: dict):
+    """The source that the options describe. Raises SourceError."""
+    from facecli.stream.opening import open_source
+    from facecli.stream.reconnect import ReconnectingSource
 
-    sinks: list = []
-    if options["json_target"]:
-        sinks.append(JsonLinesSink(options["json_target"]))
-    if options["output"]:
-        sinks.append(VideoFileSink(Path(options["output"]), source.fps))
-    if options["no_show"] and sys.stderr.isatty():
-        sinks.append(ProgressSink(source.promised))
-    if not options["no_show"]:
-        sinks.append(WindowSink(f"facecli - {source.name}"))
-    return sinks
+    say = functools.partial(click.echo, err=True)
+    reopen = functools.partial(open_source, options["video"], _wishes(options), say)
+    return ReconnectingSource(reopen, say) if options["reconnect"] else reopen()
 
 
-class ProgressSink:
-    """A bar on stderr that counts frames; without a known end it only runs."""
+def _wishes(options: dict):
+    from facecli.stream.specs import Wishes
 
-    wants_drawing = False
+    return Wishes(options["width"], options["height"], options["fps"])
 
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-        columns = "frames", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("frames", total=total or None)
+def _build_analysis(options: dict):
+    """What is called with each frame and its time."""
+    from facecli.vision.live import build_live_analyzer
 
-    def __enter__(self) -> "ProgressSink":
-        self._bar.start()
-        return self
+    return build_live_analyzer(build_analyzer(options)).analyze
 
-    def __exit__(self, *_) -> None:
-        self._bar.stop()
 
-    def write(self, result, drawn_rgb=None) -> None:
-        self._bar.advance(self._task)
+def _build_view(options: dict, source, files: contextlib.ExitStack):
+    """The window; a camera's picture is mirrored unless that was declined."""
+    from facecli.stream.controls import Controls
+    from facecli.stream.screen import Screen
+    from facecli.stream.specs import is_camera
+    from facecli.stream.view import LiveView
+
+    mirror = is_camera(options["video"]) if options["mirror"] is None else options["mirror"]
+    return LiveView(
+        Screen(f"facecli - {source.name}", closing_all(files)),
+        source=source.given,
+        fps=source.fps,
+        controls=Controls(mirror=mirror, protected=options["anonymize"]),
+        uncertain_below=options["uncertain_below"],
+    )
+
+
+def _counted(summary, broken: int) -> str:
+    from facecli.stream.sinks import count
+
+    frames = count(summary.frames, "frame")
+    if summary.analyzed != summary.frames:
+        frames += f" ({summary.analyzed} analysed)"
+    left_out = f", {count(broken, 'broken frame')} left out" if broken else ""
+    return f"{frames}, {count(summary.faces, 'face')}{left_out}"
 
 
 @contextlib.contextmanager

@@ -12,16 +12,7 @@ from facecli.commands.training_options import (
     show_plan,
     training_options,
 )
-from facecli.labels import HEAD_CLASSES
 from facecli.recipes import TrainRequest, resolve
-
-
-def _heads(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    heads = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-    unknown = [head for head in heads if head not in HEAD_CLASSES]
-    if unknown or not heads:
-        raise click.BadParameter(f"{value!r}: choose among {', '.join(HEAD_CLASSES)}")
-    return tuple(head for head in HEAD_CLASSES if head in heads)
 
 
 @click.command()
@@ -33,7 +24,6 @@ def _heads(context: click.Context, parameter: click.Parameter, value: str) -> tu
     "(the genuine trunk, needs 'facecli weights get facenet').",
 )
 @click.option("--eval", "evaluate", is_flag=True, help="Measure on the test split; write plots and tables.")
-@click.option("--heads", callback=_heads, default=",".join(HEAD_CLASSES), show_default=True)
 @click.option(
     "--rebalance",
     type=click.Choice(["none", "oversample", "weights"]),
@@ -51,12 +41,13 @@ def _heads(context: click.Context, parameter: click.Parameter, value: str) -> tu
 @click.option(
     "--embedding", default="facenet_embedding", show_default=True, help="Distilled student to start from."
 )
+@click.option("--initial", help="Model (name or folder) of the same backbone to go on from.")
 @training_options
 def train(**options) -> None:
     """Train a model on labelled faces and write saved_model/NAME.
 
     \b
-    facecli train --eval                              the shipped kind, then measure it
+    facecli train --eval                              the compact student, then measure it
     facecli train --eval --model-type normal          the scratch CNN
     facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
     """
@@ -73,7 +64,7 @@ def train(**options) -> None:
     from facecli.training.train import train as run_training
 
     log_to_stderr()
-    data = prepare_data(path, options["seed"], options["limit"])
+    data = prepare_data(path, options["seed"], options["limit"], options["extra_data"])
     checkpoint = run_training(data, request, fit_options(options))
     click.echo(f"saved {checkpoint.folder}")
     if options["evaluate"]:

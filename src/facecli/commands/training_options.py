@@ -9,9 +9,18 @@ from pathlib import Path
 import click
 
 from facecli import paths
+from facecli.labels import HEAD_CLASSES, UTKFACE_HEADS
 from facecli.recipes import RUN_DEFAULTS, FitOptions
 
 DEFAULT_SEED = 1
+_TENSORFLOW = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # Left alone, TensorFlow uses oneDNN on CPUs with AVX512 only, and runs several operations side by
+    # side, none of them on all cores (benchmarks/training_speed.md).
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+}
+"""Settings that TensorFlow reads when it is imported; what the user has set stays."""
 
 
 def training_options(command: Callable) -> Callable:
@@ -22,7 +31,22 @@ def training_options(command: Callable) -> Callable:
             type=click.Path(path_type=Path),
             help="Folder or archive of face pictures.  [default: data/UTKFace]",
         ),
-        click.option("--epochs", type=click.IntRange(1), help="[default: by backbone]"),
+        click.option(
+            "--extra-data",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="Further pictures to learn from, of any known layout (FER2013 for emotions); may recur.",
+        ),
+        click.option(
+            "--extra-share",
+            type=click.FloatRange(0, 1, max_open=True),
+            help="Share of each epoch drawn anew from --extra-data.  [default: all of it, every epoch]",
+        ),
+        click.option(
+            "--epochs",
+            type=click.IntRange(0),
+            help="0 takes the model that is started from as it is.  [default: by backbone]",
+        ),
         click.option("--batch-size", type=click.IntRange(1), help="[default: by backbone]"),
         click.option(
             "--learning-rate",
@@ -60,6 +84,7 @@ def training_options(command: Callable) -> Callable:
             type=click.FloatRange(0, 1),
             help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
         ),
+        click.option("--heads", callback=heads_option, default=",".join(UTKFACE_HEADS), show_default=True),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
         click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
         click.option("--resume", is_flag=True, help="Go on after the last whole epoch."),
@@ -76,6 +101,15 @@ def training_options(command: Callable) -> Callable:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def heads_option(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """Callback of --heads: the names in the order of `labels.HEAD_CLASSES`."""
+    heads = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    unknown = [head for head in heads if head not in HEAD_CLASSES]
+    if unknown or not heads:
+        raise click.BadParameter(f"{value!r}: choose among {', '.join(HEAD_CLASSES)}")
+    return tuple(head for head in HEAD_CLASSES if head in heads)
 
 
 def resolved(values: dict, backbone: str) -> dict:
@@ -112,10 +146,11 @@ def show_plan(title: str, plan: dict) -> None:
 
 
 def import_keras() -> None:
-    """Imports Keras and its backend without their chatter on stderr."""
+    """Imports Keras and its backend, made quick and without their chatter on stderr."""
     from facecli.vision.quiet import quiet_stderr
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name, value in _TENSORFLOW.items():
+        os.environ.setdefault(name, value)
     with quiet_stderr():
         import keras  # noqa: F401
 

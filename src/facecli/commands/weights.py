@@ -10,7 +10,7 @@ import click
 from facecli import paths
 from facecli.errors import InputError, WeightsError
 
-_NAMES = click.Choice(["facenet", "yunet"])
+_NAMES = click.Choice(["facenet", "mobilenet", "yunet"])
 
 
 @click.group()
@@ -51,10 +51,10 @@ def list_() -> None:
 
     for known in WEIGHTS.values():
         here = [path.name for _, path in installed(known.name)]
-        click.echo(f"{known.name:<8} {', '.join(here) or 'not here'}")
-        click.echo(f"{'':<8} {known.about}")
-        click.echo(f"{'':<8} {known.licence}")
-    click.echo(f"folder   {paths.weights_dir()}")
+        click.echo(f"{known.name:<9} {', '.join(here) or 'not here'}")
+        click.echo(f"{'':<9} {known.about}")
+        click.echo(f"{'':<9} {known.licence}")
+    click.echo(f"folder    {paths.weights_dir()}")
 
 
 @weights.command()

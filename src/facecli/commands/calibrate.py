@@ -1,0 +1,71 @@
+"""`facecli calibrate`: make a saved model's probabilities mean what they say."""
+
+from pathlib import Path
+
+import click
+
+from facecli import paths
+from facecli.commands.evaluate import check_split
+from facecli.commands.training_options import data_path, import_keras, log_to_stderr
+from facecli.errors import InputError
+
+
+@click.command()
+@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
+@click.option(
+    "--data-path",
+    type=click.Path(path_type=Path),
+    help="Folder or archive of face pictures.  [default: data/UTKFace]",
+)
+@click.option(
+    "--extra-data",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Further pictures that the model was trained on (FER2013 for emotions); may recur.",
+)
+@click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+def calibrate(**options) -> None:
+    """Fit temperatures and the age interval of a model of yours on the validation split.
+
+    'facecli train' does this at its end; it is needed for older models and other data. Only
+    config.json is written. 'facecli evaluate' tells what it changed.
+    """
+    log_to_stderr()
+    from facecli.models.checkpoint import load_checkpoint
+
+    name = options["model_path"] or f"{options['model_type']}_model"
+    checkpoint = load_checkpoint(paths.find_model(name))
+    if not _is_own(checkpoint.folder, options["model_path"]):
+        raise InputError(
+            f"{checkpoint.folder} ships with facecli and is not changed; copy it to "
+            f"{paths.saved_model_dir() / checkpoint.folder.name} first"
+        )
+    import_keras()
+    from facecli.training.calibrate import calibrate as fit
+    from facecli.training.prepare import prepare_data
+
+    seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
+    data = prepare_data(data_path(options["data_path"]), seed, extra=options["extra_data"])
+    check_split(checkpoint, data)
+    _show(fit(checkpoint, data, options["batch_size"]))
+
+
+def _is_own(folder: Path, given: str | None) -> bool:
+    """Does the model lie among the user's own, or was its folder named?"""
+    named = given is not None and Path(given).expanduser().resolve() == folder.resolve()
+    return named or folder.resolve().parent == paths.saved_model_dir().resolve()
+
+
+def _show(checkpoint) -> None:
+    calibration = checkpoint.config["calibration"]
+    for head, temperature in calibration["temperatures"].items():
+        click.echo(f"{head}: temperature {temperature:.3f}")
+    if knots := calibration.get("age_interval"):
+        click.echo(f"age: 90 % interval with thresholds at {len(knots['ages'])} ages")
+    if (threshold := calibration.get("face_threshold")) is not None:
+        click.echo(f"face: refused below {threshold:.3f}")
+    if not calibration["temperatures"] and not knots:
+        click.echo("Warning: too few labelled faces in the validation split; nothing was fitted", err=True)
+    click.echo(f"wrote {checkpoint.folder / 'config.json'}", err=True)

@@ -1,0 +1,120 @@
+"""`facecli export`: write a saved model as LiteRT, ONNX or SavedModel."""
+
+from pathlib import Path
+
+import click
+
+from facecli import paths
+from facecli.commands.evaluate import check_split
+from facecli.commands.training_options import data_path, import_keras, log_to_stderr
+from facecli.errors import DataError
+
+FORMATS = ("tflite", "onnx", "saved_model")
+DTYPES = ("float32", "float16", "int8")
+
+
+@click.command()
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(FORMATS),
+    default="tflite",
+    show_default=True,
+    help="onnx needs pip install 'facecli[export]'.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    help="Of the weights; int8 (tflite only) also of the activations.  [default: float16, or what there is]",
+)
+@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File, or folder of a SavedModel; replaced whole.  [default: <model>-<dtype>.<format> here]",
+)
+@click.option(
+    "--data-path",
+    type=click.Path(path_type=Path),
+    help="int8: folder or archive of the faces that the model was trained on.  [default: data/UTKFace]",
+)
+@click.option(
+    "--range-faces",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="int8: that many random faces of the training split set the ranges of the activations.",
+)
+def export(**options) -> None:
+    """Write a saved model for another runtime, with what its outputs mean beside it.
+
+    Prints "<sha256>  <path>". Beside the file goes <file>.json, a copy of the model's config.json
+    with that digest; a file in the model's own folder is entered into its config.json instead.
+    Input: `image`, (n, h, w, 3) uint8 RGB; outputs: a head's probabilities, not calibrated.
+    """
+    log_to_stderr()
+    from facecli.models.checkpoint import load_checkpoint
+    from facecli.models.export_formats import check_output, resolve_format
+    from facecli.models.export_record import check_place
+
+    chosen, dtype = resolve_format(options["file_format"], options["dtype"])
+    name = options["model_path"] or f"{options['model_type']}_model"
+    checkpoint = load_checkpoint(paths.find_model(name))
+    path = options["output"] or Path(f"{checkpoint.name}-{dtype}{chosen.suffix}")
+    check_output(path, chosen)
+    check_place(path, checkpoint)
+    data = options["data_path"], options["range_faces"]
+    digest = export_checkpoint(checkpoint, path, chosen.name, dtype, *data)
+    click.echo(f"{digest}  {path}")
+
+
+def export_checkpoint(checkpoint, path, file_format, dtype, data=None, range_faces=300):
+    """Exports the network of a checkpoint and records it.
+
+    Args:
+        checkpoint: of the model.
+        path, file_format, dtype: see `models.export.export_model`.
+        data: folder or archive of its training faces, for int8; data/UTKFace when None.
+        range_faces: faces of them that set the ranges of int8.
+
+    Returns:
+        The digest of the file or folder.
+    """
+    import_keras()
+    from facecli.models.export import export_model, heads_only, size_of
+    from facecli.models.export_onnx import check_onnx
+    from facecli.models.export_record import write_record
+    from facecli.training.prepare import prepare_data
+    from facecli.training.start import load_network
+    from facecli.vision.quiet import quiet_stderr
+
+    if file_format == "onnx":
+        check_onnx()
+    crops = None
+    if dtype == "int8":
+        prepared = prepare_data(data_path(data), checkpoint.config.get("seed", 1))
+        check_split(checkpoint, prepared)
+        crops = training_crops(checkpoint, prepared, range_faces)
+    network = heads_only(load_network(checkpoint), checkpoint.heads)
+    click.echo(f"converting {checkpoint.name} to {file_format}, {dtype}", err=True)
+    with quiet_stderr():
+        digest = export_model(network, path, file_format, dtype, crops)
+    record = write_record(path, checkpoint, file_format, dtype, digest)
+    click.echo(f"wrote {path} ({size_of(path) / 1e6:.1f} MB) and {record}", err=True)
+    return digest
+
+
+def training_crops(checkpoint, prepared, count: int):
+    """(n, h, w, 3) uint8 RGB: at most `count` random faces of the training split.
+
+    Raises DataError when there are none.
+    """
+    from facecli.data.batches import load_crops
+
+    frame = prepared.frame.iloc[prepared.rows("train")]
+    if frame.empty:
+        raise DataError(f"no picture of {prepared.folder} falls into the training split; give more pictures")
+    chosen = frame.sample(min(count, len(frame)), random_state=0)
+    margin, _ = checkpoint.crop_of("none")
+    return load_crops(chosen, prepared.folder, checkpoint.image_size, margin)

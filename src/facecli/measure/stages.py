@@ -1,0 +1,139 @@
+"""The steps of a frame, each for itself and all together."""
+
+import functools
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from facecli.errors import SourceError
+from facecli.faces import Face, FrameResult
+from facecli.measure.scene import MOST_FACES, RESOLUTIONS, iter_scene
+from facecli.measure.timing import Timing, measure, timing_of
+from facecli.stream.engine import run_live
+from facecli.stream.opening import open_source
+from facecli.stream.sinks import Quit
+from facecli.stream.video_file import VideoFileSink
+from facecli.vision.analyze import Analyzer, read_out
+from facecli.vision.annotate import annotate
+
+FACE_COUNTS = (1, 2, 4, 8)
+STEPS = ("decode", "detect", "predict", "annotate")
+_FPS = 30.0
+
+BuildAnalyze = Callable[[], Callable[[np.ndarray, float], list[Face]]]
+"""Makes what `stream.engine.run_live` calls; a new one for each clip."""
+
+
+class Scene(NamedTuple):
+    """What a clip takes, a frame.
+
+    Attributes:
+        name: "480p", or that of the clip.
+        resolution_wh: pixels.
+        faces: found in a frame, on average.
+        steps: name of STEPS -> its time alone; `predict` is that of all faces of a frame.
+        end_to_end_ms: of a frame when all of it runs together, in threads, with tracks.
+    """
+
+    name: str
+    resolution_wh: tuple[int, int]
+    faces: float
+    steps: dict[str, Timing]
+    end_to_end_ms: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "name": self.name,
+            "width": self.resolution_wh[0],
+            "height": self.resolution_wh[1],
+            "faces": round(self.faces, 2),
+            **{f"{step}_ms": timing.to_json() for step, timing in self.steps.items()},
+            "end_to_end_ms": round(self.end_to_end_ms, 3),
+            "end_to_end_fps": round(1000 / self.end_to_end_ms, 1),
+        }
+
+
+def measure_predict(analyzer: Analyzer, repeats: int) -> dict[int, Timing]:
+    """Number of faces -> time to cut them out and to read them, in one call of the network."""
+    picture = next(iter_scene(RESOLUTIONS["720p"], MOST_FACES, 1))
+    boxes = np.array([[100 + 20 * n, 100, 300 + 20 * n, 300] for n in range(MOST_FACES)], np.int32)
+
+    def read(count: int) -> None:
+        analyzer.predictor.predict(analyzer.cut(picture, boxes[:count]))
+
+    return {count: measure(functools.partial(read, count), repeats) for count in FACE_COUNTS}
+
+
+def write_scene(path: Path, resolution_wh: tuple[int, int], faces: int, frames: int) -> None:
+    """A clip of the drawn scene. Raises OutputError when it cannot be written."""
+    with VideoFileSink(path, _FPS) as sink:
+        for picture in iter_scene(resolution_wh, faces, frames):
+            sink.write(FrameResult(str(path), *resolution_wh), picture)
+
+
+def measure_clip(
+    name: str, clip: Path, analyzer: Analyzer, build_analyze: BuildAnalyze, frames: int
+) -> Scene:
+    """Measures the first frames of a clip, step by step, then all of it together.
+
+    Raises SourceError when it cannot be read.
+    """
+    seconds: dict[str, list[float]] = {step: [] for step in STEPS}
+    faces, resolution_wh = 0, (0, 0)
+    with open_source(str(clip)) as source:
+        start = time.perf_counter()
+        for number, frame in enumerate(itertools.islice(source, frames + 1)):
+            moments = [start, time.perf_counter()]
+            found = _step_by_step(analyzer, frame.image_rgb, moments)
+            # The first frame warms up: its times are not kept.
+            if number:
+                faces += found
+                for step, (before, after) in zip(STEPS, itertools.pairwise(moments), strict=True):
+                    seconds[step].append(after - before)
+            resolution_wh = frame.image_rgb.shape[1], frame.image_rgb.shape[0]
+            start = time.perf_counter()
+    count = len(seconds["decode"])
+    if not count:
+        raise SourceError(f"{clip} has less than two frames; give a longer clip")
+    steps = {step: timing_of(values) for step, values in seconds.items()}
+    return Scene(name, resolution_wh, faces / count, steps, _end_to_end(clip, build_analyze(), count))
+
+
+class _Limit:
+    """A sink that has frames drawn, keeps nothing, and ends the run after so many."""
+
+    wants_drawing = True
+
+    def __init__(self, frames: int) -> None:
+        self._left = frames
+
+    def write(self, result: FrameResult, drawn_rgb: np.ndarray) -> None:
+        """Raises Quit at the last frame."""
+        self._left -= 1
+        if self._left <= 0:
+            raise Quit
+
+
+def _step_by_step(analyzer: Analyzer, picture: np.ndarray, moments: list[float]) -> int:
+    """Does what a frame takes, notes when each step was done, and returns the number of faces."""
+    boxes, scores = analyzer.detector.detect(picture)
+    moments.append(time.perf_counter())
+    outputs = analyzer.predictor.predict(analyzer.cut(picture, boxes))
+    faces = read_out(boxes, scores, outputs, analyzer.predictor.calibration)
+    moments.append(time.perf_counter())
+    annotate(picture, faces)
+    moments.append(time.perf_counter())
+    return len(faces)
+
+
+def _end_to_end(clip: Path, analyze: Callable[[np.ndarray, float], list[Face]], frames: int) -> float:
+    """Milliseconds a frame, the opening of the clip left out."""
+    with open_source(str(clip)) as source:
+        start = time.perf_counter()
+        summary = run_live(source, analyze, [_Limit(frames)])
+        return 1000 * (time.perf_counter() - start) / max(summary.frames, 1)
