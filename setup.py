@@ -22,6 +22,8 @@ RUN = [
     "pillow>=11.0,<14",
     "platformdirs>=4.2,<5",
     "rich>=13.9,<16",
+    # Only the matching of crossing faces in a video, imported when it is needed.
+    "scipy>=1.13,<2",
 ]
 TRAIN = [
     "h5py>=3.11,<4",
@@ -29,12 +31,14 @@ TRAIN = [
     "matplotlib>=3.9,<4",
     "pandas>=2.2,<4",
     "scikit-learn>=1.5,<2",
-    "scipy>=1.13,<2",
     "tensorflow>=2.19,<3",
 ]
 TORCH = ["torch>=2.2,<3"]
+# Only `facecli export --format onnx`.
+EXPORT = ["onnx>=1.16,<2", "tf2onnx>=1.17,<2"]
 DEV = [
     "hypothesis>=6.100,<7",
+    "onnxruntime>=1.18,<2",
     "packaging>=23",
     "pytest>=8,<10",
     "ruff>=0.9,<1",
@@ -84,7 +88,7 @@ class BuildWithModels(build_py):
 setup(
     name="facecli",
     version=VERSION,
-    description="Age, gender and race of every face in pictures, clips and webcams, on the command line",
+    description="Age, gender, race and emotion of every face in pictures and video, on the command line",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
@@ -93,7 +97,7 @@ setup(
     packages=find_packages("src"),
     python_requires=">=3.10",
     install_requires=RUN,
-    extras_require={"train": TRAIN, "torch": TORCH, "dev": DEV},
+    extras_require={"train": TRAIN, "torch": TORCH, "export": EXPORT, "dev": DEV},
     entry_points={"console_scripts": ["facecli=facecli.cli:main"]},
     cmdclass={"build_py": BuildWithModels},
     zip_safe=False,

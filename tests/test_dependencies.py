@@ -33,7 +33,7 @@ def wanted(requirements: list[str]) -> Wanted:
 
 
 def setup_lists() -> dict[str, list[str]]:
-    """The lists of literals at the top of setup.py: RUN, TRAIN, TORCH, DEV."""
+    """The lists of literals at the top of setup.py: RUN, TRAIN, TORCH, EXPORT, DEV."""
     tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     assigned = (node for node in tree.body if isinstance(node, ast.Assign))
     return {
@@ -85,7 +85,7 @@ def import_names(requirements: list[str]) -> set[str]:
 
 def test_pipfile_and_environment_agree_with_setup():
     lists = setup_lists()
-    everything = wanted(lists["RUN"] + lists["TRAIN"])
+    everything = wanted(lists["RUN"] + lists["TRAIN"] + lists["EXPORT"])
     assert pipfile("packages") == everything
     assert environment() == everything
 
@@ -119,7 +119,7 @@ def test_opencv_stays_below_5():
 
 def test_the_code_imports_what_is_listed():
     lists = setup_lists()
-    listed = import_names(lists["RUN"] + lists["TRAIN"] + lists["TORCH"])
+    listed = import_names(lists["RUN"] + lists["TRAIN"] + lists["TORCH"] + lists["EXPORT"])
     assert imported("src") - listed == set()
     beside = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} | {"facenet_pytorch"}
     # facenet_pytorch is the other side of a comparison and tensorboard an option of Keras.
@@ -129,5 +129,5 @@ def test_the_code_imports_what_is_listed():
 
 def test_everything_listed_is_used():
     lists = setup_lists()
-    unused = import_names(lists["RUN"] + lists["TRAIN"]) - imported("src")
+    unused = import_names(lists["RUN"] + lists["TRAIN"] + lists["EXPORT"]) - imported("src")
     assert unused - set(NEEDED_BY_OTHERS) == set()
