@@ -32,26 +32,60 @@ def accuracy_table() -> str:
     }
     if not measured:
         return NOT_MEASURED
-    head = ["model", "age error (years)", "within 5 years", "gender", "race (5 classes)", "test faces"]
+    head = [
+        "model",
+        "age error (years)",
+        "within 5 years",
+        "gender",
+        "race (5 classes)",
+        "emotion (7 classes)",
+    ]
     rows = [accuracy_row(name, metrics) for name, metrics in measured.items()]
     digests = {metrics["split_digest"][:12] for metrics in measured.values()}
     splits = {metrics["split"] for metrics in measured.values()}
+    counts = sorted({f"{metrics['count']:,}" for metrics in measured.values()})
     protocol = (
-        f"Protocol: UTKFace, the `{', '.join(sorted(splits))}` split (digest {', '.join(sorted(digests))}), "
-        "whole chips, one pass a picture, no test-time augmentation."
+        f"Protocol: UTKFace, the `{', '.join(sorted(splits))}` split of {' or '.join(counts)} faces (digest "
+        f"{', '.join(sorted(digests))}), whole chips, one pass a picture, no test-time augmentation."
     )
-    return f"{markdown(head, rows)}\n\n{protocol}"
+    seen = {found["count"] for name in measured if (found := emotion_of(name))}
+    if seen:
+        protocol += (
+            " Emotion: FER2013's PublicTest and what the training part holds of copies of it, "
+            f"{' or '.join(f'{count:,}' for count in sorted(seen))} pictures."
+        )
+    gates = [line for name in measured if (line := gate_line(name, measured[name]))]
+    return "\n\n".join([markdown(head, rows), protocol, *gates])
 
 
 def accuracy_row(name: str, metrics: dict[str, Any]) -> list[str]:
     age, gender, race = (metrics.get(head) for head in ("age", "gender", "race"))
+    emotion = emotion_of(name)
     return [
         f"`{name}`",
         f"{age['mae']:.2f} ({interval(age['mae_ci95'], 2)})" if age else "",
         f"{age['within_5']:.1%}" if age else "",
-        *(share(head["accuracy"], head["accuracy_ci95"]) if head else "" for head in (gender, race)),
-        f"{metrics['count']:,}",
+        *(share(head["accuracy"], head["accuracy_ci95"]) if head else "" for head in (gender, race, emotion)),
     ]
+
+
+def emotion_of(name: str) -> dict[str, Any] | None:
+    """What `evaluate --data-path data/fer2013` measured of a model that reads emotions."""
+    path = METRICS / name / "fer2013" / "metrics.json"
+    return json.loads(path.read_text()).get("emotion") if path.is_file() else None
+
+
+def gate_line(name: str, metrics: dict[str, Any]) -> str:
+    """How many faces a model takes for none, and how much that is none it refuses; "" without that head."""
+    refused = (metrics.get("face") or {}).get("faces_refused")
+    others = METRICS / name / "not_face" / "metrics.json"
+    if refused is None or not others.is_file():
+        return ""
+    face = json.loads(others.read_text())["face"]
+    return (
+        f"`{name}` refuses {refused:.1%} of the test faces, and {face['not_faces_refused']:.1%} of "
+        f"{face['count']:,} pictures without one."
+    )
 
 
 def share(value: float, bounds: list[float]) -> str:

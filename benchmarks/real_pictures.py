@@ -1,0 +1,178 @@
+"""End to end, as `facecli run` works: picture -> face box -> crop -> prediction, beside whole chips.
+
+    python benchmarks/real_pictures.py --data-path data/UTKFace --fairface-path data/fairface \\
+        --model-type facenet normal
+
+1. Test chips of UTKFace pasted into scenes drawn by code (scenes.py), found by Haar, beside the same
+   chips read whole (detector none).
+2. FairFace's pictures, read whole and found by Haar. Its ages are bins.
+3. Webcam copies of the test chips at three severities (webcam.py), read whole, beside the clean ones.
+
+Only pictures of the test splits are shown. Writes real_pictures.md beside this file; with --limit it
+only prints, unless --output is given.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import platform
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from picture_scores import Answers, fairface_rows, found_rows, webcam_rows
+from scenes import SCENE_HEIGHT, SCENE_WIDTH, SURROUNDINGS, build_scene, overlap
+from webcam import SEVERITIES, degrade
+
+from facecli.faces import Face
+from facecli.images import load_image
+from facecli.models.checkpoint import load_checkpoint
+from facecli.paths import find_model
+from facecli.training.prepare import PreparedData, prepare_data
+from facecli.vision.analyze import Analyzer
+from facecli.vision.detect import build_detector
+from facecli.vision.predict import Predictor
+
+OUTPUT = Path(__file__).resolve().with_suffix(".md")
+SEED = 20
+FEWEST_OVERLAP = 0.3
+"""A box that shares less of its union with the chip is not the chip's face."""
+PACKAGES = ("ai-edge-litert", "opencv-python", "numpy")
+
+
+def main() -> None:
+    arguments = parse()
+    checkpoints = [load_checkpoint(find_model(f"{name}_model")) for name in arguments.model_type]
+    seeds = {checkpoint.config["seed"] for checkpoint in checkpoints}
+    if len(seeds) > 1:
+        raise SystemExit("these models were trained on different splits; measure them one by one")
+    seed = seeds.pop()
+    utkface = prepare_data(arguments.data_path, seed)
+    fairface = prepare_data(arguments.fairface_path, seed) if arguments.fairface_path else None
+    lines = ["# Real pictures, not only chips", "", *conditions(utkface, fairface, arguments.limit)]
+    for checkpoint in checkpoints:
+        predictor = Predictor(checkpoint)
+        analyzers = {name: Analyzer(build_detector(name), predictor) for name in ("none", "haar")}
+        lines += ["", f"## `{checkpoint.name}`", ""]
+        lines += utkface_section(test_rows(utkface, arguments.limit), utkface.folder, analyzers)
+        if fairface:
+            lines += fairface_section(test_rows(fairface, arguments.limit), fairface.folder, analyzers)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    output = arguments.output or (None if arguments.limit else OUTPUT)
+    if output:
+        output.write_text(text, encoding="utf-8")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model-type", nargs="+", choices=["facenet", "normal"], default=["facenet"])
+    parser.add_argument("--data-path", type=Path, default=Path("data/UTKFace"))
+    parser.add_argument("--fairface-path", type=Path, help="leave FairFace out without it")
+    parser.add_argument("--limit", type=int, help="that many random pictures of each test split")
+    parser.add_argument("--output", type=Path, help=f"[default: {OUTPUT.name} beside this file]")
+    return parser.parse_args()
+
+
+def test_rows(data: PreparedData, limit: int | None) -> pd.DataFrame:
+    frame = data.frame.iloc[data.rows("test")]
+    return frame.sample(limit, random_state=0) if limit and limit < len(frame) else frame
+
+
+def utkface_section(frame: pd.DataFrame, folder: Path, analyzers: dict[str, Analyzer]) -> list[str]:
+    """Tables of the scenes and of the webcam copies."""
+    chips = [load_image(folder / file) for file in frame["file"]]
+    clean = Answers(frame, only_faces(analyzers["none"], chips))
+    places = np.resize(list(SURROUNDINGS), len(chips))
+    seen = Answers(frame, [face_in_scene(analyzers["haar"], *work) for work in enumerate_with(chips, places)])
+    degraded = {}
+    for name, severity in SEVERITIES.items():
+        random = np.random.default_rng(SEED)
+        copies = (degrade(chip, severity, random) for chip in chips)
+        degraded[name] = Answers(frame, only_faces(analyzers["none"], copies))
+    return [
+        "### Chips in larger scenes, found by Haar",
+        "",
+        *found_rows(seen, clean, places),
+        "",
+        "### Webcam copies, read whole",
+        "",
+        *webcam_rows(degraded, clean),
+        "",
+    ]
+
+
+def fairface_section(frame: pd.DataFrame, folder: Path, analyzers: dict[str, Analyzer]) -> list[str]:
+    pictures = [load_image(folder / file) for file in frame["file"]]
+    whole = Answers(frame, only_faces(analyzers["none"], pictures))
+    found = Answers(frame, [middle_face(analyzers["haar"], picture) for picture in pictures])
+    return ["### FairFace (men)", "", *fairface_rows(whole, found)]
+
+
+def enumerate_with(chips: list[np.ndarray], places: Iterable[str]) -> Iterable[tuple[np.ndarray, str, int]]:
+    """(chip, surrounding, number) of each."""
+    return zip(chips, places, range(len(chips)), strict=True)
+
+
+def only_faces(analyzer: Analyzer, pictures: Iterable[np.ndarray]) -> list[Face | None]:
+    """The one face of each whole picture; None where the model refused it."""
+    return [next(iter(analyzer.analyze(picture)), None) for picture in pictures]
+
+
+def face_in_scene(analyzer: Analyzer, chip: np.ndarray, place: str, number: int) -> Face | None:
+    """The face where the chip was pasted; None when no box lies there."""
+    scene = build_scene(chip, place, np.random.default_rng((SEED, number)))
+    return best_face(analyzer, scene.image_rgb, lambda box: overlap(box, scene.chip_xyxy), FEWEST_OVERLAP)
+
+
+def middle_face(analyzer: Analyzer, picture: np.ndarray) -> Face | None:
+    """The face nearest to the middle of the picture."""
+    middle = np.array(picture.shape[1::-1]) / 2
+    return best_face(analyzer, picture, lambda box: -np.abs(np.add(box[:2], box[2:]) / 2 - middle).sum())
+
+
+def best_face(
+    analyzer: Analyzer, picture: np.ndarray, worth: Callable[[tuple], float], least: float = -np.inf
+) -> Face | None:
+    faces = analyzer.analyze(picture)
+    best = max(faces, key=lambda face: worth(face.box_xyxy), default=None)
+    return best if best is not None and worth(best.box_xyxy) >= least else None
+
+
+def conditions(utkface: PreparedData, fairface: PreparedData | None, limit: int | None) -> list[str]:
+    """What was measured, on what, how: a list in Markdown."""
+    severities = "; ".join(
+        f"{name}: sides to {row.scale[0]:.2f}-{row.scale[1]:.2f} and back, blur sigma {row.blur_sigma}, "
+        f"noise sigma {row.noise_sigma:.0f}, JPEG {row.jpeg_quality}, channels off by up to "
+        f"{row.colour_cast:.0%}"
+        for name, row in SEVERITIES.items()
+    )
+    drawn = f"{limit} random pictures of each test split" if limit else "the whole test splits"
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    lines = [
+        f"`python benchmarks/real_pictures.py {shlex.join(sys.argv[1:])}`, {datetime.date.today()}, "
+        f"Python {platform.python_version()}, {versions}.",
+        "",
+        f"- Pictures: {drawn}; UTKFace {len(utkface.rows('test')):,} (digest `{utkface.digest[:12]}`)"
+        + (f", FairFace {len(fairface.rows('test')):,} (digest `{fairface.digest[:12]}`)" if fairface else "")
+        + ". No picture was trained on; one pass, LiteRT, no test-time augmentation.",
+        f"- Scenes: {SCENE_WIDTH}x{SCENE_HEIGHT}, the 200x200 chip at a random place, surroundings "
+        f"{', '.join(SURROUNDINGS)} in turn. A face is found when a box overlaps the chip by "
+        f"{FEWEST_OVERLAP:.0%} of their union. The chip cuts hair and chin off, which real pictures do not.",
+        f"- Webcam copies: {severities}.",
+    ]
+    if fairface:
+        lines.append(
+            "- FairFace: men only, 128x128; a prediction is in its bin when the age, cut to whole years, "
+            "is. Races fold into five (Latino and Middle Eastern are `other`)."
+        )
+    return [*lines, "- Differences are of the same faces, in brackets 95 % bootstrap intervals."]
+
+
+if __name__ == "__main__":
+    main()
