@@ -19,7 +19,6 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 # What the examples name and a reader would have.
 EXAMPLE_FILES = ("photo.jpg", "clip.mp4", "UTKFace.tar.gz")
 EXAMPLE_FOLDERS = ("photos", "data/UTKFace")
-# To be emptied by the lead when these are made with the trained models.
 
 
 def console_commands() -> list[str]:
