@@ -16,14 +16,14 @@ VERSION = "0.1.0"
 RUN = [
     "ai-edge-litert>=2.0,<3",
     "click>=8.1,<9",
+    # The matching of crossing faces in a video.
+    "lap>=0.5.12,<0.6",
     "numpy>=2.0,<3",
     # OpenCV 5 has neither cv2.CascadeClassifier nor the cascade files.
     "opencv-python>=4.10,<5",
     "pillow>=11.0,<14",
     "platformdirs>=4.2,<5",
     "rich>=13.9,<16",
-    # Only the matching of crossing faces in a video, imported when it is needed.
-    "scipy>=1.13,<2",
 ]
 TRAIN = [
     "h5py>=3.11,<4",
@@ -31,6 +31,7 @@ TRAIN = [
     "matplotlib>=3.9,<4",
     "pandas>=2.2,<4",
     "scikit-learn>=1.5,<2",
+    "scipy>=1.13,<2",
     "tensorflow>=2.19,<3",
 ]
 TORCH = ["torch>=2.2,<3"]

@@ -34,9 +34,9 @@ ALLOWED = {
 }
 RUN_LANE = ("vision", "stream", "images", "crops", "faces")
 DOOR = ("cli", "commands", "__main__")
-TRAIN_ONLY = {"tensorflow", "keras", "pandas", "sklearn", "matplotlib"}
+TRAIN_ONLY = {"tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib"}
 # What neither `facecli --help` nor a wrong argument may wait for.
-SLOW = TRAIN_ONLY | {"cv2", "scipy", "torch", "ai_edge_litert"}
+SLOW = TRAIN_ONLY | {"cv2", "lap", "torch", "ai_edge_litert"}
 
 
 class Import(NamedTuple):

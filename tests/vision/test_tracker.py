@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.vision.tracker import LOST_S, Tracker
+from facecli.vision.tracker import LOST_S, UNSEEN_S, Tracker
 
 A, B = (10.0, 10, 50, 50), (200.0, 10, 240, 50)
 
@@ -30,7 +30,14 @@ def test_who_is_away_for_too_long_comes_back_as_somebody_new():
     numbers(tracker, [A], 0.0)
     assert numbers(tracker, [], 0.3) == []
     assert numbers(tracker, [A], LOST_S) == [1]
+    assert numbers(tracker, [], LOST_S + 0.1) == []
     assert numbers(tracker, [A], 2 * LOST_S + 0.01) == [2]
+
+
+def test_a_machine_that_looks_once_a_second_loses_nobody_in_between():
+    tracker = Tracker()
+    assert {*sum((numbers(tracker, [A], float(second)) for second in range(5)), [])} == {1}
+    assert numbers(tracker, [A], 4 + UNSEEN_S + 0.01) == [2]
 
 
 def test_two_who_cross_keep_their_numbers():

@@ -27,7 +27,7 @@ def save_chart(path: Path, scenes: Sequence[Scene], title: str) -> None:
     """
     figure = Figure(figsize=(8, 1.6 + 0.7 * len(scenes)), dpi=120, layout="constrained")
     axes = figure.subplots()
-    names = [f"{scene.name}\n{scene.faces:.1f} faces" for scene in scenes]
+    names = [f"{scene.name}\n{round(scene.faces, 1):g} faces" for scene in scenes]
     left = [0.0] * len(scenes)
     for step in STEPS:
         widths = [scene.steps[step].median_ms for scene in scenes]

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# Not SciPy's: its import takes half a second, in the middle of a video where faces meet.
+from lap import lapjv
+
 SAME = 0.3
 """Overlap above which two boxes of one frame are of one face."""
 _FARTHEST = 0.8
@@ -37,7 +40,7 @@ def match(cost: np.ndarray) -> list[tuple[int, int]]:
         cost: (n, m), at least 0, inf where a pair may not be.
     """
     possible = np.isfinite(cost)
-    # Faces apart from each other leave no choice, and SciPy takes half a second to import.
+    # Faces apart from each other leave no choice.
     if (possible.sum(axis=0) > 1).any() or (possible.sum(axis=1) > 1).any():
         possible &= _chosen(cost)
     return [(row, column) for row, column in np.argwhere(possible).tolist()]
@@ -45,10 +48,10 @@ def match(cost: np.ndarray) -> list[tuple[int, int]]:
 
 def _chosen(cost: np.ndarray) -> np.ndarray:
     """(n, m) bool: one pair for each row or column, whichever are fewer."""
-    from scipy.optimize import linear_sum_assignment
-
+    _, column_of, _ = lapjv(np.where(np.isfinite(cost), cost, _IMPOSSIBLE), extend_cost=True)
     chosen = np.zeros(cost.shape, bool)
-    chosen[linear_sum_assignment(np.where(np.isfinite(cost), cost, _IMPOSSIBLE))] = True
+    rows = np.flatnonzero(column_of >= 0)
+    chosen[rows, column_of[rows]] = True
     return chosen
 
 

@@ -16,6 +16,8 @@ _PLACE, _SIZE = 0.7, 0.4
 """How far a box goes from where it should be to where it was seen; detectors tremble."""
 LOST_S = 0.5
 """A face that was not seen for longer has gone; whoever comes then is somebody new."""
+UNSEEN_S = 2.0
+"""The same where no frame was looked at in between: a slow machine loses nobody for its slowness."""
 
 
 @dataclass(eq=False)
@@ -40,10 +42,11 @@ class Tracker:
         """Nobody is there."""
         self.tracks: list[Track] = []
         self._next = 1
+        self._looked_s = 0.0
 
     def forget(self, time_s: float) -> None:
-        """Ends the tracks that were not seen for longer than LOST_S."""
-        self.tracks = [track for track in self.tracks if time_s - track.motion.time_s <= LOST_S]
+        """Ends the tracks that were not seen for longer than LOST_S, or UNSEEN_S."""
+        self.tracks = [track for track in self.tracks if self._may_be_there(track, time_s)]
 
     def end(self, track: Track) -> None:
         """That face is not there, or is another one."""
@@ -73,6 +76,7 @@ class Tracker:
         found = {column: self.tracks[row] for row, column in pairs}
         for column, track in found.items():
             track.motion.observe(_steadied(track.motion.at(time_s), xyxy[column]), time_s)
+        self._looked_s = time_s
         return [found.get(column) or self.begin(box, time_s) for column, box in enumerate(xyxy)]
 
     def begin(self, xyxy: np.ndarray, time_s: float) -> Track:
@@ -81,6 +85,10 @@ class Tracker:
         self._next += 1
         self.tracks.append(track)
         return track
+
+    def _may_be_there(self, track: Track, time_s: float) -> bool:
+        missed = track.motion.time_s < self._looked_s
+        return time_s - track.motion.time_s <= (LOST_S if missed else UNSEEN_S)
 
 
 def _steadied(expected: np.ndarray, seen: np.ndarray) -> np.ndarray:
