@@ -1,5 +1,6 @@
 """The JSON row: keys, plain numbers, absent heads."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -93,3 +94,32 @@ def test_numpy_numbers_become_plain_ones():
 def test_sources_survive_json(source):
     row = FrameResult(source, None, None, error="broken").to_json()
     assert json.loads(json.dumps(row))["source"] == source
+
+
+AGED = {"age_years": 31.44, "age_interval_90": (24, 40)}
+SURE_OF_30 = tuple(float(year == 30) for year in range(117))
+
+
+def test_bands_add_the_most_probable_one():
+    row = Face((1, 2, 3, 4), 0.9, **AGED, age_bands={"0-24": 0.1, "25-49": 0.85555, "50+": 0.04445}).to_json()
+    assert list(row)[-3:] == ["age_group", "age_band", "age_band_probability"]
+    assert (row["age_band"], row["age_band_probability"]) == ("25-49", 0.8556)
+
+
+def test_details_add_the_distribution_and_all_bands():
+    bands = {"0-24": 0.0, "25+": 1.0}
+    row = Face((1, 2, 3, 4), 0.9, **AGED, age_bands=bands, age_distribution=SURE_OF_30).to_json()
+    assert row["age_band_probabilities"] == bands
+    assert row["age_distribution"] == list(SURE_OF_30)
+    assert "age_band" not in Face((1, 2, 3, 4), 0.9, **AGED, age_distribution=SURE_OF_30).to_json()
+
+
+def test_compared_models_have_their_own_labels_and_no_box():
+    first = Face((1, 2, 3, 4), 0.9, **AGED)
+    other = Face((1, 2, 3, 4), 0.9, gender_probabilities=GENDER)
+    row = dataclasses.replace(first, by_model={"one": first, "other": other}).to_json()
+    assert row["age_years"] == 31.4 and "gender" not in row
+    assert row["models"] == {
+        "one": {"age_years": 31.4, "age_interval_90": [24, 40], "age_group": "30-39"},
+        "other": {"gender": "female", "gender_probabilities": GENDER},
+    }

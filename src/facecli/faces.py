@@ -27,6 +27,9 @@ class Face:
         face_probability: that the box shows a face, in [0, 1].
         rejected: the model takes it for none, and nothing else is known of it.
         track: number of the person within a stream, from 1; None outside of streams.
+        age_bands: name -> probability of the bands of years that were asked for; they sum to 1.
+        age_distribution: probabilities of the years 0, 1, ... 116; kept when details are wanted.
+        by_model: name -> what each of the compared models says of this box; the first is this face.
     """
 
     box_xyxy: tuple[int, int, int, int]
@@ -39,6 +42,14 @@ class Face:
     face_probability: float | None = None
     rejected: bool = False
     track: int | None = None
+    age_bands: Mapping[str, float] | None = None
+    age_distribution: tuple[float, ...] | None = None
+    by_model: Mapping[str, "Face"] | None = None
+
+    @property
+    def age_band(self) -> str | None:
+        """The most probable of `age_bands`."""
+        return _most_probable(self.age_bands)
 
     @property
     def gender(self) -> str | None:
@@ -82,20 +93,36 @@ class Face:
         row: dict[str, Any] = {} if self.track is None else {"track": int(self.track)}
         row["box_xyxy"] = [int(value) for value in self.box_xyxy]
         row["detector_confidence"] = round(float(self.detector_confidence), _DIGITS)
+        row.update(self._attributes())
+        if self.by_model is not None:
+            row["models"] = {name: face._attributes() for name, face in self.by_model.items()}
+        return row
+
+    def _attributes(self) -> dict[str, Any]:
+        """The keys that are a model's doing."""
+        row: dict[str, Any] = {}
         if self.face_probability is not None:
             row["face_probability"] = round(float(self.face_probability), _DIGITS)
             row["rejected"] = self.rejected
         if self.age_years is not None:
-            years = round(float(self.age_years), 1)
-            row["age_years"] = years
-            row["age_interval_90"] = [int(value) for value in self.age_interval_90 or ()]
-            row["age_group"] = age_group(years)
+            row.update(self._age())
         for head in NAMED_HEADS:
             if (probabilities := self.probabilities(head)) is not None:
                 row[head] = _most_probable(probabilities)
-                row[f"{head}_probabilities"] = {
-                    name: round(float(probability), _DIGITS) for name, probability in probabilities.items()
-                }
+                row[f"{head}_probabilities"] = _rounded(probabilities)
+        return row
+
+    def _age(self) -> dict[str, Any]:
+        years = round(float(self.age_years), 1)
+        interval = [int(value) for value in self.age_interval_90 or ()]
+        row = {"age_years": years, "age_interval_90": interval, "age_group": age_group(years)}
+        if self.age_bands is not None:
+            row["age_band"] = self.age_band
+            row["age_band_probability"] = round(float(self.age_bands[self.age_band]), _DIGITS)
+        if self.age_distribution is not None:
+            if self.age_bands is not None:
+                row["age_band_probabilities"] = _rounded(self.age_bands)
+            row["age_distribution"] = [round(float(share), _DIGITS) for share in self.age_distribution]
         return row
 
 
@@ -131,6 +158,10 @@ class FrameResult:
             "faces": [face.to_json() for face in self.faces],
             "error": self.error,
         }
+
+
+def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(float(probability), _DIGITS) for name, probability in probabilities.items()}
 
 
 def _most_probable(probabilities: Mapping[str, float] | None) -> str | None:

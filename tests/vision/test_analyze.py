@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from facecli.age_groups import PRESETS
 from facecli.crops import crop_face
 from facecli.errors import CheckpointError
 from facecli.labels import EMOTIONS, GENDERS, RACES
 from facecli.models.calibration import AgeThresholds, Calibration
 from facecli.models.checkpoint import Checkpoint
-from facecli.vision.analyze import Analyzer, read_out
+from facecli.vision.analyze import Analyzer, Reading, read_out
 from facecli.vision.detect import WholePicture, build_detector
 from facecli.vision.predict import Predictor
 
@@ -128,3 +129,47 @@ def test_age_interval_is_that_of_the_calibration():
     (face,) = read_out(*BOX, {"age": np.eye(117)[[30]]}, calibration)
     assert (face.age_years, face.age_interval_90) == (30, (25, 40))
     assert read_out(*BOX, {"age": np.eye(117)[[30]]})[0].age_interval_90 == (30, 30)
+
+
+class BoxesByWidth:
+    """As many boxes as the picture is wide in units of 100 pixels."""
+
+    name = "haar"
+
+    def detect(self, frame_rgb):
+        count = frame_rgb.shape[1] // 100
+        boxes = [(100 * i, 0, 100 * i + 90, 90) for i in range(count)]
+        return np.array(boxes, np.int32).reshape(-1, 4), np.full(count, 0.5, np.float32)
+
+
+def test_pictures_read_together_give_what_each_gives_alone(predictor, astronaut):
+    analyzer = Analyzer(BoxesByWidth(), predictor)
+    pictures = [astronaut[:, :width] for width in (50, 300, 90, 120, 512)]
+    together = analyzer.read([analyzer.find(picture) for picture in pictures])
+    assert [len(faces) for faces in together] == [0, 3, 0, 1, 5]
+    for faces, picture in zip(together, pictures, strict=True):
+        for face, alone in zip(faces, analyzer.analyze(picture), strict=True):
+            assert (face.box_xyxy, face.gender) == (alone.box_xyxy, alone.gender)
+            assert face.age_years == pytest.approx(alone.age_years, abs=1e-3)
+
+
+def test_nothing_to_read_is_nothing(predictor):
+    assert Analyzer(FixedBoxes(), predictor).read([]) == []
+
+
+def test_distribution_and_bands_are_there_when_they_are_wanted(predictor, astronaut):
+    box = FixedBoxes((177, 69, 272, 164))
+    (plain,) = Analyzer(box, predictor).analyze(astronaut)
+    assert (plain.age_distribution, plain.age_bands) == (None, None)
+    reading = Reading(distribution=True, groups=PRESETS["decades"])
+    (face,) = Analyzer(box, predictor, reading=reading).analyze(astronaut)
+    assert sum(face.age_distribution) == pytest.approx(1) and len(face.age_distribution) == 117
+    assert np.dot(face.age_distribution, range(117)) == pytest.approx(face.age_years, abs=1e-4)
+    assert sum(face.age_bands.values()) == pytest.approx(1)
+    assert face.age_bands["20-29"] == pytest.approx(sum(face.age_distribution[20:30]))
+
+
+def test_what_is_wanted_of_the_age_of_a_model_without_is_nothing():
+    reading = Reading(distribution=True, groups=PRESETS["life"])
+    (face,) = read_out(*BOX, {"emotion": np.eye(7)[[3]]}, reading=reading)
+    assert (face.age_distribution, face.age_bands) == (None, None)

@@ -1,9 +1,12 @@
 """A picture becomes faces: detect, cut, predict, read out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from facecli.age_groups import AgeGroups
 from facecli.crops import crop_face
 from facecli.faces import NAMED_HEADS, Face
 from facecli.labels import CLASS_NAMES, PRESENCE
@@ -12,6 +15,33 @@ from facecli.models.readout import expected_age
 from facecli.vision.detect import Detector, WholePicture
 from facecli.vision.gate import mark_rejected
 from facecli.vision.predict import Predictor
+
+
+class Found(NamedTuple):
+    """What is kept of a picture until its faces are read.
+
+    Attributes:
+        xyxy: (n, 4) int32 boxes.
+        scores: (n,) float32, the detector's.
+        crops: for each model its crops of the boxes, (n, height, width, 3) uint8 RGB.
+    """
+
+    xyxy: np.ndarray
+    scores: np.ndarray
+    crops: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is wanted of each face beside its labels and age.
+
+    Attributes:
+        distribution: the whole distribution over the years.
+        groups: bands of years.
+    """
+
+    distribution: bool = False
+    groups: AgeGroups | None = None
 
 
 class Analyzer:
@@ -23,6 +53,7 @@ class Analyzer:
         predictor: Predictor,
         margin: float | None = None,
         show_rejected: bool = False,
+        reading: Reading | None = None,
     ) -> None:
         """Takes the crop of this detector from the model's `config.json`.
 
@@ -31,6 +62,7 @@ class Analyzer:
             predictor: reads the crops.
             margin: replaces the measured margin, a fraction of the box's side, above -0.5.
             show_rejected: give also what the model takes for no face, marked `rejected`.
+            reading: what is wanted beside labels and age.
 
         Raises:
             CheckpointError: the model has no crop for this detector.
@@ -40,17 +72,33 @@ class Analyzer:
         measured, self.shift_y = predictor.checkpoint.crop_of(detector.name)
         self.margin = measured if margin is None else margin
         self.show_rejected = show_rejected
+        self.reading = reading or Reading()
         # Who says that the whole picture is a face is believed.
         searched = detector.name != WholePicture.name
         self.face_threshold = predictor.calibration.face_threshold if searched else None
 
     def analyze(self, image_rgb: np.ndarray) -> list[Face]:
         """Every face of a (H, W, 3) uint8 RGB picture, from left to right; [] without one."""
+        return self.read([self.find(image_rgb)])[0]
+
+    def find(self, image_rgb: np.ndarray) -> Found:
+        """The boxes of a (H, W, 3) uint8 RGB picture and what the network will see of them."""
         xyxy, scores = self.detector.detect(image_rgb)
-        outputs = self.predictor.predict(self.cut(image_rgb, xyxy))
-        found = read_out(xyxy, scores, outputs, self.predictor.calibration)
-        marked = mark_rejected(found, self.face_threshold)
-        return marked if self.show_rejected else [face for face in marked if not face.rejected]
+        return Found(xyxy, scores, (self.cut(image_rgb, xyxy),))
+
+    def read(self, found: Sequence[Found]) -> list[list[Face]]:
+        """The faces of some pictures, read together; for each picture its own, as `analyze` gives them."""
+        if not found:
+            return []
+        xyxy = np.concatenate([one.xyxy for one in found])
+        scores = np.concatenate([one.scores for one in found])
+        outputs = self.predictor.predict(np.concatenate([one.crops[0] for one in found]))
+        faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading)
+        marked = iter(mark_rejected(faces, self.face_threshold))
+        return [self._shown([next(marked) for _ in one.scores]) for one in found]
+
+    def _shown(self, faces: Sequence[Face]) -> list[Face]:
+        return [face for face in faces if self.show_rejected or not face.rejected]
 
     def cut(self, image_rgb: np.ndarray, xyxy: np.ndarray) -> np.ndarray:
         """Crops of the boxes (n, 4) as the network takes them: (n, height, width, 3) uint8 RGB."""
@@ -66,27 +114,37 @@ def read_out(
     scores: np.ndarray,
     outputs: Mapping[str, np.ndarray],
     calibration: Calibration = IDENTITY,
+    reading: Reading | None = None,
 ) -> list[Face]:
     """Faces from boxes (n, 4), scores (n,) and head -> calibrated probabilities (n, classes)."""
-    ages = _ages(outputs["age"], calibration) if "age" in outputs else [(None, None)] * len(xyxy)
-    named = {head: _named(head, outputs[head]) for head in NAMED_HEADS if head in outputs}
-    presence = _presence(outputs, len(xyxy))
+    columns: dict[str, list] = {"face_probability": _presence(outputs, len(xyxy))}
+    if "age" in outputs:
+        columns |= _ages(outputs["age"], calibration, reading or Reading())
+    columns |= {
+        f"{head}_probabilities": _named(head, outputs[head]) for head in NAMED_HEADS if head in outputs
+    }
     return [
-        Face(
-            tuple(box),
-            score,
-            *age,
-            face_probability=presence[index],
-            **{f"{head}_probabilities": rows[index] for head, rows in named.items()},
-        )
-        for index, (box, score, age) in enumerate(zip(xyxy.tolist(), scores.tolist(), ages, strict=True))
+        Face(tuple(box), score, **{name: column[index] for name, column in columns.items()})
+        for index, (box, score) in enumerate(zip(xyxy.tolist(), scores.tolist(), strict=True))
     ]
 
 
-def _ages(probabilities: np.ndarray, calibration: Calibration) -> list[tuple[float, tuple[int, int]]]:
+def _ages(probabilities: np.ndarray, calibration: Calibration, reading: Reading) -> dict[str, list]:
+    """Fields of `Face` that tell of the age, a value for each face."""
     low, high = calibration.age_interval(probabilities)
-    years = expected_age(probabilities)
-    return list(zip(years.tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True))
+    columns: dict[str, list] = {
+        "age_years": expected_age(probabilities).tolist(),
+        "age_interval_90": list(zip(low.tolist(), high.tolist(), strict=True)),
+    }
+    if reading.distribution or reading.groups is not None:
+        # As exact as a sum over many years should be, and as close to 1.
+        rows = np.asarray(probabilities, np.float64)
+        rows = (rows / rows.sum(axis=-1, keepdims=True)).tolist()
+    if reading.distribution:
+        columns["age_distribution"] = [tuple(row) for row in rows]
+    if reading.groups is not None:
+        columns["age_bands"] = [reading.groups.probabilities(row) for row in rows]
+    return columns
 
 
 def _presence(outputs: Mapping[str, np.ndarray], count: int) -> list[float | None]:
