@@ -29,7 +29,8 @@ ALLOWED = {
     "stream": GROUND | {"vision"},
     "pictures": GROUND | {"vision", "stream", "models.checkpoint"},
     "measure": GROUND | {"vision", "stream"},
-    "commands": GROUND | {"commands", "data", "models", "training", "vision", "stream", "pictures", "measure"},
+    "commands": GROUND
+    | {"commands", "data", "models", "training", "vision", "stream", "pictures", "measure"},
     "cli": GROUND | {"commands", "data", "models", "training", "vision", "stream", "measure"},
     "__main__": {"cli"},
     "__init__": set(),

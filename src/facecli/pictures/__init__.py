@@ -1,0 +1,1 @@
+"""Pictures in, records out: sources, the batch, and what is written of each picture."""
