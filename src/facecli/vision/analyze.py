@@ -88,16 +88,26 @@ class Analyzer:
 
     def read(self, found: Sequence[Found]) -> list[list[Face]]:
         """The faces of some pictures, read together; for each picture its own, as `analyze` gives them."""
+        return [self.shown(faces) for faces in self.read_all(found)]
+
+    def read_all(self, found: Sequence[Found], gated: bool = True) -> list[list[Face]]:
+        """A face for every box, also for those that are not to be shown.
+
+        Args:
+            found: of some pictures.
+            gated: mark what is no face `rejected`.
+        """
         if not found:
             return []
         xyxy = np.concatenate([one.xyxy for one in found])
         scores = np.concatenate([one.scores for one in found])
         outputs = self.predictor.predict(np.concatenate([one.crops[0] for one in found]))
         faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading)
-        marked = iter(mark_rejected(faces, self.face_threshold))
-        return [self._shown([next(marked) for _ in one.scores]) for one in found]
+        marked = iter(mark_rejected(faces, self.face_threshold if gated else None))
+        return [[next(marked) for _ in one.scores] for one in found]
 
-    def _shown(self, faces: Sequence[Face]) -> list[Face]:
+    def shown(self, faces: Sequence[Face]) -> list[Face]:
+        """Without rejected ones, unless they are to be shown."""
         return [face for face in faces if self.show_rejected or not face.rejected]
 
     def cut(self, image_rgb: np.ndarray, xyxy: np.ndarray) -> np.ndarray:
