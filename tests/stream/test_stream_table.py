@@ -54,3 +54,39 @@ def test_plain_columns_are_aligned_and_notes_widen_none():
     header, first, note = plain_table(face_table(results))
     assert header.index("box") == first.index("1,2,3,4") < 30
     assert note.endswith("x" * 200)
+
+
+BANDED = dataclasses.replace(FACE, age_bands={"0-24": 0.25, "25-49": 0.75, "50+": 0.0})
+
+
+def test_bands_have_a_column_when_a_face_has_them():
+    header, first, second = face_table([FrameResult("a.jpg", 9, 9, (BANDED, FACE))])
+    assert header == (*HEADER[:5], "age group", *HEADER[5:])
+    assert (first[5], second[5]) == ("25-49 75%", "")
+    (_, uncertain) = face_table([FrameResult("a.jpg", 9, 9, (BANDED,))], uncertain_below=0.76)
+    assert uncertain[5] == "uncertain"
+
+
+def test_details_are_all_classes_the_likeliest_first():
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (BANDED,))], details=" / ")
+    assert row[5:] == ("25-49 75% / 0-24 25%", "female 80% / male 20%", "white 90% / black 10%")
+
+
+def test_details_have_decades_when_no_bands_were_asked_for():
+    distribution = tuple({33: 0.75, 45: 0.25}.get(year, 0.0) for year in range(117))
+    face = dataclasses.replace(FACE, age_distribution=distribution)
+    header, row = face_table([FrameResult("a.jpg", 9, 9, (face,))], details=", ")
+    assert header[5] == "age group" and row[5] == "30-39 75%, 40-49 25%"
+    assert face_table([FrameResult("a.jpg", 9, 9, (face,))])[0] == HEADER
+
+
+def test_compared_models_have_a_row_each():
+    other = dataclasses.replace(FACE, race_probabilities=None, age_years=40.0)
+    compared = dataclasses.replace(FACE, by_model={"one": FACE, "two": other})
+    header, first, second, note = face_table(
+        [FrameResult("a.jpg", 9, 9, (compared,)), FrameResult("b.jpg", 9, 9)]
+    )
+    assert header == (*HEADER[:3], "model", *HEADER[3:])
+    assert first[:5] == ("a.jpg", "1", "1,2,3,4", "one", "31.4")
+    assert second[:5] == ("a.jpg", "1", "1,2,3,4", "two", "40.0") and second[-1] == ""
+    assert note[1] == "no face" and len(note) == len(header)
