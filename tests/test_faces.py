@@ -123,3 +123,9 @@ def test_compared_models_have_their_own_labels_and_no_box():
         "one": {"age_years": 31.4, "age_interval_90": [24, 40], "age_group": "30-39"},
         "other": {"gender": "female", "gender_probabilities": GENDER},
     }
+
+
+@pytest.mark.parametrize(("below", "label"), [(0.0, "25+ 75%"), (0.75, "25+ 75%"), (0.76, UNCERTAIN)])
+def test_band_for_people(below, label):
+    assert Face((1, 2, 3, 4), 0.9, **AGED).band_label(below) is None
+    assert Face((1, 2, 3, 4), 0.9, **AGED, age_bands={"0-24": 0.25, "25+": 0.75}).band_label(below) == label

@@ -84,6 +84,13 @@ class Face:
         confidence = probabilities[name]
         return UNCERTAIN if confidence < uncertain_below else f"{name} {100 * confidence:.0f}%"
 
+    def band_label(self, uncertain_below: float = 0.0) -> str | None:
+        """The most probable band of years for people: "25-49 85%"; None when none were asked for."""
+        if not self.age_bands:
+            return None
+        confidence = self.age_bands[self.age_band]
+        return UNCERTAIN if confidence < uncertain_below else f"{self.age_band} {100 * confidence:.0f}%"
+
     def rejection(self) -> str:
         """What people read of a rejected face: "not a face 97%"."""
         return f"not a face {100 * (1 - (self.face_probability or 0.0)):.0f}%"
@@ -122,7 +129,7 @@ class Face:
         if self.age_distribution is not None:
             if self.age_bands is not None:
                 row["age_band_probabilities"] = _rounded(self.age_bands)
-            row["age_distribution"] = [round(float(share), _DIGITS) for share in self.age_distribution]
+            row["age_distribution"] = [round(float(share), _DIGITS + 1) for share in self.age_distribution]
         return row
 
 

@@ -1,5 +1,7 @@
 """What labels say when there is room, and when there is none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from facecli.faces import Face
 from facecli.vision.annotate import annotate
 from facecli.vision.colours import PALETTE
-from facecli.vision.labels import build_labels
+from facecli.vision.labels import build_labels, label_parts
 from facecli.vision.place import Habits, Rectangle, place
 
 
@@ -117,3 +119,9 @@ def test_letters_do_not_change_size_back_and_forth():
 def test_the_order_of_faces_does_not_matter_in_a_stream():
     picture, faces = np.zeros((480, 640, 3), np.uint8), crowd(6, (640, 480))
     assert (annotate(picture, faces) == annotate(picture, faces[::-1])).all()
+
+
+def test_bands_of_years_stand_beside_the_age():
+    banded = replace(face(), age_bands={"0-24": 0.3, "25+": 0.7})
+    assert label_parts(banded)[:3] == ["32 (20-50)", "25+ 70%", "male 80%"]
+    assert label_parts(banded, 0.75)[:3] == ["32 (20-50)", "age group uncertain", "male 80%"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from facecli.commands.run_details import check_details, details_options
 from facecli.errors import InputError
 
 
@@ -28,6 +29,7 @@ from facecli.errors import InputError
 @click.option(
     "--summary", metavar="FILE", help="JSON at the end: people seen, their ages, shares; - as above."
 )
+@details_options
 @click.option("--no-show", is_flag=True, help="No window: for servers and scripts.")
 @click.option(
     "--anonymize",
@@ -108,6 +110,7 @@ def run(**options) -> None:
     if (options["img"] is None) == (options["video"] is None):
         raise click.UsageError("give one of --img PATH and --video [SOURCE]")
     _check_paths(options)
+    check_details(options)
     if options["img"] is not None:
         from facecli.commands.run_pictures import run_pictures
 

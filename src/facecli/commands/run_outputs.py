@@ -4,6 +4,7 @@ import functools
 import os
 from pathlib import Path
 
+from facecli.commands.agreement_table import AgreementSink
 from facecli.commands.run_table import TableSink
 from facecli.errors import InputError
 
@@ -19,14 +20,20 @@ def build_sinks(options: dict, output: Path | None, is_folder: bool) -> list:
     if options["json_target"]:
         sinks.append(JsonSink(options["json_target"]))
     if options["json_target"] != "-":
-        sinks.append(TableSink(options["uncertain_below"]))
+        if options["compare"]:
+            # Printed below the table: sinks are closed from the last to the first.
+            sinks.append(AgreementSink())
+        sinks.append(TableSink(options["uncertain_below"], options["details"]))
     return sinks
 
 
 def drawing(options: dict):
     """What draws faces into a picture."""
     from facecli.vision.annotate import annotate
+    from facecli.vision.panel_sheet import draw_details
 
+    if options["details"] or options["compare"]:
+        return functools.partial(draw_details, uncertain_below=options["uncertain_below"])
     return functools.partial(annotate, uncertain_below=options["uncertain_below"])
 
 

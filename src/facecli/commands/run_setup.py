@@ -17,6 +17,7 @@ def build_analyzer(options: dict):
     """
     import cv2
 
+    from facecli.commands.run_details import build_comparison, build_reading, compared_folders
     from facecli.models.checkpoint import load_checkpoint
     from facecli.paths import find_model
     from facecli.vision.analyze import Analyzer
@@ -26,14 +27,20 @@ def build_analyzer(options: dict):
 
     if options["threads"]:
         cv2.setNumThreads(options["threads"])
-    folder = options["model_path"] or find_model(f"{options['model_type']}_model")
     haar_options = HaarOptions(options["scale_factor"], options["min_neighbors"], options["min_size"])
     detector = build_detector(options["detector"], haar_options, _yunet_weights(options))
-    predictor = Predictor(load_checkpoint(Path(folder)), options["threads"])
-    # A face that the model refuses is a face to be covered nevertheless.
-    return Analyzer(
-        detector, predictor, options["margin"], options["show_rejected"] or bool(options["anonymize"])
-    )
+    reading = build_reading(options)
+
+    def build(checkpoint) -> Analyzer:
+        predictor = Predictor(checkpoint, options["threads"])
+        # A face that the model refuses is a face to be covered nevertheless.
+        all_found = options["show_rejected"] or bool(options["anonymize"])
+        return Analyzer(detector, predictor, options["margin"], all_found, reading)
+
+    if options.get("compare"):
+        return build_comparison(compared_folders(options["compare"]), build)
+    folder = options["model_path"] or find_model(f"{options['model_type']}_model")
+    return build(load_checkpoint(Path(folder)))
 
 
 def _yunet_weights(options: dict) -> Path | None:

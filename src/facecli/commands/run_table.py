@@ -10,9 +10,9 @@ class TableSink:
 
     wants_image = False
 
-    def __init__(self, uncertain_below: float) -> None:
-        """Labels less probable than `uncertain_below` read "uncertain"."""
-        self._uncertain_below = uncertain_below
+    def __init__(self, uncertain_below: float, details: bool = False) -> None:
+        """Labels less probable than `uncertain_below` read "uncertain"; `details` are all classes."""
+        self._uncertain_below, self._details = uncertain_below, details
         self._results: list = []
 
     def __enter__(self) -> "TableSink":
@@ -21,18 +21,20 @@ class TableSink:
     def __exit__(self, *_) -> None:
         # A single failure is said by the error that ends the run.
         if any(result.error is None for result in self._results) or len(self._results) > 1:
-            print_table(self._results, self._uncertain_below)
+            print_table(self._results, self._uncertain_below, self._details)
 
     def write(self, record) -> None:
         self._results.append(record.result)
 
 
-def print_table(results: list, uncertain_below: float) -> None:
+def print_table(results: list, uncertain_below: float, details: bool = False) -> None:
     """Writes one table of results to standard output."""
     from facecli.stream.table import face_table, plain_table
 
-    header, *rows = face_table(results, uncertain_below)
-    if not sys.stdout.isatty():
+    terminal = sys.stdout.isatty()
+    between = ("\n" if terminal else ", ") if details else None
+    header, *rows = face_table(results, uncertain_below, between)
+    if not terminal:
         for line in plain_table([header, *rows]):
             click.echo(line)
         return

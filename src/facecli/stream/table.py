@@ -87,8 +87,7 @@ def _bands_cell(face: Face, uncertain_below: float, details: str | None) -> str:
         return ""
     if details is not None:
         return details.join(_ranked({name: share for name, share in bands.items() if share >= _LEAST}))
-    best = face.age_band
-    return "uncertain" if bands[best] < uncertain_below else f"{best} {100 * bands[best]:.0f}%"
+    return face.band_label(uncertain_below) or ""
 
 
 def _ranked(probabilities: dict[str, float]) -> Iterator[str]:

@@ -53,6 +53,8 @@ def label_parts(face: Face, uncertain_below: float = 0.0) -> list[str]:
     if face.age_years is not None:
         low, high = face.age_interval_90 or (face.age_years, face.age_years)
         parts.append(f"{face.age_years:.0f} ({low:.0f}-{high:.0f})")
+    if band := face.band_label(uncertain_below):
+        parts.append(f"age group {band}" if band == UNCERTAIN else band)
     for head in NAMED_HEADS:
         if label := face.label(head, uncertain_below):
             parts.append(f"{head} {label}" if label == UNCERTAIN else label)
