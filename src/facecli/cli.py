@@ -24,6 +24,7 @@ COMMANDS = {
     "distil": ("facecli.commands.distil:distil", "Train the compact backbone to reproduce FaceNet."),
     "export": ("facecli.commands.export:export", "Write a saved model as LiteRT, ONNX or SavedModel."),
     "data": ("facecli.commands.data:data", "Check a data set; write its statistics."),
+    "models": ("facecli.commands.models:models", "List, show, verify and remove saved models."),
     "weights": ("facecli.commands.weights:weights", "Fetch, list and verify published weights."),
 }
 """Name -> (module:attribute, one line of help). Only the chosen command's module is imported."""

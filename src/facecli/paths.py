@@ -66,7 +66,7 @@ def find_model(name: str) -> Path:
     """
     given = Path(name).expanduser()
     tried = [given] if given.parts != (name,) or given.is_dir() else []
-    tried += [saved_model_dir() / name, *(root / name for root in _shipped("saved_model"))]
+    tried += [saved_model_dir() / name, *(root / name for root in shipped_places("saved_model"))]
     for folder in tried:
         if (folder / "config.json").is_file():
             return folder
@@ -78,14 +78,14 @@ def find_model(name: str) -> Path:
 
 def find_cascade(name: str = "haarcascade_frontalface_alt2.xml") -> Path:
     """Path of a shipped Haar cascade XML. Raises CheckpointError when it is missing."""
-    for root in _shipped("xml"):
+    for root in shipped_places("xml"):
         if (root / name).is_file():
             return root / name
     raise CheckpointError(f"cascade '{name}' is missing from this installation; reinstall facecli")
 
 
-def _shipped(folder: str) -> list[Path]:
-    """Places of a shipped folder: inside the installed package, or in the checkout."""
+def shipped_places(folder: str) -> list[Path]:
+    """Places of a shipped folder, such as "saved_model": inside the installed package, or in the checkout."""
     return [PACKAGE / "shipped" / folder, _CHECKOUT / folder]
 
 

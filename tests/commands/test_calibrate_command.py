@@ -33,7 +33,7 @@ def test_a_missing_model_is_one_line(home):
 def test_a_shipped_model_is_not_changed(home, tmp_path, monkeypatch, tiny_checkpoint):
     shipped = tmp_path / "shipped"
     shutil.copytree(tiny_checkpoint.folder, shipped / "facenet_model")
-    monkeypatch.setattr("facecli.paths._shipped", lambda folder: [shipped])
+    monkeypatch.setattr("facecli.paths.shipped_places", lambda folder: [shipped])
     before = (shipped / "facenet_model" / "config.json").read_text()
     result = run()
     assert isinstance(result.exception, InputError)
