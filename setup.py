@@ -37,6 +37,9 @@ TRAIN = [
 TORCH = ["torch>=2.2,<3"]
 # Only `facecli export --format onnx`.
 EXPORT = ["onnx>=1.16,<2", "tf2onnx>=1.17,<2"]
+# Only pictures of phones that write HEIC, and `facecli run --parquet`.
+HEIF = ["pillow-heif>=1.0,<2"]
+PARQUET = ["pyarrow>=18,<27"]
 DEV = [
     "hypothesis>=6.100,<7",
     "onnxruntime>=1.18,<2",
@@ -98,7 +101,14 @@ setup(
     packages=find_packages("src"),
     python_requires=">=3.10",
     install_requires=RUN,
-    extras_require={"train": TRAIN, "torch": TORCH, "export": EXPORT, "dev": DEV},
+    extras_require={
+        "train": TRAIN,
+        "torch": TORCH,
+        "export": EXPORT,
+        "heif": HEIF,
+        "parquet": PARQUET,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["facecli=facecli.cli:main"]},
     cmdclass={"build_py": BuildWithModels},
     zip_safe=False,

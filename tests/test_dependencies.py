@@ -18,9 +18,12 @@ IMPORT_NAMES = {
     "ai-edge-litert": "ai_edge_litert",
     "opencv-python": "cv2",
     "pillow": "PIL",
+    "pillow-heif": "pillow_heif",
     "scikit-learn": "sklearn",
     "scikit-image": "skimage",
 }
+# Lists of setup.py that Pipfile and environment.yml hold.
+EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET")
 # Needed by another package of the list rather than by a line of ours.
 NEEDED_BY_OTHERS = {"h5py": "keras reads and writes weights through it"}
 
@@ -33,7 +36,7 @@ def wanted(requirements: list[str]) -> Wanted:
 
 
 def setup_lists() -> dict[str, list[str]]:
-    """The lists of literals at the top of setup.py: RUN, TRAIN, TORCH, EXPORT, DEV."""
+    """The lists of literals at the top of setup.py, by name."""
     tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     assigned = (node for node in tree.body if isinstance(node, ast.Assign))
     return {
@@ -85,7 +88,7 @@ def import_names(requirements: list[str]) -> set[str]:
 
 def test_pipfile_and_environment_agree_with_setup():
     lists = setup_lists()
-    everything = wanted(lists["RUN"] + lists["TRAIN"] + lists["EXPORT"])
+    everything = wanted(sum((lists[name] for name in EVERYTHING), []))
     assert pipfile("packages") == everything
     assert environment() == everything
 
@@ -119,7 +122,7 @@ def test_opencv_stays_below_5():
 
 def test_the_code_imports_what_is_listed():
     lists = setup_lists()
-    listed = import_names(lists["RUN"] + lists["TRAIN"] + lists["TORCH"] + lists["EXPORT"])
+    listed = import_names(sum((lists[name] for name in (*EVERYTHING, "TORCH")), []))
     assert imported("src") - listed == set()
     beside = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} | {"facenet_pytorch"}
     # facenet_pytorch is the other side of a comparison and tensorboard an option of Keras.
@@ -129,5 +132,5 @@ def test_the_code_imports_what_is_listed():
 
 def test_everything_listed_is_used():
     lists = setup_lists()
-    unused = import_names(lists["RUN"] + lists["TRAIN"] + lists["EXPORT"]) - imported("src")
+    unused = import_names(sum((lists[name] for name in EVERYTHING), [])) - imported("src")
     assert unused - set(NEEDED_BY_OTHERS) == set()

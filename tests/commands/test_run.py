@@ -186,7 +186,11 @@ def test_single_bad_picture_is_one_line(run, folder, name):
 
 def test_folder_goes_on_after_bad_pictures(run, folder, tmp_path):
     code, out, err = run("--img", folder, "--json", tmp_path / "out.jsonl", "--output", tmp_path / "drawn")
-    assert code == 1 and one_line(err, "4 of 6 pictures")
+    header, *failures, error = err.splitlines()
+    assert code == 1 and one_line(error, "4 of 6 pictures") and header.startswith("could not be analysed")
+    assert [Path(line.split("  ")[0]).name for line in failures] == [
+        "cut.png", "empty.jpg", "huge.png", "text.jpg",
+    ]  # fmt: skip
     found = {Path(row["source"]).name: row for row in rows((tmp_path / "out.jsonl").read_text("utf-8"))}
     assert len(found) == 6
     assert {name for name, row in found.items() if row["error"]} == {
@@ -283,7 +287,23 @@ def test_wrong_paths_are_one_line_and_exit_2(run, tmp_path, face):
         ("--img", face, "--output", tmp_path / "drawn.txt"),
         ("--img", face.parent, "--output", face.parent),
         ("--img", face.parent, "--output", face),
-        ("--img", face, "--csv", tmp_path / "out.csv"),
+        ("--img", face, "--summary", tmp_path / "out.json"),
+        ("--img", face, "--json", tmp_path / "x", "--csv", tmp_path / "x"),
+        ("--img", face, "--json", face),
+        ("--img", face, "--resume"),
+        ("--img", face, "--resume", "--json", "-"),
+        ("--img", face, "--resume", "--json", tmp_path / "x", "--parquet", tmp_path / "y"),
+        ("--img", face, "--parquet", "-"),
+        ("--img", "/dev/null"),
+        ("--img", "-", "--img", "-"),
+        ("--img", f"@{tmp_path / 'none.txt'}"),
+        ("--img", tmp_path / "none*.jpg"),
+        ("--img", "https://"),
+        ("--img", "https://me:secret@example.org/a.jpg"),
+        ("--img", face, "--img", tmp_path, "--output", face.parent),
+        ("--img", face, "--img", face, "--crops", tmp_path),
+        ("--img", face.parent, "--output", tmp_path / "o", "--crops", tmp_path / "o"),
+        ("--video", face, "--workers", 2),
         ("--img", face, "--reconnect"),
         ("--img", face, "--no-mirror"),
         ("--video", tmp_path / "%04d.png"),

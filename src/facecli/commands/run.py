@@ -4,12 +4,19 @@ from pathlib import Path
 
 import click
 
+from facecli.commands.picture_options import check_picture_options, picture_options
 from facecli.commands.run_details import check_details, details_options
 from facecli.errors import InputError
 
 
 @click.command()
-@click.option("--img", metavar="PATH", help="A picture, or a folder that is searched for pictures.")
+@click.option(
+    "--img",
+    metavar="SOURCE",
+    multiple=True,
+    help="A picture, folder, pattern ('a*.jpg'), http(s) address, .zip or .tar file, list of these "
+    "(@list.txt), or - for standard input; may be given many times.",
+)
 @click.option(
     "--video",
     metavar="[SOURCE]",
@@ -29,6 +36,7 @@ from facecli.errors import InputError
 @click.option(
     "--summary", metavar="FILE", help="JSON at the end: people seen, their ages, shares; - as above."
 )
+@picture_options
 @details_options
 @click.option("--no-show", is_flag=True, help="No window: for servers and scripts.")
 @click.option(
@@ -98,7 +106,9 @@ def run(**options) -> None:
 
     \b
     facecli run --img photo.jpg
-    facecli run --img photos/ --json out.jsonl
+    facecli run --img photos/ --json out.jsonl --output drawn/
+    facecli run --img @list.txt --csv out.csv --resume
+    facecli run --img https://example.org/a.jpg --img b.zip
     facecli run --video                  (webcam 0; q or Esc quits, h shows the keys)
     facecli run --video clip.mp4 --no-show --output drawn.mp4 --json faces.jsonl
     """
@@ -107,9 +117,11 @@ def run(**options) -> None:
 
         show_cameras()
         return
+    options["img"] = options["img"] or None
     if (options["img"] is None) == (options["video"] is None):
         raise click.UsageError("give one of --img PATH and --video [SOURCE]")
     _check_paths(options)
+    check_picture_options(options)
     check_details(options)
     if options["img"] is not None:
         from facecli.commands.run_pictures import run_pictures
@@ -121,25 +133,33 @@ def run(**options) -> None:
         run_video(options)
 
 
-_OF_VIDEO = dict.fromkeys(("csv_target", "summary", "width", "height", "fps", "mirror")) | {
-    "reconnect": False
-}
+_OF_VIDEO = dict.fromkeys(("summary", "width", "height", "fps", "mirror")) | {"reconnect": False}
 """Options that need --video, and what they are when they are not given."""
 
 
 def _check_paths(options: dict) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     image, weights, model = options["img"], options["detector_weights"], options["model_path"]
-    if image is not None and not Path(image).exists():
-        raise InputError(f"no such picture or folder: {image}; check the path")
+    if image is not None and len(image) == 1 and _is_missing(image[0]):
+        raise InputError(f"no such picture or folder: {image[0]}; check the path")
     if model is not None and not Path(model).is_dir():
         raise InputError(f"no model folder {model}; check --model-path")
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if image is not None and strays:
-        raise InputError(f"--{strays[0].removesuffix('_target')} needs --video")
+        raise InputError(f"--{strays[0]} needs --video")
     if weights is not None and not Path(weights).is_file():
         raise InputError(f"no detector weights at {weights}; check --detector-weights")
     if weights is not None and options["detector"] != "yunet":
         raise InputError("--detector-weights needs --detector yunet")
     if options["video"] is not None and options["video"] == "":
         raise InputError("--video '' names no clip; leave SOURCE out for camera 0")
+
+
+def _is_missing(given: str) -> bool:
+    """Is it a path and nothing else, and nothing there?"""
+    if given == "-" or given.startswith("@") or "://" in given or set(given) & set("*?["):
+        return False
+    try:
+        return not Path(given).exists()
+    except (OSError, ValueError):
+        return True

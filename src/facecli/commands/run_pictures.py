@@ -1,13 +1,29 @@
 """`facecli run --img`: pictures become records, and records flow to sinks."""
 
 import contextlib
-import sys
+import copy
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from facecli.commands.run_outputs import build_sinks, drawing, resolve_output
-from facecli.commands.run_setup import build_analyzer, check_display, closing_all, protection
-from facecli.errors import FacecliError, ImageError
+import click
+
+from facecli.commands.picture_options import WRITTEN, check_targets
+from facecli.commands.run_failures import Failures
+from facecli.commands.run_outputs import build_sinks, check_folders, drawing, resolve_output
+from facecli.commands.run_progress import PictureBar
+from facecli.commands.run_setup import (
+    build_analyzer,
+    build_face_detector,
+    check_display,
+    closing_all,
+    closing_on_sigterm,
+    protection,
+)
+from facecli.errors import ImageError
+
+_MOST_WORKERS = 8
+_BATCH_SIZE = 16
 
 
 def run_pictures(options: dict) -> None:
@@ -15,52 +31,115 @@ def run_pictures(options: dict) -> None:
 
     Raises FacecliError at the end when a picture could not be analysed.
     """
-    from facecli.pictures.batch import iter_records
-    from facecli.pictures.listing import list_pictures
-    from facecli.pictures.record import feed
-
-    root = Path(options["img"])
-    is_folder = root.is_dir()
-    output = resolve_output(options["output"], root)
-    window = not (is_folder or output or options["json_target"] or options["no_show"])
+    inputs, output = _find(options)
+    window = inputs.is_single and not any(options.get(name) for name in (*WRITTEN, "no_show"))
     if window:
         check_display("the picture")
-    pictures = list_pictures(root, output)
     analyzer = build_analyzer(options)
-    records = _Counted(
-        iter_records(
-            _with_progress(pictures),
-            root if is_folder else root.parent,
-            analyzer,
-            protection(options),
-            options["show_rejected"],
-        ),
-        stop_at_error=not is_folder,
-    )
-    with contextlib.ExitStack() as stack:
-        sinks = [stack.enter_context(sink) for sink in build_sinks(options, output, is_folder)]
-        feed(records, sinks)
+    bar = PictureBar(inputs.total)
+    run = _Run(inputs.is_single, bar)
+    sinks = build_sinks(options, output, not inputs.is_single, analyzer, bar)
+    try:
+        with closing_on_sigterm(), contextlib.ExitStack() as stack:
+            for sink in sinks:
+                stack.enter_context(sink)
+            batch = _build_batch(options, inputs.is_single, analyzer, sinks, window)
+            with bar:
+                run.go(inputs, batch, sinks)
+    finally:
+        run.report()
     if window:
-        _show(records.last, options)
-    if records.failures:
-        raise FacecliError(f"{records.failures} of {len(pictures)} pictures could not be analysed")
+        _show(run.last, options)
+    run.failures.raise_if_any(run.count)
 
 
-class _Counted:
-    """Passes records on, counts failures, remembers the last."""
+def _find(options: dict) -> tuple:
+    """The inputs, and where annotated pictures go. Raises InputError."""
+    from facecli.pictures.sources import Rules, find_inputs
 
-    def __init__(self, records: Iterable, stop_at_error: bool) -> None:
-        self._records, self._stop_at_error = records, stop_at_error
-        self.failures, self.last = 0, None
+    folders = [Path(options[name]) for name in ("output", "crops") if options[name]]
+    inputs = find_inputs(options["img"], Rules(options["allow_private"], tuple(folders)))
+    check_folders(options, inputs)
+    called = "the picture itself" if inputs.is_single else "among what is read"
+    read = {source.path.resolve(): called for source in inputs.sources if source.path is not None}
+    read |= {Path(given[1:]).resolve(): "the list" for given in options["img"] if given[:1] == "@"}
+    check_targets(options, read)
+    return inputs, resolve_output(options["output"], inputs)
 
-    def __iter__(self) -> Iterator:
-        for record in self._records:
+
+def _build_batch(options: dict, is_single: bool, analyzer, sinks: list, window: bool):
+    from facecli.pictures.batch import Batch, Effort
+
+    workers = 1 if is_single else options["workers"] or min(_cores(), _MOST_WORKERS)
+    if workers > 1 and not options["threads"]:
+        import cv2
+
+        # Each worker searches a picture of its own.
+        cv2.setNumThreads(1)
+
+    def looker():
+        own = copy.copy(analyzer)
+        own.detector = build_face_detector(options)
+        return own
+
+    return Batch(
+        looker if workers > 1 else lambda: analyzer,
+        analyzer,
+        Effort(workers, options["batch_size"] or _BATCH_SIZE),
+        wants_image=window or any(sink.wants_image for sink in sinks),
+        protect=protection(options),
+        show_rejected=options["show_rejected"],
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Run:
+    """One way through the pictures: counts them, remembers failures and the last record."""
+
+    def __init__(self, is_single: bool, bar: PictureBar) -> None:
+        self._is_single, self._bar = is_single, bar
+        self.failures, self.last = Failures(), None
+        self.count = self._skipped = 0
+
+    def go(self, inputs: Iterable, batch, sinks: list) -> None:
+        """Raises ImageError when the only picture fails, and what sinks raise."""
+        from facecli.pictures.record import feed
+        from facecli.pictures.rows import RowSink, remaining
+
+        row_sinks = [sink for sink in sinks if isinstance(sink, RowSink)]
+        items = remaining(inputs, row_sinks, self._skip)
+        feed(self._counted(batch.records(items)), sinks)
+
+    def report(self) -> None:
+        """Says on standard error what was not done."""
+        if self._skipped:
+            click.echo(f"{self._skipped} of {self.count} pictures had their rows already", err=True)
+        if not self._is_single:
+            self.failures.show()
+
+    def _counted(self, records: Iterable) -> Iterator:
+        for record in records:
             error = record.result.error
-            self.failures += error is not None
+            self.count += 1
             self.last = record
+            if error is not None:
+                self.failures.add(record.source, error)
             yield record
-            if error is not None and self._stop_at_error:
+            self._bar.advance()
+            if error is not None and self._is_single:
                 raise ImageError(error)
+
+    def _skip(self, item, error: str | None) -> None:
+        self.count += 1
+        self._skipped += 1
+        self._bar.advance()
+        if error is not None:
+            self.failures.add(item.source, error)
 
 
 def _show(record, options: dict) -> None:
@@ -70,13 +149,3 @@ def _show(record, options: dict) -> None:
     title = f"facecli - {Path(record.source).name}"
     with PictureWindow(title, closing_all(nothing_open)) as window:
         window.show_until_closed(drawing(options)(record.image_rgb, record.result.faces))
-
-
-def _with_progress(pictures: list[Path]) -> Iterable[Path]:
-    """The pictures, with a bar on stderr for more than one on a terminal."""
-    if len(pictures) < 2 or not sys.stderr.isatty():
-        return pictures
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(pictures, "pictures", console=Console(stderr=True), transient=True)

@@ -2,12 +2,16 @@
 
 import contextlib
 import functools
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from facecli.errors import FacecliError, InputError
+
+_EXIT_TERMINATED = 128 + 15
 
 
 def build_analyzer(options: dict):
@@ -21,14 +25,11 @@ def build_analyzer(options: dict):
     from facecli.models.checkpoint import load_checkpoint
     from facecli.paths import find_model
     from facecli.vision.analyze import Analyzer
-    from facecli.vision.detect import build_detector
-    from facecli.vision.haar import HaarOptions
     from facecli.vision.predict import Predictor
 
     if options["threads"]:
         cv2.setNumThreads(options["threads"])
-    haar_options = HaarOptions(options["scale_factor"], options["min_neighbors"], options["min_size"])
-    detector = build_detector(options["detector"], haar_options, _yunet_weights(options))
+    detector = build_face_detector(options)
     reading = build_reading(options)
 
     def build(checkpoint) -> Analyzer:
@@ -41,6 +42,18 @@ def build_analyzer(options: dict):
         return build_comparison(compared_folders(options["compare"]), build)
     folder = options["model_path"] or find_model(f"{options['model_type']}_model")
     return build(load_checkpoint(Path(folder)))
+
+
+def build_face_detector(options: dict):
+    """The detector that the options of `run` describe; one thread at a time may use it.
+
+    Raises InputError or CheckpointError.
+    """
+    from facecli.vision.detect import build_detector
+    from facecli.vision.haar import HaarOptions
+
+    haar_options = HaarOptions(options["scale_factor"], options["min_neighbors"], options["min_size"])
+    return build_detector(options["detector"], haar_options, _yunet_weights(options))
 
 
 def _yunet_weights(options: dict) -> Path | None:
@@ -87,3 +100,13 @@ def protection(options: dict):
     from facecli.vision.anonymize import anonymize
 
     return functools.partial(anonymize, method=options["anonymize"])
+
+
+@contextlib.contextmanager
+def closing_on_sigterm() -> Iterator[None]:
+    """A polite kill unwinds like Ctrl-C, so that files are closed."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_EXIT_TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,43 +1,83 @@
 """The table that `facecli run --img` prints: with rich on a terminal, plain when piped."""
 
+import contextlib
+import dataclasses
 import sys
 
 import click
 
+from facecli.commands.run_failures import printable
+
+_AT_ONCE = 200
+
 
 class TableSink:
-    """Prints what was analysed at the end, also of a run that was interrupted."""
+    """Prints what was analysed, some hundred pictures at a time, also of a run that was interrupted."""
 
     wants_image = False
 
-    def __init__(self, uncertain_below: float, details: bool = False) -> None:
-        """Labels less probable than `uncertain_below` read "uncertain"; `details` are all classes."""
-        self._uncertain_below, self._details = uncertain_below, details
+    def __init__(self, uncertain_below: float, details: bool = False, bar=None) -> None:
+        """Takes what a table needs.
+
+        Args:
+            uncertain_below: labels less probable than this read "uncertain".
+            details: say all classes.
+            bar: is `paused` while something is printed.
+        """
+        self._uncertain_below, self._details, self._bar = uncertain_below, details, bar
         self._results: list = []
+        self._header: tuple | None = None
 
     def __enter__(self) -> "TableSink":
         return self
 
     def __exit__(self, *_) -> None:
         # A single failure is said by the error that ends the run.
-        if any(result.error is None for result in self._results) or len(self._results) > 1:
-            print_table(self._results, self._uncertain_below, self._details)
+        is_alone = self._header is None and len(self._results) == 1
+        if self._results and not (is_alone and self._results[0].error is not None):
+            self._print()
 
     def write(self, record) -> None:
+        """Takes a picture's result."""
         self._results.append(record.result)
+        if len(self._results) >= _AT_ONCE:
+            with self._bar.paused() if self._bar is not None else contextlib.nullcontext():
+                self._print()
+
+    def _print(self) -> None:
+        self._header = print_table(self._results, self._uncertain_below, self._details, self._header)
+        self._results = []
 
 
-def print_table(results: list, uncertain_below: float, details: bool = False) -> None:
-    """Writes one table of results to standard output."""
+def print_table(
+    results: list, uncertain_below: float, details: bool = False, printed: tuple | None = None
+) -> tuple:
+    """Writes a table of results to standard output; gives back its header.
+
+    `printed` is the header of what stands above: a plain table repeats only another one.
+    """
     from facecli.stream.table import face_table, plain_table
 
     terminal = sys.stdout.isatty()
     between = ("\n" if terminal else ", ") if details else None
-    header, *rows = face_table(results, uncertain_below, between)
+    header, *rows = face_table([_printable(result) for result in results], uncertain_below, between)
     if not terminal:
-        for line in plain_table([header, *rows]):
+        lines = iter(plain_table([header, *rows]))
+        first = next(lines)
+        for line in lines if header == printed else (first, *lines):
             click.echo(line)
-        return
+    else:
+        _print_rich(header, rows)
+    return header
+
+
+def _printable(result):
+    """The result, with names and errors that no terminal obeys."""
+    error = result.error if result.error is None else printable(result.error)
+    return dataclasses.replace(result, source=printable(result.source), error=error)
+
+
+def _print_rich(header: tuple, rows: list) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

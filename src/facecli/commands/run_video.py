@@ -2,17 +2,18 @@
 
 import contextlib
 import functools
-import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from facecli.commands.run_setup import build_analyzer, check_display, closing_all, protection
+from facecli.commands.run_setup import (
+    build_analyzer,
+    check_display,
+    closing_all,
+    closing_on_sigterm,
+    protection,
+)
 from facecli.commands.run_sinks import build_sinks, check_targets
-
-_EXIT_TERMINATED = 128 + 15
 
 
 def run_video(options: dict) -> None:
@@ -26,7 +27,7 @@ def run_video(options: dict) -> None:
 
     _check(options)
     analyze = _build_analysis(options)
-    with _closing_on_sigterm(), _open(options) as source, contextlib.ExitStack() as stack:
+    with closing_on_sigterm(), _open(options) as source, contextlib.ExitStack() as stack:
         sinks = [stack.enter_context(sink) for sink in build_sinks(options, source)]
         view = None if options["no_show"] else stack.enter_context(_build_view(options, source, stack))
         summary = run_live(
@@ -105,13 +106,3 @@ def _counted(summary, broken: int) -> str:
         frames += f" ({summary.analyzed} analysed)"
     left_out = f", {count(broken, 'broken frame')} left out" if broken else ""
     return f"{frames}, {count(summary.faces, 'face')}{left_out}"
-
-
-@contextlib.contextmanager
-def _closing_on_sigterm() -> Iterator[None]:
-    """A polite kill unwinds like Ctrl-C, so that files are closed."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_EXIT_TERMINATED))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,47 +1,110 @@
-"""Pictures become records: failures are results too, and the rest goes on."""
+"""Pictures become records: decoded and searched in threads, read by the network together, given in order."""
 
 import logging
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-from facecli.errors import ImageError
-from facecli.faces import FrameResult
-from facecli.images import load_image
-from facecli.pictures.listing import annotated_path
+from facecli.faces import Face, FrameResult
+from facecli.pictures.item import Item
+from facecli.pictures.look import Looked, Looker, Reader, look
+from facecli.pictures.pool import OrderedPool
 from facecli.pictures.record import Record
 from facecli.stream.shield import Protect
-from facecli.vision.analyze import Analyzer
 
 log = logging.getLogger(__name__)
+_MOST_PICTURES = 64
+_MOST_BYTES = 256 << 20
+"""A batch is read when it has as many faces as wanted, this many pictures, or this much to hold."""
+_IDLE_S = 0.5
+"""Results are not held back longer than this while the next picture is waited for."""
 
 
-def iter_records(
-    pictures: Iterable[Path],
-    root: Path,
-    analyzer: Analyzer,
-    protect: Protect | None = None,
-    show_rejected: bool = True,
-) -> Iterator[Record]:
-    """Analyses each file. One that is no picture gives a result with `error`.
+@dataclass(frozen=True)
+class Effort:
+    """How much is done at once.
 
-    Args:
-        pictures: files.
-        root: the folder that they were found in.
-        analyzer: finds the faces.
-        protect: covers all that it finds in the pictures that are given on.
-        show_rejected: tell of what was found and taken for no face.
+    Attributes:
+        workers: threads that decode and search, 1 for none beside the own.
+        batch_size: faces that make a call of the network.
     """
-    for path in pictures:
-        log.debug("reading %s", path)
-        name = annotated_path(path, root, Path()).as_posix()
-        try:
-            image_rgb = load_image(path)
-        except ImageError as error:
-            yield Record(str(path), FrameResult(str(path), None, None, error=str(error)), None, name)
-            continue
-        height, width = image_rgb.shape[:2]
-        found = analyzer.analyze(image_rgb)
-        faces = tuple(face for face in found if show_rejected or not face.rejected)
-        if protect is not None:
-            image_rgb = protect(image_rgb, found)
-        yield Record(str(path), FrameResult(str(path), width, height, faces), image_rgb, name)
+
+    workers: int = 1
+    batch_size: int = 16
+
+
+class Batch:
+    """Analyses pictures. One that is none gives a record with `error`, and the rest goes on."""
+
+    def __init__(
+        self,
+        lookers: Callable[[], Looker],
+        reader: Reader,
+        effort: Effort = Effort(),  # noqa: B008
+        wants_image: bool = False,
+        protect: Protect | None = None,
+        show_rejected: bool = True,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            lookers: makes what searches; called once for each thread.
+            reader: reads the faces, in the thread of the caller.
+            effort: how much at once.
+            wants_image: give the pixels on.
+            protect: covers all that is found in the pixels that are given on.
+            show_rejected: tell of what was found and taken for no face.
+        """
+        self._lookers, self._reader, self._effort = lookers, reader, effort
+        self._wants_image, self._protect, self._show_rejected = wants_image, protect, show_rejected
+
+    def records(self, items: Iterable[Item]) -> Iterator[Record]:
+        """One record for each item, in their order; memory does not depend on how many there are."""
+        held: list[Looked] = []
+        for looked in self._looked(items):
+            if looked is not None:
+                held.append(looked)
+            if looked is None or self._is_full(held):
+                yield from self._read(held)
+                held = []
+        yield from self._read(held)
+
+    def _looked(self, items: Iterable[Item]) -> Iterator[Looked | None]:
+        """Every picture looked at; None when the next one lets itself be waited for."""
+        if self._effort.workers == 1:
+            looker = self._lookers()
+            yield from (look(item, looker, self._wants_image) for item in items)
+            return
+        functions = [
+            partial(look, looker=self._lookers(), wants_image=self._wants_image)
+            for _ in range(self._effort.workers)
+        ]
+        with OrderedPool(functions, ahead=2 * self._effort.workers) as pool:
+            yield from pool.results(items, _IDLE_S)
+
+    def _is_full(self, held: Sequence[Looked]) -> bool:
+        faces = sum(len(one.found.scores) for one in held if one.found is not None)
+        return (
+            faces >= self._effort.batch_size
+            or len(held) >= _MOST_PICTURES
+            or sum(one.held_bytes for one in held) >= _MOST_BYTES
+        )
+
+    def _read(self, held: Sequence[Looked]) -> Iterator[Record]:
+        found = [one.found for one in held if one.found is not None]
+        faces = iter(self._reader.read(found) if found else [])
+        for one in held:
+            yield self._record(one, next(faces) if one.found is not None else [])
+
+    def _record(self, looked: Looked, found: list[Face]) -> Record:
+        item = looked.item
+        log.debug("%s: %s", item.source, looked.error or f"{len(found)} faces")
+        if looked.error is not None:
+            result = FrameResult(item.source, None, None, error=looked.error)
+            return Record(item.source, result, None, item.target_name)
+        faces = tuple(face for face in found if self._show_rejected or not face.rejected)
+        image_rgb = looked.image_rgb
+        if image_rgb is not None and self._protect is not None:
+            image_rgb = self._protect(image_rgb, found)
+        result = FrameResult(item.source, *looked.size, faces)
+        return Record(item.source, result, image_rgb, item.target_name)

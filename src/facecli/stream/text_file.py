@@ -16,11 +16,11 @@ class TextFile:
     A text that fits only in part, on a full disk, is taken out again: a file holds whole lines.
 
     The file takes the old one's place with its first text; without any the old file stays.
-    "-" is standard output.
+    "-" is standard output. With `append` an old file stays, and grows.
     """
 
-    def __init__(self, target: str, stdout: TextIO | None = None) -> None:
-        self._target = target
+    def __init__(self, target: str, stdout: TextIO | None = None, append: bool = False) -> None:
+        self._target, self._appends = target, append
         self._stdout = stdout or sys.stdout
         self._pending: PendingFile | None = None
         self._file: TextIO | None = None
@@ -36,6 +36,8 @@ class TextFile:
         elif path.exists() and not path.is_file():
             # A pipe or a device cannot be replaced, only written to.
             self._file = self._append()
+        elif self._appends and path.exists():
+            self._file, self._whole_bytes = self._append(), path.stat().st_size
         else:
             self._pending = PendingFile(path)
         return self

@@ -1,0 +1,189 @@
+"""A picture from the web: bounded in time, size and redirects, and only from public addresses."""
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, urljoin, urlsplit
+
+from facecli.errors import ImageError, InputError
+from facecli.pictures.addresses import resolve
+
+_CHUNK = 1 << 16
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
+_HEADERS = {
+    "User-Agent": "facecli",
+    "Accept": "image/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an answer may take: seconds for all of it and to connect, bytes, and redirects."""
+
+    whole_s: float = 30.0
+    connect_s: float = 10.0
+    max_bytes: int = 64 << 20
+    redirects: int = 5
+
+
+LIMITS = Limits()
+
+
+def is_url(given: str) -> bool:
+    """Is it an http(s) address?"""
+    return given.lower().startswith(("http://", "https://"))
+
+
+def check_url(url: str) -> None:
+    """Raises InputError for an address without a host, with a wrong port, or with a password in it."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise InputError(f"{url!r} is no address ({error}); check it") from error
+    if not host:
+        raise InputError(f"{url!r} names no host; check it")
+    if parts.username is not None:
+        raise InputError(
+            f"the address of {host} has a user name in it, and rows would show it; fetch it first"
+        )
+
+
+def fetch(url: str, allow_private: bool = False, limits: Limits = LIMITS) -> bytes:
+    """The content at an address. No proxy is used.
+
+    Args:
+        url: http or https.
+        allow_private: also from the own network and machine.
+        limits: where to give up.
+
+    Raises:
+        ImageError: no answer, not in time, not 200, too long, redirected too often or in a circle,
+            to a private address or to what is no web address, or a page instead of a picture.
+    """
+    end = time.monotonic() + limits.whole_s
+    seen = [url]
+    while True:
+        answer = _ask(seen[-1], allow_private, limits, end)
+        if isinstance(answer, bytes):
+            return answer
+        if answer in seen:
+            raise ImageError(f"{url} redirects in a circle; name another address")
+        if len(seen) > limits.redirects:
+            raise ImageError(f"{url} redirects more than {limits.redirects} times; name the picture itself")
+        seen.append(answer)
+
+
+def _ask(url: str, allow_private: bool, limits: Limits, end: float) -> bytes | str:
+    """The content, or the address that the answer redirects to."""
+    parts = urlsplit(url)
+    with _Connection(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "https") as line:
+        with _translated(url, line, limits):
+            line.open(allow_private, limits.connect_s, end)
+            response = line.get(_path(parts))
+            if response.status in _REDIRECTS and response.getheader("Location"):
+                return _redirected(url, response.getheader("Location"))
+            if response.status != 200:
+                raise ImageError(f"{url} answers {response.status} {response.reason}"[:300])
+            data = _read(url, response, limits)
+    if data[:200].lstrip()[:1] == b"<" and "html" in response.getheader("Content-Type", ""):
+        raise ImageError(f"{url} is a web page, no picture; name the address of the picture itself")
+    return data
+
+
+@contextlib.contextmanager
+def _translated(url: str, line: "_Connection", limits: Limits) -> Iterator[None]:
+    """Errors of the network as ImageError."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if line.is_late or isinstance(error, TimeoutError):
+            raise ImageError(f"{url} gives no whole answer within {limits.whole_s:g} s") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ImageError(f"cannot read {url}: {' '.join(reason.split())[:200]}") from error
+
+
+def _redirected(url: str, location: str) -> str:
+    target = urljoin(url, location)
+    if not is_url(target):
+        raise ImageError(f"{url} redirects to {target[:100]!r}, which is no web address")
+    try:
+        check_url(target)
+    except InputError as error:
+        raise ImageError(f"{url} redirects to where it must not: {error}") from error
+    return target
+
+
+def _path(parts) -> str:
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._") or "/"
+    return f"{path}?{quote(parts.query, safe='/%:@!$&()*+,;=~-._?[]')}" if parts.query else path
+
+
+def _read(url: str, response: http.client.HTTPResponse, limits: Limits) -> bytes:
+    too_long = ImageError(f"{url} sends more than {limits.max_bytes:,} bytes; fetch it yourself")
+    if (response.length or 0) > limits.max_bytes:
+        raise too_long
+    data = bytearray()
+    while chunk := response.read(_CHUNK):
+        data += chunk
+        if len(data) > limits.max_bytes:
+            raise too_long
+    if response.length:
+        raise ImageError(f"{url} ends {response.length:,} bytes too early; try again")
+    return bytes(data)
+
+
+class _Connection:
+    """One question to one host; whatever it waits for ends when its time is over."""
+
+    def __init__(self, host: str, port: int, is_secure: bool) -> None:
+        self._host, self._port, self._is_secure = host, port, is_secure
+        self._socket: socket.socket | None = None
+        self._timer: threading.Timer | None = None
+        self.is_late = False
+
+    def __enter__(self) -> "_Connection":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._socket is not None:
+            self._socket.close()
+
+    def open(self, allow_private: bool, connect_s: float, end: float) -> None:
+        """Connects. `end` is the time on the monotonic clock at which all must be over."""
+        family, kind, protocol, _, address = resolve(self._host, self._port, allow_private)[0]
+        left_s = max(end - time.monotonic(), 0.001)
+        self._socket = socket.socket(family, kind, protocol)
+        self._socket.settimeout(min(connect_s, left_s))
+        self._timer = threading.Timer(left_s, self._give_up)
+        self._timer.daemon = True
+        self._timer.start()
+        self._socket.connect(address)
+        if self._is_secure:
+            context = ssl.create_default_context()
+            self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
+
+    def get(self, path: str) -> http.client.HTTPResponse:
+        """Asks for a path and reads the head of the answer."""
+        asking = http.client.HTTPConnection(self._host, self._port)
+        asking.sock = self._socket
+        if self._is_secure:
+            asking.default_port = _PORTS["https"]
+        asking.request("GET", path, headers=_HEADERS)
+        return asking.getresponse()
+
+    def _give_up(self) -> None:
+        """Answers that come drop by drop keep every single wait short; this ends them."""
+        self.is_late = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,115 @@
+"""Pictures that are files, and standard input."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from facecli.errors import ImageError, InputError
+from facecli.images import MAX_BYTES, find_images, read_bytes
+from facecli.pictures.item import Item, as_text
+from facecli.pictures.names import TargetNames
+
+_KINDS = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a pipe; to read from one, redirect it and give -",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+    stat.S_ISSOCK: "a socket",
+}
+
+
+class FileSource:
+    """One picture file."""
+
+    is_single = True
+    total = 1
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, path.absolute().name
+
+    def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
+        """The picture. Without its folders: what is made of it has its name alone."""
+        yield _item(self.path, names, (self.path.name,))
+
+
+class FolderSource:
+    """Every picture of a folder and below, sorted; hidden ones are left out."""
+
+    is_single = False
+
+    def __init__(self, path: Path, excluded: Sequence[Path] = ()) -> None:
+        """Looks through the folder.
+
+        Args:
+            path: of the folder.
+            excluded: folders that results are written to; what lies there is left out.
+
+        Raises:
+            InputError: no pictures.
+        """
+        self.path, self.name = path, path.absolute().name
+        written = [os.path.join(os.path.realpath(folder), "") for folder in excluded]
+        found = find_images(path)
+        if written:
+            found = [one for one in found if not os.path.realpath(one).startswith(tuple(written))]
+        if not found:
+            raise InputError(f"no pictures in {as_text(path)}; name a picture or a folder that holds some")
+        # Plain text takes a tenth of what paths do.
+        self._found = [os.path.relpath(one, path) for one in found]
+        self.total = len(found)
+
+    def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
+        """Each picture; what is made of it lies in the same folders."""
+        for relative in self._found:
+            yield _item(self.path / relative, names, (*prefix, *Path(relative).parts))
+
+
+class StdinSource:
+    """One encoded picture on standard input."""
+
+    is_single = True
+    total = 1
+    name, path = "stdin.png", None
+
+    def __init__(self, stdin: BinaryIO | None = None) -> None:
+        self._stdin = stdin
+
+    def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
+        """The picture, called "-"."""
+        yield Item("-", names.claim((self.name,)), self._load)
+
+    def _load(self) -> bytes:
+        try:
+            data = (self._stdin or sys.stdin.buffer).read(MAX_BYTES + 1)
+        except (OSError, AttributeError, ValueError) as error:
+            raise ImageError(f"cannot read standard input ({error})") from error
+        if len(data) > MAX_BYTES:
+            raise ImageError(f"standard input has more than {MAX_BYTES:,} bytes; make the picture smaller")
+        if not data:
+            raise ImageError("nothing came on standard input; redirect a picture to it")
+        return data
+
+
+def check_regular(path: Path) -> None:
+    """Raises ImageError, with what to do, when there is no file, or when it is a device, a pipe, a socket."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"cannot read {as_text(path)}: {reason}; check the path") from error
+    if not stat.S_ISREG(mode):
+        kind = next((text for is_kind, text in _KINDS.items() if is_kind(mode)), "no file")
+        raise ImageError(f"{as_text(path)} is {kind}, no picture file")
+
+
+def _item(path: Path, names: TargetNames, parts: Sequence[str]) -> Item:
+    return Item(as_text(path), names.claim(parts), partial(_load, path))
+
+
+def _load(path: Path) -> bytes:
+    check_regular(path)
+    return read_bytes(path)

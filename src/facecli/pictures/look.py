@@ -1,0 +1,112 @@
+"""One picture as bytes becomes boxes and crops; the network is left to the batch."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from facecli.errors import ImageError
+from facecli.faces import Face
+from facecli.images import decode_image, decode_reduced
+from facecli.pictures.item import Item, one_line
+from facecli.vision.analyze import Found
+
+SEARCHED_SIDE = 1280
+"""Longer side in pixels to which a large JPEG may be reduced while it is decoded. Detectors search in 640."""
+
+
+class Looker(Protocol):
+    """The part of an `Analyzer` that is needed here; one thread at a time may use it."""
+
+    def find(self, image_rgb: np.ndarray) -> Found: ...
+
+
+class Reader(Protocol):
+    """The part of an `Analyzer` that reads faces."""
+
+    def read(self, found: list[Found]) -> list[list[Face]]: ...
+
+
+@dataclass(slots=True)
+class Looked:
+    """A picture before its faces are read.
+
+    Attributes:
+        item: which one.
+        size: width and height in pixels; None when it could not be read.
+        found: boxes in pixels of the whole picture, scores and crops; None likewise.
+        image_rgb: (H, W, 3) uint8 RGB, the whole picture; None when it is not wanted, or likewise.
+        error: why it could not be read.
+    """
+
+    item: Item
+    size: tuple[int, int] | None = None
+    found: Found | None = None
+    image_rgb: np.ndarray | None = None
+    error: str | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of its pixels."""
+        return 0 if self.image_rgb is None else self.image_rgb.nbytes
+
+
+def look(item: Item, looker: Looker, wants_image: bool) -> Looked:
+    """Reads, decodes and searches one picture. What is no picture gives an `error`, and never raises."""
+    try:
+        return _look(item, item.load(), looker, wants_image)
+    except ImageError as error:
+        return Looked(item, error=one_line(error))
+    except MemoryError:
+        return Looked(item, error=f"not enough memory for {item.source}; make it smaller")
+    except cv2.error as error:
+        return Looked(item, error=f"{item.source} cannot be searched ({error.err}); save it again")
+
+
+def _look(item: Item, data: bytes, looker: Looker, wants_image: bool) -> Looked:
+    found, size = find_in(data, item.source, looker)
+    image_rgb = decode_image(data, item.source) if wants_image else None
+    return Looked(item, size, found, image_rgb)
+
+
+def find_in(data: bytes, name: str, looker: Looker) -> tuple[Found, tuple[int, int]]:
+    """Boxes and crops of an encoded picture, a large JPEG reduced while it is decoded.
+
+    The whole picture is taken when a face in the reduced one has fewer pixels than the network sees:
+    no crop is less sharp than it can be.
+
+    Args:
+        data: content of a picture file.
+        name: what error messages call it.
+        looker: finds.
+
+    Returns:
+        What was found, in pixels of the whole picture, and width and height of that.
+
+    Raises:
+        ImageError: see `images.decode_image`.
+    """
+    image_rgb, size = decode_reduced(data, name, SEARCHED_SIDE)
+    found = looker.find(image_rgb)
+    reduced = image_rgb.shape[1], image_rgb.shape[0]
+    if reduced == size:
+        return found, size
+    if not _are_sharp(found):
+        image_rgb = decode_image(data, name)
+        return looker.find(image_rgb), size
+    return found._replace(xyxy=_enlarged(found.xyxy, reduced, size)), size
+
+
+def _are_sharp(found: Found) -> bool:
+    """Has every face as many pixels as the largest crop that is made of it?"""
+    if not len(found.xyxy):
+        return True
+    needed = max(max(crops.shape[1:3]) for crops in found.crops)
+    return bool((found.xyxy[:, 2:] - found.xyxy[:, :2]).max(axis=1).min() >= needed)
+
+
+def _enlarged(xyxy: np.ndarray, reduced: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """Boxes (n, 4) in pixels of the reduced picture, in those of the whole; inside it."""
+    scale = np.array(size * 2) / (reduced * 2)
+    return np.clip(np.round(xyxy * scale), 0, np.array(size * 2)).astype(np.int32)

@@ -1,0 +1,86 @@
+"""Work for several threads whose results come in the order of their tasks."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, TimeoutError
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+_PATIENCE_S = 2.0
+"""For threads that still work when nobody wants their results any more."""
+
+
+class OrderedPool(Generic[Task, Result]):
+    """Runs one function of its own in each thread, never far ahead of who takes the results.
+
+    Threads are daemons: one that waits for a server does not hold up Ctrl-C.
+    """
+
+    def __init__(self, functions: Iterable[Callable[[Task], Result]], ahead: int) -> None:
+        """Starts a thread for each function.
+
+        Args:
+            functions: each is called in one thread only.
+            ahead: how many tasks are taken before their results are asked for, above 0.
+        """
+        self._ahead = ahead
+        self._todo: SimpleQueue = SimpleQueue()
+        self._stopped = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(function,), daemon=True, name="pictures")
+            for function in functions
+        ]
+
+    def __enter__(self) -> "OrderedPool":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stopped = True
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join(_PATIENCE_S)
+
+    def results(self, tasks: Iterable[Task], wait_s: float | None = None) -> Iterator[Result | None]:
+        """Results in the order of the tasks, which are taken as they are needed.
+
+        Args:
+            tasks: may be endless; taken in this thread.
+            wait_s: when the next result takes longer than this, None comes in between, once.
+
+        Raises:
+            whatever a function or `tasks` raises, in its place.
+        """
+        waiting: deque[Future] = deque()
+        tasks = iter(tasks)
+        while True:
+            while len(waiting) < self._ahead and (task := next(tasks, _END)) is not _END:
+                waiting.append(Future())
+                self._todo.put((waiting[-1], task))
+            if not waiting:
+                return
+            first = waiting.popleft()
+            try:
+                first.exception(wait_s)
+            except TimeoutError:
+                yield None
+            yield first.result()
+
+    def _work(self, function: Callable[[Task], Result]) -> None:
+        while (given := self._todo.get()) is not None and not self._stopped:
+            future, task = given
+            try:
+                future.set_result(function(task))
+            except BaseException as error:  # noqa: BLE001
+                # Whatever it is, it belongs to who asked for the result.
+                future.set_exception(error)
+            # What was given must not be kept until the next task comes.
+            del given, future, task
+
+
+_END = object()

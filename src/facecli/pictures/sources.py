@@ -1,0 +1,188 @@
+"""What `--img` means: a file, a folder, a pattern, an address, an archive, a list, standard input."""
+
+import glob
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from facecli.errors import ImageError, InputError
+from facecli.images import SUFFIXES
+from facecli.pictures.archives import ZIP_SUFFIX, ZipSource
+from facecli.pictures.files import FileSource, FolderSource, StdinSource, check_regular
+from facecli.pictures.item import Item, as_text, failed
+from facecli.pictures.names import TargetNames
+from facecli.pictures.tarballs import TAR_SUFFIXES, TarSource
+from facecli.pictures.web import WebSource, is_url
+
+log = logging.getLogger(__name__)
+_ARCHIVES = (ZIP_SUFFIX, *TAR_SUFFIXES)
+
+
+class Source(Protocol):
+    """Gives pictures.
+
+    Attributes:
+        is_single: it is one picture, whatever happens.
+        total: how many there are; None when that is not known before.
+        name: for files that are made of them.
+        path: what is read; None when it is no file.
+    """
+
+    is_single: bool
+    total: int | None
+    name: str
+    path: Path | None
+
+    def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]: ...
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be read.
+
+    Attributes:
+        allow_private: addresses of the own network, too.
+        excluded: folders that results are written to: a folder's pictures there are left out.
+    """
+
+    allow_private: bool = False
+    excluded: tuple[Path, ...] = ()
+
+
+class Inputs:
+    """All pictures of a run, in the order in which they were given; can be gone through again."""
+
+    def __init__(self, sources: Sequence[Source], are_plain: bool = False) -> None:
+        """`are_plain`: given by name, so that one source that is one picture is all there can be."""
+        self.sources = tuple(sources)
+        totals = [source.total for source in self.sources]
+        self.total = None if None in totals else sum(totals)
+        self.is_single = are_plain and len(self.sources) == 1 and self.sources[0].is_single
+
+    @property
+    def in_place(self) -> Iterator[Path]:
+        """Pictures and folders of pictures that could be written over."""
+        return (one.path for one in self.sources if isinstance(one, FileSource | FolderSource))
+
+    def __iter__(self) -> Iterator[Item]:
+        names = TargetNames()
+        several = len(self.sources) > 1
+        for source in self.sources:
+            prefix = (_without_suffix(source.name),) if several else ()
+            yield from source.items(names, prefix)
+
+
+class FailedSource:
+    """What was given and cannot be read: a row with its reason, while the rest goes on."""
+
+    is_single = True
+    total = 1
+    path = None
+
+    def __init__(self, given: str, reason: str) -> None:
+        self.name, self._given, self._reason = Path(given).name, given, reason
+
+    def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
+        yield failed(as_text(self._given), names.claim((self.name,)), self._reason)
+
+
+def find_inputs(given: Sequence[str], rules: Rules = Rules()) -> Inputs:  # noqa: B008
+    """Understands what was given; reads folders, directories of archives, and lists, but no pictures.
+
+    One source must be there; among several, one that cannot be read becomes a picture that fails.
+
+    Args:
+        given: arguments of `--img`, at least one.
+        rules: what may be read.
+
+    Raises:
+        InputError: the only source is not there, no pictures are in it, or it is of the wrong kind;
+            standard input is given twice; there is an unreadable list.
+    """
+    if len(given) == 1:
+        return Inputs(_sources(given[0], rules), not _may_be_many(given[0]))
+    if sum(one in ("-", "@-") for one in given) > 1:
+        raise InputError("standard input can be read once; give - once")
+    return Inputs([source for one in given for source in _tolerant(one, rules)])
+
+
+def _may_be_many(given: str) -> bool:
+    """Is it a list or a pattern?"""
+    return not (given == "-" or is_url(given) or _exists(Path(given)))
+
+
+def _sources(given: str, rules: Rules) -> list[Source]:
+    """What one argument means. Raises InputError."""
+    if given == "-":
+        return [StdinSource()]
+    if is_url(given):
+        return [WebSource(given, rules.allow_private)]
+    path = Path(given)
+    if _exists(path):
+        return [_existing(path, rules)]
+    if given.startswith("@"):
+        return _listed(given[1:], rules)
+    if glob.has_magic(given):
+        return _matching(given, rules)
+    raise InputError(f"no such picture or folder: {as_text(given)}; check the path")
+
+
+def _tolerant(given: str, rules: Rules) -> list[Source]:
+    try:
+        return _sources(given, rules)
+    except InputError as error:
+        if given.startswith("@"):
+            # Without its list a run is another one.
+            raise
+        return [FailedSource(given, str(error))]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _existing(path: Path, rules: Rules) -> Source:
+    if path.is_dir():
+        return FolderSource(path, rules.excluded)
+    try:
+        check_regular(path)
+    except ImageError as error:
+        raise InputError(str(error)) from error
+    name = path.name.lower()
+    if name.endswith(ZIP_SUFFIX):
+        return ZipSource(path)
+    return TarSource(path) if name.endswith(TAR_SUFFIXES) else FileSource(path)
+
+
+def _matching(pattern: str, rules: Rules) -> list[Source]:
+    """Folders, archives and pictures that match, sorted; other files only when nothing else does."""
+    found = sorted(glob.glob(pattern, recursive=True))
+    wanted = [one for one in found if Path(one).is_dir() or one.lower().endswith((*SUFFIXES, *_ARCHIVES))]
+    if "**" in pattern:
+        # Folders are gone through by the pattern itself.
+        wanted = [one for one in wanted if not Path(one).is_dir()]
+    if not (wanted or found):
+        raise InputError(f"nothing matches {as_text(pattern)}; check the pattern")
+    return [
+        source for one in wanted or found for source in _tolerant(f"./{one}" if one == "-" else one, rules)
+    ]
+
+
+def _listed(name: str, rules: Rules) -> list[Source]:
+    from facecli.pictures.lists import read_list
+
+    entries = read_list(name)
+    wrong = [one for one in entries if one in ("-", "@-") or (one.startswith("@") and not _exists(Path(one)))]
+    if wrong:
+        raise InputError(f"{as_text(name)} names {as_text(wrong[0])!r}: no lists or '-' within a list")
+    return [source for one in entries for source in _tolerant(one, rules)]
+
+
+def _without_suffix(name: str) -> str:
+    suffix = next((suffix for suffix in _ARCHIVES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)] or "_"
