@@ -50,7 +50,7 @@ def test_every_file_is_written_and_opens(tmp_path, heads):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
     names = {path.name for path in files}
     assert {"metrics.json", "predictions.png", "learning_curves.png", "group_report.csv"} <= names
-    assert ("age_report.csv" in names) == ("age" in heads)
+    assert ({"age_report.csv", "age_bands.csv"} <= names) == ("age" in heads)
     assert ("race_classification_report.csv" in names) == ("race" in heads)
     for path in files:
         if path.suffix == ".png":

@@ -42,14 +42,18 @@ def _age_rows(age: Mapping) -> list[tuple[str, ...]]:
         "... before calibration": _percent(age["coverage_90_raw"]),
         f"... at ages {worst}, the worst": _percent(age["coverage_90_by_band"][worst]),
     }
+    bands = [
+        ("age", f"right band of {name.replace('_', ' ')}", _percent(row["accuracy"]), _range(row), "")
+        for name, row in age.get("bands", {}).items()
+    ]
     first = ("age", "mean absolute error", f"{age['mae']:.2f} y", f"{low:.2f}-{high:.2f}", str(age["count"]))
-    return [first, *(("age", name, value, "", "") for name, value in values.items() if value is not None)]
+    rest = [("age", name, value, "", "") for name, value in values.items() if value is not None]
+    return [first, *rest, *bands]
 
 
 def _class_rows(head: str, row: Mapping) -> list[tuple[str, ...]]:
-    low, high = (100 * bound for bound in row["accuracy_ci95"])
     return [
-        (head, "accuracy", _percent(row["accuracy"]), f"{low:.1f}-{high:.1f}", str(row["count"])),
+        (head, "accuracy", _percent(row["accuracy"]), _range(row), str(row["count"])),
         (head, "macro F1", f"{row['macro_f1']:.3f}", "", ""),
         (head, "calibration error", f"{row['ece']:.3f}", "", ""),
         (head, "... before calibration", f"{row['ece_raw']:.3f}", "", ""),
@@ -63,6 +67,11 @@ def _refused_rows(face: Mapping) -> list[tuple[str, ...]]:
         for name, share in values.items()
         if share is not None
     ]
+
+
+def _range(row: Mapping) -> str:
+    low, high = (100 * bound for bound in row["accuracy_ci95"])
+    return f"{low:.1f}-{high:.1f}"
 
 
 def _percent(share: float) -> str:

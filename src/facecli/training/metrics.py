@@ -10,6 +10,7 @@ from facecli.labels import AGE_GROUPS, CLASS_NAMES, GENDERS, MISSING, RACES, age
 from facecli.models.calibration import IDENTITY, Calibration
 from facecli.models.readout import expected_age
 from facecli.training.age_bands import AGE_BANDS, age_band_id, interval_metrics
+from facecli.training.band_metrics import band_metrics
 from facecli.training.bootstrap import mean_interval
 
 CALIBRATION_BINS = 10
@@ -29,8 +30,8 @@ def age_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Ca
     Returns:
         count, mae and its 95 % interval, rmse, bias (predicted minus true), all in years;
         r2, None when all true ages are equal; within_5 in [0, 1]; cumulative: years -> share of
-        errors up to that many; what `interval_metrics` knows; by_decade. Only `count` when no
-        age is known.
+        errors up to that many; what `interval_metrics` knows; by_decade; bands, see `band_metrics`.
+        Only `count` when no age is known.
     """
     known = true_age != MISSING
     true_age, probabilities = true_age[known], probabilities[known]
@@ -48,6 +49,7 @@ def age_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Ca
         "cumulative": {str(years): float((np.abs(error) <= years).mean()) for years in CUMULATIVE_YEARS},
         **interval_metrics(true_age, probabilities, calibration),
         "by_decade": _by_decade(true_age, error),
+        "bands": band_metrics(true_age, probabilities),
     }
 
 

@@ -14,6 +14,7 @@ from facecli.models.checkpoint import write_json
 from facecli.models.readout import expected_age
 from facecli.paths import replacing
 from facecli.training import plots
+from facecli.training.band_metrics import band_table
 from facecli.training.evaluate import Evaluation, true_labels
 from facecli.training.fairness import fairness_metrics, fairness_table
 from facecli.training.fairness_plot import fairness_plot
@@ -91,6 +92,7 @@ def _age_files(evaluation: Evaluation, folder: Path) -> list[Path]:
     guess = expected_age(evaluation.predicted["age"][known])
     return [
         _csv(age_table(age), folder / "age_report.csv"),
+        _csv(band_table(age["bands"]), folder / "age_bands.csv"),
         _png(plots.age_scatter(years[known], guess), folder / "age_scatter.png"),
         _png(plots.age_by_decade(age["by_decade"]), folder / "age_by_decade.png"),
     ]
