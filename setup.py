@@ -42,6 +42,7 @@ HEIF = ["pillow-heif>=1.0,<2"]
 PARQUET = ["pyarrow>=18,<27"]
 DEV = [
     "hypothesis>=6.100,<7",
+    "jsonschema>=4.18,<5",
     "onnxruntime>=1.18,<2",
     "packaging>=23",
     "pytest>=8,<10",
@@ -99,6 +100,7 @@ setup(
     license_files=["LICENSE"],
     package_dir={"": "src"},
     packages=find_packages("src"),
+    package_data={"facecli.report": ["*.html", "*.css", "*.js"]},
     python_requires=">=3.10",
     install_requires=RUN,
     extras_require={

@@ -41,14 +41,15 @@ ALLOWED = {
     "vision": GROUND | {"models.calibration", "models.checkpoint", "models.readout", "models.weights"},
     "stream": GROUND | {"vision"},
     "pictures": GROUND | {"vision", "stream", "models.checkpoint"},
+    "report": GROUND | {"models.checkpoint"},
     "measure": GROUND | {"vision", "stream"},
     "commands": GROUND
-    | {"commands", "data", "models", "training", "vision", "stream", "pictures", "measure"},
+    | {"commands", "data", "models", "training", "vision", "stream", "pictures", "report", "measure"},
     "cli": GROUND | {"commands", "data", "models", "training", "vision", "stream", "measure"},
     "__main__": {"cli"},
     "__init__": set(),
 }
-RUN_LANE = ("vision", "stream", "pictures", "images", "crops", "faces")
+RUN_LANE = ("vision", "stream", "pictures", "report", "images", "crops", "faces")
 DOOR = ("cli", "commands", "__main__")
 TRAIN_ONLY = {"tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib"}
 # What neither `facecli --help` nor a wrong argument may wait for.

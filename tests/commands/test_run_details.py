@@ -1,7 +1,9 @@
 """`facecli run --img` with --details, --compare and --age-groups."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from facecli.commands.run_details import compared_folders
 from facecli.errors import InputError
 from facecli.images import load_image, save_image
 
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "schema" / "row-1.schema.json"
 BANDS = "0-24,25-49,50-74,75-99"
 
 
@@ -145,6 +148,7 @@ def test_bad_groups_are_refused_in_one_line(spec, run, face):
         (["--details"], "--details"),
         (["--age-groups", "life"], "--age-groups"),
         (["--compare", "a,b"], "--compare"),
+        (["--report", "page.html"], "--report"),
     ],
 )
 def test_videos_have_none_of_it(option, needs, run):
@@ -168,3 +172,56 @@ def test_covered_faces_are_covered_on_the_panel(run, own, face, tmp_path):
     outside = covered[512:] if covered.shape[0] > 512 else covered[:, 512:]
     bright = shown[512:] if covered.shape[0] > 512 else shown[:, 512:]
     assert cv2.absdiff(outside, bright).max() > 50
+
+
+def test_every_row_keeps_to_the_schema(run, face, tmp_path):
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    save_image(tmp_path / "blank.png", np.zeros((50, 70, 3), np.uint8))
+    wanted = "--details", "--age-groups", "adience", "--compare", "tiny,years"
+    code, out, _ = run("--img", tmp_path, *wanted, "--json", "-")
+    found = rows(out)
+    assert (code, len(found)) == (1, 3)
+    for row in found:
+        validator.validate(row)
+
+
+def page_rows(page):
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r'<script type="application/json" class="row">(.*?)</script>', text)
+    return [json.loads(part) for part in found]
+
+
+def test_a_report_holds_every_picture(run, own, face, tmp_path):
+    (tmp_path / "photos").mkdir()
+    shutil.copy(face, tmp_path / "photos")
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture")
+    page, lines = tmp_path / "report.html", tmp_path / "rows.jsonl"
+    code, _, _ = run("--img", tmp_path / "photos", *own, "--report", page, "--json", lines)
+    shown = page_rows(page)
+    assert (code, len(shown)) == (1, 2)
+    for row, line in zip(shown, rows(lines.read_text()), strict=True):
+        row.pop("thumb", None)
+        for found in row["faces"]:
+            assert found.pop("crop").startswith("data:image/jpeg")
+        assert row == line
+
+
+def test_a_report_of_compared_models_names_them(run, face, tmp_path):
+    page = tmp_path / "report.html"
+    assert run("--img", face, "--compare", "tiny,years", "--report", page)[0] == 0
+    assert list(page_rows(page)[0]["faces"][0]["models"]) == ["tiny", "age"]
+
+
+@pytest.mark.parametrize("target", ["-", "report", "report.txt", "."])
+def test_a_report_that_is_no_page_is_refused(run, own, face, target):
+    code, _, err = run("--img", face, *own, "--report", target)
+    assert code == 2 and "--report" in err and len(err.splitlines()) == 1
+
+
+def test_a_report_over_the_picture_itself_is_refused(run, own, tmp_path, face):
+    (tmp_path / "photo.html").write_bytes(face.read_bytes())
+    code, _, err = run("--img", tmp_path / "photo.html", *own, "--report", tmp_path / "photo.html")
+    assert code == 2 and "photo.html" in err
+    assert (tmp_path / "photo.html").read_bytes() == face.read_bytes()

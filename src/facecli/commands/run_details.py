@@ -1,4 +1,4 @@
-"""Options of `facecli run --img` that tell more of each face: details, bands of years, other models."""
+"""Options of `facecli run --img` that tell more: details, bands of years, other models, a page."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +25,13 @@ _OPTIONS = (
         help="Add the most probable band of years: decades, life, adience, fairface, or your own such as "
         "0-24,25-49,50-74,75-99.",
     ),
+    click.option(
+        "--report",
+        metavar="FILE",
+        help="One page of HTML that needs no network: thumbnails, bars, ages, filters.",
+    ),
 )
-NAMES = ("details", "compare", "age_groups")
+NAMES = ("details", "compare", "age_groups", "report")
 
 
 def details_options(command: Callable) -> Callable:
@@ -38,7 +43,7 @@ def details_options(command: Callable) -> Callable:
 
 def check_details(options: dict) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
-    if options["img"] is None:
+    if not options["img"]:
         strays = [name for name in NAMES if options[name]]
         if strays:
             raise InputError(f"--{strays[0].replace('_', '-')} needs --img")
@@ -46,10 +51,27 @@ def check_details(options: dict) -> None:
         from facecli.age_groups import parse_age_groups
 
         parse_age_groups(options["age_groups"])
+    if options["report"] is not None:
+        _check_report(options["report"])
     if options["compare"] is not None:
         if options["model_path"]:
             raise InputError("--compare names all models; leave --model-path out")
         compared_folders(options["compare"])
+
+
+def _check_report(target: str) -> None:
+    if target == "-" or Path(target).suffix.lower() not in (".html", ".htm") or Path(target).is_dir():
+        raise InputError(f"--report {target} is no page; name a file that ends in .html")
+
+
+def build_report(options: dict, analyzer):
+    """The sink of --report, not yet entered."""
+    from facecli.models.catalogue import describe
+    from facecli.report.sink import ReportSink
+
+    checkpoints = analyzer.checkpoints
+    models = [(name, known, describe(known.folder).metrics) for name, known in checkpoints.items()]
+    return ReportSink(Path(options["report"]), models)
 
 
 def compared_folders(spec: str) -> dict[str, Path]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facecli.commands.agreement_table import AgreementSink
+from facecli.commands.run_details import build_report
 from facecli.commands.run_table import TableSink
 from facecli.errors import InputError
 from facecli.faces import NAMED_HEADS
@@ -32,6 +33,8 @@ def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, b
         sinks.append(AnnotatedSink(output, drawing(options), is_folder))
     if options["crops"]:
         sinks.append(CropsSink(Path(options["crops"])))
+    if options["report"]:
+        sinks.append(build_report(options, analyzer))
     if options["parquet"]:
         sinks.append(ParquetSink(Path(options["parquet"]), more))
     if options["csv_target"]:

@@ -11,6 +11,7 @@ from facecli.crops import crop_face
 from facecli.faces import NAMED_HEADS, Face
 from facecli.labels import CLASS_NAMES, PRESENCE
 from facecli.models.calibration import IDENTITY, Calibration
+from facecli.models.checkpoint import Checkpoint
 from facecli.models.readout import expected_age
 from facecli.vision.detect import Detector, WholePicture
 from facecli.vision.gate import mark_rejected
@@ -76,6 +77,11 @@ class Analyzer:
         # Who says that the whole picture is a face is believed.
         searched = detector.name != WholePicture.name
         self.face_threshold = predictor.calibration.face_threshold if searched else None
+
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """The model that reads, by its name."""
+        return {self.predictor.checkpoint.name: self.predictor.checkpoint}
 
     def analyze(self, image_rgb: np.ndarray) -> list[Face]:
         """Every face of a (H, W, 3) uint8 RGB picture, from left to right; [] without one."""

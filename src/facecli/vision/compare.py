@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from facecli.faces import Face
+from facecli.models.checkpoint import Checkpoint
 from facecli.vision.analyze import Analyzer, Found
 
 
@@ -26,6 +27,11 @@ class ComparingAnalyzer:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._analyzers)
+
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """The models that read, by their names here."""
+        return {name: analyzer.predictor.checkpoint for name, analyzer in self._analyzers.items()}
 
     def analyze(self, image_rgb: np.ndarray) -> list[Face]:
         """Every face of a (H, W, 3) uint8 RGB picture, from left to right; [] without one."""

@@ -1,0 +1,1 @@
+"""One page of HTML that shows all pictures of a run, by itself and offline."""
