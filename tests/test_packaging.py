@@ -72,6 +72,7 @@ def site(wheel, tmp_path_factory) -> Path:
 def test_wheel_has_the_package_the_licence_and_the_console_script(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     sources = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
+    sources |= {f"facecli/report/page.{suffix}" for suffix in ("html", "css", "js")}
     assert sources <= set(names)
     assert any(name.endswith("LICENSE") for name in names)
     (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))

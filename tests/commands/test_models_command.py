@@ -55,8 +55,8 @@ def test_list_names_heads_sizes_and_owners(run):
     code, out, _ = run("list")
     header, mine, shipped = out.splitlines()
     assert code == 0 and header.startswith("model")
-    assert mine.startswith("mine") and "age gender race" in mine and "you" in mine
-    assert shipped.startswith("normal_model") and "facecli" in shipped
+    assert mine.startswith("mine") and "age gender race" in mine and "shipped" not in mine
+    assert shipped.startswith("normal_model") and shipped.endswith("shipped")
 
 
 def test_list_shows_what_was_measured(run, home):

@@ -7,7 +7,8 @@ import click
 
 from facecli.faces import NAMED_HEADS
 
-_HEADER = ("model", "heads", "input", "size", "age", "gender", "race", "emotion", "from", "note")
+_HEADER = ("model", "heads", "size", "age", *NAMED_HEADS, "note")
+_WRAPPED = ("heads", "note")
 
 
 def list_rows(entries: Sequence) -> list[tuple[str, ...]]:
@@ -17,16 +18,16 @@ def list_rows(entries: Sequence) -> list[tuple[str, ...]]:
 
 def _row(entry) -> tuple[str, ...]:
     sound = entry.problem is None
-    note = entry.problem or ("" if entry.runs else "to train from, not to run")
+    notes = ["shipped"] if entry.shipped else []
+    if not entry.runs:
+        notes.append(entry.problem or "to train from, not to run")
     return (
         entry.name,
         " ".join(entry.config["heads"]) if sound else "",
-        "x".join(map(str, entry.config["image_size"])) if sound else "",
         size_text(entry.size_bytes),
         _number(entry.metrics, "age", "mae", "{:.2f}"),
         *(_number(entry.metrics, head, "accuracy", "{:.1%}") for head in NAMED_HEADS),
-        "facecli" if entry.shipped else "you",
-        note,
+        "; ".join(notes),
     )
 
 
@@ -44,12 +45,16 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             click.echo("  ".join(cells).rstrip())
         return
-    from rich import box
+
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*header, box=box.SIMPLE)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in header:
+        table.add_column(
+            name, no_wrap=name not in _WRAPPED, overflow="fold", min_width=7 if name in _WRAPPED else None
+        )
     for row in body:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
