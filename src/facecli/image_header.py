@@ -16,6 +16,7 @@ _JPEGS = ("JPEG", "MPO")
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _SEGMENT_FREE = frozenset((0x01, 0xD8, *range(0xD0, 0xD8)))
+_SCAN, _END = 0xDA, 0xD9
 _NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 
 # Pillow warns of large pictures and odd EXIF data; what matters of that is an error here.
@@ -87,14 +88,14 @@ def _check_whole(header: ImageFile.ImageFile, data: bytes, name: str) -> None:
 def _jpeg_ends(data: bytes) -> bool:
     """Does the marker EOI follow the picture's own scans (a thumbnail's EOI does not count)?
 
-    ITU-T T.81, Annex B: segments carry their length; coded data run to the next marker
-    that is neither a stuffed zero nor a restart.
+    ITU-T T.81, Annex B: segments carry their length; in coded data 0xff is followed by a stuffed
+    zero or a restart, so that what looks like EOI after the first scan has begun is one.
     """
     position = 0
     while marker := _NEXT_MARKER.search(data, position):
         code, position = data[marker.end() - 1], marker.end()
-        if code == 0xD9:
-            return True
+        if code in (_SCAN, _END):
+            return code == _END or data.rfind(b"\xff\xd9", position) >= 0
         if code not in _SEGMENT_FREE:
             position += int.from_bytes(data[position : position + 2], "big")
     return False

@@ -94,6 +94,9 @@ def _ask(url: str, allow_private: bool, limits: Limits, end: float) -> bytes | s
             if response.status != 200:
                 raise ImageError(f"{url} answers {response.status} {response.reason}"[:300])
             data = _read(url, response, limits)
+            if line.is_late:
+                # Without an announced length the cut looks like the end.
+                raise TimeoutError
     if data[:200].lstrip()[:1] == b"<" and "html" in response.getheader("Content-Type", ""):
         raise ImageError(f"{url} is a web page, no picture; name the address of the picture itself")
     return data
@@ -169,6 +172,7 @@ class _Connection:
         self._timer.daemon = True
         self._timer.start()
         self._socket.connect(address)
+        self._socket.settimeout(left_s)
         if self._is_secure:
             context = ssl.create_default_context()
             self._socket = context.wrap_socket(self._socket, server_hostname=self._host)

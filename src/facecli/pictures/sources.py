@@ -115,6 +115,8 @@ def _may_be_many(given: str) -> bool:
 
 def _sources(given: str, rules: Rules) -> list[Source]:
     """What one argument means. Raises InputError."""
+    if not given:
+        raise InputError("an empty name is no picture; check --img and the list")
     if given == "-":
         return [StdinSource()]
     if is_url(given):

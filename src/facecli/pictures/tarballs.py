@@ -85,6 +85,9 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         archive.members = []
         if is_picture(member.name) and not member.isdir():
             yield member
+    if archive.fileobj.last_read.strip(b"\0"):
+        # tarfile takes a damaged header for the end.
+        raise ValueError("it is damaged")
 
 
 @contextlib.contextmanager
@@ -104,12 +107,14 @@ class _Bounded:
 
     def __init__(self, file, limit: int) -> None:
         self._file, self._limit = file, limit
+        self.last_read = b""
 
     def read(self, size: int = -1) -> bytes:
         if size < 0 or size > MAX_BYTES:
             raise ValueError("a part of it is too large")
         self._check(self.tell() + size)
-        return self._file.read(size)
+        self.last_read = self._file.read(size)
+        return self.last_read
 
     def seek(self, position: int, whence: int = 0) -> int:
         self._check(position if whence == 0 else 0)
