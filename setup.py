@@ -100,7 +100,7 @@ setup(
     license_files=["LICENSE"],
     package_dir={"": "src"},
     packages=find_packages("src"),
-    package_data={"facecli.report": ["*.html", "*.css", "*.js"]},
+    package_data={"facecli": ["py.typed"], "facecli.report": ["*.html", "*.css", "*.js"]},
     python_requires=">=3.10",
     install_requires=RUN,
     extras_require={

@@ -11,12 +11,18 @@ from collections.abc import Sequence
 import click
 
 from facecli import __version__
+from facecli.commands.completion import explain_installation
+from facecli.commands.manners import with_manners
+from facecli.commands.messages import behave, report_error
+from facecli.console import MANNERS
 from facecli.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacecliError
 
 log = logging.getLogger(__name__)
 
 COMMANDS = {
     "run": ("facecli.commands.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),
+    "summarize": ("facecli.commands.summarize:summarize", "Count the people of many rows: ages, shares."),
+    "search": ("facecli.commands.search:search", "Find faces in rows by what they look like."),
     "benchmark": ("facecli.commands.benchmark:benchmark", "Measure what this machine does."),
     "train": ("facecli.commands.train:train", "Retrain a model on UTKFace or data like it."),
     "evaluate": ("facecli.commands.evaluate:evaluate", "Measure a saved model; write tables and plots."),
@@ -26,6 +32,7 @@ COMMANDS = {
     "data": ("facecli.commands.data:data", "Check a data set; write its statistics."),
     "models": ("facecli.commands.models:models", "List, show, verify and remove saved models."),
     "weights": ("facecli.commands.weights:weights", "Fetch, list and verify published weights."),
+    "completion": ("facecli.commands.completion:completion", "Complete commands in bash, zsh and fish."),
 }
 """Name -> (module:attribute, one line of help). Only the chosen command's module is imported."""
 
@@ -55,7 +62,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return with_manners(getattr(importlib.import_module(module), attribute))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -64,12 +71,28 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="facecli")
-@click.option("-v", "--verbose", count=True, help="Say more on stderr; -vv also shows tracebacks.")
-def cli(verbose: int) -> None:
-    """Age, gender, race and emotion of every face, on your own machine."""
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("facecli").setLevel(level)
+@click.option(
+    "--install-completion",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=explain_installation,
+    help="Say how to complete commands with the Tab key, and stop.",
+)
+def cli() -> None:
+    """Age, gender, race and emotion of every face, on your own machine.
+
+    \b
+    Examples:
+      facecli run --img photo.jpg
+      facecli run --img photos/ --json rows.jsonl
+      facecli run --video
+      facecli summarize rows.jsonl
+      facecli search rows.jsonl --emotion happy --age 20-30
+    """
+
+
+with_manners(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    # Also for what is wrong before any option is read.
+    behave(log_json="--log-json" in (sys.argv[1:] if arguments is None else arguments))
     try:
         code = cli.main(args=arguments, prog_name="facecli", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -101,8 +126,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         remedy = f"this command needs packages that are not here ({error.name}): pip install 'facecli[train]'"
         return _report(remedy, EXIT_FAILED)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _show(error)
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else EXIT_FAILED
     except (click.Abort, KeyboardInterrupt):
@@ -117,7 +141,15 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _report(f"{where}: {error.strerror or error}", EXIT_FAILED)
 
 
+def _show(error: click.ClickException) -> int:
+    """Click's own errors, with the usage; an object of the log when that was asked for."""
+    if MANNERS.log_json:
+        return _report(error.format_message(), error.exit_code)
+    error.show()
+    return error.exit_code
+
+
 def _report(message: str, code: int) -> int:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    report_error(message, code)
     log.debug("traceback", exc_info=True)
     return code

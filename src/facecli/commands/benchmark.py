@@ -2,13 +2,14 @@
 
 import contextlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from facecli.commands.messages import say
+from facecli.console import bars_wanted, stderr_console
 from facecli.errors import InputError
 
 _SCENE_FACES = 4
@@ -131,12 +132,10 @@ def _folder() -> Iterator[Path]:
 @contextlib.contextmanager
 def _progress() -> Iterator:
     """A function that tells on stderr what is measured, on a terminal."""
-    if not sys.stderr.isatty():
+    if not bars_wanted():
         yield lambda step: None
         return
-    from rich.console import Console
-
-    with Console(stderr=True).status("measuring") as status:
+    with stderr_console().status("measuring") as status:
         yield lambda step: status.update(f"measuring {step}")
 
 
@@ -159,7 +158,7 @@ def _plot(path: Path, results: dict[str, Any]) -> None:
     found = results["conditions"]
     title = f"{found['cpu']}, {found['cores']} cores; {found['model']}, {found['detector']}"
     save_chart(path, results["scenes"], title)
-    click.echo(f"wrote {path}", err=True)
+    say(f"wrote {path}")
 
 
 def _print(results: dict[str, Any]) -> None:

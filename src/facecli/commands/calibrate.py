@@ -6,6 +6,7 @@ import click
 
 from facecli import paths
 from facecli.commands.evaluate import check_split
+from facecli.commands.messages import say, warn
 from facecli.commands.training_options import data_path, import_keras, log_to_stderr
 from facecli.errors import InputError
 
@@ -67,5 +68,5 @@ def _show(checkpoint) -> None:
     if (threshold := calibration.get("face_threshold")) is not None:
         click.echo(f"face: refused below {threshold:.3f}")
     if not calibration["temperatures"] and not knots:
-        click.echo("Warning: too few labelled faces in the validation split; nothing was fitted", err=True)
-    click.echo(f"wrote {checkpoint.folder / 'config.json'}", err=True)
+        warn("too few labelled faces in the validation split; nothing was fitted")
+    say(f"wrote {checkpoint.folder / 'config.json'}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecli.commands.negatives import negatives
+from facecli.console import stderr_console
 from facecli.labels import HEAD_CLASSES
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ def check(
     Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
     tables of ages, genders and races. Ends with exit code 2 when no model can be trained on it.
     """
-    from rich.console import Console
 
     from facecli.data.groups import add_groups
     from facecli.data.sources import open_dataset
@@ -73,7 +73,7 @@ def check(
     from facecli.data.statistics import distributions, save_data_stats
 
     folder, table = open_dataset(path)
-    with Console(stderr=True).status("looking for duplicates"):
+    with stderr_console().status("looking for duplicates"):
         frame, conflicts = add_groups(table.frame, folder)
     frame = split_groups(frame, seed)
     limit = None if verbose else 5

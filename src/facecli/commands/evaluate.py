@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from facecli import paths
+from facecli.commands.messages import say, warn
 from facecli.commands.metric_table import show_metrics
 from facecli.commands.training_options import data_path, import_keras, log_to_stderr
 
@@ -59,7 +60,7 @@ def evaluate(**options) -> None:
         click.echo(json.dumps(metrics))
     else:
         show_metrics(metrics)
-    click.echo(f"wrote {len(files)} files to {files[0].parent}", err=True)
+    say(f"wrote {len(files)} files to {files[0].parent}")
     if options["show"]:
         _open_plots(files)
 
@@ -72,7 +73,7 @@ def _open_plots(files: Sequence[Path]) -> None:
     """Opens the pictures in the system's viewer, which does not block."""
     failed = [file for file in files if file.suffix == ".png" and click.launch(str(file)) != 0]
     if failed:
-        click.echo(f"Warning: no viewer opened {failed[0]}; look at the files there", err=True)
+        warn(f"no viewer opened {failed[0]}; look at the files there")
 
 
 def evaluate_checkpoint(
@@ -81,7 +82,7 @@ def evaluate_checkpoint(
     """Measures a checkpoint on a split of prepared data and writes the report.
 
     The numbers of a whole test split, with the split that the model was trained with, are also
-    written into the model's folder when that is one of the user's own.
+    written into the model's folder when that is one of the user's own (see `_keep_with_model`).
 
     Returns the content of `metrics.json` and the files.
 
@@ -92,7 +93,6 @@ def evaluate_checkpoint(
 
     from facecli.data.batches import load_crops
     from facecli.models.calibration import load_calibration
-    from facecli.models.checkpoint import write_json
     from facecli.training.evaluate import evaluate as run_evaluation
     from facecli.training.report import write_report
 
@@ -114,11 +114,27 @@ def evaluate_checkpoint(
     history = checkpoint.folder / "history.csv"
     curves = pd.read_csv(history) if history.is_file() else None
     files = write_report(evaluation, folder, about, curves)
-    whole_test = split == "test" and limit is None and same_split and runtime == "litert"
-    if whole_test and checkpoint.folder.resolve().parent == paths.saved_model_dir().resolve():
-        # The numbers travel with the model that they are about.
-        write_json(checkpoint.folder / "metrics.json", {**about, **evaluation.metrics})
+    if split == "test" and limit is None and runtime == "litert":
+        _keep_with_model(checkpoint, about, evaluation.metrics, other)
     return {**about, **evaluation.metrics}, files
+
+
+def _keep_with_model(checkpoint, about: Mapping, metrics: Mapping, other: str | None) -> None:
+    """The numbers travel with the model that they are about, if it is one of the user's own.
+
+    Of `other` data only what the model has learnt from them, and has no labels for in its own.
+    """
+    from facecli.models.checkpoint import write_json
+    from facecli.training.travelling import own_numbers, with_other_data
+
+    if checkpoint.folder.resolve().parent != paths.saved_model_dir().resolve():
+        return
+    path = checkpoint.folder / "metrics.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if other is None:
+        write_json(path, own_numbers(about, metrics, before))
+    elif before and about["split_digest"] in checkpoint.config.get("extra_data", {}).values():
+        write_json(path, with_other_data(before, about, metrics, other))
 
 
 def check_split(checkpoint, data) -> bool:
@@ -128,10 +144,9 @@ def check_split(checkpoint, data) -> bool:
     """
     same = checkpoint.config.get("split_digest") == data.digest
     if not same and data.digest not in checkpoint.config.get("extra_data", {}).values():
-        click.echo(
-            f"Warning: these pictures are not the ones that {checkpoint.name} was split on: "
-            "some may have been trained on",
-            err=True,
+        warn(
+            f"these pictures are not the ones that {checkpoint.name} was split on: "
+            "some may have been trained on"
         )
     return same
 

@@ -6,6 +6,7 @@ import click
 
 from facecli import paths
 from facecli.commands.evaluate import check_split
+from facecli.commands.messages import say
 from facecli.commands.training_options import data_path, import_keras, log_to_stderr
 from facecli.errors import DataError
 
@@ -97,11 +98,11 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=None, range_fac
         check_split(checkpoint, prepared)
         crops = training_crops(checkpoint, prepared, range_faces)
     network = heads_only(load_network(checkpoint), checkpoint.heads)
-    click.echo(f"converting {checkpoint.name} to {file_format}, {dtype}", err=True)
+    say(f"converting {checkpoint.name} to {file_format}, {dtype}")
     with quiet_stderr():
         digest = export_model(network, path, file_format, dtype, crops)
     record = write_record(path, checkpoint, file_format, dtype, digest)
-    click.echo(f"wrote {path} ({size_of(path) / 1e6:.1f} MB) and {record}", err=True)
+    say(f"wrote {path} ({size_of(path) / 1e6:.1f} MB) and {record}")
     return digest
 
 

@@ -1,10 +1,10 @@
 """Models in words, for `facecli models`."""
 
-import sys
 from collections.abc import Iterator, Sequence
 
 import click
 
+from facecli.console import tables_wanted
 from facecli.faces import NAMED_HEADS
 
 _HEADER = ("model", "heads", "size", "age", *NAMED_HEADS, "note")
@@ -39,7 +39,7 @@ def _number(metrics: dict, head: str, measure: str, form: str) -> str:
 def show_table(rows: Sequence[Sequence[str]]) -> None:
     """Prints rows to standard output: with rich on a terminal, plain when piped."""
     header, *body = rows
-    if not sys.stdout.isatty():
+    if not tables_wanted():
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -6,6 +6,7 @@ import sys
 import click
 
 from facecli import paths
+from facecli.commands.messages import say
 from facecli.errors import CheckpointError, FacecliError, InputError
 
 
@@ -29,7 +30,7 @@ def list_(as_json: bool) -> None:
         click.echo(json.dumps([json_entry(entry) for entry in entries], indent=1))
         return
     show_table(list_rows(entries))
-    click.echo(f"new models go to {paths.saved_model_dir()}", err=True)
+    say(f"new models go to {paths.saved_model_dir()}")
 
 
 @models.command(short_help="Tell everything that is known of a model.")

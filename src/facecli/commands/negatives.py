@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from facecli import paths
+from facecli.console import stderr_console
 from facecli.errors import OutputError
 
 _PARTS = {"train": 0.9, "test": 0.1}
@@ -46,7 +47,6 @@ def _write(data, split: str, folder: Path, count: int, side: int, seed: int) -> 
     """Writes at most `count` crops of a split's pictures as PNG; gives the number."""
     import itertools
 
-    from rich.console import Console
     from rich.progress import track
 
     from facecli.data.negatives import iter_negatives, loose_cascade
@@ -56,7 +56,7 @@ def _write(data, split: str, folder: Path, count: int, side: int, seed: int) -> 
     chips = (load_image(data.folder / file) for file in files)
     crops = iter_negatives(chips, loose_cascade(os.fspath(paths.find_cascade())), side, seed)
     wanted = track(
-        itertools.islice(crops, count), f"{split} crops", count, console=Console(stderr=True), transient=True
+        itertools.islice(crops, count), f"{split} crops", count, console=stderr_console(), transient=True
     )
     number = 0
     for number, crop in enumerate(wanted, start=1):

@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from facecli.commands.messages import complain
+from facecli.console import MANNERS
 from facecli.errors import FacecliError
 
 _SHOWN = 50
@@ -30,14 +32,17 @@ class Failures:
         rows = [("could not be analysed", "why"), *(tuple(map(printable, row)) for row in self._kept)]
         if not self.count:
             return
-        if sys.stderr.isatty():
+        if MANNERS.log_json:
+            for source, why in rows[1:]:
+                complain(f"{source}: {why}")
+        elif sys.stderr.isatty():
             _show_rich(rows)
         else:
             # A note widens no column: the header has one, too.
             for line in plain_table(rows):
                 click.echo(line, err=True)
         if self.count > _SHOWN:
-            click.echo(f"... and {self.count - _SHOWN:,} more; the rows hold each 'error'", err=True)
+            complain(f"... and {self.count - _SHOWN:,} more; the rows hold each 'error'")
 
     def raise_if_any(self, total: int) -> None:
         """Raises FacecliError, which gives the exit code."""

@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import click
-
+from facecli.commands.messages import say
 from facecli.commands.picture_options import WRITTEN, check_targets
 from facecli.commands.run_failures import Failures
 from facecli.commands.run_outputs import build_sinks, check_folders, drawing, resolve_output
@@ -118,7 +117,7 @@ class _Run:
     def report(self) -> None:
         """Says on standard error what was not done."""
         if self._skipped:
-            click.echo(f"{self._skipped} of {self.count} pictures had their rows already", err=True)
+            say(f"{self._skipped} of {self.count} pictures had their rows already")
         if not self._is_single:
             self.failures.show()
 

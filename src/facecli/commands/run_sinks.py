@@ -1,8 +1,8 @@
 """Where `facecli run --video` writes to."""
 
-import sys
 from pathlib import Path
 
+from facecli.console import bars_wanted, stderr_console
 from facecli.errors import InputError
 
 _TEXTS = {"json_target": "--json", "csv_target": "--csv", "summary": "--summary"}
@@ -34,7 +34,7 @@ def build_sinks(options: dict, source) -> list:
     sinks: list = [kind(options[name]) for name, kind in kinds.items() if options[name]]
     if options["output"]:
         sinks.append(VideoFileSink(Path(options["output"]), source.fps))
-    if options["no_show"] and sys.stderr.isatty():
+    if options["no_show"] and bars_wanted():
         sinks.append(ProgressSink(source.promised))
     return sinks
 
@@ -45,11 +45,10 @@ class ProgressSink:
     wants_drawing = False
 
     def __init__(self, total: int) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
         columns = "frames", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar = Progress(*columns, console=stderr_console(), transient=True)
         self._task = self._bar.add_task("frames", total=total or None)
 
     def __enter__(self) -> "ProgressSink":

@@ -4,8 +4,7 @@ import contextlib
 import functools
 from pathlib import Path
 
-import click
-
+from facecli.commands.messages import say
 from facecli.commands.run_setup import (
     build_analyzer,
     check_display,
@@ -39,7 +38,7 @@ def run_video(options: dict) -> None:
             protect=protection(options),
             show_rejected=options["show_rejected"],
         )
-    click.echo(f"{source.name}: {_counted(summary, source.broken)}", err=True)
+    say(f"{source.name}: {_counted(summary, source.broken)}")
 
 
 def _check(options: dict) -> None:
@@ -55,7 +54,7 @@ def _check(options: dict) -> None:
     if not options["no_show"]:
         check_display("the video")
     if options["output"] and is_clip(options["video"]):
-        click.echo(f"{options['output']} has no sound: audio is left out", err=True)
+        say(f"{options['output']} has no sound: audio is left out")
 
 
 def _open(options: dict):
@@ -63,7 +62,6 @@ def _open(options: dict):
     from facecli.stream.opening import open_source
     from facecli.stream.reconnect import ReconnectingSource
 
-    say = functools.partial(click.echo, err=True)
     reopen = functools.partial(open_source, options["video"], _wishes(options), say)
     return ReconnectingSource(reopen, say) if options["reconnect"] else reopen()
 

@@ -2,6 +2,7 @@
 
 import click
 
+from facecli.commands.messages import say
 from facecli.commands.training_options import (
     command_line,
     data_path,
@@ -85,4 +86,4 @@ def _evaluate(checkpoint, data, rebalance: str, seed: int) -> None:
     with replacing(folder / "structure.txt") as temporary:
         temporary.write_text(structure_table(network) + "\n", encoding="utf-8")
     show_metrics(metrics)
-    click.echo(f"wrote tables and plots to {folder}", err=True)
+    say(f"wrote tables and plots to {folder}")

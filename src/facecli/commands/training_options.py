@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from facecli import paths
+from facecli.console import MANNERS
 from facecli.labels import HEAD_CLASSES, UTKFACE_HEADS
 from facecli.recipes import RUN_DEFAULTS, FitOptions
 
@@ -157,6 +158,7 @@ def import_keras() -> None:
 
 def log_to_stderr() -> None:
     """Shows the library's own messages while a long command runs."""
-    logging.getLogger("facecli").setLevel(logging.INFO)
+    if not MANNERS.quiet:
+        logging.getLogger("facecli").setLevel(logging.INFO)
     if not logging.getLogger().handlers:
         logging.basicConfig(format="%(message)s", level=logging.WARNING)

@@ -1,6 +1,5 @@
 """`facecli weights`: published weights on this machine."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 
 from facecli import paths
+from facecli.console import bars_wanted, stderr_console
 from facecli.errors import InputError, WeightsError
 
 _NAMES = click.Choice(["facenet", "mobilenet", "yunet"])
@@ -86,10 +86,9 @@ def verify(name: str | None) -> None:
 @contextmanager
 def _progress(name: str) -> Iterator:
     """A callback (bytes so far, total or None) that draws a bar on stderr, on a terminal only."""
-    if not sys.stderr.isatty():
+    if not bars_wanted():
         yield lambda done, total: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (
@@ -99,6 +98,6 @@ def _progress(name: str) -> Iterator:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=stderr_console()) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

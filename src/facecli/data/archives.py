@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from facecli import paths
+from facecli.console import stderr_console
 from facecli.errors import DataError, InputError, OutputError
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 def _unpack_one(archive: Path, target: Path, budget: _Budget, progress: bool) -> None:
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not progress)
+    bar = Progress(*columns, console=stderr_console(), transient=True, disable=not progress)
     target.mkdir(parents=True, exist_ok=True)
     with open(archive, "rb") as file, bar:
         task = bar.add_task(f"unpacking {archive.name}", total=archive.stat().st_size)

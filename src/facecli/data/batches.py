@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.progress import track
 
 from facecli import paths
+from facecli.console import stderr_console
 from facecli.crops import SOURCE_CROPS, WHOLE_CHIP_MARGIN, crop_face, tighter_crop
 from facecli.images import load_image
 
@@ -60,7 +60,7 @@ def load_crops(
             decoded,
             description="decoding",
             total=len(files),
-            console=Console(stderr=True),
+            console=stderr_console(),
             transient=True,
             disable=len(files) < _PROGRESS_FROM,
         )

@@ -1,6 +1,6 @@
 """What is remembered of each track of a stream: sums, however long it is seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from facecli.faces import NAMED_HEADS, Face
@@ -8,6 +8,24 @@ from facecli.labels import age_group
 
 LONGEST_GAP_S = 1.0
 """Longer than that between two analysed frames nobody is said to have been in view."""
+
+
+class _Mean:
+    """Of rows of one length, a number for each column; rows of another length than the first are left out."""
+
+    def __init__(self) -> None:
+        self._sums: list[float] = []
+        self._count = 0
+
+    def add(self, row: Sequence[float] | None) -> None:
+        if not row or (self._sums and len(row) != len(self._sums)):
+            return
+        self._sums = [a + b for a, b in zip(self._sums or [0.0] * len(row), row, strict=True)]
+        self._count += 1
+
+    @property
+    def value(self) -> tuple[float, ...] | None:
+        return tuple(total / self._count for total in self._sums) if self._count else None
 
 
 class Person:
@@ -24,6 +42,8 @@ class Person:
         self.in_view_s = 0.0
         self.frames = 0
         self._ages, self._age_sum = 0, 0.0
+        self._interval = _Mean()
+        self._distribution = _Mean()
         self._sums: dict[str, dict[str, float]] = {}
 
     def see(self, face: Face, time_s: float) -> None:
@@ -33,6 +53,8 @@ class Person:
         if face.age_years is not None:
             self._ages += 1
             self._age_sum += face.age_years
+        self._interval.add(face.age_interval_90)
+        self._distribution.add(face.age_distribution)
         for head in NAMED_HEADS:
             if probabilities := face.probabilities(head):
                 self._add(head, probabilities)
@@ -41,6 +63,24 @@ class Person:
     def age_years(self) -> float | None:
         """Mean over the frames; None when the model has no such head."""
         return self._age_sum / self._ages if self._ages else None
+
+    @property
+    def age_interval_90(self) -> tuple[float, ...] | None:
+        """Low and high in years, means over the frames: frames of one face err alike."""
+        return self._interval.value
+
+    @property
+    def age_distribution(self) -> tuple[float, ...] | None:
+        """Probabilities of the years 0, 1, ... 116, means over the frames that have them."""
+        return self._distribution.value
+
+    def probabilities(self, head: str) -> dict[str, float] | None:
+        """Class name -> mean probability over the frames; None when the model has no such head."""
+        sums = self._sums.get(head)
+        if not sums:
+            return None
+        total = sum(sums.values())
+        return {name: share / total for name, share in sums.items()}
 
     def label(self, head: str) -> str | None:
         """The class with the largest mean probability; None when the model has no such head."""

@@ -4,6 +4,8 @@ import math
 
 Z_95 = 1.959964
 """The normal distribution has 95 % between minus and plus this."""
+Z_90 = 1.644854
+"""Likewise 90 %."""
 
 
 def wilson_interval(hits: int, count: int, z: float = Z_95) -> tuple[float, float] | None:

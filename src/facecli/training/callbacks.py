@@ -1,10 +1,14 @@
 """What a person sees while training: a bar on stderr, pictures per second in the history."""
 
+import logging
 import time
 
 import keras
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from facecli.console import MANNERS, stderr_console
+
+log = logging.getLogger(__name__)
 
 SHOWN = ("loss", "val_loss", "val_age_mae", "val_gender_accuracy", "val_race_accuracy", "images_per_s")
 
@@ -34,7 +38,7 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, steps: int, epochs: int) -> None:
         super().__init__()
         self.steps, self.epochs = steps, epochs
-        self.console = Console(stderr=True)
+        self.console = stderr_console()
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"))
         self.progress = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
 
@@ -51,7 +55,11 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.progress.remove_task(self.task)
         shown = "  ".join(f"{key} {logs[key]:.3f}" for key in SHOWN if key in (logs or {}))
-        self.console.print(f"epoch {epoch + 1}/{self.epochs}  {shown}", highlight=False, soft_wrap=True)
+        said = f"epoch {epoch + 1}/{self.epochs}  {shown}"
+        if MANNERS.log_json:
+            log.info(said)
+        else:
+            self.console.print(said, highlight=False, soft_wrap=True)
 
     def on_train_end(self, logs=None):
         self.progress.stop()

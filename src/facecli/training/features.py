@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 
 from facecli import paths
+from facecli.console import stderr_console
 from facecli.crops import WHOLE_CHIP_MARGIN, crop_face
 from facecli.errors import WeightsError
 from facecli.images import load_image
@@ -139,7 +139,7 @@ def _features(
         predict = load()
         log.info("computing %s features of %d pictures", name, len(wanted))
         chunks = [wanted[start : start + CHUNK_ROWS] for start in range(0, len(wanted), CHUNK_ROWS)]
-        for chunk in track(chunks, description=name, console=_stderr(), disable=len(chunks) < 2):
+        for chunk in track(chunks, description=name, console=stderr_console(), disable=len(chunks) < 2):
             crops = np.stack([_crop(files[row], margin, image_size) for row in chunk])
             features = predict(crops[:, :, ::-1] if flip else crops)
             if not all(np.isfinite(values).all() for values in features.values()):
@@ -152,7 +152,3 @@ def _crop(file: Path, margin: float, image_size: tuple[int, int]) -> np.ndarray:
     image = load_image(file)
     height, width = image.shape[:2]
     return crop_face(image, (0, 0, width, height), margin, image_size)
-
-
-def _stderr() -> Console:
-    return Console(stderr=True)

@@ -63,7 +63,8 @@ def class_metrics(true_class: np.ndarray, probabilities: np.ndarray, raw: np.nda
 
     Returns:
         count, accuracy with its 95 % interval, macro_f1 over the classes that occur, ece and,
-        before calibration, ece_raw. Only `count` when no label is known.
+        before calibration, ece_raw; confusion: lists of counts, a list for each true class, in it
+        a count for each answer, classes in the order of the head. Only `count` when no label is known.
     """
     known = true_class != MISSING
     raw = probabilities if raw is None else raw
@@ -80,6 +81,9 @@ def class_metrics(true_class: np.ndarray, probabilities: np.ndarray, raw: np.nda
         ),
         "ece": calibration_error(hit, probabilities.max(axis=1)),
         "ece_raw": calibration_error(hit, raw.max(axis=1)),
+        "confusion": confusion_matrix(
+            true_class, probabilities.argmax(axis=1), labels=range(probabilities.shape[1])
+        ).tolist(),
     }
 
 

@@ -1,0 +1,174 @@
+"""facecli from Python: pictures in, the records of `facecli run --json` out.
+
+from facecli import FaceAnalyzer
+FaceAnalyzer().analyze("photo.jpg")["faces"]
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
+from facecli.errors import FacecliError, ImageError, InputError
+from facecli.row_types import PictureRow
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from facecli.vision.analyze import Analyzer, Found
+
+Picture = Union[str, "os.PathLike[str]", bytes, "np.ndarray"]
+"""A path, an encoded picture (JPEG, PNG, ...), or an array (H, W, 3) uint8 RGB."""
+MODEL_TYPES = ("facenet", "normal")
+DETECTORS = ("haar", "yunet", "none")
+_BATCH = 16
+
+
+class FaceAnalyzer:
+    """A detector and a model, loaded once. One thread at a time may use it."""
+
+    def __init__(
+        self,
+        *,
+        model_type: str = "facenet",
+        model_path: str | os.PathLike[str] | None = None,
+        detector: str = "haar",
+        threads: int | None = None,
+        show_rejected: bool = False,
+        details: bool = False,
+    ) -> None:
+        """Loads the model.
+
+        Args:
+            model_type: "facenet" or "normal", as of `facecli run`.
+            model_path: another model folder (as `facecli train` writes it), or the name of one.
+            detector: "haar", "yunet", or "none": the whole picture is one face.
+            threads: of the network and, in the whole process, of OpenCV; None: the cores, at most 4.
+            show_rejected: give boxes that the model takes for no face, too, marked `rejected`.
+            details: give the distribution over the years of each face, too (`age_distribution`).
+
+        Raises:
+            InputError: an option that does not exist, or "yunet" without its weights
+                (`facecli weights get yunet`).
+            CheckpointError: the model is missing, damaged or was not made for the detector.
+        """
+        _check("model_type", model_type, MODEL_TYPES)
+        _check("detector", detector, DETECTORS)
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+            raise InputError(f"threads must be a whole number from 1 on, not {threads!r}")
+        name = f"{model_type}_model" if model_path is None else os.fspath(model_path)
+        self._analyzer = _build(name, detector, threads, show_rejected, details)
+
+    def analyze(self, picture: Picture, source: str | None = None) -> PictureRow:
+        """The faces of one picture: the record that `facecli run --json` writes for it (docs/output.md).
+
+        Args:
+            picture: see `Picture`.
+            source: what the record calls it; a path is called by itself, others "bytes" and "array".
+
+        Raises:
+            ImageError: it cannot be read or decoded.
+            TypeError, ValueError: it is no such thing, or an array of another shape or type.
+        """
+        name, found, size = self._look(picture, source)
+        return _row(name, size, self._analyzer.read([found])[0])
+
+    def analyze_many(self, pictures: Iterable[Picture]) -> Iterator[PictureRow]:
+        """A record for each picture, in their order; the faces of some pictures are read together.
+
+        One that cannot be read or decoded gives a record with `error`, and the rest goes on. Memory does
+        not depend on how many there are.
+
+        Raises:
+            TypeError, ValueError: one is no picture at all, or an array of another shape or type.
+        """
+        from facecli.pictures.item import one_line
+
+        held: list[tuple[str, Found | str, tuple[int, int] | None]] = []
+        faces = 0
+        for picture in pictures:
+            try:
+                name, found, size = self._look(picture, None)
+                faces += len(found.scores)
+                held.append((name, found, size))
+            except ImageError as error:
+                held.append((_name(picture), one_line(error), None))
+            if faces >= _BATCH or len(held) >= _BATCH:
+                yield from self._read(held)
+                held, faces = [], 0
+        yield from self._read(held)
+
+    def _read(self, held: Sequence[tuple]) -> Iterator[PictureRow]:
+        read = iter(self._analyzer.read([found for _, found, size in held if size is not None]))
+        for name, found, size in held:
+            yield _row(name, size, next(read)) if size is not None else _row(name, None, (), found)
+
+    def _look(self, picture: Picture, source: str | None) -> tuple[str, Found, tuple[int, int]]:
+        """What it is called, its boxes and crops, and its width and height."""
+        from facecli.images import read_bytes
+        from facecli.pictures.look import find_in
+
+        name = _name(picture) if source is None else source
+        if isinstance(picture, str | os.PathLike):
+            return name, *find_in(read_bytes(Path(picture)), name, self._analyzer)
+        if isinstance(picture, bytes | bytearray | memoryview):
+            return name, *find_in(bytes(picture), name, self._analyzer)
+        image_rgb = _checked(picture)
+        return name, self._analyzer.find(image_rgb), (image_rgb.shape[1], image_rgb.shape[0])
+
+
+def _check(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+
+
+def _build(model: str, detector: str, threads: int | None, show_rejected: bool, details: bool) -> Analyzer:
+    import cv2
+
+    from facecli.models.checkpoint import load_checkpoint
+    from facecli.paths import find_model
+    from facecli.vision.analyze import Analyzer, Reading
+    from facecli.vision.detect import build_detector
+    from facecli.vision.predict import Predictor
+
+    weights = None
+    if detector == "yunet":
+        from facecli.models.weights import find_weights
+
+        weights = find_weights("yunet")
+    predictor = Predictor(load_checkpoint(find_model(model)), threads)
+    if threads:
+        cv2.setNumThreads(threads)
+    found = build_detector(detector, yunet_weights=weights)
+    return Analyzer(found, predictor, show_rejected=show_rejected, reading=Reading(distribution=details))
+
+
+def _name(picture: Picture) -> str:
+    if isinstance(picture, str | os.PathLike):
+        from facecli.pictures.item import as_text
+
+        return as_text(os.fspath(picture))
+    return "bytes" if isinstance(picture, bytes | bytearray | memoryview) else "array"
+
+
+def _checked(picture: object) -> np.ndarray:
+    import numpy as np
+
+    if not isinstance(picture, np.ndarray):
+        raise TypeError(
+            f"a picture is a path, bytes or an array (H, W, 3) uint8 RGB, not {type(picture).__name__}"
+        )
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ValueError(f"an array must be (H, W, 3) uint8 RGB, not {picture.shape} {picture.dtype}")
+    return np.ascontiguousarray(picture)
+
+
+def _row(name: str, size: tuple[int, int] | None, faces: Iterable, error: str | None = None) -> PictureRow:
+    from facecli.faces import FrameResult
+
+    return FrameResult(name, *(size or (None, None)), tuple(faces), error=error).to_json()
+
+
+__all__ = ["FaceAnalyzer", "FacecliError", "ImageError", "InputError", "Picture", "PictureRow"]
