@@ -20,8 +20,8 @@ import pytest
 
 from facecli.cli import main
 from facecli.commands.run_failures import Failures, printable
-from facecli.commands.run_progress import PictureBar
-from facecli.commands.run_table import TableSink
+from facecli.commands.run_progress import PictureBar, pace
+from facecli.commands.run_table import TableSink, shortened
 from facecli.faces import FrameResult
 from facecli.images import save_image
 
@@ -272,6 +272,24 @@ def test_table_is_printed_in_parts_and_says_all(capfd):
     assert len(capfd.readouterr().out.splitlines()) == 250
 
 
+def test_long_names_keep_their_end():
+    assert shortened("a/b.jpg", 7) == "a/b.jpg"
+    assert shortened("folder/photo.jpg", 10) == "\u2026photo.jpg"
+
+
+def test_table_on_a_terminal_names_pictures_and_marks_errors(monkeypatch, capfd):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    with TableSink(0.0) as sink:
+        for result in (
+            FrameResult("[b]/a.jpg", 9, 9),
+            FrameResult("x" * 90 + "/b.jpg", None, None, error="bad"),
+        ):
+            sink.write(type("Record", (), {"result": result}))
+    said = capfd.readouterr().out
+    assert "[b]/a.jpg" in said and "xx/b.jpg" in said and "error" in said and "bad" not in said
+
+
 def test_failures_are_a_table_of_bounded_length(capfd):
     none = Failures()
     none.show()
@@ -302,6 +320,20 @@ def test_bar_says_rate_and_makes_room(total, monkeypatch, capfd):
             pass
     said = capfd.readouterr().err
     assert "pictures" in said and "3/" in said and "a second" in said
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "elapsed_s", "said"),
+    [
+        (0, 9, 3.0, ""),
+        (1, 9, None, ""),
+        (20, 1000, 1.6, "12.5 a second, 0:01:18 left"),
+        (9, 9, 3.0, "3.0 a second, 0:00:00 left"),
+        (20, None, 1.6, "12.5 a second"),
+    ],
+)
+def test_pace_is_that_of_the_whole_run(done, total, elapsed_s, said):
+    assert pace(done, total, elapsed_s) == said
 
 
 def test_no_bar_for_one_picture(monkeypatch, capfd):

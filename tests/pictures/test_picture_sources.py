@@ -65,6 +65,12 @@ def test_what_one_argument_means(here, given, expected):
     assert sources(given) == expected
 
 
+def test_every_archive_that_can_be_opened_is_taken_for_one():
+    from facecli.pictures import archives, sources, tarballs
+
+    assert {*sources._ARCHIVES} == {archives.ZIP_SUFFIX, *tarballs.TAR_SUFFIXES}
+
+
 def test_order_is_that_of_the_arguments_and_names_are_never_twice(here):
     inputs = find_inputs(["two", "one/a.png", "two/a.png", "z.zip", "t.tar.gz"])
     assert [one.source for one in inputs] == [

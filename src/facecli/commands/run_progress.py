@@ -1,8 +1,10 @@
 """The bar of `facecli run --img`: how many pictures are done, how fast, and how long it will take."""
 
 import contextlib
-import sys
 from collections.abc import Iterator
+from datetime import timedelta
+
+from facecli.console import bars_wanted, stderr_console
 
 
 class PictureBar:
@@ -11,19 +13,16 @@ class PictureBar:
     def __init__(self, total: int | None) -> None:
         """`total` pictures; None when nobody knows."""
         self._progress = None
-        if total == 1 or not sys.stderr.isatty():
+        if total == 1 or not bars_wanted():
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
         self._progress = Progress(
             "pictures",
             BarColumn(),
             MofNCompleteColumn(),
-            _rate_column(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            "left" if total else "",
-            console=Console(stderr=True),
+            _pace_column(),
+            console=stderr_console(),
             transient=True,
         )
         self._task = self._progress.add_task("pictures", total=total)
@@ -55,13 +54,25 @@ class PictureBar:
             self._progress.start()
 
 
-def _rate_column():
+def pace(done: int, total: int | None, elapsed_s: float | None) -> str:
+    """How fast it goes on the whole, and how long the rest will take: "12.5 a second, 0:01:20 left".
+
+    Pictures are done in bursts, of a batch each: rates of the last moments would jump.
+    """
+    if not done or not elapsed_s:
+        return ""
+    rate = done / elapsed_s
+    text = f"{rate:,.1f} a second"
+    return text if total is None else f"{text}, {timedelta(seconds=round((total - done) / rate))} left"
+
+
+def _pace_column():
     from rich.progress import ProgressColumn
     from rich.text import Text
 
-    class Rate(ProgressColumn):
+    class Pace(ProgressColumn):
         def render(self, task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:,.1f} a second")
+            total = None if task.total is None else int(task.total)
+            return Text(pace(int(task.completed), total, task.elapsed))
 
-    return Rate()
+    return Pace()

@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
-import sys
 
 import click
 
 from facecli.commands.run_failures import printable
+from facecli.console import tables_wanted
 
 _AT_ONCE = 200
+_SHORTEST = 16
 
 
 class TableSink:
@@ -58,7 +59,7 @@ def print_table(
     """
     from facecli.stream.table import face_table, plain_table
 
-    terminal = sys.stdout.isatty()
+    terminal = tables_wanted()
     between = ("\n" if terminal else ", ") if details else None
     header, *rows = face_table([_printable(result) for result in results], uncertain_below, between)
     if not terminal:
@@ -83,8 +84,20 @@ def _print_rich(header: tuple, rows: list) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*header, box=box.SIMPLE)
-    for row in rows:
+    console = Console()
+    table = Table(box=box.SIMPLE)
+    table.add_column(header[0], no_wrap=True)
+    for name in header[1:]:
+        table.add_column(name, min_width=5)
+    for name, face, *cells in rows:
+        # Of a long path the end tells more; reasons follow in the table of failures.
+        name = shortened(name, max(console.width // 4, _SHORTEST))
+        face = "error" if face.startswith("error: ") else face
         # Text: names with [brackets] are not markup.
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(cell) for cell in (name, face, *cells)))
+    console.print(table)
+
+
+def shortened(name: str, length: int) -> str:
+    """The name, or its end after an ellipsis when it has more than `length` characters."""
+    return name if len(name) <= length else f"\u2026{name[len(name) - length + 1 :]}"

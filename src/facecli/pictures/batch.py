@@ -8,7 +8,6 @@ from functools import partial
 from facecli.faces import Face, FrameResult
 from facecli.pictures.item import Item
 from facecli.pictures.look import Looked, Looker, Reader, look
-from facecli.pictures.pool import OrderedPool
 from facecli.pictures.record import Record
 from facecli.stream.shield import Protect
 
@@ -75,6 +74,8 @@ class Batch:
             looker = self._lookers()
             yield from (look(item, looker, self._wants_image) for item in items)
             return
+        from facecli.pictures.pool import OrderedPool
+
         functions = [
             partial(look, looker=self._lookers(), wants_image=self._wants_image)
             for _ in range(self._effort.workers)

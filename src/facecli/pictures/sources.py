@@ -9,15 +9,14 @@ from typing import Protocol
 
 from facecli.errors import ImageError, InputError
 from facecli.images import SUFFIXES
-from facecli.pictures.archives import ZIP_SUFFIX, ZipSource
 from facecli.pictures.files import FileSource, FolderSource, StdinSource, check_regular
 from facecli.pictures.item import Item, as_text, failed
 from facecli.pictures.names import TargetNames
-from facecli.pictures.tarballs import TAR_SUFFIXES, TarSource
-from facecli.pictures.web import WebSource, is_url
 
 log = logging.getLogger(__name__)
-_ARCHIVES = (ZIP_SUFFIX, *TAR_SUFFIXES)
+_ZIP = ".zip"
+_TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_ARCHIVES = (_ZIP, *_TAR)
 
 
 class Source(Protocol):
@@ -120,6 +119,8 @@ def _sources(given: str, rules: Rules) -> list[Source]:
     if given == "-":
         return [StdinSource()]
     if is_url(given):
+        from facecli.pictures.web import WebSource
+
         return [WebSource(given, rules.allow_private)]
     path = Path(given)
     if _exists(path):
@@ -141,6 +142,11 @@ def _tolerant(given: str, rules: Rules) -> list[Source]:
         return [FailedSource(given, str(error))]
 
 
+def is_url(given: str) -> bool:
+    """Is it an http(s) address?"""
+    return given.lower().startswith(("http://", "https://"))
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -155,10 +161,16 @@ def _existing(path: Path, rules: Rules) -> Source:
         check_regular(path)
     except ImageError as error:
         raise InputError(str(error)) from error
-    name = path.name.lower()
-    if name.endswith(ZIP_SUFFIX):
+    # What unpacks and what fetches is imported when it is needed: one picture should start at once.
+    if path.name.lower().endswith(_ZIP):
+        from facecli.pictures.archives import ZipSource
+
         return ZipSource(path)
-    return TarSource(path) if name.endswith(TAR_SUFFIXES) else FileSource(path)
+    if path.name.lower().endswith(_TAR):
+        from facecli.pictures.tarballs import TarSource
+
+        return TarSource(path)
+    return FileSource(path)
 
 
 def _matching(pattern: str, rules: Rules) -> list[Source]:

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from functools import partial
 from urllib.parse import unquote, urlsplit
 
-from facecli.pictures.fetch import check_url, fetch, is_url
+from facecli.pictures.fetch import check_url, fetch
 from facecli.pictures.item import Item, as_text
 from facecli.pictures.names import TargetNames, harmless
-
-__all__ = ["WebSource", "is_url"]
 
 
 class WebSource:
