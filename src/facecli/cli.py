@@ -48,8 +48,8 @@ _QUIET = {
 _TRAINING_PACKAGES = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "h5py")
 """What `facecli run` does without, by import name."""
 
-_MAY_HANG = ("capture", "analysis")
-"""Names of threads that a stream leaves behind when they do not come back from a driver."""
+_MAY_HANG = ("capture", "analysis", "pictures")
+"""Names of threads that a stream or a download leaves behind when they do not come back from a driver."""
 
 
 class LazyGroup(click.Group):

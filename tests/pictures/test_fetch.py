@@ -54,7 +54,7 @@ def test_every_redirect_is_checked_again(server, monkeypatch):
     from facecli.pictures import addresses
 
     monkeypatch.setattr(addresses, "is_public", lambda address: address == "127.0.0.1")
-    with pytest.raises(ImageError, match="169.254.169.254, a private address"):
+    with pytest.raises(ImageError, match="169.254.169.254 is a private address"):
         fetch(f"{server.url}/private", limits=SHORT)
     assert server.asked == ["/private"]
 

@@ -72,3 +72,14 @@ def test_threads_end_when_nobody_wants_results_any_more():
     with OrderedPool([slow_square] * 3, ahead=6) as pool:
         next(pool.results(range(100)))
     assert threading.active_count() == before
+
+
+def test_threads_that_do_not_come_back_are_left_behind_soon(monkeypatch):
+    monkeypatch.setattr("facecli.pictures.pool._PATIENCE_S", 0.1)
+    free = threading.Event()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), OrderedPool([lambda _: free.wait(30)] * 3, ahead=3) as pool:
+        next(pool.results(range(9), wait_s=0.05))
+        raise KeyboardInterrupt
+    assert time.monotonic() - begin < 5
+    free.set()

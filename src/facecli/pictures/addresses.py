@@ -28,7 +28,8 @@ def resolve(host: str, port: int, allow_private: bool) -> list[tuple]:
         raise ImageError(f"no address for host {host}; check it, and the network") from error
     refused = [address[4][0] for address in found if not is_public(address[4][0])]
     if refused and not allow_private:
-        raise ImageError(f"{host} is {refused[0]}, a private address; add --allow-private to ask it")
+        known = "" if host == refused[0] else f" {refused[0]},"
+        raise ImageError(f"{host} is{known} a private address; add --allow-private to ask it")
     return found
 
 

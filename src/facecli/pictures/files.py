@@ -15,7 +15,7 @@ from facecli.pictures.names import TargetNames
 
 _KINDS = {
     stat.S_ISDIR: "a folder",
-    stat.S_ISFIFO: "a pipe; to read from one, redirect it and give -",
+    stat.S_ISFIFO: "a pipe",
     stat.S_ISCHR: "a device",
     stat.S_ISBLK: "a device",
     stat.S_ISSOCK: "a socket",
@@ -103,7 +103,7 @@ def check_regular(path: Path) -> None:
         raise ImageError(f"cannot read {as_text(path)}: {reason}; check the path") from error
     if not stat.S_ISREG(mode):
         kind = next((text for is_kind, text in _KINDS.items() if is_kind(mode)), "no file")
-        raise ImageError(f"{as_text(path)} is {kind}, no picture file")
+        raise ImageError(f"{as_text(path)} is {kind}, no picture file; redirect it and give - to read it")
 
 
 def _item(path: Path, names: TargetNames, parts: Sequence[str]) -> Item:

@@ -1,6 +1,7 @@
 """Work for several threads whose results come in the order of their tasks."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, TimeoutError
@@ -10,7 +11,9 @@ from typing import Generic, TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 _PATIENCE_S = 2.0
-"""For threads that still work when nobody wants their results any more."""
+"""For all threads that still work when nobody wants their results any more."""
+NAME = "pictures"
+"""Of the threads: `cli` ends the process when one is left behind, waiting for a server."""
 
 
 class OrderedPool(Generic[Task, Result]):
@@ -30,7 +33,7 @@ class OrderedPool(Generic[Task, Result]):
         self._todo: SimpleQueue = SimpleQueue()
         self._stopped = False
         self._threads = [
-            threading.Thread(target=self._work, args=(function,), daemon=True, name="pictures")
+            threading.Thread(target=self._work, args=(function,), daemon=True, name=NAME)
             for function in functions
         ]
 
@@ -43,8 +46,9 @@ class OrderedPool(Generic[Task, Result]):
         self._stopped = True
         for _ in self._threads:
             self._todo.put(None)
+        end = time.monotonic() + _PATIENCE_S
         for thread in self._threads:
-            thread.join(_PATIENCE_S)
+            thread.join(max(0.0, end - time.monotonic()))
 
     def results(self, tasks: Iterable[Task], wait_s: float | None = None) -> Iterator[Result | None]:
         """Results in the order of the tasks, which are taken as they are needed.
