@@ -116,6 +116,7 @@ def test_file_whose_name_begins_like_a_list(here, png):
 def test_what_can_only_be_one_picture(here, given, single, total):
     inputs = find_inputs([given])
     assert (inputs.is_single, inputs.total) == (single, total)
+    assert inputs.has_remote is given.startswith("http")
 
 
 def test_standard_input_is_given_once(here):

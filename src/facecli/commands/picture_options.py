@@ -18,7 +18,7 @@ _OPTIONS = (
         "--workers",
         metavar="N",
         type=click.IntRange(1, 64),
-        help="Threads that decode and search pictures.  [default: cores, at most 8]",
+        help="Threads that decode and search pictures.  [default: cores, at most 8; 8 for addresses]",
     ),
     click.option(
         "--batch-size",

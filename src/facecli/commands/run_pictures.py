@@ -42,7 +42,7 @@ def run_pictures(options: dict) -> None:
         with closing_on_sigterm(), contextlib.ExitStack() as stack:
             for sink in sinks:
                 stack.enter_context(sink)
-            batch = _build_batch(options, inputs.is_single, analyzer, sinks, window)
+            batch = _build_batch(options, inputs, analyzer, sinks, window)
             with bar:
                 run.go(inputs, batch, sinks)
     finally:
@@ -66,10 +66,12 @@ def _find(options: dict) -> tuple:
     return inputs, resolve_output(options["output"], inputs)
 
 
-def _build_batch(options: dict, is_single: bool, analyzer, sinks: list, window: bool):
+def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
     from facecli.pictures.batch import Batch, Effort
 
-    workers = 1 if is_single else options["workers"] or min(_cores(), _MOST_WORKERS)
+    # Who waits for servers can wait for several.
+    wanted = _MOST_WORKERS if inputs.has_remote else min(_cores(), _MOST_WORKERS)
+    workers = 1 if inputs.is_single else options["workers"] or wanted
     if workers > 1 and not options["threads"]:
         import cv2
 

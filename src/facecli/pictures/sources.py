@@ -61,6 +61,11 @@ class Inputs:
         self.is_single = are_plain and len(self.sources) == 1 and self.sources[0].is_single
 
     @property
+    def has_remote(self) -> bool:
+        """Must some of them be waited for?"""
+        return any(getattr(source, "is_remote", False) for source in self.sources)
+
+    @property
     def in_place(self) -> Iterator[Path]:
         """Pictures and folders of pictures that could be written over."""
         return (one.path for one in self.sources if isinstance(one, FileSource | FolderSource))

@@ -15,6 +15,7 @@ class WebSource:
     is_single = True
     total = 1
     path = None
+    is_remote = True
 
     def __init__(self, url: str, allow_private: bool) -> None:
         """Raises InputError for what cannot be an address."""
