@@ -48,8 +48,8 @@ THREADS = cv2.getNumThreads()
 READING = """
 What is gained: decoding and searching in as many threads as there are cores, faces in batches (the network
 takes a sixth less for each), and large JPEGs decoded reduced, which also leaves the detector less to shrink.
-The search itself is the same work in both ways, and with `haar` it is most of it: on {cores} cores a loop whose
-OpenCV uses the cores already cannot be beaten four times. What else ran here took its share of the cores
+The search itself is the same work in both ways, and with `haar` it is most of it: on {cores} cores a loop
+whose OpenCV uses them already cannot be beaten four times. What else ran here took its share of the cores
 from both; CPU milliseconds say what an idle machine would save. Memory grows by the names of the pictures,
 about half a kilobyte each.
 """
