@@ -99,6 +99,7 @@ def test_source_archive_and_wheel_carry_the_models(source_archive, wheel):
     assert wanted - in_source == set()
     assert {f"facecli/shipped/{name}" for name in wanted} - in_wheel == set()
     assert not any("/epochs/" in name or "/weights/" in name for name in in_wheel | in_source)
+    assert "facecli/py.typed" in in_wheel and "src/facecli/py.typed" in in_source
 
 
 def test_what_ships_stays_small(wheel):

@@ -108,11 +108,14 @@ class FaceAnalyzer:
     def _look(self, picture: Picture, source: str | None) -> tuple[str, Found, tuple[int, int]]:
         """What it is called, its boxes and crops, and its width and height."""
         from facecli.images import read_bytes
+        from facecli.pictures.files import check_regular
         from facecli.pictures.look import find_in
 
         name = _name(picture) if source is None else source
         if isinstance(picture, str | os.PathLike):
-            return name, *find_in(read_bytes(Path(picture)), name, self._analyzer)
+            path = Path(picture)
+            check_regular(path)
+            return name, *find_in(read_bytes(path), name, self._analyzer)
         if isinstance(picture, bytes | bytearray | memoryview):
             return name, *find_in(bytes(picture), name, self._analyzer)
         image_rgb = _checked(picture)

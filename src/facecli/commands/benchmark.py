@@ -41,6 +41,11 @@ def benchmark(**options) -> None:
 
     The scene is drawn by code, four faces at 480p, 720p and 1080p, so that machines can be compared.
     Close other programs first.
+
+    \b
+    Examples:
+      facecli benchmark
+      facecli benchmark --video clip.mp4 --json bench.json --plot bench.png
     """
     _check(options)
     results = _measured(options)

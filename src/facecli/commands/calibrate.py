@@ -32,6 +32,10 @@ def calibrate(**options) -> None:
 
     'facecli train' does this at its end; it is needed for older models and other data. Only
     config.json is written. 'facecli evaluate' tells what it changed.
+
+    \b
+    Examples:
+      facecli calibrate --model-path my_model --data-path data/UTKFace
     """
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint

@@ -22,7 +22,13 @@ _SHEET_COLUMNS = 8
 
 @click.group()
 def data() -> None:
-    """Look at a data set of faces."""
+    """Look at a data set of faces.
+
+    \b
+    Examples:
+      facecli data check data/UTKFace
+      facecli data negatives data/UTKFace --output data/not_face
+    """
 
 
 data.add_command(negatives)
@@ -65,6 +71,11 @@ def check(
 
     Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
     tables of ages, genders and races. Ends with exit code 2 when no model can be trained on it.
+
+    \b
+    Examples:
+      facecli data check data/UTKFace
+      facecli data check UTKFace.tar.gz --seed 2
     """
 
     from facecli.data.groups import add_groups

@@ -49,8 +49,9 @@ def distil(**options) -> None:
     is the quickest way:
 
     \b
-    facecli distil --image-size 72 --epochs 12
-    facecli distil --image-size 96 --epochs 5 --learning-rate 1e-3 --initial facenet_embedding
+    Examples:
+      facecli distil --image-size 72 --epochs 12
+      facecli distil --image-size 96 --epochs 5 --learning-rate 1e-3 --initial facenet_embedding
     """
     # A student starts from random weights: its options are those of a scratch run.
     options = resolved(options, "normal")

@@ -47,6 +47,12 @@ def evaluate(**options) -> None:
     """Measure a saved model on a split; print a table, write tables and plots.
 
     Every face is a whole chip and is looked at once: no test-time augmentation.
+
+    \b
+    Examples:
+      facecli evaluate --data-path data/UTKFace
+      facecli evaluate --model-type normal --data-path data/UTKFace --split val
+      facecli evaluate --data-path data/UTKFace --json
     """
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint

@@ -53,6 +53,11 @@ def export(**options) -> None:
     Prints "<sha256>  <path>". Beside the file goes <file>.json, a copy of the model's config.json
     with that digest; a file in the model's own folder is entered into its config.json instead.
     Input: `image`, (n, h, w, 3) uint8 RGB; outputs: a head's probabilities, not calibrated.
+
+    \b
+    Examples:
+      facecli export --format onnx --output model.onnx
+      facecli export --format tflite --dtype int8 --data-path data/UTKFace --output small.tflite
     """
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint

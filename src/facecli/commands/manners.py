@@ -55,6 +55,8 @@ def _options() -> list[click.Option]:
 
 def _take(ctx: click.Context, param: click.Parameter, value: int | bool) -> None:
     """Remembers what was asked for, before the command's name or after it."""
+    if not value:
+        return
     asked = ctx.find_root().meta.setdefault(_KEY, {"quiet": False, "verbose": 0, "log_json": False})
-    asked[param.name] = asked[param.name] or value
+    asked[param.name] = value
     behave(**asked)

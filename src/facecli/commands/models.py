@@ -12,7 +12,13 @@ from facecli.errors import CheckpointError, FacecliError, InputError
 
 @click.group()
 def models() -> None:
-    """List, show, verify and remove the models on this machine."""
+    """List, show, verify and remove the models on this machine.
+
+    \b
+    Examples:
+      facecli models list
+      facecli models show facenet
+    """
 
 
 @models.command(name="list", short_help="Say which models are here.")
@@ -21,6 +27,11 @@ def list_(as_json: bool) -> None:
     """Say which models are here: your own and those that came with facecli.
 
     Errors are those of the test split: age in years, the rest in percent of right answers.
+
+    \b
+    Examples:
+      facecli models list
+      facecli models list --json
     """
     from facecli.commands.model_text import json_entry, list_rows, show_table
     from facecli.models.catalogue import list_models
@@ -37,7 +48,13 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print config.json and metrics.json instead.")
 def show(name: str, as_json: bool) -> None:
-    """Tell everything that is known of the model NAME (a name or a folder)."""
+    """Tell everything that is known of the model NAME (a name or a folder).
+
+    \b
+    Examples:
+      facecli models show facenet
+      facecli models show my_model --json
+    """
     from facecli.commands.model_text import describe_lines, json_entry
     from facecli.models.catalogue import find_short
 
@@ -54,7 +71,13 @@ def show(name: str, as_json: bool) -> None:
 @models.command(short_help="Check the files of all models, or of one.")
 @click.argument("name", required=False)
 def verify(name: str | None) -> None:
-    """Check the files of every model (or only of NAME) against the digests in its config.json."""
+    """Check the files of every model (or only of NAME) against the digests in its config.json.
+
+    \b
+    Examples:
+      facecli models verify
+      facecli models verify facenet
+    """
     from facecli.models.catalogue import find_short, list_models
 
     entries = [find_short(name)] if name is not None else list_models()
@@ -89,6 +112,10 @@ def rm(name: str, yes: bool) -> None:
     """Remove the model NAME (a name or a folder) and all files in its folder, after asking.
 
     Models that came with facecli stay.
+
+    \b
+    Examples:
+      facecli models rm my_model
     """
     from facecli.commands.model_text import size_text
     from facecli.models.catalogue import check_removable, remove

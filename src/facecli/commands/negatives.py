@@ -28,6 +28,10 @@ def negatives(path: Path, output: Path | None, count: int, side: int, seed: int,
 
     Train on it with --extra-data. A picture of the test split gives test crops only. Pictures
     of your own room may be laid beside them, into train/not_face/.
+
+    \b
+    Examples:
+      facecli data negatives data/UTKFace --output data/not_face
     """
     from facecli.training.prepare import prepare_data
 

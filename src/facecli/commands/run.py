@@ -105,12 +105,13 @@ def run(**options) -> None:
     """Find every face and read its age, gender, race and, when the model has learnt it, emotion.
 
     \b
-    facecli run --img photo.jpg
-    facecli run --img photos/ --json out.jsonl --output drawn/
-    facecli run --img @list.txt --csv out.csv --resume
-    facecli run --img https://example.org/a.jpg --img b.zip
-    facecli run --video                  (webcam 0; q or Esc quits, h shows the keys)
-    facecli run --video clip.mp4 --no-show --output drawn.mp4 --json faces.jsonl
+    Examples:
+      facecli run --img photo.jpg
+      facecli run --img photos/ --json out.jsonl --output drawn/
+      facecli run --img @list.txt --csv out.csv --resume
+      facecli run --img https://example.org/a.jpg --img b.zip
+      facecli run --video                  (webcam 0; q or Esc quits, h shows the keys)
+      facecli run --video clip.mp4 --no-show --output drawn.mp4 --json faces.jsonl
     """
     if options["list_cameras"]:
         from facecli.commands.cameras import show_cameras

@@ -48,9 +48,10 @@ def train(**options) -> None:
     """Train a model on labelled faces and write saved_model/NAME.
 
     \b
-    facecli train --eval                              the compact student, then measure it
-    facecli train --eval --model-type normal          the scratch CNN
-    facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
+    Examples:
+      facecli train --eval                              the compact student, then measure it
+      facecli train --eval --model-type normal          the scratch CNN
+      facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
     """
     fields = TrainRequest.__dataclass_fields__
     request = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())

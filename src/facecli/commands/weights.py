@@ -15,7 +15,13 @@ _NAMES = click.Choice(["facenet", "mobilenet", "yunet"])
 
 @click.group()
 def weights() -> None:
-    """Fetch, list and verify published weights (FaceNet, YuNet)."""
+    """Fetch, list and verify published weights (FaceNet, YuNet).
+
+    \b
+    Examples:
+      facecli weights list
+      facecli weights get yunet
+    """
 
 
 @weights.command()
@@ -31,6 +37,11 @@ def get(name: str, source: Path | None, url: str | None) -> None:
     """Download the weights NAME, check them, and put them where facecli finds them.
 
     A download that was cut goes on where it stopped when the command is given again.
+
+    \b
+    Examples:
+      facecli weights get yunet
+      facecli weights get facenet --from vggface2.pt
     """
     from facecli.models.weights import fetch, install
 
@@ -46,7 +57,12 @@ def get(name: str, source: Path | None, url: str | None) -> None:
 
 @weights.command(name="list")
 def list_() -> None:
-    """Say which weights are known, and which are here."""
+    """Say which weights are known, and which are here.
+
+    \b
+    Examples:
+      facecli weights list
+    """
     from facecli.models.weights import WEIGHTS, installed
 
     for known in WEIGHTS.values():
@@ -60,7 +76,13 @@ def list_() -> None:
 @weights.command()
 @click.argument("name", type=_NAMES, required=False)
 def verify(name: str | None) -> None:
-    """Check the weights that are here (or only NAME) against the published digests."""
+    """Check the weights that are here (or only NAME) against the published digests.
+
+    \b
+    Examples:
+      facecli weights verify
+      facecli weights verify yunet
+    """
     from facecli.models.weights import WEIGHTS, check, installed
 
     names = [name] if name else list(WEIGHTS)
