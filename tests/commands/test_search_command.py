@@ -45,7 +45,7 @@ def test_a_table_for_people(rows, capsys):
     code, out, said = run(capsys, rows, "--gender", "female")
     assert (code, said) == (0, "")
     header, *lines = out.splitlines()
-    assert header.split()[:4] == ["rank", "probability", "source", "face"]
+    assert header.split()[:4] == ["rank", "prob", "source", "face"]
     assert [text.split()[1:3] for text in lines] == [
         ["0.950", "a.jpg"], ["0.900", "gone.jpg"], ["0.800", "c.mp4"], ["0.200", "a.jpg"],
     ]  # fmt: skip

@@ -29,8 +29,8 @@ def show_matches(found: Rows) -> None:
     if not found:
         return
     heads = [head for head in NAMED_HEADS if any(head in row for row in found)]
-    header = ("rank", "probability", "source", "face", "box", "age", "90 %", *heads)
-    show_table([header, *(_cells(row, heads) for row in found)], right=(0, 1))
+    header = ("rank", "prob", "source", "face", "age", *heads)
+    show_table([header, *(_cells(row, heads) for row in found)], right=(0, 1, 4), folded=2)
 
 
 def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> tuple[str, ...]:
@@ -43,9 +43,7 @@ def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> tuple[str, ...]:
         f"{row['probability']:.3f}",
         plain(row["source"]),
         place,
-        ",".join(map(str, row["box_xyxy"])),
         f"{row['age_years']:.1f}" if "age_years" in row else "",
-        "-".join(map(str, row.get("age_interval_90", ()))),
         *(f"{row[head]} {100 * row[f'{head}_probability']:.0f}%" if head in row else "" for head in heads),
     )
 

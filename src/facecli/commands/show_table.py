@@ -7,12 +7,13 @@ import click
 from facecli.console import tables_wanted
 
 
-def show_table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+def show_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), folded: int | None = None) -> None:
     """Prints the header and the rows below it.
 
     Args:
         rows: of one length; the first is the header.
         right: columns of numbers, which end below each other.
+        folded: the column that goes on in the next line on a narrow terminal.
     """
     if not tables_wanted():
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -31,7 +32,8 @@ def show_table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None
     header, *body = rows
     table = Table(box=box.SIMPLE)
     for column, name in enumerate(header):
-        table.add_column(Text(name), justify="right" if column in right else "left", overflow="fold")
+        side = "right" if column in right else "left"
+        table.add_column(Text(name), justify=side, overflow="fold", no_wrap=folded not in (None, column))
     for row in body:
         # Text: names with [brackets] are not markup.
         table.add_row(*map(Text, row))
