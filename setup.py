@@ -40,6 +40,8 @@ EXPORT = ["onnx>=1.16,<2", "tf2onnx>=1.17,<2"]
 # Only pictures of phones that write HEIC, and `facecli run --parquet`.
 HEIF = ["pillow-heif>=1.0,<2"]
 PARQUET = ["pyarrow>=18,<27"]
+# Only `facecli explain --method shap`.
+EXPLAIN = ["shap>=0.48,<0.52"]
 DEV = [
     "hypothesis>=6.100,<7",
     "jsonschema>=4.18,<5",
@@ -109,6 +111,7 @@ setup(
         "export": EXPORT,
         "heif": HEIF,
         "parquet": PARQUET,
+        "explain": EXPLAIN,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["facecli=facecli.cli:main"]},

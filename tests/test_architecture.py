@@ -47,10 +47,12 @@ ALLOWED = {
     "pictures": GROUND | {"vision", "stream", "models.checkpoint"},
     "report": GROUND | {"models.checkpoint"},
     "crowd": GROUND | {"stream", "models.checkpoint"},
+    "explain": GROUND | {"models"},
     "measure": GROUND | {"vision", "stream"},
     "analyzer": GROUND | {"vision", "pictures", "models.checkpoint", "models.weights"},
     "commands": GROUND
-    | {"commands", "data", "models", "training", "vision", "stream", "pictures", "report", "crowd", "measure"},
+    | {"commands", "data", "models", "training", "vision", "stream", "pictures", "report", "crowd", "measure"}
+    | {"explain"},
     "cli": GROUND | {"commands", "data", "models", "training", "vision", "stream", "measure"},
     "__main__": {"cli"},
     "__init__": {"analyzer"},

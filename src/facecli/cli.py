@@ -23,6 +23,7 @@ COMMANDS = {
     "run": ("facecli.commands.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),
     "summarize": ("facecli.commands.summarize:summarize", "Count the people of many rows: ages, shares."),
     "search": ("facecli.commands.search:search", "Find faces in rows by what they look like."),
+    "explain": ("facecli.commands.explain:explain", "Show what in each face drove the results: heat maps."),
     "benchmark": ("facecli.commands.benchmark:benchmark", "Measure what this machine does."),
     "train": ("facecli.commands.train:train", "Retrain a model on UTKFace or data like it."),
     "evaluate": ("facecli.commands.evaluate:evaluate", "Measure a saved model; write tables and plots."),
