@@ -64,7 +64,8 @@ def test_missing_labels_do_not_count():
     assert found.metrics["age"]["count"] == 2
     assert found.metrics["age"]["mae"] == pytest.approx(0)
     assert found.metrics["gender"] == {
-        "count": 2, "accuracy": 1, "accuracy_ci95": [1, 1], "macro_f1": 1, "ece": 0, "ece_raw": 0
+        "count": 2, "accuracy": 1, "accuracy_ci95": [1, 1], "macro_f1": 1, "ece": 0, "ece_raw": 0,
+        "confusion": [[1, 0], [0, 1]],
     }  # fmt: skip
     assert found.metrics["race"] == {"count": 0}
     assert found.heads == ("age", "gender", "race")
