@@ -87,6 +87,9 @@ def _check(options: dict) -> None:
     output, weights = Path(options["output"]), options["detector_weights"]
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; --output is a folder")
+    same = [one for one in options["img"] if Path(one).is_dir() and Path(one).resolve() == output.resolve()]
+    if same:
+        raise InputError(f"{output} is the folder of the pictures; name another one for --output")
     if weights is not None and options["detector"] != "yunet":
         raise InputError("--detector-weights needs --detector yunet")
     if weights is not None and not Path(weights).is_file():

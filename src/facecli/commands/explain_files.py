@@ -22,10 +22,11 @@ class ExplainFiles:
         self._table: list[tuple[str, ...]] = []
         self._stack = contextlib.ExitStack()
         self._rows = None
-        self._count = 0
+        self._count, self._is_new = 0, False
 
     def __enter__(self) -> "ExplainFiles":
         """Raises OutputError when folder or file cannot be written, before anything is computed."""
+        self._is_new = not self._folder.exists()
         check_folder(self._folder)
         if self._target:
             from facecli.stream.text_file import TextFile
@@ -35,9 +36,10 @@ class ExplainFiles:
 
     def __exit__(self, *failure) -> None:
         self._stack.__exit__(*failure)
-        # Made only so that it could be found writable.
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+        if self._is_new:
+            # Without a result it was made only to see that it can be; rmdir takes empty ones alone.
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
 
     def add_face(self, item, number: int, face, explained: list) -> None:
         """Writes a picture for each of its maps, then their rows. Raises OutputError."""
