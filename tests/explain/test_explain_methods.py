@@ -13,7 +13,10 @@ from facecli.explain.methods import explain  # noqa: E402
 from facecli.explain.reference import REFERENCES, reference_of  # noqa: E402
 from facecli.explain.shapley import shapley  # noqa: E402
 from facecli.explain.target import Target  # noqa: E402
+from facecli.models.heads import attach_heads  # noqa: E402
+from facecli.models.residual import Residual, Stage, build_residual  # noqa: E402
 
+TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 FEMALE, AGE = Target("gender", 1), Target("age")
 DARK = np.zeros((SIDE, SIDE, 3), np.float32)
 
@@ -113,6 +116,13 @@ def test_gradients_are_those_of_small_differences(bright, crop):
         step[0, row, column, 1] = 2
         change = bright.scores(picture + step, FEMALE) - bright.scores(picture - step, FEMALE)
         assert found[0, row, column, 1] == pytest.approx(change[0] / 4, abs=2e-4)
+
+
+def test_no_faces_are_read_as_none():
+    """A batch norm refuses an empty batch."""
+    network = explained_network(attach_heads(build_residual(TINY), ("age", "gender")), ("age", "gender"))
+    found = network.predict(np.zeros((0, SIDE, SIDE, 3), np.uint8))
+    assert {head: one.shape for head, one in found.items()} == {"age": (0, 117), "gender": (0, 2)}
 
 
 def test_outputs_are_calibrated_for_people_only(crop):

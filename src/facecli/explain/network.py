@@ -7,6 +7,7 @@ import numpy as np
 
 from facecli.explain.float_path import float_path
 from facecli.explain.target import Target
+from facecli.labels import HEAD_CLASSES
 from facecli.models.calibration import load_calibration
 from facecli.models.checkpoint import Checkpoint
 
@@ -16,7 +17,7 @@ _BATCH_SIZE = 64
 class ExplainedNetwork:
     """Reads crops like `vision.predict.Predictor`, and says how its outputs come about.
 
-    Pictures are (n, h, w, 3) RGB, 0..255, uint8 or float; n may be 0. Everything but the two
+    Pictures are (n, h, w, 3) RGB, 0..255, uint8 or float; to be read, n may be 0. Everything but the two
     gradients works with every Keras backend.
     """
 
@@ -39,6 +40,9 @@ class ExplainedNetwork:
 
     def predict_raw(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """Like `predict`, as the network itself says it."""
+        if not len(crops):
+            # Some layers refuse an empty batch.
+            return {head: np.empty((0, HEAD_CLASSES[head]), np.float32) for head in self.heads}
         found = _batched(self._raw, crops)
         return {head: found[head] for head in self.heads}
 
@@ -85,6 +89,6 @@ class ExplainedNetwork:
 
 
 def _batched(compute: Callable[[np.ndarray], Mapping], crops: np.ndarray) -> dict:
-    starts = range(0, max(len(crops), 1), _BATCH_SIZE)
+    starts = range(0, len(crops), _BATCH_SIZE)
     parts = [compute(crops[start : start + _BATCH_SIZE]) for start in starts]
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

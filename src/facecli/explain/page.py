@@ -97,11 +97,10 @@ def _section(face: FaceOnPage) -> str:
 def _figure(title: str, shown: Shown) -> str:
     explained = shown.explained
     data = base64.b64encode(shown.png).decode("ascii")
-    said = escape(explained.prediction())
-    lines = "<br>".join(escape(line) for line in (explained.sum_line(), explained.check_line()) if line)
+    said, method = escape(explained.prediction()), escape(explained.method)
+    lines = "; ".join(line for line in (explained.sum_line(), explained.check_line()) if line)
     return (
-        f'<figure><img alt="{escape(title)}, {said}: heat map by {escape(explained.method)}" '
+        f'<figure><img alt="{escape(title)}, {said}: heat map by {method}; {escape(lines)}" '
         f'src="data:image/png;base64,{data}">'
-        f"<figcaption><b>{said}</b> <small>{escape(explained.method)}</small><br>{lines}"
-        "</figcaption></figure>"
+        f"<figcaption><b>{said}</b> <small>{escape(title)}, {method}</small></figcaption></figure>"
     )
