@@ -89,7 +89,7 @@ def test_a_chip(explain, chip, tmp_path):
     assert rows[0]["box_xyxy"] == [0, 0, 48, 48]
     assert rows[0]["deletion"]["draws"] == 10
     assert abs(rows[1]["residual"]) < 0.1
-    assert "without hottest tenth" in out
+    assert "less hottest" in out
     assert "wrote 2 heat maps" in err
 
 
@@ -211,3 +211,12 @@ def test_without_shap(explain, chip, monkeypatch):
 def test_without_keras(explain, chip, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
     assert_error(explain("--img", chip, "--detector", "none"), 1, "pip install 'facecli[train]'")
+
+
+def test_quiet(model_folder, chip, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    options = ("--detector", "none", "--head", "age", "--method", "grad-cam", "--json", "-")
+    code = cli.main(["--quiet", "explain", "--model-path", str(model_folder), "--img", str(chip), *options])
+    said = capfd.readouterr()
+    assert (code, said.err) == (0, "")
+    assert json.loads(said.out)["head"] == "age"

@@ -5,8 +5,9 @@ import json
 import os
 from pathlib import Path, PurePosixPath
 
-import click
-
+from facecli.commands.messages import say
+from facecli.commands.run_failures import printable
+from facecli.commands.show_table import show_table
 from facecli.errors import OutputError
 from facecli.paths import replacing
 
@@ -56,7 +57,7 @@ class ExplainFiles:
             shown.append(Shown(one, png))
             place = {"source": item.source, "face": number, "box_xyxy": [int(side) for side in face.box_xyxy]}
             self._write({**place, **one.to_json(), "file": str(path), "error": None})
-            self._table.append(_cells(item.source, number, one, path))
+            self._table.append(_cells(item.source, number, one))
         self._faces.append(FaceOnPage(f"{item.source}, face {number}", shown))
 
     def add_error(self, source: str, error: str) -> None:
@@ -69,7 +70,6 @@ class ExplainFiles:
     def finish(self) -> None:
         """Writes the page, prints the table. Raises OutputError."""
         from facecli.explain.page import build_page
-        from facecli.stream.table import plain_table
 
         if not self._count:
             return
@@ -86,9 +86,8 @@ class ExplainFiles:
                 "without random",
                 "file",
             )
-            for line in plain_table([header, *self._table]):
-                click.echo(line)
-        click.echo(f"wrote {self._count} heat maps and {page}", err=True)
+            show_table([header, *self._table], right=(1, 4, 5), folded=0)
+        say(f"wrote {self._count} heat maps and {page}")
 
     def _write(self, row: dict) -> None:
         if self._rows is not None:
@@ -116,17 +115,10 @@ def file_name(target_name: str, number: int, head: str, method: str) -> str:
     return path.with_name(f"{path.name}-face{number}-{head}-{method}.png").as_posix()
 
 
-def _cells(source: str, number: int, explained, path: Path) -> tuple[str, ...]:
-    from facecli.commands.run_failures import printable
-
+def _cells(source: str, number: int, explained) -> tuple[str, ...]:
+    """A row for people: the result, and what it is without the hottest and without a random tenth."""
     found = explained.deletion
-    values = (found.value_hottest, found.value_random)
-    after = [f"{one:.1f}" if explained.target.class_index is None else f"{100 * one:.0f} %" for one in values]
-    return (
-        printable(source),
-        str(number),
-        explained.prediction(),
-        explained.method,
-        *after,
-        printable(str(path)),
-    )
+    is_age = explained.target.class_index is None
+    values = (found.value, found.value_hottest, found.value_random)
+    before, *after = (f"{one:.1f}" if is_age else f"{100 * one:.0f} %" for one in values)
+    return (printable(source), str(number), f"{explained.target.name} {before}", explained.method, *after)

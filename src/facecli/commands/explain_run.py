@@ -1,7 +1,6 @@
 """What `facecli explain` does with its options: pictures become faces, faces heat maps, maps files."""
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from facecli.commands.explain_files import ExplainFiles
 from facecli.commands.run_failures import Failures, printable
 from facecli.commands.run_setup import build_face_detector
 from facecli.commands.training_options import import_keras
+from facecli.console import bars_wanted, stderr_console
 from facecli.errors import FacecliError, InputError
 
 _HAAR = {"scale_factor": 1.15, "min_neighbors": 5, "min_size": None}
@@ -95,11 +95,10 @@ def _explain_picture(item, analyzer, network, heads, options: dict, files: Expla
 @contextlib.contextmanager
 def _saying(text: str) -> Iterator[None]:
     """Tells on stderr what takes so long, on a terminal."""
-    if not sys.stderr.isatty():
+    if not bars_wanted():
         yield
         return
-    from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status(f"explaining {escape(printable(text))}"):
+    with stderr_console().status(f"explaining {escape(printable(text))}"):
         yield
