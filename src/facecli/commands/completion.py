@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
@@ -64,7 +63,7 @@ def script(shell: str) -> str:
 
 def how_to_install() -> str:
     """For the shell that SHELL names, or for all."""
-    own = Path(os.environ.get("SHELL", "")).name
+    own = os.path.basename(os.environ.get("SHELL", ""))
     shells = (own,) if own in SHELLS else SHELLS
     return "\n\n".join(f"# {shell}\n{_PLACES[shell]}" for shell in shells)
 

@@ -1,6 +1,5 @@
 """What commands say on standard error: sentences, or with --log-json an object a line."""
 
-import json
 import logging
 from datetime import datetime, timezone
 
@@ -68,4 +67,6 @@ def _write(level: str, message: str, sentence: str, **extra: object) -> None:
         click.echo(sentence, err=True)
         return
     time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    import json
+
     click.echo(json.dumps({"time": time, "level": level, "message": message, **extra}), err=True)
