@@ -77,15 +77,7 @@ class ExplainFiles:
         with replacing(page) as temporary:
             temporary.write_text(build_page(self._model, self._reference, self._faces), encoding="utf-8")
         if self._target != "-":
-            header = (
-                "picture",
-                "face",
-                "result",
-                "method",
-                "without hottest tenth",
-                "without random",
-                "file",
-            )
+            header = ("picture", "face", "result", "method", "less hottest", "less random")
             show_table([header, *self._table], right=(1, 4, 5), folded=0)
         say(f"wrote {self._count} heat maps and {page}")
 
