@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from facecli.faces import Face
 from facecli.vision.annotate import annotate, draw_note, label_parts
-from facecli.vision.place import Plate, Rectangle, place
+from facecli.vision.place import Habits, Plate, Rectangle, place
 
 FULL = Face(
     (20, 60, 80, 120), 0.9, 32.4, (26, 39), {"male": 0.02, "female": 0.98}, {"white": 0.91, "black": 0.09}
@@ -97,6 +97,14 @@ def test_label_stands_above_its_box_when_there_is_room():
 def test_label_of_a_face_at_the_top_goes_below():
     (_, (_, top)) = place([[plate()]], [Rectangle(50, 0, 90, 40)], (200, 200))[0]
     assert top >= 40
+
+
+def test_label_leaves_its_place_when_the_face_comes_under_it():
+    habits, wide = Habits(), plate(60, 40)
+    for top in (60, 50, 40, 30, 20):
+        box = Rectangle(50, top, 90, top + 40)
+        ((label, (left, over)),) = place([[wide]], [box], (200, 200), tracks=[1], habits=habits)
+        assert Rectangle(left, over, left + label.width, over + label.height).overlap(box) == 0
 
 
 def test_second_layout_is_taken_when_the_first_would_cover_another_label():

@@ -8,7 +8,7 @@ import numpy as np
 
 from facecli.vision.bars import Bar
 
-_ON_LABEL, _ON_FACE = 10.0, 1.0
+_ON_LABEL, _ON_FACE = 10.0, 3.0
 _SECOND_CHOICE = 0.02
 """Cost of each step down the list of places, as a share of the plate: earlier ones win when equal."""
 _ROUNDS = 3
