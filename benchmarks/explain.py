@@ -11,7 +11,8 @@ Faces are drawn from the test split that the model was not trained on.
 """
 
 import argparse
-from collections import defaultdict
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,7 @@ BOOTSTRAPS = 2000
 def main() -> None:
     arguments = parse()
     import_keras()
-    rows: dict[str, dict] = {"deletion": {}, "randomised": {}, "complete": {}}
-    for model in arguments.model:
-        measure(model, arguments, rows)
-    print_tables(rows)
+    print_tables([record for model in arguments.model for record in measure(model, arguments)])
 
 
 def parse() -> argparse.Namespace:
@@ -39,16 +37,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", action="append", required=True)
     parser.add_argument("--count", type=int, default=100, help="faces for integrated gradients and Grad-CAM")
-    parser.add_argument("--few", type=int, default=25, help="faces for the rest, and for randomisation")
+    parser.add_argument("--few", type=int, default=20, help="faces for the rest, and for randomisation")
+    parser.add_argument("--keep", type=Path, help="file of finished faces, to go on after an interruption")
     return parser.parse_args()
 
 
-def measure(model: str, arguments: argparse.Namespace, rows: dict) -> None:
-    """Fills `rows` with lists of numbers, one for each face, under (model, method, head)."""
+def measure(model: str, arguments: argparse.Namespace) -> Iterator[dict]:
+    """Records of all faces: model, method and head, with what was measured."""
     from facecli.data.batches import load_crops
-    from facecli.explain.face import explain_face
     from facecli.explain.network import ExplainedNetwork
-    from facecli.explain.target import HEADS
     from facecli.models.checkpoint import load_checkpoint
     from facecli.paths import find_model
     from facecli.training.prepare import prepare_data
@@ -56,28 +53,53 @@ def measure(model: str, arguments: argparse.Namespace, rows: dict) -> None:
 
     checkpoint = load_checkpoint(find_model(model))
     network = ExplainedNetwork(load_network(checkpoint), checkpoint)
-    heads = [head for head in HEADS if head in checkpoint.heads]
     data = prepare_data(arguments.folder, checkpoint.config["seed"])
     if data.digest != checkpoint.config["split_digest"]:
-        raise SystemExit(
-            f"{arguments.folder} is not what {model} was split on: its test faces may be known to it"
-        )
+        raise SystemExit(f"{model} was not split on {arguments.folder}: it may know its test faces")
     frame = data.frame.iloc[data.rows("test")].sample(arguments.count, random_state=0)
     crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
+    done = kept(arguments.keep)
     for number, crop in enumerate(crops):
-        methods = METHODS if number < arguments.few else METHODS[:2]
-        for explained in explain_face(network, crop, heads, methods):
-            key = (checkpoint.name, explained.method, explained.target.head)
-            rows["deletion"].setdefault(key, []).append(explained.deletion)
-            if explained.heat.additive is not None:
-                rows["complete"].setdefault(key, []).append(explained.heat)
-        if number < arguments.few:
-            for key, correlation in correlations(network, crop, heads).items():
-                rows["randomised"].setdefault((checkpoint.name, *key), []).append(correlation)
+        key = f"{model} {number} {number < arguments.few}"
+        if key not in done:
+            done[key] = list(face_records(network, crop, number < arguments.few))
+            keep(arguments.keep, key, done[key])
+        yield from done[key]
+
+
+def kept(path: Path | None) -> dict[str, list]:
+    """Faces of an earlier run."""
+    if path is None or not path.exists():
+        return {}
+    return dict(map(json.loads, path.read_text(encoding="utf-8").splitlines()))
+
+
+def keep(path: Path | None, key: str, records: list) -> None:
+    if path is not None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([key, records]) + "\n")
+
+
+def face_records(network, crop: np.ndarray, full: bool) -> Iterator[dict]:
+    """One record for each method and head; `full` has all methods, and the randomised weights."""
+    from facecli.explain.face import explain_face
+    from facecli.explain.target import HEADS
+
+    heads = [head for head in HEADS if head in network.heads]
+    found = correlations(network, crop, heads) if full else {}
+    for explained in explain_face(network, crop, heads, METHODS if full else METHODS[:2]):
+        place = {"method": explained.method, "head": explained.target.head}
+        record = {"model": network.checkpoint.name, **place}
+        for name in ("hottest", "random", "shifted"):
+            record[name] = getattr(explained.deletion, f"effect_{name}")
+        if explained.heat.additive is not None:
+            before, after = explained.heat.additive
+            record |= {"difference": abs(after - before), "missed": abs(explained.heat.residual)}
+        yield {**record, **found.get(tuple(place.values()), {})}
 
 
 def correlations(network, crop: np.ndarray, heads: list[str]) -> dict:
-    """(method, head) -> (correlation of order, correlation of size) with the map of shuffled weights."""
+    """(method, head) -> rank correlations with the map of shuffled weights, as ordered and by size."""
     from facecli.explain.methods import explain
     from facecli.explain.randomise import randomised, rank_correlation
     from facecli.explain.reference import reference_of
@@ -91,41 +113,48 @@ def correlations(network, crop: np.ndarray, heads: list[str]) -> dict:
         with randomised(network.network):
             others = explain(network, crop, targets, method, reference_of(crop))
         for target, heat, other in zip(targets, maps, others, strict=True):
-            # A target without a sign orders by size.
-            found[method, target.head] = (
-                rank_correlation(heat.values, other.values, target),
-                rank_correlation(heat.values, other.values, Target("age")),
-            )
+            found[method, target.head] = {
+                "ordered": rank_correlation(heat.values, other.values, target),
+                # An age has no side: it is ordered by size.
+                "size": rank_correlation(heat.values, other.values, Target("age")),
+            }
     return found
 
 
-def print_tables(rows: dict) -> None:
-    units = defaultdict(lambda: "log-odds", age="years")
+def print_tables(records: list[dict]) -> None:
     print("Deletion of a tenth: mean effect (95 % interval of hottest minus random: bootstrap over faces)\n")
     header = ("model", "method", "head", "faces", "unit", "hottest", "random", "shifted", "hottest-random")
     print(DELETION.format(*header, "hottest wins"))
-    for (model, method, head), found in rows["deletion"].items():
-        hottest, random, shifted = (
-            np.array([getattr(one, f"effect_{name}") for one in found])
-            for name in ("hottest", "random", "shifted")
-        )
+    for place, columns in grouped(records, "hottest", "random", "shifted"):
+        hottest, random, _ = columns
         low, high = interval(hottest - random)
-        numbers = (f"{one.mean():.2f}" for one in (hottest, random, shifted))
+        means = (f"{one.mean():.2f}" for one in columns)
         wins = f"{100 * (hottest > random).mean():.0f} %"
-        place = (model, method, head, len(found), units[head])
-        print(DELETION.format(*place, *numbers, f"{low:+.2f}..{high:+.2f}", wins))
+        print(DELETION.format(*place, len(hottest), unit(place), *means, f"{low:+.2f}..{high:+.2f}", wins))
     print("\nRandomised weights: mean rank correlation with the map of the real model\n")
     print(RANDOMISED.format("model", "method", "head", "faces", "as ordered", "by size"))
-    for (model, method, head), found in rows["randomised"].items():
-        ordered, size = np.mean(found, axis=0)
-        print(RANDOMISED.format(model, method, head, len(found), f"{ordered:+.2f}", f"{size:+.2f}"))
+    for place, columns in grouped(records, "ordered", "size"):
+        print(RANDOMISED.format(*place, len(columns[0]), *(f"{one.mean():+.2f}" for one in columns)))
     print("\nCompleteness: mean size of the difference, and of what the map's sum misses of it\n")
     print(COMPLETE.format("model", "method", "head", "faces", "unit", "difference", "missed"))
-    for (model, method, head), found in rows["complete"].items():
-        difference = np.mean([abs(one.additive[1] - one.additive[0]) for one in found])
-        missed = np.mean([abs(one.residual) for one in found])
-        place = (model, method, head, len(found), units[head])
-        print(COMPLETE.format(*place, f"{difference:.2f}", f"{missed:.2f}"))
+    for place, columns in grouped(records, "difference", "missed"):
+        means = (f"{one.mean():.2f}" for one in columns)
+        print(COMPLETE.format(*place, len(columns[0]), unit(place), *means))
+
+
+def grouped(records: list[dict], *names: str) -> Iterator[tuple[tuple, list[np.ndarray]]]:
+    """(model, method, head) with an array for each name, of the records that have them."""
+    groups: dict[tuple, list] = {}
+    for record in records:
+        if names[0] in record:
+            place = (record["model"], record["method"], record["head"])
+            groups.setdefault(place, []).append([record[name] for name in names])
+    for place, rows in groups.items():
+        yield place, list(np.array(rows).T)
+
+
+def unit(place: tuple) -> str:
+    return "years" if place[2] == "age" else "log-odds"
 
 
 def interval(differences: np.ndarray) -> tuple[float, float]:
