@@ -72,9 +72,10 @@ def explain(**options) -> None:
     which holds them all. Each map is checked: its hottest tenth is replaced, and as much at random.
 
     \b
-    facecli explain --img photo.jpg
-    facecli explain --img chip.png --detector none --head age --method grad-cam --output age/
-    facecli explain --img photo.jpg --method integrated-gradients --method shap --json -
+    Examples:
+      facecli explain --img photo.jpg
+      facecli explain --img chip.png --detector none --head age --method grad-cam --output age/
+      facecli explain --img photo.jpg --method integrated-gradients --method shap --json -
     """
     _check(options)
     from facecli.commands.explain_run import run_explain
