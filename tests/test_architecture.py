@@ -24,12 +24,14 @@ GROUND = {
     "heif",
     "console",
     "row_types",
+    "interrupts",
 }
 # Who may import what: a room or a module, within its own room freely.
 ALLOWED = {
     "errors": set(),
     "console": set(),
     "row_types": set(),
+    "interrupts": set(),
     "labels": set(),
     "paths": {"errors", "labels"},
     "faces": {"errors", "labels"},

@@ -4,9 +4,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, TimeoutError
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
+
+from facecli.interrupts import start_threads
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -38,8 +39,7 @@ class OrderedPool(Generic[Task, Result]):
         ]
 
     def __enter__(self) -> "OrderedPool":
-        for thread in self._threads:
-            thread.start()
+        start_threads(self._threads)
         return self
 
     def __exit__(self, *_) -> None:
@@ -60,31 +60,35 @@ class OrderedPool(Generic[Task, Result]):
         Raises:
             whatever a function or `tasks` raises, in its place.
         """
-        waiting: deque[Future] = deque()
+        waiting: deque[SimpleQueue] = deque()
         tasks = iter(tasks)
         while True:
             while len(waiting) < self._ahead and (task := next(tasks, _END)) is not _END:
-                waiting.append(Future())
+                waiting.append(SimpleQueue())
                 self._todo.put((waiting[-1], task))
             if not waiting:
                 return
-            first = waiting.popleft()
+            answer = waiting.popleft()
             try:
-                first.exception(wait_s)
-            except TimeoutError:
+                result, error = answer.get(timeout=wait_s)
+            except Empty:
                 yield None
-            yield first.result()
+                result, error = answer.get()
+            if error is not None:
+                raise error
+            yield result
 
     def _work(self, function: Callable[[Task], Result]) -> None:
         while (given := self._todo.get()) is not None and not self._stopped:
-            future, task = given
+            # A SimpleQueue, no Future: its wait is one step of C, which Ctrl-C cannot break in two.
+            answer, task = given
             try:
-                future.set_result(function(task))
+                answer.put((function(task), None))
             except BaseException as error:  # noqa: BLE001
                 # Whatever it is, it belongs to who asked for the result.
-                future.set_exception(error)
+                answer.put((None, error))
             # What was given must not be kept until the next task comes.
-            del given, future, task
+            del given, answer, task
 
 
 _END = object()

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from facecli.interrupts import start_threads
 from facecli.stream.channel import Channel
 
 _PATIENCE_S = 2.0
@@ -23,8 +24,7 @@ def crew(
     of its driver is left behind after a while; it is a daemon and ends when the call does.
     """
     try:
-        for thread in threads:
-            thread.start()
+        start_threads(threads)
         yield
     finally:
         stop.set()
