@@ -196,8 +196,8 @@ def measure_rates(port: int, options: argparse.Namespace) -> tuple[list[str], fl
         row("a chip, `detector=none`, 16 connections", none, "200/s, p99 < 1000"),
         row("Haar, 5 times that rate over 80 connections", beyond, "p99 < 1000, others 503"),
         "",
-        f"With Haar {haar.rate * DEEPFACE_S:.0f} times deepface's REST ({DEEPFACE_S} s a picture, as the issue "
-        "says; not measured again here; asked: 40).",
+        f"With Haar {haar.rate * DEEPFACE_S:.0f} times deepface's REST ({DEEPFACE_S} s a picture, measured "
+        "elsewhere and not again here; asked: 40).",
     ]
     return lines, haar.rate
 
