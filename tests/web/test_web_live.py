@@ -367,6 +367,16 @@ def test_workers_that_stay_busy_are_said(service, client, monkeypatch):
         assert problem_of(socket, 1013)["status"] == 503
 
 
+def test_an_error_of_ours_is_said_without_its_words(service, client, monkeypatch):
+    def fail(self):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr("facecli.web.live_worker.LiveWorker.work", fail)
+    with pytest.raises(RuntimeError), client.websocket_connect(PATH) as socket:
+        problem = problem_of(socket, 1011)
+        assert problem["status"] == 500 and "secret" not in problem["detail"]
+
+
 class DeafSocket:
     """A client that neither says nor reads anything."""
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from facecli.vision.anonymize import METHODS
-from facecli.web.live_protocol import LATER, LiveLimits, LiveProblem
+from facecli.web.live_protocol import BROKEN, LATER, LiveLimits, LiveProblem
 from facecli.web.live_session import LiveSession, Wish
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,9 @@ async def live(socket: WebSocket) -> None:
         log.info("live: closed with %d %s", problem.status, problem.title)
     except WebSocketDisconnect as end:
         log.info("live: ended with %d", end.code)
+    except Exception:
+        await _farewell(socket, LiveProblem(500, "Internal error", "Something went wrong here.", BROKEN))
+        raise
 
 
 def same_origin(headers: Headers) -> bool:

@@ -18,7 +18,7 @@ from facecli.image_header import read_header
 from facecli.images import decode_image
 from facecli.vision.anonymize import head_box
 
-UNSUPPORTED, POLICY, TOO_BIG, LATER = 1003, 1008, 1009, 1013
+UNSUPPORTED, POLICY, TOO_BIG, BROKEN, LATER = 1003, 1008, 1009, 1011, 1013
 """Codes with which a WebSocket is closed (RFC 6455, section 7.4.1, and the registry that it founds)."""
 _STAMP = struct.Struct(">II")
 _MOST_TEXT = 1000
