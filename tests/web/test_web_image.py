@@ -171,6 +171,7 @@ def test_the_health_check_fails_without_a_server():
 
 @pytest.mark.parametrize("read_only", [False, True], ids=["no home", "read-only root"])
 def test_the_container_starts_is_healthy_and_stops(stages, tmp_path, read_only):
+    pytest.importorskip("uvicorn", reason="the extra 'web' is not installed")
     if read_only and not rehearse.can_mount():
         pytest.skip("this machine allows no mounts")
 
