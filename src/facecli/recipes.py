@@ -9,17 +9,20 @@ from facecli.labels import UTKFACE_HEADS
 EMBEDDING_MODEL = "facenet_embedding"
 """Name of the distilled student that the compact backbone starts from."""
 GENUINE = "inception-resnet-v1"
-BACKBONES = {"normal": ("normal",), "facenet": ("compact", GENUINE)}
+STUDENTS = ("compact", "mobile-se")
+"""Backbones that a distilled student may have, the default first."""
+BACKBONES = {"normal": ("normal",), "facenet": (*STUDENTS, GENUINE)}
 """Model type -> backbones that it may stand on, the default first."""
+_STUDENT = {
+    "epochs": 2,
+    "batch_size": 96,
+    "learning_rate": 1e-4,
+    "warmup_epochs": 0.2,
+    "degraded_share": 0.1,
+}
 RUN_DEFAULTS = {
     "normal": {"epochs": 30, "batch_size": 96, "learning_rate": 2e-3},
-    "compact": {
-        "epochs": 2,
-        "batch_size": 96,
-        "learning_rate": 1e-4,
-        "warmup_epochs": 0.2,
-        "degraded_share": 0.1,
-    },
+    **dict.fromkeys(STUDENTS, _STUDENT),
     GENUINE: {"epochs": 12, "batch_size": 128, "learning_rate": 1e-3, "weight_decay": 0.05},
 }
 """Backbone -> options of the run that measured best."""
@@ -59,6 +62,40 @@ class TrainRequest:
     embedding: str = EMBEDDING_MODEL
     initial: str | None = None
     unfreeze: int = 0
+    unfreeze_epochs: int = 2
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class DistilRequest:
+    """What a student is and learns from.
+
+    Attributes:
+        name: folder of the student.
+        backbone: name of the student's backbone.
+        image_size: side of the crops; the backbone's own by default.
+        trunk_weights: FaceNet weight file, else the weights folder is searched.
+        initial: name or folder of a student to go on from, perhaps of another image size.
+        teachers: frozen networks, keys of `training.teachers.TEACHERS`; together they soften labels.
+        teacher_model: name or folder of a trained model whose answers and features are learnt in
+            place of the features of `teachers`.
+        views: of each picture, that `teacher_model` looks at.
+        view_size: side of the views in pixels, from which students of several sizes may learn;
+            the student's own by default.
+        heads: what the student is asked beside the features.
+        command: what was typed, for the recipe.
+    """
+
+    name: str = EMBEDDING_MODEL
+    backbone: str = "compact"
+    image_size: int | None = None
+    trunk_weights: Path | None = None
+    initial: str | None = None
+    teachers: tuple[str, ...] = ("facenet",)
+    teacher_model: str | None = None
+    views: int = 4
+    view_size: int | None = None
+    heads: tuple[str, ...] = UTKFACE_HEADS
     command: str = ""
 
 

@@ -57,6 +57,19 @@ def test_extra_rows_make_up_their_share_and_own_rows_are_all_there(own, extra, s
     assert drawn == min(round(own * share / (1 - share)), extra)
 
 
+def test_each_epoch_sees_the_next_view_of_the_same_rows():
+    inputs = np.arange(30)[:, None]
+    stored = {"age": inputs.astype("float16")}
+    dataset = CropBatches(inputs, stored, np.arange(4, 9), batch_size=5, views=3)
+    epochs = []
+    for _ in range(4):
+        crops, targets = dataset[0]
+        assert targets["age"].dtype == np.float32 and (targets["age"] == crops).all()
+        epochs.append(sorted(crops[:, 0].tolist()))
+        dataset.on_epoch_end()
+    assert epochs == [[4, 5, 6, 7, 8], [14, 15, 16, 17, 18], [24, 25, 26, 27, 28], [4, 5, 6, 7, 8]]
+
+
 def test_without_a_share_every_epoch_has_all_extra_rows():
     assert sorted(seen(batches(range(20), extra_from=8))) == list(range(20))
 

@@ -5,23 +5,32 @@ import shlex
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
 from facecli.cli import main
 from facecli.labels import EMOTIONS
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.inception_resnet_v1 import TAP_DIMS
 from facecli.recipes import FitOptions
-from facecli.training import soft_labels, teachers
+from facecli.training import soft_labels, teachers, transfer
 
 RECIPE = Path(__file__).resolve().parents[2] / "docs" / "recipe.md"
 RACES = ("White", "Black", "East Asian", "Southeast Asian", "Indian", "Latino_Hispanic", "Middle Eastern")
+LESS = {
+    "--image-size": lambda side: max(side // 3, 32),
+    "--view-size": lambda side: max(side // 3, 32),
+    "--views": lambda views: min(views, 2),
+    "--epochs": lambda epochs: min(epochs, 1),
+    "--unfreeze-epochs": lambda epochs: 1,
+}
 STAGE = re.compile(r"^\| \d+ \| `facecli ([^`]+)`", re.MULTILINE)
 
 
 @pytest.fixture
 def stand_in_teachers(monkeypatch):
-    """FaceNet is not here: features that are a fixed map of the picture's name."""
+    """FaceNet is not here: features that are a fixed map of the picture's name, and a small trunk."""
 
     def features(sizes):
         def look(files, keys, weights=None):
@@ -36,6 +45,17 @@ def stand_in_teachers(monkeypatch):
     )
     monkeypatch.setattr(teachers, "mobilenet_features", features({"mobilenet": 1024}))
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=32))
+    monkeypatch.setattr(transfer, "load_facenet", small_trunk)
+    monkeypatch.setattr(transfer, "unfreeze_blocks", lambda network, count: [])
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def small_trunk(weights, taps):
+    image = keras.Input((160, 160, 3), dtype="uint8")
+    pooled = keras.layers.AveragePooling2D(40)(keras.layers.Rescaling(1 / 255)(image))
+    pooled = keras.layers.Flatten()(pooled)
+    return keras.Model(image, {tap: keras.layers.Dense(TAP_DIMS[tap], name=tap)(pooled) for tap in taps})
 
 
 @pytest.fixture
@@ -63,14 +83,14 @@ def small(command, faces, extra_sets):
     words = shlex.split(command)
     for place in (index + 1 for index, word in enumerate(words) if word == "--extra-data"):
         words[place] = str(extra_sets[words[place].removeprefix("data/")])
-    if "--image-size" in words:
-        place = words.index("--image-size") + 1
-        words[place] = str(max(int(words[place]) // 3, 32))
-    if "--epochs" in words:
-        place = words.index("--epochs") + 1
-        words[place] = str(min(int(words[place]), 1))
-    else:
+    for option, less in LESS.items():
+        if option in words:
+            place = words.index(option) + 1
+            words[place] = str(less(int(words[place])))
+    if "--epochs" not in words:
         words += ["--epochs", "1"]
+    if "--batch-size" in words:
+        del words[words.index("--batch-size") : words.index("--batch-size") + 2]
     return [*words, "--limit", "200", "--batch-size", "32", "--data-path", str(faces)]
 
 

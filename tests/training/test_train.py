@@ -9,13 +9,14 @@ import pytest
 
 from facecli.errors import CheckpointError, DataError, InputError
 from facecli.models.checkpoint import load_checkpoint, write_config
-from facecli.recipes import FitOptions, TrainRequest, resolve
+from facecli.recipes import DistilRequest, FitOptions, TrainRequest, resolve
 from facecli.training import distil as distillation
 from facecli.training import soft_labels, teachers
 from facecli.training.features import TAPS
 from facecli.training.prepare import prepare_data
 from facecli.training.start import load_network
 from facecli.training.train import train
+from facecli.training.views import ViewMaker
 
 FAST = FitOptions(epochs=1, batch_size=32, learning_rate=5e-3)
 
@@ -129,12 +130,13 @@ def test_distil_then_transfer(data, home, monkeypatch):
 
     monkeypatch.setattr(teachers, "facenet_features", features)
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=32))
-    student = distillation.distil(data, FAST, image_size=16, command="facecli distil")
+    student = distillation.distil(data, FAST, DistilRequest(image_size=16, command="facecli distil"))
     assert student.config["val_cosine"].keys() == {"embedding", "block17"}
     assert list(student.config["sha256"]) == ["model.keras"]
-    longer = distillation.distil(
-        data, FAST, image_size=24, initial="facenet_embedding", name="longer", command="facecli distil 2"
+    further = DistilRequest(
+        image_size=24, initial="facenet_embedding", name="longer", command="facecli distil 2"
     )
+    longer = distillation.distil(data, FAST, further)
     assert [stage["command"] for stage in longer.config["earlier_stages"]] == ["facecli distil"]
     checkpoint = train(data, TrainRequest("facenet"), FitOptions(epochs=1, batch_size=32, learning_rate=1e-9))
     ours = load_network(checkpoint).get_layer("backbone").get_weights()
@@ -142,6 +144,34 @@ def test_distil_then_transfer(data, home, monkeypatch):
     assert len(ours) == len(theirs)
     # Learning so slowly only batch statistics move; the kernels are the student's.
     np.testing.assert_allclose(ours[0], theirs[0].astype("float32"), atol=1e-3)
+
+
+def test_a_trained_model_teaches_by_views(data, home, monkeypatch):
+    train(data, TrainRequest("normal", heads=("age", "gender")), FAST)
+    asked = DistilRequest(
+        name="watcher",
+        image_size=16,
+        teachers=(),
+        teacher_model="normal_age_gender_model",
+        views=2,
+        view_size=20,
+    )
+    student = distillation.distil(data, FAST, asked)
+    assert student.heads == ("age", "gender", "race") and student.image_size == (16, 16)
+    taught = student.config["teacher_model"]
+    assert taught["name"] == "normal_age_gender_model" and len(taught["sha256"]) == 64
+    assert student.config["val_cosine"] == {}
+
+    def asked_again(*_, **__):
+        raise AssertionError("the teacher looked again")
+
+    monkeypatch.setattr(ViewMaker, "predict_on_batch", asked_again)
+    distillation.distil(data, FAST, asked)
+
+
+def test_a_teacher_that_is_missing_is_named(data, home):
+    with pytest.raises(CheckpointError, match="nobody"):
+        distillation.distil(data, FAST, DistilRequest(teachers=(), teacher_model="nobody"))
 
 
 def lambda_model(folder):

@@ -12,12 +12,15 @@ from facecli.commands.training_options import (
     show_plan,
     training_options,
 )
+from facecli.recipes import DistilRequest
 
 TEACHERS = ("facenet", "mobilenet")
 
 
 def _teachers(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
     teachers = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    if teachers == ("none",):
+        return ()
     if not teachers or not set(teachers) <= set(TEACHERS):
         raise click.BadParameter(f"{value!r}: choose among {', '.join(TEACHERS)}")
     return teachers
@@ -38,7 +41,23 @@ def _teachers(context: click.Context, parameter: click.Parameter, value: str) ->
     callback=_teachers,
     default="facenet",
     show_default=True,
-    help="Comma-separated: facenet, mobilenet (see 'facecli weights list').",
+    help="Comma-separated: facenet, mobilenet (see 'facecli weights list'), or none.",
+)
+@click.option(
+    "--teacher-model",
+    help="Trained model (name or folder) that looks at every view of a picture: its answers are learnt.",
+)
+@click.option(
+    "--views",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Augmented views of each picture for --teacher-model.",
+)
+@click.option(
+    "--view-size",
+    type=click.IntRange(32, 512),
+    help="Side of the views in pixels, to share them among students.  [default: the student's]",
 )
 @training_options
 def distil(**options) -> None:
@@ -59,23 +78,17 @@ def distil(**options) -> None:
     if options.pop("dry_run"):
         show_plan("would distil:", {**options, "data_path": path})
         return
+    if not options["teachers"] and not options["teacher_model"]:
+        raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
     import_keras()
     from facecli.training.distil import distil as run_distillation
     from facecli.training.prepare import prepare_data
 
     log_to_stderr()
     data = prepare_data(path, options["seed"], options["limit"], options["extra_data"])
-    checkpoint = run_distillation(
-        data,
-        fit_options(options),
-        name=options["name"],
-        backbone=options["backbone"],
-        image_size=options["image_size"],
-        weights=options["trunk_weights"],
-        initial=options["initial"],
-        teachers=options["teachers"],
-        heads=options["heads"],
-        command=command_line(),
-    )
+    fields = DistilRequest.__dataclass_fields__
+    request = DistilRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
+    checkpoint = run_distillation(data, fit_options(options), request)
     cosine = checkpoint.config["val_cosine"]
-    click.echo(f"saved {checkpoint.folder}; cosine to FaceNet on validation pictures: {cosine}")
+    told = f"; cosine to the teachers on validation pictures: {cosine}" if cosine else ""
+    click.echo(f"saved {checkpoint.folder}{told}")

@@ -20,8 +20,8 @@ from facecli.recipes import TrainRequest, resolve
 @click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
 @click.option(
     "--backbone",
-    type=click.Choice(["normal", "compact", "inception-resnet-v1"]),
-    help="For facenet: compact (the distilled student, default) or inception-resnet-v1 "
+    type=click.Choice(["normal", "compact", "mobile-se", "inception-resnet-v1"]),
+    help="For facenet: that of the distilled student (compact is the default), or inception-resnet-v1 "
     "(the genuine trunk, needs 'facecli weights get facenet').",
 )
 @click.option("--eval", "evaluate", is_flag=True, help="Measure on the test split; write plots and tables.")
@@ -36,7 +36,14 @@ from facecli.recipes import TrainRequest, resolve
     "--unfreeze",
     type=click.IntRange(0),
     default=0,
-    help="Train the last N blocks of the genuine trunk too.",
+    help="Train the last N blocks of the genuine trunk too, at a twentieth of the rate.",
+)
+@click.option(
+    "--unfreeze-epochs",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Epochs of that, after those of the heads (--epochs 0: the heads begin with it).",
 )
 @click.option("--name", help="Folder in saved_model/.  [default: <model-type>_model]")
 @click.option(

@@ -23,6 +23,11 @@ def build_backbone(name: str, image_size: tuple[int, int] | None = None) -> kera
     return residual.build_residual(residual.SPECS[name], image_size)
 
 
+def default_size(name: str) -> tuple[int, int]:
+    """(height, width) of a backbone's pictures unless others are asked for."""
+    return {**residual.SPECS, **mobile.SPECS}[name].image_size
+
+
 def build_model(
     backbone: str, heads: Sequence[str], image_size: tuple[int, int] | None = None
 ) -> keras.Model:

@@ -34,13 +34,14 @@ class Mobile(NamedTuple):
 
 SPECS = {
     "mobile-se": Mobile(
-        24,
-        (Row(24, 1, 1, 1), Row(40, 2, 4, 2), Row(64, 3, 4, 2), Row(112, 4, 4, 2), Row(160, 2, 6, 1)),
-        480,
+        32,
+        (Row(16, 1, 1, 1), Row(24, 3, 4, 2), Row(40, 4, 4, 2), Row(80, 5, 4, 2), Row(120, 5, 4, 1),
+         Row(208, 3, 6, 2)),
+        960,
         squeeze=True,
         prelu=False,
         global_depthwise=False,
-        image_size=(96, 96),
+        image_size=(144, 144),
     ),
     "mobileface": Mobile(
         64,
@@ -113,6 +114,6 @@ def _block(x, row: Row, strides: int, spec: Mobile, name: str):
 def _squeeze_excite(x, name: str):
     channels = x.shape[-1]
     gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
-    gate = layers.Conv2D(max(channels // 4, 8), 1, activation="relu", name=f"{name}_reduce")(gate)
+    gate = layers.Conv2D(max(channels // 16, 8), 1, activation="relu", name=f"{name}_reduce")(gate)
     gate = layers.Conv2D(channels, 1, activation="hard_sigmoid", name=f"{name}_excite")(gate)
     return layers.Multiply(name=f"{name}_gate")([x, gate])

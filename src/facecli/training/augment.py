@@ -81,29 +81,35 @@ class RandomColour(layers.Layer):
 class Augmentation(layers.Layer):
     """All augmentation in order: geometry, colour, webcam degradation.
 
-    Takes (n, h, w, 3) RGB 0..255 of any dtype and gives float32 0..255. Without
-    `training=True` the values pass unchanged.
+    Takes (n, h, w, 3) RGB 0..255 of any dtype and gives float32 0..255 of `image_size`. Without
+    `training=True` values of that size pass unchanged.
     """
 
-    def __init__(self, degraded_share=0.25, seed=0, **kwargs):
+    def __init__(self, image_size, degraded_share=0.25, seed=0, strength=1.0, **kwargs):
         super().__init__(dtype="float32", **kwargs)
+        self.image_size = tuple(image_size)
         self.steps = [
-            RandomAffine(seed=seed),
-            RandomColour(seed=seed + 1),
+            RandomAffine(12.0 * strength, 0.12 * strength, 0.06 * strength, seed=seed),
+            RandomColour(0.2 * strength, 0.25 * strength, 0.4 * strength, seed=seed + 1),
             WebcamDegradation(degraded_share, seed=seed + 2),
         ]
 
     def call(self, images, training=False):
         images = ops.cast(images, "float32")
+        if tuple(images.shape[1:3]) != self.image_size:
+            images = ops.image.resize(images, self.image_size, antialias=True)
         for step in self.steps:
             images = step(images, training=training)
         return images
 
 
 def build_augmentation(
-    image_size: tuple[int, int], degraded_share: float = 0.25, seed: int = 0
+    image_size: tuple[int, int], degraded_share: float = 0.25, seed: int = 0, strength: float = 1.0
 ) -> Augmentation:
-    """The augmentation of a training run for crops of `image_size` (height, width)."""
-    augmentation = Augmentation(degraded_share, seed=seed, name="augmentation")
+    """The augmentation of a training run for crops of `image_size` (height, width).
+
+    `strength` scales rotation, zoom, shift and colour; mirror images, grey ones and degradation stay.
+    """
+    augmentation = Augmentation(image_size, degraded_share, seed, strength, name="augmentation")
     augmentation(keras.ops.zeros((1, *image_size, 3)), training=True)
     return augmentation

@@ -21,6 +21,8 @@ class CropBatches(keras.utils.PyDataset):
         extra_from: rows from this one on are extra: each epoch draws some of them anew.
         extra_share: share of an epoch that the extra rows make up, as far as there are so many;
             None: all of them, every epoch.
+        views: `inputs` and `targets` hold that many views of all rows, one view of each after the
+            other; each epoch sees the next one.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class CropBatches(keras.utils.PyDataset):
         first_epoch: int = 0,
         extra_from: int | None = None,
         extra_share: float | None = None,
+        views: int = 1,
     ) -> None:
         super().__init__()
         self.inputs, self.targets, self.rows = inputs, dict(targets), np.asarray(rows)
         self.weights = None if weights is None else np.asarray(weights, np.float32)
         self.seed, self.epoch = seed, first_epoch
+        self.views, self._rows_a_view = views, len(inputs) // views
         extra = np.zeros(len(self.rows), bool) if extra_from is None else self.rows >= extra_from
         if extra_share is None:
             extra[:] = False
@@ -53,8 +57,9 @@ class CropBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int):
         picked = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        rows = self.rows[picked]
-        targets = {name: values[rows] for name, values in self.targets.items()}
+        rows = self.rows[picked] + self.epoch % self.views * self._rows_a_view
+        # Stored answers of teachers are float16: half the memory.
+        targets = {name: values[rows].astype(np.float32, copy=False) for name, values in self.targets.items()}
         if self.weights is None:
             return self.inputs[rows], targets
         return self.inputs[rows], targets, {name: self.weights[picked] for name in targets}

@@ -1,5 +1,7 @@
 """What a cheap webcam does to a face: few pixels, blur, noise, blocks of JPEG."""
 
+import math
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -32,9 +34,15 @@ class WebcamDegradation(layers.Layer):
     def call(self, images, training=False):
         if not training or self.share <= 0:
             return images
-        count = ops.cast(ops.ceil(self.share * ops.cast(ops.shape(images)[0], "float32")), "int32")
+        count = self._count(ops.shape(images)[0])
         chosen = self._degrade(images[:count])
         return ops.concatenate([chosen, images[count:]], axis=0)
+
+    def _count(self, images):
+        # JAX cuts at plain numbers only and knows the batch; TensorFlow may not know it yet.
+        if isinstance(images, int):
+            return math.ceil(self.share * images)
+        return ops.cast(ops.ceil(self.share * ops.cast(images, "float32")), "int32")
 
     def _degrade(self, images):
         images = self._fewer_pixels(images)

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 class Rows:
     """What is fed: inputs (n, ...), targets by output name, and the rows that are trained on.
 
-    Rows from `extra_from` on are of extra data sets, see `dataset.CropBatches`.
+    Rows from `extra_from` on are of extra data sets, and there may be several views of each row,
+    see `dataset.CropBatches`.
     """
 
     inputs: np.ndarray
@@ -31,6 +32,7 @@ class Rows:
     rows: np.ndarray
     weights: np.ndarray | None = None
     extra_from: int | None = None
+    views: int = 1
 
 
 class AugmentedModel(keras.Model):
@@ -109,6 +111,7 @@ def _batches(train: Rows, options: FitOptions) -> CropBatches:
         options.seed,
         extra_from=train.extra_from,
         extra_share=options.extra_share,
+        views=train.views,
     )
 
 

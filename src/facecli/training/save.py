@@ -1,5 +1,6 @@
 """A trained network is written as a model folder: Keras and LiteRT files, recipe, history."""
 
+import importlib.util
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -47,14 +48,15 @@ def save_model(
     """Writes `model.keras`, `model.tflite`, `history.csv` and, last, `config.json`.
 
     The network is stored in float32 whatever it was trained in, its LiteRT copy with float16
-    weights. A `starting_point`, which is only trained further, is one float16 Keras file.
+    weights (left out where TensorFlow is not installed). A `starting_point`, which is only trained
+    further, is one float16 Keras file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stored = in_precision(network, "float16" if recipe.starting_point else "float32")
     files = [KERAS_FILE]
     with replacing(folder / KERAS_FILE) as temporary:
         stored.save(temporary)
-    if not recipe.starting_point:
+    if not recipe.starting_point and _has_converter():
         export_tflite(heads_only(stored, recipe.heads), folder / LITERT_FILE, half=True)
         files.append(LITERT_FILE)
     with replacing(folder / HISTORY_FILE) as temporary:
@@ -62,6 +64,14 @@ def save_model(
     checkpoint = write_config(folder, _config(network, recipe), tuple(files))
     log.info("saved %s", folder)
     return checkpoint
+
+
+def _has_converter() -> bool:
+    """Training runs on other backends of Keras, too; the LiteRT copy needs TensorFlow."""
+    if importlib.util.find_spec("tensorflow") is not None:
+        return True
+    log.warning("no LiteRT copy without TensorFlow; 'facecli export' makes it where that is installed")
+    return False
 
 
 def in_precision(network: keras.Model, dtype: str) -> keras.Model:

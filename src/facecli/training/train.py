@@ -15,7 +15,7 @@ from facecli.data.rebalance import rebalance
 from facecli.errors import InputError
 from facecli.models.build import build_model
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
-from facecli.recipes import GENUINE, FitOptions, TrainRequest, resolve
+from facecli.recipes import GENUINE, STUDENTS, FitOptions, TrainRequest, resolve
 from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
@@ -52,6 +52,7 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
             folder / "epochs",
             request.trunk_weights,
             request.unfreeze,
+            request.unfreeze_epochs,
         )
     else:
         network, history = _train_whole(data, rows, weights, backbone, request, options, folder / "epochs")
@@ -103,7 +104,7 @@ def _train_whole(
     folder: Path,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     size = (request.image_size, request.image_size) if request.image_size else None
-    start = request.initial or (request.embedding if backbone == "compact" else None)
+    start = request.initial or (request.embedding if backbone in STUDENTS else None)
     student = load_checkpoint(paths.find_model(start)) if start else None
     if student and size is None:
         size = student.image_size

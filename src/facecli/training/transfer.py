@@ -16,6 +16,7 @@ from keras import layers
 from facecli.errors import InputError
 from facecli.models.facenet import load_facenet
 from facecli.models.heads import attach_heads
+from facecli.models.inception_resnet_v1 import TAP_DIMS
 from facecli.recipes import FitOptions
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
@@ -41,7 +42,7 @@ def train_transfer(
     unfreeze: int = 0,
     unfreeze_epochs: int = 2,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
-    """Trains heads on FaceNet.
+    """Trains heads on FaceNet, then perhaps both; with `options.epochs` 0 both from the beginning.
 
     Args:
         data, heads, options: as everywhere.
@@ -55,11 +56,13 @@ def train_transfer(
         A network (n, 160, 160, 3) uint8 RGB -> head -> probabilities, and the history.
     """
     targets = build_targets(data.frame, heads)
-    features = _features(data, trunk_weights)
     keras.utils.set_random_seed(options.seed)
-    head_network = build_feature_heads(features.shape[1], heads)
-    train, val = Rows(features, targets, rows, weights), Rows(features, targets, data.rows("val"))
-    history = fit(head_network, train, val, options, folder)
+    head_network = build_feature_heads(sum(TAP_DIMS[tap] for tap in TAPS), heads)
+    history = []
+    if options.epochs or not unfreeze:
+        features = _features(data, trunk_weights)
+        train, val = Rows(features, targets, rows, weights), Rows(features, targets, data.rows("val"))
+        history = fit(head_network, train, val, options, folder)
     network = compose(load_facenet(trunk_weights, TAPS), head_network)
     if unfreeze:
         unfreeze_blocks(network, unfreeze)
@@ -70,7 +73,8 @@ def train_transfer(
             warmup_epochs=0.5,
         )
         crops = data.crops((160, 160), FACENET_MARGIN)
-        train, val = Rows(crops, targets, rows, weights), Rows(crops, targets, data.rows("val"))
+        train = Rows(crops, targets, rows, weights, data.first_rows)
+        val = Rows(crops, targets, data.rows("val"))
         augmentation = build_augmentation((160, 160), options.degraded_share, options.seed)
         history = history + fit(network, train, val, second, folder / "unfrozen", augmentation)
     return network, history

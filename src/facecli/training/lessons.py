@@ -1,0 +1,146 @@
+"""What a student is to reproduce of each picture: softened labels beside its teachers' features."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from facecli import paths
+from facecli.labels import UTKFACE_HEADS
+from facecli.models.checkpoint import KERAS_FILE, Checkpoint
+from facecli.recipes import FitOptions
+from facecli.training import soft_labels
+from facecli.training.engine import Rows
+from facecli.training.prepare import PreparedData
+from facecli.training.targets import build_targets
+from facecli.training.teachers import projections, teacher_features
+from facecli.training.teaching import answered, are_faces, load_teacher
+from facecli.training.views import ViewMaker, build_views
+
+log = logging.getLogger(__name__)
+
+MOST_UNLABELLED = 6000
+"""Faces without a UTKFace label that a quick teacher looks at, drawn by seed: two minutes here."""
+
+
+def lesson(
+    data: PreparedData,
+    teachers: Sequence[str],
+    heads: Sequence[str],
+    weights: Path | None,
+    folder: Path,
+    options: FitOptions,
+) -> dict[str, np.ndarray]:
+    """Labels, softened, and the features of frozen teachers: output -> a row for each of the table.
+
+    Faces without a UTKFace label have the features of quick teachers only, other pictures none.
+    """
+    labels = build_targets(data.frame, heads)
+    rows, unlabelled = _seen(data, labels)
+    unlabelled = np.random.default_rng(options.seed).permutation(unlabelled)[:MOST_UNLABELLED]
+    found = teacher_features(data, rows, teachers, weights, unlabelled)
+    soft = _softened(data, labels, found, rows, folder, options)
+    return {**labels, **soft, **{tap: found[tap] for tap in projections(teachers)}}
+
+
+def lesson_of_views(
+    data: PreparedData,
+    checkpoint: Checkpoint,
+    views: int,
+    labels: Mapping[str, np.ndarray],
+    image_size: tuple[int, int],
+    seed: int,
+) -> Rows:
+    """Views of all training rows, with labels and what a trained model says of each view.
+
+    Args:
+        labels: head -> encoded labels of the whole table, see `softened_labels`.
+        views: of each picture.
+        image_size: (height, width) of the views, which are kept in the cache folder.
+    """
+    teacher = load_teacher(checkpoint, list(labels))
+    rows = data.rows("train")
+    # The teacher sees the middle of a crop, as tight as its own were.
+    margin = checkpoint.crop_of("none")[0]
+    side = round(teacher.input.shape[1] / (1 + 2 * min(margin, 0.0)) / 2) * 2
+    named = [data.digest, dict(data.extra), checkpoint.config["sha256"][KERAS_FILE], image_size, views, seed]
+    folder = paths.cache_dir() / "views" / _digest(named)
+    crops = data.crops((side, side))[rows]
+    made = build_views(ViewMaker(teacher, image_size, seed), crops, views, seed, folder)
+    faces = are_faces(data.frame["face"].iloc[rows])
+    targets = answered({head: values[rows] for head, values in labels.items()}, made.answers, faces, views)
+    first = len(rows) if data.first_rows is None else int((rows < data.first_rows).sum())
+    return Rows(made.crops, targets, np.arange(len(rows)), extra_from=first, views=views)
+
+
+def softened_labels(
+    data: PreparedData,
+    teachers: Sequence[str],
+    heads: Sequence[str],
+    weights: Path | None,
+    folder: Path,
+    options: FitOptions,
+) -> dict[str, np.ndarray]:
+    """Labels alone, softened by frozen teachers if there are any; kept in the cache folder.
+
+    Returns:
+        Head -> encoded labels, a row for each of the table.
+    """
+    labels = build_targets(data.frame, heads)
+    if not teachers:
+        return labels
+    store = paths.cache_dir() / "soft_labels" / f"{_key(data, teachers, options.seed)}.npz"
+    rows, _ = _seen(data, labels)
+    if not store.is_file():
+        found = teacher_features(data, rows, teachers, weights)
+        soft = _softened(data, labels, found, rows, folder, options)
+        with paths.replacing(store) as temporary, open(temporary, "wb") as file:
+            kept = {head: values[rows].astype(np.float16) for head, values in soft.items()}
+            np.savez_compressed(file, **kept)
+    with np.load(store, allow_pickle=False) as kept:
+        for head in set(kept.files) & set(labels):
+            labels[head][rows] = kept[head]
+    return labels
+
+
+def _seen(data: PreparedData, labels: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation rows with a UTKFace label, and further faces without one."""
+    known = [labels[head].any(axis=1) for head in labels if head in UTKFACE_HEADS]
+    labelled = np.any(known, axis=0)
+    used = data.frame["split"].isin(["train", "val"]).to_numpy()
+    faces = are_faces(data.frame["face"])
+    return np.flatnonzero(labelled & used), np.flatnonzero(faces & ~labelled & used)
+
+
+def _softened(
+    data: PreparedData,
+    labels: Mapping[str, np.ndarray],
+    features: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    folder: Path,
+    options: FitOptions,
+) -> dict[str, np.ndarray]:
+    learnt = rows[(data.frame["split"].iloc[rows] == "train").to_numpy()]
+    return soft_labels.soften_labels(
+        {head: values for head, values in labels.items() if head in UTKFACE_HEADS},
+        np.concatenate(list(features.values()), axis=1),
+        data.frame["group"].to_numpy(),
+        learnt,
+        folder,
+        options.seed,
+        options.resume,
+    )
+
+
+def _key(data: PreparedData, teachers: Sequence[str], seed: int) -> str:
+    """Digest of all that decides the softened labels."""
+    made = [data.digest, dict(data.extra), sorted(teachers), seed, soft_labels.FOLDS, soft_labels.SOFT_SHARE]
+    return _digest([*made, asdict(soft_labels.TEACHER)])
+
+
+def _digest(parts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
