@@ -194,3 +194,10 @@ def test_digest_of_a_folder_is_that_of_the_sums_of_its_files(tmp_path):
         f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in (("a", b"2"), ("b/c", b"1"))
     ]
     assert digest_of(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_another_backend_of_keras_is_named(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(FacecliError, match="KERAS_BACKEND"):
+        export_model(network, tmp_path / "model.tflite", "tflite", "float16")
+    assert not list(tmp_path.iterdir())

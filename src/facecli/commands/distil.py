@@ -75,11 +75,11 @@ def distil(**options) -> None:
     # A student starts from random weights: its options are those of a scratch run.
     options = resolved(options, "normal")
     path = data_path(options["data_path"])
+    if not options["teachers"] and not options["teacher_model"]:
+        raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
     if options.pop("dry_run"):
         show_plan("would distil:", {**options, "data_path": path})
         return
-    if not options["teachers"] and not options["teacher_model"]:
-        raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
     import_keras()
     from facecli.training.distil import distil as run_distillation
     from facecli.training.prepare import prepare_data

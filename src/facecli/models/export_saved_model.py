@@ -47,7 +47,9 @@ def serving(network: keras.Model):
 
 
 def image_spec(network: keras.Model):
-    """The `tf.TensorSpec` of the input. Raises FacecliError without TensorFlow."""
+    """The `tf.TensorSpec` of the input. Raises FacecliError unless Keras computes with TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        raise FacecliError("exporting needs Keras on TensorFlow: unset KERAS_BACKEND")
     try:
         import tensorflow as tf
     except ImportError as error:

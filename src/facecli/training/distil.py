@@ -23,10 +23,10 @@ from facecli.models.heads import attach_heads
 from facecli.recipes import DistilRequest, FitOptions
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
-from facecli.training.lessons import lesson, lesson_of_views, softened_labels
 from facecli.training.prepare import PreparedData
 from facecli.training.save import Recipe, save_model
 from facecli.training.start import earlier_stages, load_embedding
+from facecli.training.student_targets import frozen_targets, softened_labels, view_rows
 
 VIEW_STRENGTH = 0.35
 """Of the augmentation of a view, which was augmented before its teacher saw it."""
@@ -48,15 +48,15 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
     check_trainable(data.frame, request.heads)
     folder = paths.saved_model_dir() / request.name
     size = (request.image_size,) * 2 if request.image_size else default_size(request.backbone)
-    watched = request.teacher_model is not None
-    train, val = (_watched if watched else _told)(data, request, options, size, folder)
+    by_views = request.teacher_model is not None
+    train, val = (_view_rows if by_views else _frozen_rows)(data, request, options, size, folder)
     taps = {name: values.shape[1] for name, values in train.targets.items() if name not in HEAD_CLASSES}
     # Seeded here: everything before it must not shift the initial weights.
     keras.utils.set_random_seed(options.seed)
     network = build_student(request.backbone, request.heads, taps, size)
     if request.initial is not None:
         load_embedding(network, paths.find_model(request.initial))
-    strength = VIEW_STRENGTH if watched else 1.0
+    strength = VIEW_STRENGTH if by_views else 1.0
     augmentation = build_augmentation(size, options.degraded_share, options.seed, strength)
     history = fit(network, train, val, options, folder / f"epochs-{size[0]}", augmentation)
     recipe = Recipe(
@@ -94,13 +94,11 @@ def build_student(
     return attach_heads(build_backbone(backbone, image_size), heads, projections=taps)
 
 
-def _told(
+def _frozen_rows(
     data: PreparedData, request: DistilRequest, options: FitOptions, size: tuple[int, int], folder: Path
 ) -> tuple[Rows, Rows]:
     """Training and validation rows with what frozen teachers say of each picture."""
-    targets = lesson(
-        data, request.teachers, request.heads, request.trunk_weights, folder / "epochs-teacher", options
-    )
+    targets = frozen_targets(data, request, folder / "epochs-teacher", options)
     crops = data.crops(size)
     return (
         Rows(crops, targets, data.rows("train"), extra_from=data.first_rows),
@@ -108,16 +106,14 @@ def _told(
     )
 
 
-def _watched(
+def _view_rows(
     data: PreparedData, request: DistilRequest, options: FitOptions, size: tuple[int, int], folder: Path
 ) -> tuple[Rows, Rows]:
     """Views of the training rows with what a trained model says of each, and the validation rows."""
     teacher = load_checkpoint(paths.find_model(request.teacher_model))
-    labels = softened_labels(
-        data, request.teachers, request.heads, request.trunk_weights, folder / "epochs-teacher", options
-    )
+    labels = softened_labels(data, request, folder / "epochs-teacher", options)
     view_size = (request.view_size,) * 2 if request.view_size else size
-    train = lesson_of_views(data, teacher, request.views, labels, view_size, options.seed)
+    train = view_rows(data, teacher, request.views, labels, view_size, options.seed)
     # Which epoch is best is decided by the heads: features of validation pictures are not needed.
     unseen = {
         name: np.broadcast_to(np.zeros((), np.float32), (len(data.frame), values.shape[1]))

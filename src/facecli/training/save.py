@@ -1,6 +1,5 @@
 """A trained network is written as a model folder: Keras and LiteRT files, recipe, history."""
 
-import importlib.util
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ def save_model(
     """Writes `model.keras`, `model.tflite`, `history.csv` and, last, `config.json`.
 
     The network is stored in float32 whatever it was trained in, its LiteRT copy with float16
-    weights (left out where TensorFlow is not installed). A `starting_point`, which is only trained
+    weights (left out where Keras does not compute with TensorFlow). A `starting_point`, which is only trained
     further, is one float16 Keras file.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +55,7 @@ def save_model(
     files = [KERAS_FILE]
     with replacing(folder / KERAS_FILE) as temporary:
         stored.save(temporary)
-    if not recipe.starting_point and _has_converter():
+    if not recipe.starting_point and _can_export():
         export_tflite(heads_only(stored, recipe.heads), folder / LITERT_FILE, half=True)
         files.append(LITERT_FILE)
     with replacing(folder / HISTORY_FILE) as temporary:
@@ -66,12 +65,12 @@ def save_model(
     return checkpoint
 
 
-def _has_converter() -> bool:
-    """Training runs on other backends of Keras, too; the LiteRT copy needs TensorFlow."""
-    if importlib.util.find_spec("tensorflow") is not None:
-        return True
-    log.warning("no LiteRT copy without TensorFlow; 'facecli export' makes it where that is installed")
-    return False
+def _can_export() -> bool:
+    """Training runs on other backends of Keras, too; the LiteRT copy needs TensorFlow's."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        log.warning("no LiteRT copy with Keras on %s; 'facecli export' makes it on TensorFlow", backend)
+    return backend == "tensorflow"
 
 
 def in_precision(network: keras.Model, dtype: str) -> keras.Model:

@@ -61,7 +61,8 @@ def train_transfer(
     history = []
     if options.epochs or not unfreeze:
         features = _features(data, trunk_weights)
-        train, val = Rows(features, targets, rows, weights), Rows(features, targets, data.rows("val"))
+        train = Rows(features, targets, rows, weights, data.first_rows)
+        val = Rows(features, targets, data.rows("val"))
         history = fit(head_network, train, val, options, folder)
     network = compose(load_facenet(trunk_weights, TAPS), head_network)
     if unfreeze:

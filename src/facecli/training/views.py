@@ -109,8 +109,9 @@ def _open(
     if state == asked:
         return {path.stem: open_memmap(path, "r+") for path in folder.glob("*.npy")}, done
     shapes = maker.predict_on_batch(np.zeros((CHUNK_ROWS, *crops.shape[1:]), np.uint8))
-    for old in folder.glob("*.npy"):
-        old.unlink()
+    # The state goes first: it must never speak of arrays that are being made anew.
+    for old in [folder / _STATE, *folder.glob("*.npy")]:
+        old.unlink(missing_ok=True)
     return {
         name: open_memmap(folder / f"{name}.npy", "w+", values.dtype, (count * len(crops), *values.shape[1:]))
         for name, values in shapes.items()

@@ -1,19 +1,21 @@
 """A trained model as a teacher: what it puts out, and how its answers become targets."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import keras
 import numpy as np
 
 from facecli.labels import HEAD_CLASSES, PRESENCE
 from facecli.models.checkpoint import Checkpoint
+from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
 from facecli.training.save import in_precision
 from facecli.training.soft_labels import SOFT_SHARE
 from facecli.training.start import load_network
 from facecli.training.targets import NO_AGE
 
-TAPS = {"block17": slice(0, 896), "embedding": slice(2688, 3200)}
-"""Parts of a FaceNet's standardised features (`transfer.TAPS` in their order) that a student reproduces."""
+LEARNT_TAPS = ("block17", "embedding")
+"""Of a FaceNet's taps, those that a student reproduces."""
 
 
 def load_teacher(checkpoint: Checkpoint, heads: Sequence[str]) -> keras.Model:
@@ -34,13 +36,14 @@ def load_teacher(checkpoint: Checkpoint, heads: Sequence[str]) -> keras.Model:
     names = {layer.name for layer in network.layers}
     if "taps" in names:
         features = _standardise(network)(network.get_layer("taps").output)
-        outputs |= {tap: features[:, part] for tap, part in TAPS.items()}
+        starts = dict(zip(TAPS, accumulate((TAP_DIMS[tap] for tap in TAPS), initial=0), strict=False))
+        outputs |= {tap: features[:, starts[tap] : starts[tap] + TAP_DIMS[tap]] for tap in LEARNT_TAPS}
     teacher = keras.Model(network.input, outputs, name="teacher")
     teacher.trainable = False
     return teacher
 
 
-def answered(
+def view_targets(
     labels: Mapping[str, np.ndarray],
     answers: Mapping[str, np.ndarray],
     faces: np.ndarray,

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,42 +11,35 @@ import numpy as np
 from facecli import paths
 from facecli.labels import UTKFACE_HEADS
 from facecli.models.checkpoint import KERAS_FILE, Checkpoint
-from facecli.recipes import FitOptions
+from facecli.recipes import DistilRequest, FitOptions
 from facecli.training import soft_labels
 from facecli.training.engine import Rows
 from facecli.training.prepare import PreparedData
 from facecli.training.targets import build_targets
+from facecli.training.teacher_model import are_faces, load_teacher, view_targets
 from facecli.training.teachers import projections, teacher_features
-from facecli.training.teaching import answered, are_faces, load_teacher
 from facecli.training.views import ViewMaker, build_views
-
-log = logging.getLogger(__name__)
 
 MOST_UNLABELLED = 6000
 """Faces without a UTKFace label that a quick teacher looks at, drawn by seed: two minutes here."""
 
 
-def lesson(
-    data: PreparedData,
-    teachers: Sequence[str],
-    heads: Sequence[str],
-    weights: Path | None,
-    folder: Path,
-    options: FitOptions,
+def frozen_targets(
+    data: PreparedData, request: DistilRequest, folder: Path, options: FitOptions
 ) -> dict[str, np.ndarray]:
     """Labels, softened, and the features of frozen teachers: output -> a row for each of the table.
 
     Faces without a UTKFace label have the features of quick teachers only, other pictures none.
     """
-    labels = build_targets(data.frame, heads)
+    labels = build_targets(data.frame, request.heads)
     rows, unlabelled = _seen(data, labels)
     unlabelled = np.random.default_rng(options.seed).permutation(unlabelled)[:MOST_UNLABELLED]
-    found = teacher_features(data, rows, teachers, weights, unlabelled)
+    found = teacher_features(data, rows, request.teachers, request.trunk_weights, unlabelled)
     soft = _softened(data, labels, found, rows, folder, options)
-    return {**labels, **soft, **{tap: found[tap] for tap in projections(teachers)}}
+    return {**labels, **soft, **{tap: found[tap] for tap in projections(request.teachers)}}
 
 
-def lesson_of_views(
+def view_rows(
     data: PreparedData,
     checkpoint: Checkpoint,
     views: int,
@@ -67,36 +59,37 @@ def lesson_of_views(
     # The teacher sees the middle of a crop, as tight as its own were.
     margin = checkpoint.crop_of("none")[0]
     side = round(teacher.input.shape[1] / (1 + 2 * min(margin, 0.0)) / 2) * 2
-    named = [data.digest, dict(data.extra), checkpoint.config["sha256"][KERAS_FILE], image_size, views, seed]
-    folder = paths.cache_dir() / "views" / _digest(named)
+    taught = [checkpoint.config["sha256"][KERAS_FILE], sorted(labels)]
+    folder = (
+        paths.cache_dir()
+        / "views"
+        / _digest([data.digest, dict(data.extra), *taught, image_size, views, seed])
+    )
     crops = data.crops((side, side))[rows]
     made = build_views(ViewMaker(teacher, image_size, seed), crops, views, seed, folder)
     faces = are_faces(data.frame["face"].iloc[rows])
-    targets = answered({head: values[rows] for head, values in labels.items()}, made.answers, faces, views)
+    targets = view_targets(
+        {head: values[rows] for head, values in labels.items()}, made.answers, faces, views
+    )
     first = len(rows) if data.first_rows is None else int((rows < data.first_rows).sum())
     return Rows(made.crops, targets, np.arange(len(rows)), extra_from=first, views=views)
 
 
 def softened_labels(
-    data: PreparedData,
-    teachers: Sequence[str],
-    heads: Sequence[str],
-    weights: Path | None,
-    folder: Path,
-    options: FitOptions,
+    data: PreparedData, request: DistilRequest, folder: Path, options: FitOptions
 ) -> dict[str, np.ndarray]:
     """Labels alone, softened by frozen teachers if there are any; kept in the cache folder.
 
     Returns:
         Head -> encoded labels, a row for each of the table.
     """
-    labels = build_targets(data.frame, heads)
-    if not teachers:
+    labels = build_targets(data.frame, request.heads)
+    if not request.teachers:
         return labels
-    store = paths.cache_dir() / "soft_labels" / f"{_key(data, teachers, options.seed)}.npz"
+    store = paths.cache_dir() / "soft_labels" / f"{_key(data, request, options.seed)}.npz"
     rows, _ = _seen(data, labels)
     if not store.is_file():
-        found = teacher_features(data, rows, teachers, weights)
+        found = teacher_features(data, rows, request.teachers, request.trunk_weights)
         soft = _softened(data, labels, found, rows, folder, options)
         with paths.replacing(store) as temporary, open(temporary, "wb") as file:
             kept = {head: values[rows].astype(np.float16) for head, values in soft.items()}
@@ -136,10 +129,10 @@ def _softened(
     )
 
 
-def _key(data: PreparedData, teachers: Sequence[str], seed: int) -> str:
+def _key(data: PreparedData, request: DistilRequest, seed: int) -> str:
     """Digest of all that decides the softened labels."""
-    made = [data.digest, dict(data.extra), sorted(teachers), seed, soft_labels.FOLDS, soft_labels.SOFT_SHARE]
-    return _digest([*made, asdict(soft_labels.TEACHER)])
+    asked = [data.digest, dict(data.extra), sorted(request.teachers), sorted(request.heads), seed]
+    return _digest([*asked, soft_labels.FOLDS, soft_labels.SOFT_SHARE, asdict(soft_labels.TEACHER)])
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -1,0 +1,74 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from facecli.recipes import DistilRequest, FitOptions
+from facecli.training import soft_labels, student_targets
+from facecli.training.prepare import PreparedData
+from facecli.training.student_targets import softened_labels
+from facecli.training.targets import build_targets
+
+ROWS = 40
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Faces whose features tell their gender; the last eight are not for training."""
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
+    monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "age_years": random.integers(1, 90, ROWS),
+            "gender": random.integers(0, 2, ROWS),
+            "race": random.integers(0, 5, ROWS),
+            "face": 1,
+            "group": np.arange(ROWS),
+            "split": ["train"] * 32 + ["val"] * 4 + ["test"] * 4,
+        }
+    )
+    return PreparedData(tmp_path, frame, "digest")
+
+
+@pytest.fixture(autouse=True)
+def looks(monkeypatch):
+    """How often frozen teachers were asked."""
+    asked = []
+
+    def features(data, rows, teachers, weights, unlabelled=()):
+        asked.append(teachers)
+        return {"embedding": np.random.default_rng(1).normal(size=(ROWS, 6)).astype(np.float32)}
+
+    monkeypatch.setattr(student_targets, "teacher_features", features)
+    return asked
+
+
+def softened(data, tmp_path, **asked):
+    return softened_labels(data, DistilRequest(**asked), tmp_path / "epochs", FitOptions())
+
+
+def test_without_teachers_labels_stay_as_they_are(data, tmp_path, looks):
+    found = softened(data, tmp_path, teachers=())
+    for head, hard in build_targets(data.frame, ("age", "gender", "race")).items():
+        assert (found[head] == hard).all()
+    assert not looks
+
+
+def test_training_rows_are_softened_and_no_others(data, tmp_path):
+    found = softened(data, tmp_path)["gender"]
+    hard = build_targets(data.frame, ("gender",))["gender"]
+    assert (found[:32] != hard[:32]).any(axis=1).all()
+    assert (found[32:] == hard[32:]).all()
+
+
+def test_what_was_softened_is_kept(data, tmp_path, looks):
+    first, again = softened(data, tmp_path), softened(data, tmp_path)
+    assert len(looks) == 1
+    assert all((first[head] == again[head]).all() for head in first)
+
+
+def test_other_heads_are_softened_too(data, tmp_path, looks):
+    softened(data, tmp_path, heads=("gender",))
+    race = softened(data, tmp_path, heads=("gender", "race"))["race"]
+    assert len(looks) == 2
+    assert (race[:32] != build_targets(data.frame, ("race",))["race"][:32]).any(axis=1).all()
