@@ -16,9 +16,9 @@ _FLOOR = 0.8
 """The interval never becomes narrower than this share of a single frame's: most of a model's error
 is about the person, stays in every frame, and does not average out."""
 _LEAST_YEARS = 1.0
-_PLAY_YEARS = 1.5
-"""What is shown stays while the evidence is no farther from it: nobody reads tenths of years."""
-_FOLLOWING_S = 1.0
+_PLAY_YEARS = 2.0
+"""What is shown stays while the evidence is no farther from it: its interval is many times as wide."""
+_FOLLOWING_S = 2.0
 """Time in which what is shown goes most of the way to the evidence."""
 
 
