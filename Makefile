@@ -47,5 +47,5 @@ $(VENV)/.run: $(VENV)/.venv setup.py
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run setup.py
-	$(BIN)/python -m pip install --quiet --editable '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,web,dev]'
 	@touch $@

@@ -42,13 +42,26 @@ HEIF = ["pillow-heif>=1.0,<2"]
 PARQUET = ["pyarrow>=18,<27"]
 # Only `facecli explain --method shap`.
 EXPLAIN = ["shap>=0.48,<0.52"]
+# Only `facecli serve`.
+WEB = [
+    "fastapi>=0.165,<1",
+    "jinja2>=3.1,<4",
+    "prometheus-client>=0.22,<1",
+    "python-multipart>=0.0.20,<1",
+    "starlette>=1.0,<2",
+    "uvicorn>=0.54,<1",
+    "websockets>=15,<18",
+]
 DEV = [
+    "httpx2>=2.16,<3",
     "hypothesis>=6.100,<7",
     "jsonschema>=4.18,<5",
     "onnxruntime>=1.18,<2",
     "packaging>=23",
+    "playwright>=1.50,<2",
     "pytest>=8,<10",
     "ruff>=0.9,<1",
+    "schemathesis>=4,<5",
     "scikit-image>=0.22,<1",
     "setuptools>=70.1",
     "tomli>=2; python_version < '3.11'",
@@ -102,7 +115,11 @@ setup(
     license_files=["LICENSE"],
     package_dir={"": "src"},
     packages=find_packages("src"),
-    package_data={"facecli": ["py.typed"], "facecli.report": ["*.html", "*.css", "*.js"]},
+    package_data={
+        "facecli": ["py.typed"],
+        "facecli.report": ["*.html", "*.css", "*.js"],
+        "facecli.web": ["templates/*.html", "static/*"],
+    },
     python_requires=">=3.10",
     install_requires=RUN,
     extras_require={
@@ -112,6 +129,7 @@ setup(
         "heif": HEIF,
         "parquet": PARQUET,
         "explain": EXPLAIN,
+        "web": WEB,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["facecli=facecli.cli:main"]},

@@ -54,16 +54,20 @@ ALLOWED = {
     "analyzer": GROUND | {"vision", "pictures", "models.checkpoint", "models.weights"},
     "commands": GROUND
     | {"commands", "data", "models", "training", "vision", "stream", "pictures", "report", "crowd", "measure"}
-    | {"explain"},
+    | {"explain", "web"},
+    "web": GROUND
+    | {"vision", "stream", "pictures", "report"}
+    | {"models.checkpoint", "models.calibration", "models.readout", "models.catalogue"},
     "cli": GROUND | {"commands", "data", "models", "training", "vision", "stream", "measure"},
     "__main__": {"cli"},
     "__init__": {"analyzer"},
 }
-RUN_LANE = ("vision", "stream", "pictures", "report", "images", "crops", "faces")
+RUN_LANE = ("vision", "stream", "pictures", "report", "web", "images", "crops", "faces")
 DOOR = ("cli", "commands", "__main__")
 TRAIN_ONLY = {"tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib"}
 # What neither `facecli --help` nor a wrong argument may wait for.
 SLOW = TRAIN_ONLY | {"cv2", "lap", "torch", "ai_edge_litert", "pyarrow", "pillow_heif"}
+SLOW |= {"fastapi", "starlette", "uvicorn", "pydantic", "jinja2", "prometheus_client"}
 
 
 class Import(NamedTuple):

@@ -21,11 +21,17 @@ IMPORT_NAMES = {
     "pillow-heif": "pillow_heif",
     "scikit-learn": "sklearn",
     "scikit-image": "skimage",
+    "prometheus-client": "prometheus_client",
+    "python-multipart": "python_multipart",
 }
 # Lists of setup.py that Pipfile and environment.yml hold.
-EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "EXPLAIN")
+EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "EXPLAIN", "WEB")
 # Needed by another package of the list rather than by a line of ours.
-NEEDED_BY_OTHERS = {"h5py": "keras reads and writes weights through it"}
+NEEDED_BY_OTHERS = {
+    "h5py": "keras reads and writes weights through it",
+    "python_multipart": "starlette reads forms through it",
+    "websockets": "uvicorn speaks WebSocket through it",
+}
 
 Wanted = dict[str, str]  # package -> version range, its parts sorted
 
@@ -78,8 +84,8 @@ def imported(folder: str) -> set[str]:
 
 
 def sibling_modules() -> set[str]:
-    """Helper modules beside the tests, which tests import by their name."""
-    return {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    """Helper modules beside the tests and of docker/, which tests import by their name."""
+    return {path.stem for folder in ("tests", "docker") for path in (ROOT / folder).rglob("*.py")}
 
 
 def import_names(requirements: list[str]) -> set[str]:

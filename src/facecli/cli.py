@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 COMMANDS = {
     "run": ("facecli.commands.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),
+    "serve": ("facecli.commands.serve:serve", "Serve the page, REST and live mode in the browser."),
     "summarize": ("facecli.commands.summarize:summarize", "Count the people of many rows: ages, shares."),
     "search": ("facecli.commands.search:search", "Find faces in rows by what they look like."),
     "explain": ("facecli.commands.explain:explain", "Show what in each face drove the results: heat maps."),
@@ -45,9 +46,10 @@ _QUIET = {
 }
 """Native libraries report what the one-line messages already say; read when they are loaded."""
 
-
-_TRAINING_PACKAGES = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "h5py")
-"""What `facecli run` does without, by import name."""
+_TRAIN = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "h5py")
+_WEB = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "jinja2", "websockets")
+_EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web")
+"""What `facecli run` does without, by import name -> the extra that brings it."""
 
 _MAY_HANG = ("capture", "analysis", "pictures")
 """Names of threads that a stream or a download leaves behind when they do not come back from a driver."""
@@ -122,10 +124,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         code = cli.main(args=arguments, prog_name="facecli", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except ModuleNotFoundError as error:
-        if error.name not in _TRAINING_PACKAGES:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
             raise
-        remedy = f"this command needs packages that are not here ({error.name}): pip install 'facecli[train]'"
-        return _report(remedy, EXIT_FAILED)
+        missing = f"this command needs packages that are not here ({error.name})"
+        return _report(f"{missing}: pip install 'facecli[{extra}]'", EXIT_FAILED)
     except click.ClickException as error:
         return _show(error)
     except SystemExit as left:

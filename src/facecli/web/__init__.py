@@ -1,0 +1,1 @@
+"""The same analyzer behind HTTP: pages, REST and live mode (`facecli serve`)."""

@@ -1,0 +1,132 @@
+"""What a request brings: pictures as bytes, or addresses of pictures."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from facecli.errors import InputError
+from facecli.pictures.fetch import check_url, is_url
+from facecli.pictures.item import as_text
+from facecli.web.problems import Problem
+from facecli.web.settings import Limits
+
+FIELDS = ("file", "image")
+_MOST_FIELDS = 20
+_LONGEST_NAME = 200
+_LONGEST_URL = 2000
+
+
+class Given(NamedTuple):
+    """A picture of a request: what rows call it, and its bytes, or None when `name` is its address."""
+
+    name: str
+    data: bytes | None
+
+
+class _Parser(MultiPartParser):
+    """Keeps what it reads in memory, however large: nothing of a picture may reach a disk."""
+
+    spool_max_size = 1 << 40
+
+
+async def read_given(request: Request, limits: Limits) -> list[Given]:
+    """The pictures of a request, one at least, in their order.
+
+    Args:
+        request: multipart/form-data with the fields FIELDS, an image/* body, or JSON with `url` or `urls`.
+        limits: how many there may be.
+
+    Raises:
+        Problem: something else, none, too many, or an address that is none.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        given = await _read_form(request, limits)
+    elif kind == "application/json":
+        given = _read_addresses(await request.body(), limits)
+    elif kind.startswith("image/") or kind == "application/octet-stream":
+        given = [Given("picture", await request.body())]
+    else:
+        detail = "Send multipart/form-data with the field 'file', the picture itself as image/*, or JSON."
+        raise Problem(415, "Unsupported media type", detail)
+    return given
+
+
+async def _read_form(request: Request, limits: Limits) -> list[Given]:
+    parser = _Parser(
+        Headers(scope=request.scope), request.stream(), max_files=limits.pictures, max_fields=_MOST_FIELDS
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise _unreadable_form(error.message, limits) from error
+    except (KeyError, ValueError, LookupError) as error:
+        # No boundary, a charset that does not exist.
+        raise _unreadable_form("its head is damaged", limits) from error
+    try:
+        given = []
+        for field, value in form.multi_items():
+            if field in FIELDS and isinstance(value, UploadFile):
+                given.append(Given(_name(value.filename, len(given)), await value.read()))
+    finally:
+        await form.close()
+    if not given:
+        raise Problem(422, "No picture", "The form has no file in a field 'file' or 'image'.")
+    return given
+
+
+def _unreadable_form(reason: str, limits: Limits) -> Problem:
+    if reason.startswith("Too many files"):
+        return _too_many(limits)
+    return Problem(400, "Unreadable form", f"The form cannot be read: {' '.join(reason.split())[:200]}.")
+
+
+def _name(filename: str | None, index: int) -> str:
+    """The last part of the name that the client gives, in one line."""
+    last = as_text(filename or "").replace("\\", "/").rpartition("/")[2]
+    name = "".join(letter for letter in last if letter.isprintable()).strip()
+    return name[:_LONGEST_NAME] or f"picture {index + 1}"
+
+
+def _read_addresses(body: bytes, limits: Limits) -> list[Given]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "Unreadable JSON", 'The body is not JSON; send {"url": "https://…"}.') from error
+    urls = _urls(value)
+    if urls is None or not all(isinstance(url, str) for url in urls):
+        detail = 'The body is {"url": "https://…"} or {"urls": ["https://…", …]}, and nothing else.'
+        raise Problem(422, "Wrong parameters", detail)
+    if len(urls) > limits.pictures:
+        raise _too_many(limits)
+    for url in urls:
+        _check(url)
+    return [Given(url, None) for url in urls]
+
+
+def _urls(value: Any) -> Sequence[Any] | None:
+    """The addresses that a body names; None when it is of another shape."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return None
+    if "url" in value:
+        return [value["url"]]
+    urls = value.get("urls")
+    return urls if isinstance(urls, list) and urls else None
+
+
+def _check(url: str) -> None:
+    try:
+        if not is_url(url) or len(url) > _LONGEST_URL or as_text(url) != url:
+            raise InputError("it does not begin with http:// or https://, or is too long")
+        check_url(url)
+    except InputError as error:
+        detail = f"Of the addresses one cannot be used: {' '.join(as_text(str(error)).split())[:300]}."
+        raise Problem(422, "Wrong address", detail) from error
+
+
+def _too_many(limits: Limits) -> Problem:
+    return Problem(413, "Too many pictures", f"A request may bring {limits.pictures} pictures; send several.")

@@ -1,0 +1,168 @@
+"""One viewer of live mode: the newest frame is analysed, one at a time, and its faces are sent back.
+
+A viewer has at most one frame with the workers and one that waits, whatever it sends: in a queue
+of first come, first served, viewers thereby have equal shares.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from facecli.errors import FacecliError
+from facecli.vision.analyze import Analyzer
+from facecli.web.live_protocol import (
+    LATER,
+    Command,
+    LiveLimits,
+    LiveProblem,
+    parse_command,
+    parse_frame,
+)
+from facecli.web.live_slot import Bucket, NewestFrame
+from facecli.web.live_worker import LiveWorker
+from facecli.web.service import Busy
+
+log = logging.getLogger(__name__)
+_AGAIN_S, _TRIES = 0.05, 200
+
+
+class Engine(Protocol):
+    """The part of `Service` that is needed here."""
+
+    def analyzer(self, model: str, detector: str) -> Analyzer: ...
+
+    async def run(self, function: Callable[..., Any], *args: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a viewer wants: names of a model and a detector, and how heads shall be hidden (None: not)."""
+
+    model: str
+    detector: str
+    anonymize: str | None = None
+
+    def changed(self, command: Command) -> "Wish":
+        """With what a settings message names."""
+        return replace(self, model=command.model or self.model, detector=command.detector or self.detector)
+
+
+class LiveSession:
+    """Serves one accepted WebSocket until it closes or does what it may not."""
+
+    def __init__(self, socket: WebSocket, engine: Engine, wish: Wish, limits: LiveLimits) -> None:
+        self._socket, self._engine, self._limits = socket, engine, limits
+        self._wish = wish
+        self._slot = NewestFrame()
+        self._news = asyncio.Event()
+        self._new_wish: Wish | None = wish
+        self._reset = False
+        self._worker: LiveWorker | None = None
+        self.frames = 0
+
+    async def serve(self) -> None:
+        """Receives and answers at once; whichever ends first ends the other.
+
+        Raises:
+            LiveProblem: the client is to be told why it ends.
+            WebSocketDisconnect: the client has gone, or does not read.
+        """
+        self._news.set()
+        tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._answer())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        # Both never return; what is not a cancellation is why it ended.
+        raise next(end for end in ends if not isinstance(end, asyncio.CancelledError))
+
+    async def _receive(self) -> None:
+        bucket = Bucket(self._limits.frames_per_s, self._limits.burst)
+        while True:
+            message = await self._next_message()
+            if not bucket.take():
+                detail = f"At most {self._limits.frames_per_s:g} messages a second are taken."
+                raise LiveProblem(429, "Too many messages", detail)
+            if (data := message.get("bytes")) is not None:
+                self._slot.put(parse_frame(data, self._limits))
+            else:
+                self._obey(parse_command(message.get("text") or ""))
+            self._news.set()
+
+    async def _next_message(self) -> dict[str, Any]:
+        try:
+            message = await asyncio.wait_for(self._socket.receive(), self._limits.idle_s)
+        except asyncio.TimeoutError:
+            detail = f"Nothing came for {self._limits.idle_s:g} seconds."
+            raise LiveProblem(408, "Nothing came", detail) from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code") or 1005)
+        return message
+
+    def _obey(self, command: Command) -> None:
+        if command.kind == "reset":
+            self._reset = True
+        else:
+            self._new_wish = (self._new_wish or self._wish).changed(command)
+
+    async def _answer(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._new_wish is not None:
+                await self._grant()
+            if self._reset and self._worker is not None:
+                self._worker.reset()
+            self._reset = False
+            answer = await self._run(self._worker.work)
+            if answer is not None:
+                self.frames += 1
+                await self._say(answer)
+
+    async def _grant(self) -> None:
+        """Takes the wanted model and detector, and says hello."""
+        wish, self._new_wish = self._new_wish, None
+        try:
+            self._worker = await self._run(self._build, wish)
+        except FacecliError as error:
+            log.info("live: %s", error)
+            detail = f"Model '{wish.model}' with detector '{wish.detector}' cannot be used here."
+            raise LiveProblem(404, "Unknown model or detector", detail) from error
+        self._wish = wish
+        await self._say(
+            {
+                "type": "hello",
+                "model": wish.model,
+                "detector": wish.detector,
+                "anonymize": wish.anonymize,
+                "max_frame_bytes": self._limits.frame_bytes,
+            }
+        )
+
+    def _build(self, wish: Wish) -> LiveWorker:
+        analyzer = self._engine.analyzer(wish.model, wish.detector)
+        return LiveWorker(analyzer, self._slot, self._limits, wish.anonymize is not None)
+
+    async def _run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """On the workers; while they are all taken, a frame waits and a newer one replaces it."""
+        for _ in range(_TRIES):
+            try:
+                return await self._engine.run(function, *args)
+            except Busy:
+                await asyncio.sleep(_AGAIN_S)
+        raise LiveProblem(503, "Too busy", "All workers are busy; try again later.", LATER)
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        """Raises WebSocketDisconnect when the client does not read it in time."""
+        text = json.dumps(message, separators=(",", ":"))
+        try:
+            await asyncio.wait_for(self._socket.send_text(text), self._limits.send_s)
+        except asyncio.TimeoutError as error:
+            raise WebSocketDisconnect(1006, "the client does not read") from error

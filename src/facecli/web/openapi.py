@@ -1,0 +1,135 @@
+"""What /openapi.json says of bodies, answers and errors beyond what FastAPI sees by itself."""
+
+from typing import Any
+
+from facecli.web.problems import MEDIA_TYPE
+from facecli.web.schemas import MODELS, PICTURE, PICTURES, PREDICTION, PROBLEM
+
+_TOLD = {
+    400: "The body cannot be read.",
+    401: "A token is asked for.",
+    403: "A page of another origin may not ask.",
+    404: "No such model or detector.",
+    408: "The body did not come in time.",
+    413: "Too many bytes, pixels or pictures.",
+    415: "A body of another kind.",
+    421: "The host of the request is not served here.",
+    422: "Wrong parameters, or a picture that cannot be read.",
+    500: "A fault of the server.",
+    503: "The queue is full; `Retry-After` says in how many seconds to try again.",
+}
+_EXAMPLE = {
+    "type": "about:blank",
+    "title": "Unreadable picture",
+    "status": 422,
+    "detail": "a.jpg cannot be read as a picture (unknown format).",
+}
+_PICTURE_ROW = {
+    "source": "a.jpg",
+    "frame": 0,
+    "time_s": 0.0,
+    "width": 512,
+    "height": 512,
+    "faces": [
+        {
+            "box_xyxy": [177, 66, 274, 163],
+            "detector_confidence": 0.9337,
+            "age_years": 31.0,
+            "age_interval_90": [22, 42],
+            "age_group": "30-39",
+            "gender": "female",
+            "gender_probabilities": {"male": 0.1196, "female": 0.8804},
+        }
+    ],
+    "error": None,
+}
+
+
+def analyze() -> dict[str, Any]:
+    """Of POST /api/v1/analyze."""
+    schema = {"anyOf": [PICTURE, PICTURES]}
+    answer = {"schema": schema, "examples": {"one picture": {"value": _PICTURE_ROW}}}
+    return _route({"application/json": answer}, "The faces.", _pictures_body())
+
+
+def annotate() -> dict[str, Any]:
+    """Of POST /api/v1/annotate."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return _route({"image/png": binary, "image/jpeg": binary}, "The drawn picture.", _pictures_body())
+
+
+def predict() -> dict[str, Any]:
+    """Of POST /predict."""
+    return _route({"application/json": {"schema": PREDICTION}}, "The largest face.", _pictures_body())
+
+
+def models() -> dict[str, Any]:
+    """Of GET /api/v1/models."""
+    return _route({"application/json": {"schema": MODELS}}, "The models.", problems=(401, 421, 500))
+
+
+def health() -> dict[str, Any]:
+    """Of GET /healthz."""
+    schema = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
+    return _route({"application/json": {"schema": schema}}, "It answers.", problems=(421, 500))
+
+
+def metrics() -> dict[str, Any]:
+    """Of GET /metrics."""
+    answer = {"text/plain": {"schema": {"type": "string"}}}
+    return _route(answer, "Prometheus text format.", problems=(401, 421, 500))
+
+
+def _route(
+    answer: dict[str, Any],
+    told: str,
+    body: dict[str, Any] | None = None,
+    problems: tuple[int, ...] = tuple(_TOLD),
+) -> dict[str, Any]:
+    """Arguments of a route: its answers, all errors as problems, and its body."""
+    responses: dict[int, Any] = {200: {"description": told, "content": answer}}
+    for status in problems:
+        responses[status] = {
+            "description": _TOLD[status],
+            "content": {MEDIA_TYPE: {"schema": PROBLEM, "example": {**_EXAMPLE, "status": status}}},
+        }
+    route: dict[str, Any] = {"responses": responses}
+    if body is not None:
+        route["openapi_extra"] = {"requestBody": body}
+    return route
+
+
+def _pictures_body() -> dict[str, Any]:
+    """The three ways in which pictures come."""
+    file = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+    files = {"type": "array", "items": file, "minItems": 1}
+    form = {
+        "type": "object",
+        "properties": {"file": files, "image": files},
+        "anyOf": [{"required": ["file"]}, {"required": ["image"]}],
+    }
+    url = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2000}
+    address = {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {"url": url},
+                "required": ["url"],
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "properties": {"urls": {"type": "array", "items": url, "minItems": 1, "maxItems": 32}},
+                "required": ["urls"],
+                "additionalProperties": False,
+            },
+        ]
+    }
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": form},
+            "application/json": {"schema": address, "example": {"url": "https://example.org/a.jpg"}},
+            "image/*": {"schema": file},
+        },
+    }

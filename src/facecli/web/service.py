@@ -1,0 +1,107 @@
+"""The workers: a few threads that analyse, a queue of bounded length before them."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import cv2
+
+from facecli.vision.analyze import Analyzer, Reading
+from facecli.vision.compare import ComparingAnalyzer
+from facecli.vision.detect import Detector
+from facecli.web.roster import Roster
+
+Answer = TypeVar("Answer")
+
+
+class Busy(Exception):
+    """Every worker is taken and the queue is full."""
+
+
+class Service:
+    """Analyses for all requests and viewers of one process."""
+
+    def __init__(self, roster: Roster, workers: int, places: int) -> None:
+        """Starts no thread yet.
+
+        Args:
+            roster: models and detectors.
+            workers: threads, one or more.
+            places: pictures that are analysed or wait at once, not fewer than workers.
+        """
+        self.roster, self.workers, self.places = roster, workers, places
+        self.taken = 0
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="web-worker")
+        self._own = threading.local()
+        if workers > 1:
+            # Each worker searches a picture of its own.
+            cv2.setNumThreads(1)
+
+    @property
+    def is_full(self) -> bool:
+        """Would `run` refuse?"""
+        return self.taken >= self.places
+
+    async def run(self, function: Callable[..., Answer], *args: Any) -> Answer:
+        """The answer of `function`, which a worker calls.
+
+        A caller that is cancelled gives its place in the queue back; a worker that has begun ends.
+
+        Raises:
+            Busy: at once, when the queue is full; nothing was done.
+        """
+        if self.is_full:
+            raise Busy
+        loop = asyncio.get_running_loop()
+        self.taken += 1
+        try:
+            running = self._pool.submit(function, *args)
+        except RuntimeError as error:
+            self.taken -= 1
+            raise Busy from error
+        running.add_done_callback(lambda _: loop.call_soon_threadsafe(self._give_back))
+        return await asyncio.wrap_future(running)
+
+    def _give_back(self) -> None:
+        self.taken -= 1
+
+    def analyzer(self, model: str, detector: str) -> Analyzer:
+        """A new analyzer with a detector of its own, for one viewer.
+
+        Raises:
+            CheckpointError, InputError: no such model or detector here.
+        """
+        return Analyzer(self.roster.build_detector(detector), self.roster.predictor(model))
+
+    def reader(
+        self, models: Sequence[str], detector: str, details: bool = False, all_found: bool = False
+    ) -> Analyzer | ComparingAnalyzer:
+        """The analyzer for one picture, in the thread that calls: its detector is this thread's.
+
+        Args:
+            models: names; of several the first one decides what is no face.
+            detector: name.
+            details: give the distribution over the years, too.
+            all_found: give also what the model takes for no face.
+
+        Raises:
+            CheckpointError, InputError: no such model or detector here.
+        """
+        own = self._detector(detector)
+        reading = Reading(distribution=details)
+        analyzers = {
+            name: Analyzer(own, self.roster.predictor(name), None, all_found, reading) for name in models
+        }
+        return ComparingAnalyzer(analyzers) if len(analyzers) > 1 else analyzers[models[0]]
+
+    def _detector(self, name: str) -> Detector:
+        detectors = self._own.__dict__.setdefault("detectors", {})
+        if name not in detectors:
+            detectors[name] = self.roster.build_detector(name)
+        return detectors[name]
+
+    def close(self) -> None:
+        """Waits for the pictures that are being analysed; those that wait are given up."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,76 @@
+"""What a server is told before it starts: which model, who may ask, and where it gives up."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_MOST_WORKERS = 8
+_QUEUE_OF_A_WORKER = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where requests are refused or ended.
+
+    Attributes:
+        body_bytes: most bytes of a request's body.
+        held_bytes: most bytes of all bodies that are in memory at once.
+        pictures: most pictures of a request.
+        pixels: most pixels of a picture, by its header.
+        head_s: seconds until a connection has sent its first whole head, and between two requests.
+        body_s: seconds for a whole body.
+        answer_s: seconds for an answer to be made.
+        send_s: seconds that a client may take to read a part of the answer.
+        connections: most connections at once; further ones are closed.
+    """
+
+    body_bytes: int = 32 << 20
+    held_bytes: int = 256 << 20
+    pictures: int = 32
+    pixels: int = 50_000_000
+    head_s: float = 10.0
+    body_s: float = 30.0
+    answer_s: float = 60.0
+    send_s: float = 30.0
+    connections: int = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the application serves.
+
+    Attributes:
+        model: name of the model that reads when nothing else is asked for: "facenet", "normal" or a
+            folder's name.
+        model_path: folder of that model when it lies elsewhere.
+        detector: name of the detector likewise.
+        yunet_weights: ONNX file of the detector "yunet"; without it there is none.
+        workers: pictures that are analysed at once, each in a thread.
+        queue: pictures that may wait for a worker; more are answered with 503.
+        token: what clients must show, or None.
+        hosts: names in the `Host` header that are answered; () is any.
+        limits: where requests end.
+    """
+
+    model: str = "facenet"
+    model_path: Path | None = None
+    detector: str = "haar"
+    yunet_weights: Path | None = None
+    workers: int = field(default_factory=lambda: default_workers())
+    queue: int | None = None
+    token: str | None = None
+    hosts: tuple[str, ...] = LOOPBACK
+    limits: Limits = Limits()
+
+    @property
+    def places(self) -> int:
+        """Pictures that are analysed or wait at once."""
+        waiting = _QUEUE_OF_A_WORKER * self.workers if self.queue is None else self.queue
+        return self.workers + waiting
+
+
+def default_workers() -> int:
+    """The cores that this process may use, at most 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_WORKERS)
