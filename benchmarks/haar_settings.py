@@ -15,7 +15,7 @@ import cv2
 
 from facecli.images import find_images, load_image
 from facecli.paths import find_cascade
-from facecli.stream.sources import open_source
+from facecli.stream.opening import open_source
 from facecli.vision.haar import HaarDetector, HaarOptions
 
 CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")

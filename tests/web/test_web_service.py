@@ -39,7 +39,7 @@ def crops(*values):
 
 
 def test_no_crops_give_no_rows(tiny_checkpoint):
-    shared = SharedPredictor(Predictor(tiny_checkpoint, 1))
+    shared = SharedPredictor([Predictor(tiny_checkpoint, 1)])
     outputs = shared.predict(np.empty((0, *tiny_checkpoint.image_size, 3), np.uint8))
     assert {head: rows.shape[0] for head, rows in outputs.items()} == dict.fromkeys(tiny_checkpoint.heads, 0)
 
@@ -47,18 +47,18 @@ def test_no_crops_give_no_rows(tiny_checkpoint):
 def test_it_says_what_the_network_says(tiny_checkpoint):
     alone = Predictor(tiny_checkpoint, 1)
     some = np.random.default_rng(0).integers(0, 255, (3, *tiny_checkpoint.image_size, 3), np.uint8)
-    expected, outputs = alone.predict(some), SharedPredictor(alone).predict(some)
+    expected, outputs = alone.predict(some), SharedPredictor([alone]).predict(some)
     assert all((outputs[head] == expected[head]).all() for head in expected)
 
 
 def test_crops_of_another_shape_are_refused(tiny_checkpoint):
     with pytest.raises(ValueError, match="crops are"):
-        SharedPredictor(Predictor(tiny_checkpoint, 1)).predict(np.zeros((1, 3, 3, 3), np.uint8))
+        SharedPredictor([Predictor(tiny_checkpoint, 1)]).predict(np.zeros((1, 3, 3, 3), np.uint8))
 
 
 def test_crops_that_wait_are_read_in_one_call_and_go_to_whom_they_belong():
     predictor = CountingPredictor()
-    shared = SharedPredictor(predictor)
+    shared = SharedPredictor([predictor])
     predictor.gate.clear()
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(shared.predict, crops(*range(number, 2 * number))) for number in range(1, 9)]
@@ -73,7 +73,7 @@ def test_crops_that_wait_are_read_in_one_call_and_go_to_whom_they_belong():
 
 def test_a_call_has_a_bounded_number_of_crops():
     predictor = CountingPredictor()
-    shared = SharedPredictor(predictor)
+    shared = SharedPredictor([predictor])
     predictor.gate.clear()
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(shared.predict, crops(*[1] * 30)) for _ in range(4)]
@@ -86,7 +86,7 @@ def test_a_call_has_a_bounded_number_of_crops():
 
 
 def test_an_error_reaches_all_who_wait_and_nobody_after_them():
-    shared = SharedPredictor(CountingPredictor())
+    shared = SharedPredictor([CountingPredictor()])
     with pytest.raises(RuntimeError, match="a bad crop"):
         shared.predict(crops(255))
     assert shared.predict(crops(3))["age"].tolist() == [[3]]

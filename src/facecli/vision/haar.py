@@ -9,6 +9,7 @@ import numpy as np
 
 from facecli.errors import CheckpointError
 from facecli.vision.boxes import boxes_from_xywh, from_left_to_right
+from facecli.vision.haar_search import search
 
 _SMALLEST = 30
 """Default smallest side in pixels of the shrunk picture: below it false faces begin."""
@@ -56,15 +57,12 @@ class HaarDetector:
         """
         height, width = frame_rgb.shape[:2]
         grey, scale = self._shrunk_grey(frame_rgb)
-        boxes, _, weights = self._cascade.detectMultiScale3(
-            grey,
-            scaleFactor=self.options.scale_factor,
-            minNeighbors=self.options.min_neighbors,
-            minSize=self._min_size(scale),
-            outputRejectLevels=True,
+        options = self.options
+        boxes, weights = search(
+            self._cascade, grey, self._smallest(scale), options.scale_factor, options.min_neighbors
         )
-        xyxy = boxes_from_xywh(np.reshape(boxes, (-1, 4)) / scale, (width, height))
-        return from_left_to_right(xyxy, squash(np.reshape(weights, -1) - self._threshold))
+        xyxy = boxes_from_xywh(boxes / scale, (width, height))
+        return from_left_to_right(xyxy, squash(weights - self._threshold))
 
     def _shrunk_grey(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, float]:
         """Grey picture to search in, and its side as a fraction of the frame's."""
@@ -75,10 +73,10 @@ class HaarDetector:
             grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
         return grey, scale
 
-    def _min_size(self, scale: float) -> tuple[int, int]:
+    def _smallest(self, scale: float) -> int:
+        """Side of the smallest face in pixels of the shrunk picture."""
         smallest = self.options.min_size
-        side = _SMALLEST if smallest is None else round(smallest * scale)
-        return side, side
+        return _SMALLEST if smallest is None else max(1, round(smallest * scale))
 
 
 def squash(excess: np.ndarray) -> np.ndarray:

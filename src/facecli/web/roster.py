@@ -10,7 +10,7 @@ from facecli.models.checkpoint import load_checkpoint
 from facecli.vision.detect import DETECTORS, Detector, build_detector
 from facecli.vision.predict import Predictor
 from facecli.vision.yunet import YunetDetector
-from facecli.web.settings import Settings
+from facecli.web.settings import Settings, default_workers
 from facecli.web.shared_predictor import SharedPredictor
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Roster:
         self.default_detector = settings.detector
         self.entries: dict[str, Entry] = _find_entries(settings)
         self.default = settings.model if settings.model_path is None else _name(describe(settings.model_path))
-        self._threads = settings.workers
+        self._calls = min(settings.workers, default_workers())
         self._predictors: dict[str, SharedPredictor] = {}
         self._lock = threading.Lock()
         self._yunet = settings.yunet_weights
@@ -56,7 +56,8 @@ class Roster:
             if name not in self._predictors:
                 log.info("loading the model '%s'", name)
                 checkpoint = load_checkpoint(entry.folder)
-                self._predictors[name] = SharedPredictor(Predictor(checkpoint, self._threads))
+                copies = [Predictor(checkpoint, 1) for _ in range(self._calls)]
+                self._predictors[name] = SharedPredictor(copies)
             return self._predictors[name]
 
     def build_detector(self, name: str) -> Detector:

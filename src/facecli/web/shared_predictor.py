@@ -1,6 +1,8 @@
 """One network for all threads: crops of concurrent requests are read in one call."""
 
+import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 
 import numpy as np
@@ -18,13 +20,16 @@ class SharedPredictor:
     Hendler, Incze, Shavit & Tzafrir 2010): nobody waits for a batch to fill, and under load it fills.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+    def __init__(self, predictors: Sequence[Predictor]) -> None:
+        """Takes one or more copies of the same network: so many calls run at once."""
+        self._first = predictor = predictors[0]
+        self._free: queue.SimpleQueue[Predictor] = queue.SimpleQueue()
+        for one in predictors:
+            self._free.put(one)
         self.checkpoint = predictor.checkpoint
         self.heads = predictor.heads
         self.image_size = predictor.image_size
         self.calibration = predictor.calibration
-        self._running = threading.Lock()
         self._waiting: list[tuple[np.ndarray, Future]] = []
         self._list_lock = threading.Lock()
         self.calls = self.crops = 0
@@ -42,33 +47,42 @@ class SharedPredictor:
             ValueError: crops of another shape or type.
         """
         if len(crops) == 0 or crops.dtype != np.uint8 or crops.shape[1:] != (*self.image_size, 3):
-            with self._running:
-                return self._predictor.predict(crops)
+            # Nothing to run, or what the predictor itself refuses.
+            return self._first.predict(crops)
         mine: Future = Future()
         with self._list_lock:
             self._waiting.append((crops, mine))
-        while not mine.done():
-            with self._running:
-                if not mine.done():
-                    self._read_some()
+        while self._is_waiting(mine):
+            predictor = self._free.get()
+            try:
+                self._read_some(predictor)
+            finally:
+                self._free.put(predictor)
         return mine.result()
 
-    def _read_some(self) -> None:
+    def _is_waiting(self, future: Future) -> bool:
+        """Has nobody begun to read it?"""
+        with self._list_lock:
+            return any(one is future for _, one in self._waiting)
+
+    def _read_some(self, predictor: Predictor) -> None:
         """Reads what lies there, the oldest first, and hands it out."""
         taken = self._take()
+        if not taken:
+            return
         try:
-            outputs = self._predictor.predict(np.concatenate([crops for crops, _ in taken]))
+            outputs = predictor.predict(np.concatenate([crops for crops, _ in taken]))
         except Exception as error:  # noqa: BLE001 - raised again in every thread that waits for it
             for _, future in taken:
                 future.set_exception(error)
             return
-        self.calls += 1
         start = 0
         for crops, future in taken:
             end = start + len(crops)
             future.set_result({head: rows[start:end] for head, rows in outputs.items()})
             start = end
-        self.crops += start
+        with self._list_lock:
+            self.calls, self.crops = self.calls + 1, self.crops + start
 
     def _take(self) -> list[tuple[np.ndarray, Future]]:
         with self._list_lock:

@@ -13,7 +13,7 @@ from facecli.web.roster import Roster
 _MOST_MODELS = 8
 
 
-def read_wish(
+async def read_wish(
     request: Request,
     model: Annotated[
         str | None,
