@@ -77,6 +77,12 @@ SHIPPED = (
     ),
     "saved_model/facenet_embedding/config.json",
     "saved_model/facenet_embedding/model.keras",
+    "statistics/data_stats/*/*.csv",
+    *(
+        f"statistics/model_metrics/{model}/{file}"
+        for model in ("normal_model", "facenet_model")
+        for file in ("fairness_report.csv", "structure.txt")
+    ),
     "xml/*.xml",
     "xml/*.txt",
 )
@@ -118,7 +124,7 @@ setup(
     package_data={
         "facecli": ["py.typed"],
         "facecli.report": ["*.html", "*.css", "*.js"],
-        "facecli.web": ["templates/*.html", "static/*"],
+        "facecli.web": ["texts.json", "templates/*.html", "static/*"],
     },
     python_requires=">=3.10",
     install_requires=RUN,

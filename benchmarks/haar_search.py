@@ -162,7 +162,8 @@ def main() -> None:
     lines += ["", shift(results["dense", default], results["coarse first", default], scenes)]
     said = (
         f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}, {platform.machine()}, "
-        f"{os.cpu_count()} cores (load {os.getloadavg()[0]:.1f}), opencv-python {version('opencv-python')}; {len(scenes)} scenes."
+        f"{os.cpu_count()} cores (load {os.getloadavg()[0]:.1f}), opencv-python {version('opencv-python')}; "
+        f"{len(scenes)} scenes."
     )
     report = "\n".join(["# A dense Haar search, and one that is coarse first", "", said, "", *lines, ""])
     print(report)

@@ -148,6 +148,8 @@ class LiveSession:
 
     def _build(self, wish: Wish) -> LiveWorker:
         analyzer = self._engine.analyzer(wish.model, wish.detector)
+        # A face that the model refuses is a face to be covered nevertheless.
+        analyzer.show_rejected = wish.anonymize is not None
         return LiveWorker(analyzer, self._slot, self._limits, wish.anonymize is not None)
 
     async def _run(self, function: Callable[..., Any], *args: Any) -> Any:

@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from facecli.web.pages import render_error_page
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -70,7 +72,9 @@ _DETAILS = {
 }
 
 
-def _http(_: Request, error: HTTPException) -> Response:
+def _http(request: Request, error: HTTPException) -> Response:
     title = HTTPStatus(error.status_code).phrase
     detail = _DETAILS.get(error.status_code, str(error.detail))
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(render_error_page(title, detail), 404)
     return Problem(error.status_code, title, detail, error.headers).response()

@@ -1,0 +1,220 @@
+// The page for pictures: what was given, what was read of it, and what is shown.
+import { byId, choices, colour, cover, coverName, detectorName, element, label, say, status, texts } from "./common.js";
+import { saveAnnotated, saveCsv, saveJson } from "./downloads.js";
+import { showFace } from "./panel.js";
+import * as server from "./server.js";
+
+const pictures = []; // {name, blob or null, shown: ImageBitmap or null, row or null, problem or null}
+let current = null, chosen = 0, generation = 0;
+
+const wish = () => {
+  const query = new URLSearchParams({ details: "true" });
+  const models = [...document.querySelectorAll("#models input:checked")].map((box) => box.value);
+  if (models.length) query.set("model", models.join(","));
+  query.set("detector", byId("detector").value);
+  if (byId("anonymize").value) query.set("anonymize", byId("anonymize").value);
+  if (byId("rejected").checked) query.set("show_rejected", "true");
+  return query;
+};
+
+async function read(picture) {
+  const mine = generation;
+  status(say("working", { name: picture.name }));
+  picture.problem = null;
+  try {
+    const row = await server.analyze(picture, wish());
+    const shown = picture.shown ?? await bitmap(picture);
+    if (mine !== generation) return;
+    Object.assign(picture, { row, shown });
+  } catch (error) {
+    if (mine !== generation) return;
+    picture.problem = say("failed", { name: picture.name, why: error.message });
+  }
+  if (picture === current || !current?.row) show(picture);
+  strip();
+}
+
+// Foreign pictures cannot be shown here (the page may load nothing from elsewhere); ours is the drawn one.
+async function bitmap(picture) {
+  const query = wish();
+  query.delete("details");
+  query.set("format", "png");
+  const blob = picture.blob ?? await server.annotate(picture, query);
+  try {
+    return await createImageBitmap(blob, { imageOrientation: "from-image" });
+  } catch {
+    throw new Error(texts.not_drawn);
+  }
+}
+
+async function add(given) {
+  const added = given.map(({ name, blob }) => ({ name, blob, shown: null, row: null, problem: null }));
+  pictures.push(...added);
+  current = added[0];
+  for (const picture of added) await read(picture);
+}
+
+async function again() {
+  generation += 1;
+  for (const picture of pictures) {
+    if (!picture.blob) picture.shown = null;
+    await read(picture);
+  }
+}
+
+// A face as the model says it whose labels are shown.
+const told = (face) => (face.models ? { ...face, ...face.models[byId("shown_model").value] } : face);
+
+function show(picture) {
+  current = picture;
+  chosen = 0;
+  byId("result").hidden = !picture.row || !picture.shown;
+  if (picture.problem) return status(picture.problem, true);
+  if (!picture.row || !picture.shown) return undefined;
+  const count = picture.row.faces.length;
+  status(`${picture.name}: ${count === 1 ? texts.one_face : count ? say("many_faces", { n: count }) : texts.no_faces}`);
+  const names = Object.keys(picture.row.faces[0]?.models ?? {});
+  byId("labels_of").hidden = !names.length;
+  const kept = byId("shown_model").value;
+  choices(byId("shown_model"), names, (name) => name, names.includes(kept) ? kept : names[0]);
+  draw();
+  return undefined;
+}
+
+function draw() {
+  const { row, shown } = current;
+  const canvas = Object.assign(byId("picture"), { width: shown.width, height: shown.height });
+  const context = canvas.getContext("2d");
+  context.drawImage(shown, 0, 0);
+  if (byId("anonymize").value && row.heads_xyxy) {
+    const scale = shown.width / row.width;
+    cover(context, row.heads_xyxy.map((head) => head.map((side) => side * scale)), byId("anonymize").value);
+  }
+  byId("boxes").replaceChildren(...row.faces.map((face, index) => button(face, index, row)));
+  choose(Math.min(chosen, Math.max(0, row.faces.length - 1)));
+}
+
+function button(face, index, row) {
+  const [left, top, right, bottom] = face.box_xyxy;
+  const text = label(told(face));
+  const made = element("button", { type: "button", className: "box", ariaLabel: `${texts.face} ${index + 1}: ${text}` },
+    element("span", { textContent: text.split(",").slice(0, 2).join(","), ariaHidden: "true" }));
+  made.classList.toggle("refused", Boolean(face.rejected));
+  made.classList.toggle("up", bottom > 0.85 * row.height);
+  made.classList.toggle("leftwards", left > 0.6 * row.width);
+  made.style.setProperty("--face", colour(index, face.rejected));
+  made.style.left = `${(100 * left) / row.width}%`;
+  made.style.top = `${(100 * top) / row.height}%`;
+  made.style.width = `${(100 * (right - left)) / row.width}%`;
+  made.style.height = `${(100 * (bottom - top)) / row.height}%`;
+  made.addEventListener("click", () => choose(index));
+  return made;
+}
+
+function choose(index) {
+  chosen = index;
+  const { row } = current;
+  [...byId("boxes").children].forEach((box, at) => { box.ariaPressed = String(at === index); });
+  const face = row.faces[index];
+  if (!face) return byId("face").replaceChildren(element("p", { className: "quiet", textContent: texts.no_faces }));
+  showFace(byId("face"), { ...told(face), models: face.models }, crop(face, row), index, row.faces.length);
+  return undefined;
+}
+
+function crop(face, row) {
+  const scale = byId("picture").width / row.width;
+  const [left, top, right, bottom] = face.box_xyxy.map((side) => side * scale);
+  const side = Math.max(right - left, bottom - top) * 1.3;
+  const made = element("canvas", { width: 192, height: 192 });
+  made.getContext("2d").drawImage(byId("picture"), (left + right - side) / 2, (top + bottom - side) / 2, side, side, 0, 0, 192, 192);
+  return made;
+}
+
+function strip() {
+  byId("strip").hidden = pictures.length < 2;
+  byId("strip").replaceChildren(...pictures.map((picture) => {
+    const made = element("button", { type: "button", title: picture.name, ariaLabel: picture.name, ariaPressed: String(picture === current) });
+    if (picture.shown) {
+      const small = element("canvas", { width: 72, height: 72 });
+      const side = Math.min(picture.shown.width, picture.shown.height);
+      const context = small.getContext("2d");
+      context.drawImage(picture.shown, (picture.shown.width - side) / 2, 0, side, side, 0, 0, 72, 72);
+      if (byId("anonymize").value) cover(context, [[0, 0, 72, 72]], byId("anonymize").value);
+      made.append(small);
+    } else {
+      made.append(picture.name);
+    }
+    made.addEventListener("click", () => { show(picture); strip(); });
+    return made;
+  }));
+}
+
+function downloads() {
+  const rows = () => pictures.filter((picture) => picture.row).map((picture) => picture.row);
+  const offer = (text, act) => {
+    const made = element("button", { type: "button", textContent: text });
+    made.addEventListener("click", act);
+    return made;
+  };
+  byId("downloads").append(
+    offer(texts.json, () => saveJson(rows())), " ", offer(texts.csv, () => saveCsv(rows())), " ",
+    offer(texts.annotated, async () => {
+      const query = wish();
+      query.set("format", "png");
+      try {
+        saveAnnotated(await server.annotate(current, query), current.row);
+      } catch (error) {
+        status(error.message, true);
+      }
+    }));
+}
+
+const named = (files) => [...files].map((file) => ({ name: file.name || "picture", blob: file }));
+
+function listen() {
+  byId("files").addEventListener("change", (event) => { add(named(event.target.files)); event.target.value = ""; });
+  byId("address").addEventListener("submit", (event) => {
+    event.preventDefault();
+    add([{ name: byId("url").value, blob: null }]);
+  });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      byId("drop").classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) add(named(event.dataTransfer.files));
+    });
+  }
+  document.addEventListener("paste", (event) => {
+    if (event.clipboardData?.files.length) add(named(event.clipboardData.files));
+  });
+  byId("options").addEventListener("change", again);
+  byId("options").addEventListener("submit", (event) => event.preventDefault());
+  byId("shown_model").addEventListener("change", draw);
+  byId("boxes").addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const boxes = [...byId("boxes").children];
+    if (!step || !boxes.length) return;
+    event.preventDefault();
+    const next = (chosen + step + boxes.length) % boxes.length;
+    boxes[next].focus();
+    choose(next);
+  });
+}
+
+async function begin() {
+  downloads();
+  listen();
+  try {
+    const here = await server.models();
+    byId("models").replaceChildren(...here.models.map(({ name, measured }) => {
+      const box = element("input", { type: "checkbox", value: name, checked: name === here.default });
+      return element("label", { className: "check", title: measured }, box, ` ${name}`);
+    }));
+    choices(byId("detector"), here.detectors, detectorName, here.default_detector);
+    choices(byId("anonymize"), ["", ...here.anonymize], coverName, "");
+  } catch (error) {
+    status(error.message, true);
+  }
+}
+
+begin();
