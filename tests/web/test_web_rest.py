@@ -305,9 +305,9 @@ def test_a_form_without_a_picture_is_told_what_it_lacks(client, photo):
 
 def test_too_many_pictures_are_refused(client, empty):
     assert client.post(ANALYZE, files=files(*[empty] * 32)).status_code == 200
-    problem_of(client.post(ANALYZE, files=files(*[empty] * 33)), 413)
-    problem_of(client.post(ANALYZE, files=files(*[empty] * 1000)), 413)
-    problem_of(client.post(ANALYZE, json={"urls": ["http://a.example/"] * 33}), 413)
+    problem_of(client.post(ANALYZE, files=files(*[empty] * 33)), 422)
+    problem_of(client.post(ANALYZE, files=files(*[empty] * 1000)), 422)
+    problem_of(client.post(ANALYZE, json={"urls": ["http://a.example/"] * 33}), 422)
 
 
 def test_a_thousand_fields_are_refused(client, photo):

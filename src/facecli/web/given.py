@@ -129,4 +129,4 @@ def _check(url: str) -> None:
 
 
 def _too_many(limits: Limits) -> Problem:
-    return Problem(413, "Too many pictures", f"A request may bring {limits.pictures} pictures; send several.")
+    return Problem(422, "Too many pictures", f"A request may bring {limits.pictures} pictures; send several.")

@@ -4,6 +4,7 @@ from typing import Any
 
 from facecli.web.problems import MEDIA_TYPE
 from facecli.web.schemas import MODELS, PICTURE, PICTURES, PREDICTION, PROBLEM
+from facecli.web.settings import Limits
 
 _TOLD = {
     400: "The body cannot be read.",
@@ -32,11 +33,11 @@ _PICTURE_ROW = {
     "height": 512,
     "faces": [
         {
-            "box_xyxy": [177, 66, 274, 163],
-            "detector_confidence": 0.9337,
-            "age_years": 31.0,
-            "age_interval_90": [22, 42],
-            "age_group": "30-39",
+            "box_xyxy": [174, 65, 271, 162],
+            "detector_confidence": 0.9558,
+            "age_years": 29.0,
+            "age_interval_90": [19, 40],
+            "age_group": "20-29",
             "gender": "female",
             "gender_probabilities": {"male": 0.1196, "female": 0.8804},
         }
@@ -49,18 +50,18 @@ def analyze() -> dict[str, Any]:
     """Of POST /api/v1/analyze."""
     schema = {"anyOf": [PICTURE, PICTURES]}
     answer = {"schema": schema, "examples": {"one picture": {"value": _PICTURE_ROW}}}
-    return _route({"application/json": answer}, "The faces.", _pictures_body())
+    return _route({"application/json": answer}, "The faces.", _picture_body(Limits().pictures))
 
 
 def annotate() -> dict[str, Any]:
     """Of POST /api/v1/annotate."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    return _route({"image/png": binary, "image/jpeg": binary}, "The drawn picture.", _pictures_body())
+    return _route({"image/png": binary, "image/jpeg": binary}, "The drawn picture.", _picture_body(1))
 
 
 def predict() -> dict[str, Any]:
     """Of POST /predict."""
-    return _route({"application/json": {"schema": PREDICTION}}, "The largest face.", _pictures_body())
+    return _route({"application/json": {"schema": PREDICTION}}, "The largest face.", _picture_body(1))
 
 
 def models() -> dict[str, Any]:
@@ -99,37 +100,31 @@ def _route(
     return route
 
 
-def _pictures_body() -> dict[str, Any]:
-    """The three ways in which pictures come."""
+def _picture_body(most: int) -> dict[str, Any]:
+    """The three ways in which pictures come, so many at most."""
     file = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-    files = {"type": "array", "items": file, "minItems": 1}
+    several = {"type": "array", "items": file, "minItems": 1, "maxItems": most}
+    files = file if most == 1 else {"anyOf": [file, several]}
     form = {
         "type": "object",
         "properties": {"file": files, "image": files},
-        "anyOf": [{"required": ["file"]}, {"required": ["image"]}],
+        "oneOf" if most == 1 else "anyOf": [{"required": ["file"]}, {"required": ["image"]}],
     }
     url = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2000}
-    address = {
-        "oneOf": [
-            {
-                "type": "object",
-                "properties": {"url": url},
-                "required": ["url"],
-                "additionalProperties": False,
-            },
-            {
-                "type": "object",
-                "properties": {"urls": {"type": "array", "items": url, "minItems": 1, "maxItems": 32}},
-                "required": ["urls"],
-                "additionalProperties": False,
-            },
-        ]
-    }
+    urls = {"type": "array", "items": url, "minItems": 1, "maxItems": most}
     return {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": form},
-            "application/json": {"schema": address, "example": {"url": "https://example.org/a.jpg"}},
+            "application/json": {
+                "schema": {"oneOf": [_only("url", url), _only("urls", urls)]},
+                "example": {"url": "https://example.org/a.jpg"},
+            },
             "image/*": {"schema": file},
         },
     }
+
+
+def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """An object with one key and no other."""
+    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}

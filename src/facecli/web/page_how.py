@@ -11,12 +11,12 @@ from facecli.report.cautions import measured
 from facecli.web.page_dataset import statistics_places
 
 log = logging.getLogger(__name__)
-_COLUMNS = (
-    ("age_mae", 1, "{:.1f}"),
-    ("bias", 1, "{:+.1f}"),
-    ("gender_accuracy", 100, "{:.1f}"),
-    ("race_accuracy", 100, "{:.1f}"),
-)
+_COLUMNS = {
+    "age_mae": (1, "{:.1f}"),
+    "bias": (1, "{:+.1f}"),
+    "gender_accuracy": (100, "{:.1f}"),
+    "race_accuracy": (100, "{:.1f}"),
+}
 _FEWEST = 100
 """Faces of a group: fewer say little."""
 
@@ -59,15 +59,16 @@ def _groups(model: str) -> list[tuple[str, ...]]:
         return []
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if int(row["count"]) >= _FEWEST]
-            return [
-                (row["group"], f"{int(row['count']):,}", *map(lambda column: _cell(row, *column), _COLUMNS))
-                for row in rows
-            ]
+            return [_group(row) for row in csv.DictReader(file) if int(row["count"]) >= _FEWEST]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         log.info("%s is not shown: %r", path, error)
         return []
 
 
-def _cell(row: Mapping[str, str], name: str, factor: float, form: str) -> str:
-    return form.format(factor * float(row[name])) if row[name] else ""
+def _group(row: Mapping[str, str]) -> tuple[str, ...]:
+    """Its name, how many faces, and the figures as text; blank is what was not measured."""
+    figures = (
+        form.format(factor * float(row[name])) if row[name] else ""
+        for name, (factor, form) in _COLUMNS.items()
+    )
+    return row["group"], f"{int(row['count']):,}", *figures

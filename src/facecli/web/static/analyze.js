@@ -98,7 +98,7 @@ function button(face, index, row) {
   const [left, top, right, bottom] = face.box_xyxy;
   const text = label(told(face));
   const made = element("button", { type: "button", className: "box", ariaLabel: `${texts.face} ${index + 1}: ${text}` },
-    element("span", { textContent: text.split(",").slice(0, 2).join(","), ariaHidden: "true" }));
+    element("span", { ariaHidden: "true" }, text.split(",")[0], element("i", { textContent: text.split(",").slice(1, 2).map((part) => `,${part}`).join("") })));
   made.classList.toggle("refused", Boolean(face.rejected));
   made.classList.toggle("up", bottom > 0.85 * row.height);
   made.classList.toggle("leftwards", left > 0.6 * row.width);

@@ -44,7 +44,7 @@ export function label(face) {
   const parts = [];
   if (face.age_years !== undefined) parts.push(`${Math.round(face.age_years)} ${texts.years}`);
   for (const head of ["gender", "race", "emotion"]) {
-    if (face[head]) parts.push(`${face[head]} ${Math.round(100 * face[`${head}_probabilities`][face[head]])} %`);
+    if (face[head]) parts.push(`${face[head]} ${Math.round(100 * face[`${head}_probabilities`][face[head]])}\u00a0%`);
   }
   return parts.join(", ");
 }

@@ -44,6 +44,7 @@ function stop(reason = texts.stopped, bad = false) {
   enable(false);
   canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
   byId("figures").textContent = "";
+  canvas.dataset.boxes = "[]";
   status(reason, bad);
 }
 

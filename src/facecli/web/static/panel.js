@@ -56,7 +56,7 @@ function column(name, face) {
     const probabilities = face[`${head}_probabilities`];
     if (probabilities) made.append(...bars(texts[head], probabilities));
   }
-  if (face.face_probability !== undefined) made.append(...bars(texts.face_probability, { "": face.face_probability }));
+  if (face.face_probability !== undefined) made.append(...bars(texts.face_probability, { [texts.yes]: face.face_probability }));
   return made;
 }
 

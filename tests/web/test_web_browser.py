@@ -1,0 +1,305 @@
+"""The pages in headless Chromium: what a person does with them, without a foreign request or an error."""
+
+import json
+import re
+import shutil
+import socket
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+pytest.importorskip("playwright", reason="playwright is not installed")
+import playwright.sync_api as playwright_api
+import uvicorn
+from web_pictures import encoded
+
+from facecli.web.app import build_app
+from facecli.web.settings import Settings
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+expect = playwright_api.expect
+PAGES = ("/", "/live", "/dataset", "/how", "/api")
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Of a server on a free port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(build_app(Settings(workers=2)), log_level="warning", ws_max_size=(1 << 20) + 8)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory, astronaut):
+    """A camera's film: the portrait moves to and fro over a plain wall."""
+    path = tmp_path_factory.mktemp("camera") / "clip.mjpeg"
+    portrait = cv2.resize(np.ascontiguousarray(astronaut[:300, 60:390]), (330, 300))
+    with open(path, "wb") as file:
+        for number in range(40):
+            frame = np.full((480, 640, 3), 120, np.uint8)
+            x = int(155 + 140 * np.sin(number / 40 * 2 * np.pi))
+            frame[90:390, x : x + 330] = portrait
+            file.write(cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))[1].tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(clip):
+    flags = [
+        "--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={clip}",
+    ]  # fmt: skip
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens a page; at the end nothing may have been asked elsewhere or said on the console."""
+    contexts, wrong = [], []
+
+    def is_foreign(url):
+        return not url.startswith((address, "blob:", "data:"))
+
+    def open_page(path="/", camera=True, **options):
+        context = browser.new_context(permissions=["camera"] if camera else [], **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None
+        )
+        page.on(
+            "request",
+            lambda asked: (
+                None if asked.url.startswith((address, "blob:", "data:")) else wrong.append(asked.url)
+            ),
+        )
+        page.goto(address + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # What the tests do on purpose: bad pictures, and looking at pixels.
+    assert [one for one in wrong if "422" not in one and "willReadFrequently" not in one] == []
+
+
+@pytest.fixture(scope="module")
+def couple(tmp_path_factory, astronaut):
+    """A picture file with two faces."""
+    path = tmp_path_factory.mktemp("pictures") / "couple.jpg"
+    path.write_bytes(encoded(np.hstack([astronaut[:400], astronaut[:400, ::-1]])))
+    return path
+
+
+def upload(page, *paths):
+    expect(page.locator("#models input").first).to_be_visible()
+    page.set_input_files("#files", [str(path) for path in paths])
+
+
+def content(page, button):
+    """What a download button gives."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name=button, exact=True).click()
+    with open(download.value.path(), "rb") as file:
+        return file.read()
+
+
+def test_a_picture_with_two_faces(visit, couple):
+    page = visit()
+    upload(page, couple)
+    boxes = page.locator("#boxes button")
+    expect(boxes).to_have_count(2)
+    for number in (0, 1):
+        boxes.nth(number).click()
+        expect(page.locator("#face h2")).to_have_text(f"Face {number + 1} of 2")
+        expect(page.locator("#face svg.curve")).to_have_count(1)
+        expect(page.locator("#face .bar")).to_have_count(2 + 5 + 7 + 1)
+    expect(boxes.nth(1)).to_have_attribute("aria-pressed", "true")
+
+    page.get_by_label("normal").check()
+    expect(page.locator("#face .columns h3")).to_have_text(["facenet", "normal"])
+    before = boxes.nth(0).get_attribute("aria-label")
+    page.get_by_label("Labels on the picture of").select_option("normal")
+    expect(boxes.nth(0)).not_to_have_attribute("aria-label", before)
+
+    row = json.loads(content(page, "JSON"))
+    assert (
+        row["source"] == "couple.jpg"
+        and len(row["faces"]) == 2
+        and set(row["faces"][0]["models"]) == {"facenet", "normal"}
+    )
+    lines = content(page, "CSV").decode().splitlines()
+    assert (
+        len(lines) == 3 and lines[0].startswith("source,face,x_min") and lines[1].startswith("couple.jpg,1,")
+    )
+    drawn = cv2.imdecode(np.frombuffer(content(page, "Annotated picture"), np.uint8), cv2.IMREAD_COLOR)
+    assert drawn.shape[1] >= 1024
+
+
+def test_covered_heads_are_covered_in_the_page(visit, couple):
+    page = visit()
+    upload(page, couple)
+    expect(page.locator("#boxes button")).to_have_count(2)
+    pixels = "document.getElementById('picture').getContext('2d').getImageData(215, 115, 20, 10).data"
+    look = f"() => Array.from({pixels})"
+    plain = np.array(page.evaluate(look)).reshape(-1, 4)
+    assert plain[:, :3].std(axis=0).max() > 3
+    page.get_by_label("Cover heads").select_option("box")
+    page.wait_for_function(f"() => {pixels}[0] === 64")
+    covered = np.array(page.evaluate(look)).reshape(-1, 4)
+    assert (covered[:, :3] == 64).all()
+
+
+def test_what_is_no_picture_is_said_and_the_next_one_is_read(visit, couple, tmp_path):
+    bad = tmp_path / "notes.txt"
+    bad.write_text("hello")
+    page = visit()
+    upload(page, bad)
+    expect(page.locator("#status.bad")).to_contain_text("notes.txt")
+    upload(page, couple)
+    expect(page.locator("#boxes button")).to_have_count(2)
+    expect(page.locator("#strip button")).to_have_count(2)
+
+
+def test_a_picture_is_pasted(visit, couple):
+    page = visit()
+    expect(page.locator("#models input").first).to_be_visible()
+    data = list(couple.read_bytes())
+    page.evaluate(
+        """(data) => {
+          const items = new DataTransfer();
+          items.items.add(new File([new Uint8Array(data)], "pasted.jpg", {type: "image/jpeg"}));
+          document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: items, bubbles: true}));
+        }""",
+        data,
+    )
+    expect(page.locator("#boxes button")).to_have_count(2)
+    expect(page.locator("#status")).to_contain_text("pasted.jpg")
+
+
+def test_private_addresses_are_refused_with_a_word(visit, address):
+    page = visit()
+    page.get_by_label("Address of a picture").fill(f"{address}/static/icon.svg")
+    page.get_by_role("button", name="Analyse").click()
+    expect(page.locator("#status.bad")).to_contain_text("must be public")
+
+
+def test_faces_are_reached_by_keyboard(visit, couple):
+    page = visit()
+    upload(page, couple)
+    boxes = page.locator("#boxes button")
+    expect(boxes).to_have_count(2)
+    boxes.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    expect(boxes.nth(1)).to_be_focused()
+    expect(page.locator("#face h2")).to_have_text("Face 2 of 2")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#face h2")).to_have_text("Face 1 of 2")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_fit_a_phone_and_follow_the_colours_of_the_system(visit, path):
+    grounds = []
+    for scheme in ("light", "dark"):
+        page = visit(path, viewport={"width": 360, "height": 740}, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        expect(page.locator("nav a[aria-current]")).to_have_attribute("href", path)
+        expect(page.locator("h1")).to_have_count(1)
+    assert grounds[0] != grounds[1]
+
+
+# --- live -----------------------------------------------------------------------------------------
+
+
+def boxes_of(page):
+    return json.loads(page.locator("#picture").get_attribute("data-boxes") or "[]")
+
+
+def start_camera(page):
+    expect(page.locator("#model option").first).to_be_attached()
+    page.get_by_role("button", name="Start the camera").click()
+    page.wait_for_function("() => (document.getElementById('picture').dataset.boxes ?? '[]') !== '[]'")
+
+
+def test_boxes_move_with_the_face_and_the_camera_is_released(visit):
+    page = visit("/live")
+    start_camera(page)
+    first = json.dumps(boxes_of(page))
+    page.wait_for_function(
+        "(first) => { const now = JSON.parse(document.getElementById('picture').dataset.boxes);"
+        " return now.length && Math.abs(now[0][0] - JSON.parse(first)[0][0]) > 40; }",
+        arg=first,
+    )
+    expect(page.locator("#figures")).to_contain_text(
+        re.compile(r"facenet · \d+ frames/s · \d+ ms · faces: 1")
+    )
+
+    page.keyboard.press("p")
+    expect(page.locator("#status")).to_have_text("Paused.")
+    page.keyboard.press("p")
+    expect(page.locator("#status")).to_have_text("Running.")
+    with page.expect_download() as download:
+        page.keyboard.press("s")
+    assert download.value.suggested_filename.endswith(".png")
+    page.get_by_label("Model").select_option("normal")
+    expect(page.locator("#figures")).to_contain_text("normal ·")
+
+    stopped = "() => window.track.readyState === 'ended'"
+    page.evaluate("() => { window.track = document.getElementById('video').srcObject.getVideoTracks()[0]; }")
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_function(stopped)
+    expect(page.locator("#status")).to_have_text("The camera is off.")
+    start_camera(page)
+    page.evaluate("() => { window.track = document.getElementById('video').srcObject.getVideoTracks()[0]; }")
+    page.evaluate("() => dispatchEvent(new PageTransitionEvent('pagehide'))")
+    page.wait_for_function(stopped)
+
+
+def test_covered_live_heads(visit):
+    page = visit("/live")
+    expect(page.locator("#model option").first).to_be_attached()
+    page.get_by_label("Cover heads").select_option("box")
+    start_camera(page)
+    page.wait_for_function(
+        """() => {
+          const canvas = document.getElementById('picture');
+          const [left, top, right, bottom] = JSON.parse(canvas.dataset.boxes)[0];
+          const x = (left + right) / 2, y = top + (bottom - top) / 3;
+          const seen = canvas.getContext('2d').getImageData(x, y, 10, 10).data;
+          return seen.every((value, index) => index % 4 === 3 || value === 64);
+        }"""
+    )
+
+
+def test_a_refused_camera_is_said(browser, visit):
+    page = visit("/live", camera=False)
+    expect(page.locator("#model option").first).to_be_attached()
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#status.bad")).to_contain_text("was refused")
+
+
+def test_a_missing_camera_is_said(visit):
+    page = visit("/live")
+    expect(page.locator("#model option").first).to_be_attached()
+    page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia ="
+        " () => Promise.reject(new DOMException('none', 'NotFoundError')); }"
+    )
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#status.bad")).to_have_text("There is no camera here.")

@@ -1,0 +1,195 @@
+"""The pages as they are sent: whole, escaped, and with nothing inline or foreign."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+from facecli.web.page_dataset import dataset_charts
+from facecli.web.page_how import model_sections
+from facecli.web.page_routes import curl_examples, list_routes
+from facecli.web.pages import render, static_files, texts
+
+PAGES = ("/", "/live", "/dataset", "/how", "/api")
+SCRIPTS = {"/": "analyze.js", "/live": "live.js"}
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def ids(self):
+        return [attributes["id"] for _, attributes in self.found if "id" in attributes]
+
+
+@pytest.fixture(params=PAGES)
+def page(request, client):
+    answer = client.get(request.param)
+    assert answer.status_code == 200 and answer.headers["content-type"] == "text/html; charset=utf-8"
+    return request.param, answer.text
+
+
+def test_a_page_is_whole_and_in_english(page):
+    path, text = page
+    elements = Elements(text)
+    tags = [tag for tag, _ in elements.found]
+    assert text.startswith("<!doctype html>") and text.rstrip().endswith("</html>")
+    assert ("html", {"lang": "en"}) in elements.found
+    assert tags.count("h1") == tags.count("main") == tags.count("title") == 1
+    assert len(elements.ids()) == len(set(elements.ids()))
+    current = [attributes["href"] for _, attributes in elements.found if "aria-current" in attributes]
+    assert current == [path]
+    assert "built-in method" not in text and "object at 0x" not in text and "None" not in text
+
+
+def test_nothing_is_inline_or_foreign(page):
+    for tag, attributes in Elements(page[1]).found:
+        assert tag != "style" and "style" not in attributes
+        assert tag != "script" or attributes.get("src", "").startswith("/static/")
+        assert not [name for name in attributes if name.startswith("on")]
+        assert all(attributes.get(name, "/").startswith(("/", "#")) for name in ("href", "src", "action"))
+
+
+def test_every_field_has_a_label(page):
+    elements = Elements(page[1])
+    labelled = {attributes.get("for") for tag, attributes in elements.found if tag == "label"}
+    inside = len(re.findall(r"<label[^>]*>[^<]*<(?:input|select)", page[1]))
+    fields = [attributes for tag, attributes in elements.found if tag in ("input", "select")]
+    alone = [attributes for attributes in fields if attributes.get("id") not in labelled]
+    assert len(alone) <= inside + page[1].count('<label class="check"><input')
+
+
+@pytest.mark.parametrize("path, script", SCRIPTS.items())
+def test_scripts_find_their_elements(client, path, script):
+    ids = set(Elements(client.get(path).text).ids())
+    wanted = set(re.findall(r'byId\("([\w-]+)"\)', static_files()[script].decode()))
+    assert wanted and wanted <= ids
+
+
+def test_scripts_say_only_words_that_exist():
+    words = texts()["script"]
+    for name, content in static_files().items():
+        if name.endswith(".js") and name != "texts.js":
+            text = content.decode()
+            used = set(re.findall(r"(?<!/)\btexts\.(\w+)", text)) | set(re.findall(r'\bsay\("(\w+)"', text))
+            assert used <= words.keys(), name
+            assert not re.search(r"https?://(?!www\.w3\.org)", text), name
+            assert "innerHTML" not in text and "eval(" not in text, name
+
+
+def test_scripts_load_only_what_is_here():
+    for name, content in static_files().items():
+        for loaded in re.findall(r'from "\./([\w.]+)"', content.decode(errors="replace")):
+            assert loaded in static_files(), name
+
+
+def test_files_are_sent_once(client):
+    answer = client.get("/static/page.css")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/css")
+    again = client.get("/static/page.css", headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304 and not again.content
+    assert client.head("/live").status_code == 200 and not client.head("/live").content
+    assert client.get("/favicon.ico").headers["content-type"].startswith("image/svg+xml")
+
+
+@pytest.mark.parametrize(
+    "name", ["none.js", "..%2fpages.py", "%2e%2e/pages.py", "../app.py", "page.css%00", ".", "", "texts.json"]
+)
+def test_nothing_else_is_sent(client, name):
+    answer = client.get(f"/static/{name}")
+    assert answer.status_code == 404 and "def " not in answer.text
+
+
+def test_people_get_a_page_for_what_is_missing(client):
+    answer = client.get("/<b>nowhere", headers={"accept": "text/html"})
+    assert answer.status_code == 404 and answer.headers["content-type"].startswith("text/html")
+    assert "<b>nowhere" not in answer.text
+
+
+def test_names_of_models_are_escaped():
+    model = {"name": "<b>x</b>", "facts": "&", "measured": "", "structure": "<i>", "groups": [("<u>",) * 6]}
+    text = render("how", "How", path="/how", models=[model], cautions=[])
+    assert "<b>" not in text and "<u>" not in text and "<i>" not in text and "&lt;b&gt;x" in text
+
+
+# --- data set -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def places(monkeypatch, tmp_path):
+    monkeypatch.setattr("facecli.web.page_dataset.statistics_places", lambda: [tmp_path])
+    monkeypatch.setattr("facecli.web.page_how.statistics_places", lambda: [tmp_path])
+    return tmp_path
+
+
+def write(folder, side, name, text):
+    path = folder / "data_stats" / side / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_without_statistics_it_is_said_how_to_make_them(client, places):
+    assert dataset_charts() == []
+    assert "train --eval" in client.get("/dataset").text
+
+
+def test_tables_become_rows(places):
+    write(places, "raw", "gender", "class,count,share\nmale,30.0,0.75\nfemale,10.0,0.25\nmissing,0.0,\n")
+    write(places, "adjusted", "gender", "class,count,share\nmale,20.0,0.5\nfemale,20.0,0.5\nmissing,0.0,\n")
+    (chart,) = dataset_charts()
+    assert (chart.name, chart.sides) == ("gender", ("raw", "adjusted"))
+    assert [row.name for row in chart.rows] == ["male", "female"]
+    assert chart.rows[1].cells == [
+        {"count": "10", "share": "25.0 %", "fill": 0.3333},
+        {"count": "20", "share": "50.0 %", "fill": 1.0},
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\0", "a,b\n1,2\n", "class,count,share\nmale,many,\n", "class,count,share\nmale,-1,\n",
+     "class,count,share\nmale,inf,\n", "class,count,share\nmale\n"],
+)  # fmt: skip
+def test_a_damaged_table_is_left_out(client, places, text):
+    write(places, "raw", "gender", text)
+    assert [chart for chart in dataset_charts() if chart.rows] == []
+    assert client.get("/dataset").status_code == 200
+
+
+def test_groups_of_a_model_are_shown_as_measured(app, places):
+    folder = places / "model_metrics" / "facenet_model"
+    folder.mkdir(parents=True)
+    head = "slice,group,count,age_mae,bias,gender_accuracy,race_accuracy\n"
+    lines = "all,everybody,2014,4.7952,-0.1279,0.935,\nnamed,few,99,1,1,1,1\n"
+    (folder / "fairness_report.csv").write_text(head + lines, encoding="utf-8")
+    first = model_sections(app.state.roster.entries)[0]
+    assert first["groups"] == [("everybody", "2,014", "4.8", "-0.1", "93.5", "")]
+    (folder / "fairness_report.csv").write_text(head + "all,x,many,1,1,1,1\n", encoding="utf-8")
+    assert model_sections(app.state.roster.entries)[0]["groups"] == []
+
+
+# --- for programs ---------------------------------------------------------------------------------
+
+
+def test_every_route_is_listed(app):
+    listed = {(route.method, route.path) for route in list_routes(app.openapi())}
+    assert (
+        ("POST", "/api/v1/analyze") in listed
+        and ("GET", "/metrics") in listed
+        and ("POST", "/predict") in listed
+    )
+    assert not [path for _, path in listed if path in PAGES]
+
+
+def test_examples_name_the_server_that_was_asked():
+    plain = curl_examples("https://faces.example/", False)
+    assert "https://faces.example/api/v1/analyze" in plain and "Bearer" not in plain
+    assert curl_examples("http://h/", True).count("Bearer TOKEN") == plain.count("curl")
