@@ -3,6 +3,9 @@
 import contextlib
 import http.client
 import os
+import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,11 +13,14 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 import uvicorn
+from web_pictures import encoded
 
 from facecli.cli import main
 from facecli.errors import InputError
@@ -24,6 +30,7 @@ from facecli.web.server import address_of, listen
 from facecli.web.settings import Limits, Settings
 
 BOUNDARY = "b0undary"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextlib.contextmanager
@@ -212,6 +219,22 @@ def test_what_is_held_in_memory_is_bounded(photo):
         assert works(port, photo)
 
 
+def test_a_client_that_reads_nothing_holds_nobody_up(photo):
+    large = encoded(np.random.default_rng(1).integers(0, 255, (1200, 1200, 3), np.uint8), "PNG")
+    with serving(send_s=0.5) as port:
+        deaf = []
+        for _ in range(6):
+            plain = socket.socket()
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plain.connect(("127.0.0.1", port))
+            head = [f"Content-Length: {len(large)}", "Content-Type: image/png"]
+            plain.sendall(request("/api/v1/annotate?format=png&detector=none", headers=head) + large)
+            deaf.append(plain)
+        assert works(port, photo)
+        for plain in deaf:
+            assert len(ended(plain)) < len(large)
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 
@@ -250,6 +273,26 @@ def test_the_token_of_the_environment_is_asked_for(photo):
         assert b" 401 " in ended(opened(port, request("/", "GET", ["Connection: close"])))
         let_in = ["Connection: close", "Authorization: Bearer a-token-of-ours"]
         assert b" 200 " in ended(opened(port, request("/", "GET", let_in))).splitlines()[0]
+
+
+def curl_lines():
+    """The examples of the documents."""
+    texts = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/serve.md"))
+    return sorted({line for text in texts for line in re.findall(r"^curl .*$", text, re.MULTILINE)})
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+def test_the_examples_of_the_documents_work(photo, tmp_path):
+    assert len(curl_lines()) >= 3
+    for name in ("photo.jpg", "a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(photo)
+    with command("--no-access-log") as (_, port):
+        for line in curl_lines():
+            asked = [part.replace("127.0.0.1:5000", f"127.0.0.1:{port}") for part in shlex.split(line)]
+            done = subprocess.run([*asked, "-sS", "--fail"], cwd=tmp_path, capture_output=True, timeout=60)
+            assert done.returncode == 0, line
+            answer = done.stdout or (tmp_path / "drawn.png").read_bytes()
+            assert answer.startswith((b"{", b"\x89PNG"))
 
 
 REFUSED = [

@@ -29,10 +29,10 @@ _SHORTEST_TOKEN = 8
     help="How faces are found when a request does not say.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 64), help="Pictures analysed at once.  [default: cores, at most 8]"
+    "--workers", type=click.IntRange(1, 64), help="Pictures analysed at once.  [default: cores + 1]"
 )
 @click.option(
-    "--queue", type=click.IntRange(0), help="Pictures that may wait; more get 503.  [default: 12 a worker]"
+    "--queue", type=click.IntRange(0), help="Pictures that may wait; more get 503.  [default: 5 a worker]"
 )
 @click.option("--viewers", type=click.IntRange(1), default=8, show_default=True, help="At once in live mode.")
 @click.option(

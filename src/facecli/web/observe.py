@@ -1,5 +1,6 @@
 """What is written and counted of every request, and the headers that every answer has."""
 
+import asyncio
 import logging
 import time
 from urllib.parse import quote
@@ -37,7 +38,7 @@ class Observe:
         watched = _Watched(send)
         try:
             await self._app(scope, receive, watched.send)
-        except TimeoutError:
+        except asyncio.TimeoutError:
             log.info("a client did not read its answer")
         except Exception:
             log.exception("a request failed")

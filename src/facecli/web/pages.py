@@ -102,7 +102,15 @@ def api(request: Request) -> Response:
     """For programs."""
     needs_token = request.app.state.settings.token is not None
     examples = curl_examples(str(request.base_url), needs_token)
-    return _page(request, "api", routes=list_routes(request.app.openapi()), examples=examples)
+    limits = request.app.state.settings.limits
+    told = texts()["api"]["limits_text"].format(
+        mib=limits.body_bytes >> 20,
+        pictures=limits.pictures,
+        megapixels=limits.pixels // 10**6,
+        seconds=round(limits.body_s),
+    )
+    routes = list_routes(request.app.openapi())
+    return _page(request, "api", routes=routes, examples=examples, limits=told)
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])

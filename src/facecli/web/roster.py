@@ -10,7 +10,7 @@ from facecli.models.checkpoint import load_checkpoint
 from facecli.vision.detect import DETECTORS, Detector, build_detector
 from facecli.vision.predict import Predictor
 from facecli.vision.yunet import YunetDetector
-from facecli.web.settings import Settings, default_workers
+from facecli.web.settings import Settings, usable_cores
 from facecli.web.shared_predictor import SharedPredictor
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Roster:
         self.default_detector = settings.detector
         self.entries: dict[str, Entry] = _find_entries(settings)
         self.default = settings.model if settings.model_path is None else _name(describe(settings.model_path))
-        self._calls = min(settings.workers, default_workers())
+        self._calls = min(settings.workers, usable_cores())
         self._predictors: dict[str, SharedPredictor] = {}
         self._lock = threading.Lock()
         self._yunet = settings.yunet_weights

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_MOST_WORKERS = 8
-_QUEUE_OF_A_WORKER = 12
+_MOST_CORES = 8
+_QUEUE_OF_A_WORKER = 5
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,11 @@ class Settings:
 
 
 def default_workers() -> int:
+    """One more than the cores: while they work, the next picture waits with its face for the network."""
+    return usable_cores() + 1
+
+
+def usable_cores() -> int:
     """The cores that this process may use, at most 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MOST_WORKERS)
+    return min(cores, _MOST_CORES)
