@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from facecli.errors import ImageError
+from facecli.errors import ImageError, ImageTooLargeError
 from facecli.heif import is_heif
 from facecli.images import check_image, decode_image, decode_reduced, load_image
 
@@ -60,11 +60,12 @@ def test_cut_pictures_are_refused(kind, share):
         decode_image(data[: int(len(data) * share)])
 
 
-def test_too_many_pixels_are_refused(monkeypatch):
-    data = encoded("AVIF")
-    monkeypatch.setattr("facecli.image_header.MAX_PIXELS", 100)
-    with pytest.raises(ImageError, match="60 x 40, more than 100 pixels"):
-        decode_image(data)
+@pytest.mark.parametrize("kind", ["AVIF", "PNG"])
+def test_too_many_pixels_are_refused(kind):
+    data = encoded(kind)
+    assert decode_image(data, max_pixels=2400).shape == (40, 60, 3)
+    with pytest.raises(ImageTooLargeError, match="60 x 40, more than 2,399 pixels"):
+        decode_image(data, max_pixels=2399)
 
 
 def test_without_pillow_heif_the_remedy_is_named(monkeypatch):

@@ -25,6 +25,10 @@ class ImageError(FacecliError):
     """A picture that cannot be decoded, or that is too large to decode safely."""
 
 
+class ImageTooLargeError(ImageError):
+    """A picture of more pixels than are decoded."""
+
+
 class SourceError(FacecliError):
     """A camera, clip or stream that cannot be opened, or that ended too early."""
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageOps
 
-from facecli.errors import ImageError
-from facecli.image_header import check_size, reason_of
+from facecli.errors import ImageError, ImageTooLargeError
+from facecli.image_header import MAX_PIXELS, check_size, reason_of
 
 SUFFIXES = (".heic", ".heif", ".hif", ".avif")
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
@@ -20,20 +20,21 @@ def is_heif(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and data[8:12] in _BRANDS
 
 
-def decode(data: bytes, name: str) -> np.ndarray:
+def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decodes a picture, upright by its orientation, transparency over white.
 
     Args:
         data: content of a HEIC or AVIF file.
         name: what error messages call it.
+        max_pixels: most pixels that are decoded.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ImageError: damaged, more than MAX_PIXELS pixels, or nothing here decodes it.
+        ImageError: damaged, too large (ImageTooLargeError), or nothing here decodes it.
     """
-    with _opened(data, name) as image:
+    with _opened(data, name, max_pixels) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.has_transparency_data:
             colour = upright.convert("RGBA")
@@ -49,16 +50,16 @@ def check(data: bytes, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(data: bytes, name: str) -> Iterator[Image.Image]:
+def _opened(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     formats = _formats()
     if not data[8:12].startswith(b"avi") and "HEIF" not in formats:
         raise ImageError(f"{name} is a HEIC picture; to read it: pip install 'facecli[heif]'")
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
-            check_size(image.size, name)
+            check_size(image.size, name, max_pixels)
             yield image
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} has too many pixels; make it smaller") from error
+        raise ImageTooLargeError(f"{name} has too many pixels; make it smaller") from error
     except (
         OSError,
         SyntaxError,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageFile
 
-from facecli.errors import ImageError
+from facecli.errors import ImageError, ImageTooLargeError
 
 MAX_PIXELS = 100_000_000
 """Most pixels of a picture, by its header: 300 MB decoded."""
@@ -40,22 +40,22 @@ class Header:
         return (self.height, self.width) if turned else (self.width, self.height)
 
 
-def read_header(data: bytes, name: str) -> Header:
+def read_header(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Header:
     """Looks at an encoded picture without decoding it.
 
-    Raises ImageError when it is none, cut short, or of more than MAX_PIXELS pixels.
+    Raises ImageError when it is none or cut short, ImageTooLargeError when it has more pixels.
     """
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as header:
-            check_size(header.size, name)
+            check_size(header.size, name, max_pixels)
             _check_whole(header, data, name)
             orientation = header.getexif().get(_ORIENTATION, 1)
             transparent = header.has_transparency_data
             return Header(*header.size, transparent, orientation, header.format in _JPEGS)
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} has more than {MAX_PIXELS:,} pixels; make it smaller") from error
+        raise ImageTooLargeError(f"{name} has more than {max_pixels:,} pixels; make it smaller") from error
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
         # Pillow's plugins let these through on damaged headers.
         raise ImageError(f"{name} cannot be read as a picture ({reason_of(error)})") from error
@@ -68,11 +68,13 @@ def reason_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def check_size(size: tuple[int, int], name: str) -> None:
-    """Raises ImageError for a picture of more than MAX_PIXELS pixels, given its width and height."""
+def check_size(size: tuple[int, int], name: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Raises ImageTooLargeError for a picture of more than `max_pixels`, given its width and height."""
     width, height = size
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{name} is {width} x {height}, more than {MAX_PIXELS:,} pixels; make it smaller")
+    if width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"{name} is {width} x {height}, more than {max_pixels:,} pixels; make it smaller"
+        )
 
 
 def _check_whole(header: ImageFile.ImageFile, data: bytes, name: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from facecli import heif, paths
 from facecli.errors import ImageError, InputError, OutputError
-from facecli.image_header import Header, read_header
+from facecli.image_header import MAX_PIXELS, Header, read_header
 
 MAX_BYTES = 1 << 29
 """Largest picture file that is read."""
@@ -66,7 +66,7 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(f"cannot read {path}: {error.strerror or error}; check the path") from error
 
 
-def decode_image(data: bytes, name: str = "the picture") -> np.ndarray:
+def decode_image(data: bytes, name: str = "the picture", max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decodes an encoded picture, upright by its EXIF orientation.
 
     Grey and CMYK become RGB, 16 bits become 8, transparency lies on white, of an animation
@@ -76,19 +76,22 @@ def decode_image(data: bytes, name: str = "the picture") -> np.ndarray:
         data: content of a JPEG, PNG, BMP, WebP, TIFF, GIF, PPM, JPEG 2000, AVIF or (with
             pillow-heif) HEIC file.
         name: what error messages call it.
+        max_pixels: most pixels that are decoded.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ImageError: not a picture, cut short, damaged, or more than MAX_PIXELS pixels.
+        ImageError: not a picture, cut short, damaged, or too large (ImageTooLargeError).
     """
     if heif.is_heif(data):
-        return heif.decode(data, name)
-    return _decode(data, name, read_header(data, name), cv2.IMREAD_COLOR)
+        return heif.decode(data, name, max_pixels)
+    return _decode(data, name, read_header(data, name, max_pixels), cv2.IMREAD_COLOR)
 
 
-def decode_reduced(data: bytes, name: str, longest_side: int) -> tuple[np.ndarray, tuple[int, int]]:
+def decode_reduced(
+    data: bytes, name: str, longest_side: int, max_pixels: int = MAX_PIXELS
+) -> tuple[np.ndarray, tuple[int, int]]:
     """Like `decode_image`, but a large JPEG comes at a half, a quarter or an eighth of its size.
 
     The decoder then computes fewer coefficients, which takes a third of the time.
@@ -97,6 +100,7 @@ def decode_reduced(data: bytes, name: str, longest_side: int) -> tuple[np.ndarra
         data: content of a picture file.
         name: what error messages call it.
         longest_side: no picture is made smaller than this, pixels of its longer side.
+        max_pixels: as of `decode_image`.
 
     Returns:
         (h, w, 3) uint8 RGB, and width and height of the whole picture in pixels.
@@ -105,9 +109,9 @@ def decode_reduced(data: bytes, name: str, longest_side: int) -> tuple[np.ndarra
         ImageError: as `decode_image`.
     """
     if heif.is_heif(data):
-        image_rgb = heif.decode(data, name)
+        image_rgb = heif.decode(data, name, max_pixels)
         return image_rgb, (image_rgb.shape[1], image_rgb.shape[0])
-    header = read_header(data, name)
+    header = read_header(data, name, max_pixels)
     factor = _reduction(header, longest_side)
     return _decode(data, name, header, _REDUCED[factor]), header.upright_size
 

@@ -199,6 +199,17 @@ def test_private_addresses_are_refused_with_a_word(visit, address):
     expect(page.locator("#status.bad")).to_contain_text("must be public")
 
 
+def test_a_picture_by_address_is_shown_drawn_with_its_faces_in_place(visit, couple, monkeypatch):
+    monkeypatch.setattr("facecli.web.fetching.fetch", lambda *_: couple.read_bytes())
+    page = visit()
+    page.get_by_label("normal").check()
+    page.get_by_label("Address of a picture").fill("https://faces.example/couple.jpg")
+    page.get_by_role("button", name="Analyse").click()
+    expect(page.locator("#boxes button")).to_have_count(2)
+    expect(page.locator("#face .columns h3")).to_have_text(["facenet", "normal"])
+    assert page.evaluate("document.getElementById('picture').width") == 1024
+
+
 def test_faces_are_reached_by_keyboard(visit, couple):
     page = visit()
     upload(page, couple)

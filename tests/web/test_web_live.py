@@ -27,10 +27,12 @@ from facecli.vision.analyze import Analyzer
 from facecli.vision.anonymize import head_box
 from facecli.vision.detect import build_detector
 from facecli.vision.predict import Predictor
-from facecli.web.live import router, same_origin
+from facecli.web.guard import Guard
+from facecli.web.live import router
 from facecli.web.live_protocol import LiveLimits, LiveProblem, decode_frame, parse_command, parse_frame
-from facecli.web.live_session import LiveSession, Wish
+from facecli.web.live_session import LiveSession, LiveWish
 from facecli.web.live_slot import Bucket, NewestFrame
+from facecli.web.origins import same_origin
 from facecli.web.service import Busy
 
 PATH = "/api/v1/live"
@@ -41,6 +43,7 @@ class FakeService:
     """The contract of `Service` with one worker; `full` refuses, `gate` holds the worker up."""
 
     def __init__(self):
+        self.default_model, self.default_detector = "facenet", "haar"
         self.predictor = Predictor(load_checkpoint(find_model("facenet_model")), 1)
         self.full = 0
         self.gate = threading.Event()
@@ -71,6 +74,7 @@ def service():
 def application(service, **limits):
     app = FastAPI()
     app.include_router(router)
+    app.add_middleware(Guard, token=None, hosts=())
     app.state.service = service
     app.state.live_limits = LiveLimits(**limits)
     return app
@@ -318,6 +322,14 @@ def test_any_text_is_a_command_or_a_problem(text):
         assert problem.code == 1008
 
 
+def test_what_is_not_asked_for_is_the_servers_choice(service, client, monkeypatch):
+    monkeypatch.setattr(service, "default_detector", "none")
+    with client.websocket_connect(PATH) as socket:
+        assert socket.receive_json()["detector"] == "none"
+    with client.websocket_connect(f"{PATH}?detector=haar") as socket:
+        assert socket.receive_json()["detector"] == "haar"
+
+
 @pytest.mark.parametrize("query", ["model=nosuch", "model=../../etc", "model=%00", "detector=x"])
 def test_an_unknown_model_or_detector_is_said_without_places(client, query):
     with client.websocket_connect(f"{PATH}?{query}") as socket:
@@ -388,7 +400,7 @@ class DeafSocket:
 
 
 def test_a_client_that_does_not_read_is_left(service):
-    session = LiveSession(DeafSocket(), service, Wish("facenet", "haar"), LiveLimits(send_s=0.05))
+    session = LiveSession(DeafSocket(), service, LiveWish("facenet", "haar"), LiveLimits(send_s=0.05))
     with pytest.raises(WebSocketDisconnect):
         asyncio.run(session.serve())
 

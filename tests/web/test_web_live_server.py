@@ -26,6 +26,7 @@ from facecli.paths import find_model
 from facecli.vision.analyze import Analyzer
 from facecli.vision.detect import build_detector
 from facecli.vision.predict import Predictor
+from facecli.web.guard import Guard
 from facecli.web.live import router
 from facecli.web.live_protocol import LiveLimits
 
@@ -40,6 +41,7 @@ class FakeService:
     """The contract of `Service` with one worker."""
 
     def __init__(self):
+        self.default_model, self.default_detector = "facenet", "haar"
         self.predictor = Predictor(load_checkpoint(find_model("facenet_model")), 1)
         self._pool = ThreadPoolExecutor(1)
 
@@ -55,6 +57,7 @@ def serving(service, **limits):
     """A server on a free port of 127.0.0.1: its port and its `state`."""
     app = FastAPI()
     app.include_router(router)
+    app.add_middleware(Guard, token=None, hosts=())
     app.state.service = service
     app.state.live_limits = LiveLimits(**limits)
     config = uvicorn.Config(

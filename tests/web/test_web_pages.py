@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ from facecli.web.page_dataset import dataset_charts
 from facecli.web.page_how import model_sections
 from facecli.web.page_routes import curl_examples, list_routes
 from facecli.web.pages import render, static_files, texts
+from facecli.web.settings import Limits
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("/", "/live", "/dataset", "/how", "/api")
 SCRIPTS = {"/": "analyze.js", "/live": "live.js"}
 
@@ -187,6 +190,17 @@ def test_every_route_is_listed(app):
         and ("POST", "/predict") in listed
     )
     assert not [path for _, path in listed if path in PAGES]
+
+
+def test_limits_are_told_as_they_are(client):
+    limits = Limits()
+    told = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+    size, pixels = f"{limits.body_bytes >> 20} MiB", f"{limits.pixels // 10**6} megapixels"
+    assert size in told and pixels in told and f"up to {limits.pictures}" in told
+    assert f"too slow ({limits.body_s:g} s)" in told and f"after {limits.head_s:g} seconds" in told
+    assert f"reads after {limits.send_s:g}" in told and f"{limits.connections} connections" in told
+    page = client.get("/api").text
+    assert size in page and pixels in page
 
 
 def test_examples_name_the_server_that_was_asked():

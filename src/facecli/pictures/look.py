@@ -8,6 +8,7 @@ import numpy as np
 
 from facecli.errors import ImageError
 from facecli.faces import Face
+from facecli.image_header import MAX_PIXELS
 from facecli.images import decode_image, decode_reduced
 from facecli.pictures.item import Item, one_line
 from facecli.vision.analyze import Found
@@ -70,7 +71,9 @@ def _look(item: Item, data: bytes, looker: Looker, wants_image: bool) -> Looked:
     return Looked(item, size, found, image_rgb)
 
 
-def find_in(data: bytes, name: str, looker: Looker) -> tuple[Found, tuple[int, int]]:
+def find_in(
+    data: bytes, name: str, looker: Looker, max_pixels: int = MAX_PIXELS
+) -> tuple[Found, tuple[int, int]]:
     """Boxes and crops of an encoded picture, a large JPEG reduced while it is decoded.
 
     The whole picture is taken when a face in the reduced one has fewer pixels than the network sees:
@@ -80,6 +83,7 @@ def find_in(data: bytes, name: str, looker: Looker) -> tuple[Found, tuple[int, i
         data: content of a picture file.
         name: what error messages call it.
         looker: finds.
+        max_pixels: as of `images.decode_image`.
 
     Returns:
         What was found, in pixels of the whole picture, and width and height of that.
@@ -87,13 +91,13 @@ def find_in(data: bytes, name: str, looker: Looker) -> tuple[Found, tuple[int, i
     Raises:
         ImageError: see `images.decode_image`.
     """
-    image_rgb, size = decode_reduced(data, name, SEARCHED_SIDE)
+    image_rgb, size = decode_reduced(data, name, SEARCHED_SIDE, max_pixels)
     found = looker.find(image_rgb)
     reduced = image_rgb.shape[1], image_rgb.shape[0]
     if reduced == size:
         return found, size
     if not _are_sharp(found):
-        image_rgb = decode_image(data, name)
+        image_rgb = decode_image(data, name, max_pixels)
         return looker.find(image_rgb), size
     return found._replace(xyxy=_enlarged(found.xyxy, reduced, size)), size
 

@@ -40,7 +40,9 @@ def search(
     found = [_look_closely(cascade, grey, one, smallest, step, neighbors) for one in candidates]
     boxes = np.concatenate([np.empty((0, 4), np.int32), *(boxes for boxes, _ in found)])
     weights = np.concatenate([np.empty(0), *(weights for _, weights in found)])
-    kept = _distinct(boxes, weights)
+    # Two candidates may lead to one face; the surest of its boxes stays.
+    above = weights - weights.min(initial=0) + 1
+    kept = list(cv2.dnn.NMSBoxes(boxes.tolist(), above.tolist(), 0, _SAME))
     return boxes[kept], weights[kept]
 
 
@@ -84,20 +86,3 @@ def _look_closely(
     )
     boxes = np.reshape(boxes, (-1, 4)).astype(np.int32) + np.array([x, y, 0, 0], np.int32)
     return boxes, np.reshape(weights, -1).astype(np.float64)
-
-
-def _distinct(boxes: np.ndarray, weights: np.ndarray) -> list[int]:
-    """Indices of the boxes without those that two candidates led to; the surest of them stays."""
-    kept: list[int] = []
-    for index in np.argsort(-weights, kind="stable").tolist():
-        if not kept or _overlaps(boxes[index], boxes[kept]).max() < _SAME:
-            kept.append(index)
-    return kept
-
-
-def _overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of a box (4,) with others (n, 4), xywh."""
-    corners = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
-    sides = np.maximum(corners - np.maximum(box[:2], others[:, :2]), 0)
-    shared = sides.prod(axis=1)
-    return shared / (box[2:].prod() + others[:, 2:].prod(axis=1) - shared)

@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from facecli import heif
-from facecli.errors import FacecliError, ImageError
+from facecli.errors import FacecliError, ImageError, ImageTooLargeError
 from facecli.faces import Face, FrameResult
-from facecli.image_header import read_header
-from facecli.images import check_image, decode_image
+from facecli.images import decode_image
 from facecli.pictures.look import find_in
 from facecli.vision.annotate import annotate
 from facecli.vision.anonymize import anonymize, head_box
@@ -70,8 +68,8 @@ def annotate_picture(
     Raises Problem.
     """
     faces, _ = _faces(service, name, data, wish, max_pixels)
-    with _told(name):
-        image_rgb = decode_image(data, name)
+    with _as_problems(name):
+        image_rgb = decode_image(data, name, max_pixels)
         if wish.anonymize is not None:
             image_rgb = anonymize(image_rgb, faces, wish.anonymize)
         shown = [face for face in faces if wish.show_rejected or not face.rejected]
@@ -84,21 +82,22 @@ def _faces(
 ) -> tuple[list[Face], tuple[int, int]]:
     """All faces, refused ones too, and width and height of the picture."""
     try:
-        reader = service.reader(wish.models, wish.detector, wish.details, all_found=True)
+        analyzer = service.thread_analyzer(wish.models, wish.detector, wish.details, all_found=True)
     except FacecliError as error:
         log.warning("%s", error)
         raise unusable(wish) from error
-    with _told(name):
-        check_picture(data, name, max_pixels)
-        found, size = find_in(data, name, reader)
-        return reader.read([found])[0], size
+    with _as_problems(name):
+        found, size = find_in(data, name, analyzer, max_pixels)
+        return analyzer.read([found])[0], size
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _as_problems(name: str) -> Iterator[None]:
     """What can be wrong with a picture, as a Problem."""
     try:
         yield
+    except ImageTooLargeError as error:
+        raise Problem(413, "Picture too large", f"{error}.") from error
     except ImageError as error:
         raise Problem(422, "Unreadable picture", f"{' '.join(str(error).split())}.") from error
     except (cv2.error, MemoryError) as error:
@@ -113,19 +112,6 @@ def unusable(wish: Wish) -> Problem:
         "/api/v1/models says what can."
     )
     return Problem(404, "Unknown model or detector", detail)
-
-
-def check_picture(data: bytes, name: str, max_pixels: int) -> None:
-    """Raises ImageError for what is no picture, Problem for one that is too large; decodes nothing."""
-    if heif.is_heif(data):
-        check_image(data, name)
-        return
-    width, height = read_header(data, name).upright_size
-    if width * height > max_pixels:
-        detail = (
-            f"{name} is {width} x {height}, more than {max_pixels // 1_000_000} megapixels; make it smaller."
-        )
-        raise Problem(413, "Picture too large", detail)
 
 
 def _encoded(image_rgb: np.ndarray, suffix: str) -> bytes:

@@ -64,7 +64,7 @@ async def _read_form(request: Request, limits: Limits) -> list[Given]:
         form = await parser.parse()
     except MultiPartException as error:
         raise _unreadable_form(error.message, limits) from error
-    except (KeyError, ValueError, LookupError) as error:
+    except (LookupError, ValueError) as error:
         # No boundary, a charset that does not exist.
         raise _unreadable_form("its head is damaged", limits) from error
     try:

@@ -1,4 +1,4 @@
-"""The WebSocket /api/v1/live: who may open one, how many at once, and how it ends."""
+"""The WebSocket /api/v1/live: how many at once, and how it ends. Who may open one is the guard's to say."""
 
 import asyncio
 import logging
@@ -11,9 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from facecli.vision.anonymize import METHODS
 from facecli.web.live_protocol import BROKEN, LATER, LiveLimits, LiveProblem
-from facecli.web.live_session import LiveSession, Wish
-from facecli.web.origins import same_origin
-from facecli.web.problems import Problem
+from facecli.web.live_session import Engine, LiveSession, LiveWish
 
 log = logging.getLogger(__name__)
 router = APIRouter()
@@ -23,14 +21,12 @@ _FAREWELL_S = 2.0
 @router.websocket("/api/v1/live")
 async def live(socket: WebSocket) -> None:
     """Frames of a camera come in, faces go out, until one side closes."""
-    if not same_origin(socket.headers):
-        await refuse(socket, LiveProblem(403, "Foreign origin", "Pages of other origins may not look."))
-        return
     await socket.accept()
     limits = limits_of(socket.app.state)
     try:
         with _seat(socket.app.state, limits):
-            session = LiveSession(socket, socket.app.state.service, read_wish(socket), limits)
+            service = socket.app.state.service
+            session = LiveSession(socket, service, read_wish(socket, service), limits)
             await session.serve()
     except LiveProblem as problem:
         await _farewell(socket, problem)
@@ -47,13 +43,14 @@ def limits_of(state: State) -> LiveLimits:
     return getattr(state, "live_limits", None) or LiveLimits()
 
 
-def read_wish(socket: WebSocket) -> Wish:
-    """What the address asks for. Raises LiveProblem."""
+def read_wish(socket: WebSocket, engine: Engine) -> LiveWish:
+    """What the address asks for, else what the engine does by default. Raises LiveProblem."""
     query = socket.query_params
     method = query.get("anonymize") or None
     if method is not None and method not in METHODS:
         raise LiveProblem(400, "Unknown method", f"anonymize is one of {', '.join(METHODS)}.")
-    return Wish(query.get("model") or "facenet", query.get("detector") or "haar", method)
+    model, detector = query.get("model") or engine.default_model, query.get("detector")
+    return LiveWish(model, detector or engine.default_detector, method)
 
 
 @contextmanager
@@ -67,11 +64,6 @@ def _seat(state: State, limits: LiveLimits) -> Iterator[None]:
         yield
     finally:
         state.live_viewers -= 1
-
-
-async def refuse(socket: WebSocket, problem: LiveProblem) -> None:
-    """Answers the handshake with a problem in place of a WebSocket."""
-    await socket.send_denial_response(Problem(problem.status, problem.title, problem.detail).response())
 
 
 async def _farewell(socket: WebSocket, problem: LiveProblem) -> None:

@@ -34,20 +34,23 @@ _AGAIN_S, _TRIES = 0.05, 200
 class Engine(Protocol):
     """The part of `Service` that is needed here."""
 
+    default_model: str
+    default_detector: str
+
     def analyzer(self, model: str, detector: str) -> Analyzer: ...
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
-class Wish:
+class LiveWish:
     """What a viewer wants: names of a model and a detector, and how heads shall be hidden (None: not)."""
 
     model: str
     detector: str
     anonymize: str | None = None
 
-    def changed(self, command: Command) -> "Wish":
+    def changed(self, command: Command) -> "LiveWish":
         """With what a settings message names."""
         return replace(self, model=command.model or self.model, detector=command.detector or self.detector)
 
@@ -55,12 +58,12 @@ class Wish:
 class LiveSession:
     """Serves one accepted WebSocket until it closes or does what it may not."""
 
-    def __init__(self, socket: WebSocket, engine: Engine, wish: Wish, limits: LiveLimits) -> None:
+    def __init__(self, socket: WebSocket, engine: Engine, wish: LiveWish, limits: LiveLimits) -> None:
         self._socket, self._engine, self._limits = socket, engine, limits
         self._wish = wish
         self._slot = NewestFrame()
         self._news = asyncio.Event()
-        self._new_wish: Wish | None = wish
+        self._new_wish: LiveWish | None = wish
         self._reset = False
         self._worker: LiveWorker | None = None
         self.frames = 0
@@ -79,9 +82,10 @@ class LiveSession:
         finally:
             for task in tasks:
                 task.cancel()
-            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            # Not `gather`: cancelled here itself, it would raise the cancellation of the tasks for its own.
+            await asyncio.wait(tasks)
         # Both never return; what is not a cancellation is why it ended.
-        raise next(end for end in ends if not isinstance(end, asyncio.CancelledError))
+        raise next(error for task in tasks if not task.cancelled() and (error := task.exception()))
 
     async def _receive(self) -> None:
         bucket = Bucket(self._limits.frames_per_s, self._limits.burst)
@@ -146,7 +150,7 @@ class LiveSession:
             }
         )
 
-    def _build(self, wish: Wish) -> LiveWorker:
+    def _build(self, wish: LiveWish) -> LiveWorker:
         analyzer = self._engine.analyzer(wish.model, wish.detector)
         # A face that the model refuses is a face to be covered nevertheless.
         analyzer.show_rejected = wish.anonymize is not None

@@ -35,7 +35,7 @@ async def analyze(request: Request, wish: Wished) -> Response:
     state = request.app.state
     given = await receive(request)
     if len(given) == 1:
-        return JSONResponse(await _row(state, given[0], wish))
+        return JSONResponse(await analyze_one(state, given[0], wish))
     rows = [await _row_or_error(state, one, wish, index > 0) for index, one in enumerate(given)]
     return JSONResponse({"pictures": rows})
 
@@ -54,10 +54,10 @@ async def annotate(
     if len(given) > 1:
         raise Problem(422, "Too many pictures", "Only one picture is drawn at a time.")
     name, data = await _loaded(state, given[0])
-    drawn = await work(
+    drawn = await in_turn(
         state, annotate_picture, state.service, name, data, wish, _pixels(state), _SUFFIXES[format]
     )
-    state.meters.analysed(wish.models, wish.detector, 0)
+    state.meters.analysed(wish.detector)
     return Response(drawn, media_type=_MEDIA_TYPES[format])
 
 
@@ -80,13 +80,9 @@ async def analyze_one(state: State, given: Given, wish: Wish, waits: bool = Fals
     """
     name, data = await _loaded(state, given)
     arguments = state.service, name, data, wish, _pixels(state)
-    row = await work(state, analyze_picture, *arguments, waits=waits)
-    state.meters.analysed(wish.models, wish.detector, len(row["faces"]))
+    row = await in_turn(state, analyze_picture, *arguments, waits=waits)
+    state.meters.analysed(wish.detector)
     return row
-
-
-async def _row(state: State, given: Given, wish: Wish) -> dict[str, Any]:
-    return await analyze_one(state, given, wish)
 
 
 async def _row_or_error(state: State, given: Given, wish: Wish, waits: bool) -> dict[str, Any]:
@@ -104,18 +100,21 @@ async def _loaded(state: State, given: Given) -> tuple[str, bytes]:
     return given.name, data
 
 
-async def work(state: State, function: Callable[..., Any], *arguments: Any, waits: bool = False) -> Any:
-    """What a worker makes of it. Raises Problem when there is no place in the queue, or it takes too long."""
+async def in_turn(state: State, function: Callable[..., Any], *arguments: Any, waits: bool = False) -> Any:
+    """What a worker makes of it when it is its turn.
+
+    Raises Problem when there is no place in the queue, or it takes too long.
+    """
     limit_s = state.settings.limits.answer_s
     try:
-        return await asyncio.wait_for(_place(state, function, arguments, waits), limit_s)
+        return await asyncio.wait_for(_when_free(state, function, arguments, waits), limit_s)
     except asyncio.TimeoutError:
         raise Problem(
             503, "Too slow", f"No answer within {limit_s:g} seconds.", {"Retry-After": "10"}
         ) from None
 
 
-async def _place(state: State, function: Callable[..., Any], arguments: tuple, waits: bool) -> Any:
+async def _when_free(state: State, function: Callable[..., Any], arguments: tuple, waits: bool) -> Any:
     while True:
         try:
             return await state.service.run(function, *arguments)

@@ -67,6 +67,16 @@ class Service:
     def _give_back(self) -> None:
         self.taken -= 1
 
+    @property
+    def default_model(self) -> str:
+        """Name of the model that reads when nothing else is asked for."""
+        return self.roster.default
+
+    @property
+    def default_detector(self) -> str:
+        """Name of the detector likewise."""
+        return self.roster.default_detector
+
     def analyzer(self, model: str, detector: str) -> Analyzer:
         """A new analyzer with a detector of its own, for one viewer.
 
@@ -75,7 +85,7 @@ class Service:
         """
         return Analyzer(self.roster.build_detector(detector), self.roster.predictor(model))
 
-    def reader(
+    def thread_analyzer(
         self, models: Sequence[str], detector: str, details: bool = False, all_found: bool = False
     ) -> Analyzer | ComparingAnalyzer:
         """The analyzer for one picture, in the thread that calls: its detector is this thread's.

@@ -39,6 +39,8 @@ async function bitmap(picture) {
   const query = wish();
   query.delete("details");
   query.set("format", "png");
+  // Panels of several models beside it would move the faces.
+  if (query.has("model")) query.set("model", query.get("model").split(",")[0]);
   const blob = picture.blob ?? await server.annotate(picture, query);
   try {
     return await createImageBitmap(blob, { imageOrientation: "from-image" });
