@@ -78,7 +78,7 @@ def training_options(command: Callable) -> Callable:
             type=click.Choice(["float32", "bfloat16"]),
             default="float32",
             show_default=True,
-            help="bfloat16 pays on large pictures and GPUs; measure it.",
+            help="bfloat16 pays on GPUs and on processors with AMX; measure it.",
         ),
         click.option(
             "--degraded-share",

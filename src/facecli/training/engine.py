@@ -14,6 +14,7 @@ from facecli.recipes import FitOptions
 from facecli.training.callbacks import ProgressBar, Throughput
 from facecli.training.dataset import CropBatches
 from facecli.training.epochs import EpochKeeper
+from facecli.training.fused_norm import fused_normalization
 from facecli.training.losses import CosineDistance, head_loss, head_metric, head_weight
 
 log = logging.getLogger(__name__)
@@ -88,15 +89,16 @@ def fit(
     if options.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard")))
     if first_epoch < options.epochs and not keeper.exhausted:
-        model.fit(
-            batches,
-            validation_data=val_batches,
-            epochs=options.epochs,
-            initial_epoch=first_epoch,
-            callbacks=callbacks,
-            shuffle=False,
-            verbose=0,
-        )
+        with fused_normalization(network):
+            model.fit(
+                batches,
+                validation_data=val_batches,
+                epochs=options.epochs,
+                initial_epoch=first_epoch,
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=0,
+            )
     keeper.load_best(network)
     return keeper.history
 

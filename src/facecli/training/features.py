@@ -17,6 +17,7 @@ from facecli.console import stderr_console
 from facecli.crops import WHOLE_CHIP_MARGIN, crop_face
 from facecli.errors import WeightsError
 from facecli.images import load_image
+from facecli.training.fused_norm import fused_normalization
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,12 @@ def facenet_features(
 
     def load() -> Predict:
         trunk = load_facenet(weights, TAPS)
-        return lambda crops: trunk.predict(crops, batch_size=batch_size, verbose=0)
+
+        def predict(crops: np.ndarray) -> dict[str, np.ndarray]:
+            with fused_normalization(trunk):
+                return trunk.predict(crops, batch_size=batch_size, verbose=0)
+
+        return predict
 
     name = "facenet-vggface2" + ("-flipped" if flip else "")
     found = _features(name, load, files, keys, FACENET_MARGIN, (160, 160), flip)

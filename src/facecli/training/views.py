@@ -22,6 +22,7 @@ from facecli.console import stderr_console
 from facecli.models.checkpoint import write_json
 from facecli.training.augment import RandomAffine, RandomColour
 from facecli.training.epochs import reseed
+from facecli.training.fused_norm import fused_normalization
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,13 @@ def build_views(maker: ViewMaker, crops: np.ndarray, count: int, seed: int, fold
         folder: of this recipe alone; an interrupted run goes on where it stopped.
     """
     asked = {"rows": len(crops), "views": count, "seed": seed, "image_size": list(maker.image_size)}
+    with fused_normalization(maker.teacher):
+        return _build(maker, crops, count, seed, folder, asked)
+
+
+def _build(
+    maker: ViewMaker, crops: np.ndarray, count: int, seed: int, folder: Path, asked: Mapping[str, object]
+) -> Views:
     arrays, done = _open(maker, crops, count, folder, asked)
     starts = [(view, start) for view in range(count) for start in range(0, len(crops), CHUNK_ROWS)]
     log.info("a teacher looks at %d views of %d pictures", count, len(crops))
