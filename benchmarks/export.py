@@ -30,7 +30,7 @@ from architectures import yardstick
 from facecli import paths
 from facecli.commands.export import training_crops
 from facecli.data.batches import load_crops
-from facecli.models.checkpoint import Checkpoint, load_checkpoint
+from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_checkpoint
 from facecli.models.export import export_model, heads_only, size_of
 from facecli.models.export_formats import FORMATS
 from facecli.models.readout import expected_age
@@ -91,7 +91,7 @@ def measure(
             export_model(network, path, file_format.name, dtype, ranges)
             predictors[name] = (load(path, file_format.name), checkpoint.image_size)
             found = predict_batches(predictors[name][0], crops, BATCH)
-            row = {"name": name, "mb": size_of(path) / 1e6, "default": dtype == file_format.dtypes[0]}
+            row = {"name": name, "mb": size_of(path) / 1e6, "mark": mark(checkpoint, path, dtype)}
             rows.append({**row, **accuracy(frame, found), **difference(found, exact)})
     path = folder / "yardstick.tflite"
     export_model(yardstick(), path, "tflite", "float32")
@@ -101,6 +101,12 @@ def measure(
     for row in rows:
         row["ms"] = timed.get(row["name"])
     return rows, notes(checkpoint, prepared, rows, len(frame))
+
+
+def mark(checkpoint: Checkpoint, path: Path, dtype: str) -> str:
+    """Which of the exports lies in the model's folder, for the table."""
+    shipped = checkpoint.config.get("exports", {}).get(LITERT_FILE, {"dtype": "float16"})["dtype"]
+    return " (in the model's folder)" if (path.suffix, dtype) == (Path(LITERT_FILE).suffix, shipped) else ""
 
 
 def load(path: Path, file_format: str) -> Predict:
@@ -168,8 +174,7 @@ def table(rows: list[dict]) -> list[str]:
     }
     lines = [f"| export | {' | '.join(formats)} |", "|---" * (len(formats) + 1) + "|"]
     for row in rows:
-        mark = " (default)" if row.get("default") else ""
-        lines.append(f"| {row['name']}{mark} | {' | '.join(_cells(row, formats))} |")
+        lines.append(f"| {row['name']}{row.get('mark', '')} | {' | '.join(_cells(row, formats))} |")
     return lines
 
 

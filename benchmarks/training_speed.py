@@ -14,13 +14,30 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 ONEDNN, INTEROP = "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTEROP_THREADS"
+FACECLI = {ONEDNN: "1", INTEROP: "1"}
+
+
+class Setting(NamedTuple):
+    """Of TensorFlow, and of the training."""
+
+    environment: dict[str, str]
+    precision: str = "float32"
+    fused: bool = True
+
+
 SETTINGS = {
-    "without oneDNN": {ONEDNN: "0"},
-    "oneDNN": {ONEDNN: "1"},
-    "oneDNN, one operation at a time (facecli)": {ONEDNN: "1", INTEROP: "1"},
+    "without oneDNN": Setting({ONEDNN: "0"}),
+    "oneDNN": Setting({ONEDNN: "1"}),
+    "oneDNN, one operation at a time (facecli)": Setting(FACECLI),
+    "the same, Keras' own batch normalisation": Setting(FACECLI, fused=False),
+    "facecli --mixed-precision bfloat16": Setting(FACECLI, "mixed_bfloat16"),
+    "the same, Keras' own batch normalisation ": Setting(FACECLI, "mixed_bfloat16", fused=False),
 }
 ROUNDS, BATCHES, BATCH = 2, 6, 96
 TAPS = {"embedding": 512, "block17": 896, "mobilenet": 1024}
@@ -29,29 +46,31 @@ TAPS = {"embedding": 512, "block17": 896, "mobilenet": 1024}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image-size", type=int, default=72)
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.image_size)))
+        print(json.dumps(measure(arguments.image_size, SETTINGS[arguments.one])))
         return
     runs = {name: [] for name in SETTINGS}
     for _ in range(ROUNDS):
-        for name, setting in SETTINGS.items():
-            runs[name].append(in_a_process(setting, arguments.image_size))
+        for name in SETTINGS:
+            runs[name].append(in_a_process(name, arguments.image_size))
     text = table(runs, arguments.image_size)
     print(text)
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
 
 
-def in_a_process(setting: dict[str, str], side: int) -> dict[str, float]:
+def in_a_process(name: str, side: int) -> dict[str, float]:
     environment = {key: value for key, value in os.environ.items() if key not in (ONEDNN, INTEROP)}
-    command = [sys.executable, __file__, "--one", "--image-size", str(side)]
-    done = subprocess.run(command, env={**environment, **setting}, capture_output=True, text=True, check=True)
+    environment |= SETTINGS[name].environment
+    command = [sys.executable, __file__, "--one", name, "--image-size", str(side)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(side: int) -> dict[str, float]:
+def measure(side: int, setting: Setting) -> dict[str, float]:
     """Images a second and cores at work, after two steps to warm up."""
+    import keras
     import numpy as np
 
     from facecli.labels import HEAD_CLASSES
@@ -59,7 +78,9 @@ def measure(side: int) -> dict[str, float]:
     from facecli.training.augment import build_augmentation
     from facecli.training.distil import build_student
     from facecli.training.engine import AugmentedModel, _compile
+    from facecli.training.fused_norm import fused_normalization
 
+    keras.config.set_dtype_policy(setting.precision)
     network = build_student("compact", list(HEAD_CLASSES), TAPS, (side, side))
     model = AugmentedModel(network, build_augmentation((side, side)))
     _compile(model, list(network.output), FitOptions(), 100)
@@ -67,11 +88,12 @@ def measure(side: int) -> dict[str, float]:
     images = random.integers(0, 256, (BATCH, side, side, 3), np.uint8)
     sizes = {**HEAD_CLASSES, "age": HEAD_CLASSES["age"] + 1, **TAPS}
     targets = {name: random.random((BATCH, size)).astype("float32") for name, size in sizes.items()}
-    for _ in range(2):
-        model.train_on_batch(images, targets)
-    clock, processor = time.perf_counter(), time.process_time()
-    for _ in range(BATCHES):
-        model.train_on_batch(images, targets)
+    with fused_normalization(network) if setting.fused else nullcontext():
+        for _ in range(2):
+            model.train_on_batch(images, targets)
+        clock, processor = time.perf_counter(), time.process_time()
+        for _ in range(BATCHES):
+            model.train_on_batch(images, targets)
     seconds = time.perf_counter() - clock
     return {"images": BATCH * BATCHES / seconds, "cores": (time.process_time() - processor) / seconds}
 
@@ -82,14 +104,13 @@ def table(runs: dict[str, list[dict[str, float]]], side: int) -> str:
     import tensorflow as tf
 
     lines = ["# Training speed", "", *__doc__.splitlines()[4:7], ""]
-    lines += [
-        f"{side} pixels, {os.cpu_count()} cores ({platform.machine()}), TensorFlow {tf.__version__}.",
-        "",
-    ]
+    amx = "with AMX" if "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8") else "without AMX"
+    machine = f"{os.cpu_count()} cores ({platform.machine()}, {amx}), TensorFlow {tf.__version__}"
+    lines += [f"{side} pixels, {machine}, {date.today()}.", ""]
     lines += ["| setting | images a second, median | cores at work |", "|---|---|---|"]
     for name, results in runs.items():
         images, cores = (statistics.median(row[key] for row in results) for key in ("images", "cores"))
-        lines.append(f"| {name} | {images:.0f} | {cores:.1f} |")
+        lines.append(f"| {name.strip()} | {images:.0f} | {cores:.1f} |")
     return "\n".join(lines) + "\n"
 
 
