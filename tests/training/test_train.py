@@ -139,6 +139,7 @@ def test_distil_then_transfer(data, home, monkeypatch):
     longer = distillation.distil(data, FAST, further)
     assert [stage["command"] for stage in longer.config["earlier_stages"]] == ["facecli distil"]
     checkpoint = train(data, TrainRequest("facenet"), FitOptions(epochs=1, batch_size=32, learning_rate=1e-9))
+    assert [stage["command"] for stage in checkpoint.config["earlier_stages"]] == ["facecli distil"]
     ours = load_network(checkpoint).get_layer("backbone").get_weights()
     theirs = load_network(student).get_layer("backbone").get_weights()
     assert len(ours) == len(theirs)

@@ -71,7 +71,7 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         extra={
             "extra_data": dict(data.extra),
             "initial": request.initial,
-            "earlier_stages": earlier_stages(request.initial),
+            "earlier_stages": earlier_stages(_start(backbone, request)),
         },
     )
     return calibrate(save_model(network, recipe, history, folder), data)
@@ -94,6 +94,11 @@ def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[s
     return pd.read_csv(path).to_dict("records") if path.is_file() else []
 
 
+def _start(backbone: str, request: TrainRequest) -> str | None:
+    """Name or folder of the model that a run goes on from."""
+    return request.initial or (request.embedding if backbone in STUDENTS else None)
+
+
 def _train_whole(
     data: PreparedData,
     rows: np.ndarray,
@@ -104,7 +109,7 @@ def _train_whole(
     folder: Path,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     size = (request.image_size, request.image_size) if request.image_size else None
-    start = request.initial or (request.embedding if backbone in STUDENTS else None)
+    start = _start(backbone, request)
     student = load_checkpoint(paths.find_model(start)) if start else None
     if student and size is None:
         size = student.image_size
