@@ -35,9 +35,9 @@ SETTINGS = {
     "without oneDNN": Setting({ONEDNN: "0"}),
     "oneDNN": Setting({ONEDNN: "1"}),
     "oneDNN, one operation at a time (facecli)": Setting(FACECLI),
-    "the same, Keras' own batch normalisation": Setting(FACECLI, fused=False),
-    "facecli --mixed-precision bfloat16": Setting(FACECLI, "mixed_bfloat16"),
-    "the same, Keras' own batch normalisation ": Setting(FACECLI, "mixed_bfloat16", fused=False),
+    "facecli, Keras' own batch normalisation": Setting(FACECLI, fused=False),
+    "facecli, bfloat16": Setting(FACECLI, "mixed_bfloat16"),
+    "facecli, bfloat16, Keras' own batch normalisation": Setting(FACECLI, "mixed_bfloat16", fused=False),
 }
 ROUNDS, BATCHES, BATCH = 2, 6, 96
 TAPS = {"embedding": 512, "block17": 896, "mobilenet": 1024}
@@ -110,7 +110,7 @@ def table(runs: dict[str, list[dict[str, float]]], side: int) -> str:
     lines += ["| setting | images a second, median | cores at work |", "|---|---|---|"]
     for name, results in runs.items():
         images, cores = (statistics.median(row[key] for row in results) for key in ("images", "cores"))
-        lines.append(f"| {name.strip()} | {images:.0f} | {cores:.1f} |")
+        lines.append(f"| {name} | {images:.0f} | {cores:.1f} |")
     return "\n".join(lines) + "\n"
 
 
