@@ -64,3 +64,20 @@ def test_a_resumed_run_asks_the_same_teachers_without_training_them_again(tmp_pa
     np.testing.assert_allclose(again["gender"], first["gender"], atol=1e-6)
     assert (first["gender"][32:] == targets["gender"][32:]).all()
     assert not (first["gender"][:32] == targets["gender"][:32]).all()
+
+
+def test_faces_without_a_label_have_what_all_teachers_say(tmp_path, monkeypatch):
+    monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
+    random = np.random.default_rng(0)
+    labels = {"age_years": random.integers(1, 90, 40), "gender": random.integers(0, 2, 40)}
+    labels = {name: np.where(np.arange(40) < 32, values, -1) for name, values in labels.items()}
+    targets = build_targets(labels, ("age", "gender"))
+    features = random.normal(size=(40, 6)).astype(np.float32)
+    given = targets, features, np.arange(40), np.arange(32), tmp_path, 1
+    alone = soften_labels(*given)
+    mixed = soften_labels(*given, resume=True, unlabelled=np.arange(34, 40))
+    for head, classes in (("age", 117), ("gender", 2)):
+        np.testing.assert_allclose(mixed[head][:34], alone[head][:34], atol=1e-6)
+        assert mixed[head][34:, :classes].sum(axis=1) == pytest.approx(np.ones(6), abs=1e-4)
+        assert not np.allclose(mixed[head][34, :classes], mixed[head][35, :classes])
+    assert (mixed["age"][34:, -1] == -1).all()

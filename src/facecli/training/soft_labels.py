@@ -6,7 +6,7 @@ because a teacher is sure of what it has learnt by heart.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ def soften_labels(
     folder: Path,
     seed: int,
     resume: bool = False,
+    unlabelled: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
     """Mixes the labels of training rows with out-of-fold probabilities.
 
@@ -46,9 +47,10 @@ def soften_labels(
         folder: for the epochs of the teachers.
         seed: deals out the folds.
         resume: take the teachers that an interrupted run of the same data left in `folder`.
+        unlabelled: rows of faces without any of these labels, which get the teachers' mean word.
 
     Returns:
-        The targets with mixed rows. A missing label stays missing, an age keeps its years.
+        The targets with mixed rows. In these a missing label stays missing, an age keeps its years.
     """
     draw = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
     folds = draw[groups[rows]] % FOLDS
@@ -69,6 +71,12 @@ def soften_labels(
         predicted = teacher.predict(features[held], batch_size=512, verbose=0)
         for head, values in predicted.items():
             mixed[head][held] = mix(targets[head][held], values)
+        if len(unlabelled):
+            predicted = teacher.predict(features[unlabelled], batch_size=512, verbose=0)
+            for head, values in predicted.items():
+                mixed[head][unlabelled, : values.shape[1]] += values / FOLDS
+    if len(unlabelled) and "age" in mixed:
+        mixed["age"][unlabelled, -1] = NO_AGE
     return mixed
 
 

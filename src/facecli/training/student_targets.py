@@ -20,22 +20,18 @@ from facecli.training.teacher_model import are_faces, load_teacher, view_targets
 from facecli.training.teachers import projections, teacher_features
 from facecli.training.views import ViewMaker, build_views
 
-MOST_UNLABELLED = 6000
-"""Faces without a UTKFace label that a quick teacher looks at, drawn by seed: two minutes here."""
-
 
 def frozen_targets(
     data: PreparedData, request: DistilRequest, folder: Path, options: FitOptions
 ) -> dict[str, np.ndarray]:
     """Labels, softened, and the features of frozen teachers: output -> a row for each of the table.
 
-    Faces without a UTKFace label have the features of quick teachers only, other pictures none.
+    A face without a UTKFace label has the teachers' word alone; what is no face has none of this.
     """
     labels = build_targets(data.frame, request.heads)
     rows, unlabelled = _seen(data, labels)
-    unlabelled = np.random.default_rng(options.seed).permutation(unlabelled)[:MOST_UNLABELLED]
     found = teacher_features(data, rows, request.teachers, request.trunk_weights, unlabelled)
-    soft = _softened(data, labels, found, rows, folder, options)
+    soft = _softened(data, labels, found, rows, folder, options, unlabelled)
     return {**labels, **soft, **{tap: found[tap] for tap in projections(request.teachers)}}
 
 
@@ -116,6 +112,7 @@ def _softened(
     rows: np.ndarray,
     folder: Path,
     options: FitOptions,
+    unlabelled: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
     learnt = rows[(data.frame["split"].iloc[rows] == "train").to_numpy()]
     return soft_labels.soften_labels(
@@ -126,6 +123,7 @@ def _softened(
         folder,
         options.seed,
         options.resume,
+        unlabelled,
     )
 
 

@@ -15,8 +15,6 @@ TEACHERS = {
 """Teacher -> the features that a student reproduces, and their sizes."""
 _CENTRED = "embedding"
 """The one tap that is compared as it is."""
-QUICK = ("mobilenet",)
-"""Teachers that also look at faces without a UTKFace label: unlabelled material is cheap for them."""
 
 
 def projections(teachers: Sequence[str]) -> dict[str, int]:
@@ -41,15 +39,15 @@ def teacher_features(
         rows: training and validation rows that the teachers look at.
         teachers: keys of TEACHERS.
         weights: FaceNet weight file, else the weights folder is searched.
-        unlabelled: further rows, which only the teachers in QUICK look at.
+        unlabelled: further rows, which features are not standardised by.
 
     Raises:
         WeightsError: a teacher's weights are missing.
     """
     targets = {}
+    seen = np.concatenate([rows, np.asarray(unlabelled, rows.dtype)])
+    learnt = (data.frame["split"].iloc[rows] == "train").to_numpy()
     for teacher in teachers:
-        seen = np.concatenate([rows, np.asarray(unlabelled, rows.dtype)]) if teacher in QUICK else rows
-        learnt = (data.frame["split"].iloc[rows] == "train").to_numpy()
         for tap, values in _look(data, seen, teacher, weights).items():
             if tap != _CENTRED:
                 known = values[: len(rows)][learnt]
