@@ -5,7 +5,7 @@ import pytest
 from facecli.recipes import DistilRequest, FitOptions
 from facecli.training import soft_labels, student_targets
 from facecli.training.prepare import PreparedData
-from facecli.training.student_targets import softened_labels
+from facecli.training.student_targets import frozen_targets, softened_labels
 from facecli.training.targets import build_targets
 
 ROWS = 40
@@ -37,7 +37,8 @@ def looks(monkeypatch):
 
     def features(data, rows, teachers, weights, unlabelled=()):
         asked.append(teachers)
-        return {"embedding": np.random.default_rng(1).normal(size=(ROWS, 6)).astype(np.float32)}
+        random = np.random.default_rng(1)
+        return {tap: random.normal(size=(ROWS, 6)).astype(np.float32) for tap in ("embedding", "block17")}
 
     monkeypatch.setattr(student_targets, "teacher_features", features)
     return asked
@@ -72,3 +73,13 @@ def test_other_heads_are_softened_too(data, tmp_path, looks):
     race = softened(data, tmp_path, heads=("gender", "race"))["race"]
     assert len(looks) == 2
     assert (race[:32] != build_targets(data.frame, ("race",))["race"][:32]).any(axis=1).all()
+
+
+def test_a_face_without_labels_has_the_teachers_word_but_not_where_epochs_are_judged(data, tmp_path):
+    bare = [30, 31, 32, 33, 39]
+    data.frame.loc[bare, ["age_years", "gender", "race"]] = -1
+    found = frozen_targets(data, DistilRequest(), tmp_path / "epochs", FitOptions())
+    for head in ("age", "gender", "race"):
+        answered = found[head][bare, : {"age": 117, "gender": 2, "race": 5}[head]].sum(axis=1)
+        assert answered == pytest.approx([1, 1, 0, 0, 0], abs=1e-4)
+    assert found["embedding"].any(axis=1).all()

@@ -27,11 +27,12 @@ def frozen_targets(
     """Labels, softened, and the features of frozen teachers: output -> a row for each of the table.
 
     A face without a UTKFace label has the teachers' word alone; what is no face has none of this.
+    Only training rows have it: an epoch is judged by labels.
     """
     labels = build_targets(data.frame, request.heads)
     rows, unlabelled = _seen(data, labels)
     found = teacher_features(data, rows, request.teachers, request.trunk_weights, unlabelled)
-    soft = _softened(data, labels, found, rows, folder, options, unlabelled)
+    soft = _softened(data, labels, found, rows, folder, options, _learnt(data, unlabelled))
     return {**labels, **soft, **{tap: found[tap] for tap in projections(request.teachers)}}
 
 
@@ -112,19 +113,22 @@ def _softened(
     rows: np.ndarray,
     folder: Path,
     options: FitOptions,
-    unlabelled: Sequence[int] = (),
+    unlabelled: np.ndarray | Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
-    learnt = rows[(data.frame["split"].iloc[rows] == "train").to_numpy()]
     return soft_labels.soften_labels(
         {head: values for head, values in labels.items() if head in UTKFACE_HEADS},
         np.concatenate(list(features.values()), axis=1),
         data.frame["group"].to_numpy(),
-        learnt,
+        _learnt(data, rows),
         folder,
         options.seed,
         options.resume,
         unlabelled,
     )
+
+
+def _learnt(data: PreparedData, rows: np.ndarray) -> np.ndarray:
+    return rows[(data.frame["split"].iloc[rows] == "train").to_numpy()]
 
 
 def _key(data: PreparedData, request: DistilRequest, seed: int) -> str:
