@@ -32,7 +32,7 @@ def frozen_targets(
     labels = build_targets(data.frame, request.heads)
     rows, unlabelled = _seen(data, labels)
     found = teacher_features(data, rows, request.teachers, request.trunk_weights, unlabelled)
-    soft = _softened(data, labels, found, rows, folder, options, _learnt(data, unlabelled))
+    soft = _softened(data, labels, found, rows, folder, options, _training(data, unlabelled))
     return {**labels, **soft, **{tap: found[tap] for tap in projections(request.teachers)}}
 
 
@@ -119,7 +119,7 @@ def _softened(
         {head: values for head, values in labels.items() if head in UTKFACE_HEADS},
         np.concatenate(list(features.values()), axis=1),
         data.frame["group"].to_numpy(),
-        _learnt(data, rows),
+        _training(data, rows),
         folder,
         options.seed,
         options.resume,
@@ -127,7 +127,8 @@ def _softened(
     )
 
 
-def _learnt(data: PreparedData, rows: np.ndarray) -> np.ndarray:
+def _training(data: PreparedData, rows: np.ndarray) -> np.ndarray:
+    """Those of the rows that are of the training split."""
     return rows[(data.frame["split"].iloc[rows] == "train").to_numpy()]
 
 
