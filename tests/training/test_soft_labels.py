@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from facecli.recipes import FitOptions
 from facecli.training import soft_labels
 from facecli.training.soft_labels import mix, soften_labels
-from facecli.training.targets import build_targets, encode_age, encode_age_bins, encode_classes
+from facecli.training.targets import NO_AGE, build_targets, encode_age, encode_age_bins, encode_classes
 
 
 def test_no_rows():
@@ -27,8 +27,13 @@ def test_a_mixed_class_is_a_distribution_between_label_and_teacher(label, seed):
     assert mixed[label] == pytest.approx((1 + teacher[0, label]) / 2, abs=1e-5)
 
 
-def test_an_age_keeps_its_years():
-    assert mix(encode_age(np.array([31])), np.full((1, 117), 1 / 117))[0, -1] == 31
+@given(st.integers(0, 116), st.integers(0, 2**31))
+def test_an_age_moves_towards_what_the_teacher_expects(age, seed):
+    teacher = np.random.default_rng(seed).dirichlet(np.ones(117), 1)
+    mixed = mix(encode_age(np.array([age])), teacher)[0]
+    expected = teacher[0] @ np.arange(117)
+    assert mixed[:-1].sum() == pytest.approx(1, abs=1e-5)
+    assert mixed[-1] == pytest.approx(0.15 * age + 0.85 * expected, abs=1e-3)
 
 
 @given(st.integers(0, 116), st.integers(0, 40), st.integers(0, 2**31))
@@ -39,6 +44,7 @@ def test_an_age_bin_takes_what_the_teacher_says_within_it(low, width, seed):
     assert mixed[:-1].sum() == pytest.approx(1, abs=1e-5)
     assert mixed[low : high + 1].sum() == pytest.approx(1, abs=1e-5)
     assert mixed[:-1].argmax() == low + teacher[0, low : high + 1].argmax()
+    assert mixed[-1] == NO_AGE
 
 
 def test_bins_stand_in_for_ages_that_are_missing_only():

@@ -24,7 +24,9 @@ FOLDS = 4
 """Each teacher learns from three quarters of the rows and speaks of the last one."""
 TEACHER = FitOptions(epochs=7, batch_size=128, learning_rate=1e-3, weight_decay=0.05)
 SOFT_SHARE = 0.5
-"""Share of the teacher's word in the mixed label."""
+"""Share of the teacher's word in the mixed label of a class."""
+AGE_SHARE = 0.85
+"""And of an age, which a student otherwise learns by heart: no face shows its very year."""
 
 
 def soften_labels(
@@ -50,7 +52,7 @@ def soften_labels(
         unlabelled: rows of faces without any of these labels, which get the teachers' mean word.
 
     Returns:
-        The targets with mixed rows. In these a missing label stays missing, an age keeps its years.
+        The targets with mixed rows. In these a missing label stays missing.
     """
     draw = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
     folds = draw[groups[rows]] % FOLDS
@@ -81,18 +83,26 @@ def soften_labels(
 
 
 def mix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Encoded label rows with SOFT_SHARE of a teacher's probabilities; rows of zeros stay so.
+    """Encoded label rows with a share of a teacher's probabilities; rows of zeros stay so.
 
-    An age that is known as a bin becomes what the teacher says within the bin.
+    The share is SOFT_SHARE for classes and AGE_SHARE for ages, the year itself included. An age that
+    is known as a bin becomes what the teacher says within the bin.
     """
+    if labels.shape[1] > probabilities.shape[1]:
+        return _mix_ages(labels, probabilities)
+    known = labels.any(axis=1, keepdims=True)
+    return (1 - SOFT_SHARE) * labels + SOFT_SHARE * known * probabilities
+
+
+def _mix_ages(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     classes = probabilities.shape[1]
-    hard = labels[:, :classes]
-    known = hard.sum(axis=1, keepdims=True) > 0
-    mixed = labels.copy()
-    mixed[:, :classes] = (1 - SOFT_SHARE) * hard + SOFT_SHARE * known * probabilities
-    if labels.shape[1] > classes:
-        binned = labels[:, -1] == NO_AGE
-        # The little that is added keeps a bin that the teacher rules out.
-        inside = (hard[binned] > 0) * (probabilities[binned] + 1e-4)
-        mixed[binned, :classes] = inside / inside.sum(axis=1, keepdims=True)
+    expected = probabilities @ np.arange(classes, dtype=probabilities.dtype)
+    known = labels[:, :classes].any(axis=1, keepdims=True)
+    said = known * np.concatenate([probabilities, expected[:, None]], axis=1)
+    mixed = (1 - AGE_SHARE) * labels + AGE_SHARE * said
+    binned = labels[:, -1] == NO_AGE
+    # The little that is added keeps a bin that the teacher rules out.
+    inside = (labels[binned, :classes] > 0) * (probabilities[binned] + 1e-4)
+    mixed[binned, :classes] = inside / inside.sum(axis=1, keepdims=True)
+    mixed[binned, -1] = NO_AGE
     return mixed
