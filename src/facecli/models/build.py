@@ -1,6 +1,6 @@
 """Models by name: a model type and a backbone become a network with heads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 
@@ -29,10 +29,17 @@ def default_size(name: str) -> tuple[int, int]:
 
 
 def build_model(
-    backbone: str, heads: Sequence[str], image_size: tuple[int, int] | None = None
+    backbone: str,
+    heads: Sequence[str],
+    image_size: tuple[int, int] | None = None,
+    projections: Mapping[str, int] | None = None,
 ) -> keras.Model:
-    """A network with random weights from (n, h, w, 3) uint8 RGB to head -> probabilities."""
-    return attach_heads(build_backbone(backbone, image_size), heads)
+    """A network with random weights from (n, h, w, 3) uint8 RGB to head -> probabilities.
+
+    `projections`: name -> size of further linear outputs, see `heads.attach_heads`.
+    """
+    trunks = residual.SPECS[backbone].trunks if backbone in residual.SPECS else 1
+    return attach_heads(build_backbone(backbone, image_size), heads, projections=projections, trunks=trunks)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> keras.Model:

@@ -17,9 +17,8 @@ import numpy as np
 from facecli import paths
 from facecli.data.checks import check_trainable
 from facecli.labels import HEAD_CLASSES
-from facecli.models.build import build_backbone, default_size
+from facecli.models.build import build_model, default_size
 from facecli.models.checkpoint import KERAS_FILE, Checkpoint, load_checkpoint
-from facecli.models.heads import attach_heads
 from facecli.recipes import DistilRequest, FitOptions
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
@@ -91,7 +90,7 @@ def build_student(
     image_size: tuple[int, int] | None = None,
 ) -> keras.Model:
     """A backbone with heads and one linear output for each of the teachers' features."""
-    return attach_heads(build_backbone(backbone, image_size), heads, projections=taps)
+    return build_model(backbone, heads, image_size, taps)
 
 
 def _frozen_rows(
