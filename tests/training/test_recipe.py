@@ -103,10 +103,11 @@ def test_the_recipe_runs_from_the_first_stage_to_the_model(
     monkeypatch.chdir(home)
     for command in stages:
         assert main(small(command, faces_folder, extra_sets)) == 0, command
-    student = load_checkpoint(home / "saved_model" / "facenet_embedding")
-    distilled = [command for command in stages if command.startswith("distil")]
-    assert len(student.config["earlier_stages"]) == len(distilled) - 1
     shipped = load_checkpoint(home / "saved_model" / "facenet_model")
+    distilled = [command for command in stages if command.startswith("distil")]
+    assert len(shipped.config["partner_stages"]) == len(distilled)
+    assert len(shipped.config["earlier_stages"]) == len(distilled) - 1
+    assert shipped.config["backbone"] == "pair"
     assert shipped.heads == ("age", "gender", "race", "emotion", "face")
     assert shipped.config["exports"]["model.tflite"]["dtype"] == "int8"
     assert shipped.verified("model.tflite").stat().st_size > 0

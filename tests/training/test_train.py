@@ -47,7 +47,11 @@ def test_a_trained_folder_carries_its_recipe_and_runs(data, home):
     assert set(config["detectors"]) == {"haar", "yunet", "none"}
     assert len(pd.read_csv(checkpoint.folder / "history.csv")) == 1
     crops = data.crops((16, 16))[:4]
-    exact = load_network(checkpoint).predict(crops, verbose=0)
+    network = load_network(checkpoint)
+    assert {weights.dtype for weights in network.weights} == {"float32"}
+    stored = keras.saving.load_model(checkpoint.folder / "model.keras")
+    assert {weights.dtype for weights in stored.weights} == {"float16"}
+    exact = network.predict(crops, verbose=0)
     from facecli.vision.predict import Predictor
 
     for head, values in Predictor(load_checkpoint(checkpoint.folder)).predict(crops).items():

@@ -14,6 +14,7 @@ from facecli.crops import CHIP_CROPS, tighter_crop
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, write_config
 from facecli.models.export import export_tflite, heads_only
+from facecli.models.precision import in_precision
 from facecli.paths import replacing
 from facecli.recipes import FitOptions
 
@@ -46,17 +47,18 @@ def save_model(
 ) -> Checkpoint:
     """Writes `model.keras`, `model.tflite`, `history.csv` and, last, `config.json`.
 
-    The network is stored in float32 whatever it was trained in, its LiteRT copy with float16
-    weights (left out where Keras does not compute with TensorFlow). A `starting_point`, which is only trained
-    further, is one float16 Keras file.
+    The network is stored in float16 whatever it was trained in (`start.load_network` computes in
+    float32), and so are the weights of its LiteRT copy. That is left out of a `starting_point`, which
+    is only trained further, and where Keras does not compute with TensorFlow.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stored = in_precision(network, "float16" if recipe.starting_point else "float32")
+    stored = in_precision(network, "float16")
     files = [KERAS_FILE]
     with replacing(folder / KERAS_FILE) as temporary:
         stored.save(temporary)
     if not recipe.starting_point and _can_export():
-        export_tflite(heads_only(stored, recipe.heads), folder / LITERT_FILE, half=True)
+        exact = in_precision(stored, "float32")
+        export_tflite(heads_only(exact, recipe.heads), folder / LITERT_FILE, half=True)
         files.append(LITERT_FILE)
     with replacing(folder / HISTORY_FILE) as temporary:
         pd.DataFrame(list(history)).round(6).to_csv(temporary, index=False)
@@ -71,24 +73,6 @@ def _can_export() -> bool:
     if backend != "tensorflow":
         log.warning("no LiteRT copy with Keras on %s; 'facecli export' makes it on TensorFlow", backend)
     return backend == "tensorflow"
-
-
-def in_precision(network: keras.Model, dtype: str) -> keras.Model:
-    """A copy of a network whose layers hold and compute in `dtype`, with the same weights."""
-    copy = keras.Model.from_config(_with_policy(network.get_config(), dtype))
-    copy.set_weights(network.get_weights())
-    return copy
-
-
-def _with_policy(value, dtype: str):
-    """A serialised configuration with every layer's policy replaced; inputs stay uint8."""
-    if isinstance(value, dict):
-        if value.get("class_name") == "DTypePolicy":
-            return {**value, "config": {"name": dtype}}
-        return {key: _with_policy(inner, dtype) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_with_policy(inner, dtype) for inner in value)
-    return value
 
 
 def _config(network: keras.Model, recipe: Recipe) -> dict:

@@ -11,6 +11,7 @@ from facecli.errors import CheckpointError
 from facecli.models.checkpoint import KERAS_FILE, Checkpoint, load_checkpoint
 from facecli.models.export import heads_only
 from facecli.models.pair import join_pair
+from facecli.models.precision import in_precision
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def load_pair(first: Path, second: Path, heads: Sequence[str]) -> keras.Model:
 
 
 def load_network(checkpoint: Checkpoint) -> keras.Model:
-    """The Keras network of a checkpoint, after its digest was checked; no code is executed.
+    """The Keras network of a checkpoint, in float32, after its digest was checked; no code is executed.
 
     Raises CheckpointError, naming the folder, for a damaged file, a Lambda layer or other heads.
     """
@@ -63,7 +64,9 @@ def load_network(checkpoint: Checkpoint) -> keras.Model:
     lacking = [head for head in checkpoint.heads if head not in _outputs(network)]
     if lacking:
         raise CheckpointError(f"{path} has no output for {', '.join(lacking)}; config.json names other heads")
-    return network
+    # A CPU computes float16 slowly and adds it up badly: it is for the file only.
+    whole = all(weights.dtype == "float32" for weights in network.weights)
+    return network if whole else in_precision(network, "float32")
 
 
 def earlier_stages(initial: str | None) -> list[dict[str, object]]:

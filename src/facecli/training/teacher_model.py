@@ -9,7 +9,7 @@ import numpy as np
 from facecli.labels import HEAD_CLASSES, PRESENCE
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
-from facecli.training.save import in_precision
+from facecli.models.precision import in_precision
 from facecli.training.soft_labels import SOFT_SHARE
 from facecli.training.start import load_network
 from facecli.training.targets import NO_AGE
