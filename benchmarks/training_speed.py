@@ -74,14 +74,14 @@ def measure(side: int, setting: Setting) -> dict[str, float]:
     import numpy as np
 
     from facecli.labels import HEAD_CLASSES
+    from facecli.models.build import build_model
     from facecli.recipes import FitOptions
     from facecli.training.augment import build_augmentation
-    from facecli.training.distil import build_student
     from facecli.training.engine import AugmentedModel, _compile
     from facecli.training.fused_norm import fused_normalization
 
     keras.config.set_dtype_policy(setting.precision)
-    network = build_student("compact", list(HEAD_CLASSES), TAPS, (side, side))
+    network = build_model("compact", list(HEAD_CLASSES), (side, side), TAPS)
     model = AugmentedModel(network, build_augmentation((side, side)))
     _compile(model, list(network.output), FitOptions(), 100)
     random = np.random.default_rng(0)

@@ -59,10 +59,10 @@ def test_a_pair_answers_for_both_and_remembers_them(data):
 
 def test_a_pair_learns_on(data):
     save_student("first", 1), save_student("second", 2)
-    train(data, PAIR, NONE)
+    pair = train(data, PAIR, NONE)
     request = TrainRequest("facenet", backbone="pair", initial="facenet_model", name="longer")
     longer = train(data, request, FitOptions(epochs=1, batch_size=32))
-    before, after = (load_network(found).get_weights() for found in (train(data, PAIR, NONE), longer))
+    before, after = (load_network(found).get_weights() for found in (pair, longer))
     assert [weights.shape for weights in before] == [weights.shape for weights in after]
     assert any(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from facecli.labels import HEAD_CLASSES
 from facecli.models.build import build_model
 
 _SECOND = "trunk2"
@@ -27,7 +28,7 @@ def join_pair(first: keras.Model, second: keras.Model) -> keras.Model:
     Raises:
         ValueError: the two, or "compact" and they, are of different shapes.
     """
-    heads = [name for name, output in first.output.items() if f"{name}_hidden" in _by_name(first)]
+    heads = [name for name in first.output if name in HEAD_CLASSES]
     sizes = {name: output.shape[-1] for name, output in first.output.items() if name not in heads}
     if set(first.output) != set(second.output) or first.input.shape != second.input.shape:
         raise ValueError("the two have not the same outputs and picture size")

@@ -8,7 +8,7 @@ test picture is never seen.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -52,7 +52,7 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
     taps = {name: values.shape[1] for name, values in train.targets.items() if name not in HEAD_CLASSES}
     # Seeded here: everything before it must not shift the initial weights.
     keras.utils.set_random_seed(options.seed)
-    network = build_student(request.backbone, request.heads, taps, size)
+    network = build_model(request.backbone, request.heads, size, taps)
     if request.initial is not None:
         load_embedding(network, paths.find_model(request.initial))
     strength = VIEW_STRENGTH if by_views else 1.0
@@ -81,16 +81,6 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
         },
     )
     return save_model(network, recipe, history, folder)
-
-
-def build_student(
-    backbone: str,
-    heads: Sequence[str],
-    taps: Mapping[str, int],
-    image_size: tuple[int, int] | None = None,
-) -> keras.Model:
-    """A backbone with heads and one linear output for each of the teachers' features."""
-    return build_model(backbone, heads, image_size, taps)
 
 
 def _frozen_rows(
