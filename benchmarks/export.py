@@ -80,7 +80,9 @@ def measure(
     crops = load_crops(frame, prepared.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
     network = heads_only(load_network(checkpoint), checkpoint.heads)
     exact = predict_batches(network.predict_on_batch, crops, BATCH)
-    rows = [{"name": "Keras, float32 (a file of float16)", "mb": size_of(checkpoint.folder / "model.keras") / 1e6}]
+    rows = [
+        {"name": "Keras, float32 (a file of float16)", "mb": size_of(checkpoint.folder / "model.keras") / 1e6}
+    ]
     rows[0] |= accuracy(frame, exact)
     predictors: dict[str, tuple[Predict, tuple[int, int]]] = {}
     ranges = training_crops(checkpoint, prepared, RANGE_FACES)
