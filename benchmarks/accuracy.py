@@ -27,8 +27,13 @@ UTKFace, 20,137 of its 23,707 pictures, split 80/10/10 by group: identical and n
 lie on two sides. Test split {count:,} faces, seed 1, digest {digest}; whole chips, one look, no mirror image
 unless said; in brackets 95 % bootstrap intervals."""
 TEACHERS = """\
-Teachers, never shipped: heads on the frozen features of public networks, the ceiling for a student.
-"both": heads on the features of the two networks side by side, "ensemble": the mean of the three answers."""
+Teachers, never shipped, the ceiling for a student: heads on the frozen features of public networks, which
+have learnt from FairFace's men, too; each row is the mean of three trainings. "both": heads on the features
+of the two networks side by side, "ensemble": the mean of the three answers, "+": with that model's."""
+TEACHERS_COMMAND = (
+    "python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface "
+    "--model facenet_teacher"
+)
 PEERS = """\
 Quoted from their papers and repositories, each by the protocol that it names: other pictures, other splits,
 so a few tenths of a year between the tables mean nothing. A random split of UTKFace leaks: some 375 groups of
@@ -126,7 +131,7 @@ def document(entries: list[dict]) -> str:
         lines += ["", f"## Peers, {title}", "", PEERS if ages == "all" else "As above.", ""]
         lines += [table(entries, "peer", ages)]
     lines += ["", "## Commands", "", *(f"* {entry['system']}: `{entry['command']}`" for entry in ours)]
-    lines += ["* teachers: `python benchmarks/teachers.py --data-path data/UTKFace`", ""]
+    lines += [f"* teachers: `{TEACHERS_COMMAND}`", ""]
     return "\n".join(lines)
 
 

@@ -1,11 +1,12 @@
 """What the teachers know: heads on their frozen features, the ceiling that a student is held against.
 
-    python benchmarks/teachers.py --data-path data/UTKFace
+    python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface --model facenet_teacher
 
 Each row is a set of features (the genuine FaceNet's taps, the MobileNet's, both side by side) under heads
-that learnt the training rows, the epoch chosen on validation rows; "ensemble" is the mean of the three
-answers. All on the test split, one look a face and the mean of a face and its mirror image. The teachers
-are never shipped; a student's soft labels come from heads of this shape, out of fold.
+that learnt the training rows, the epoch chosen on validation rows: the mean answer of as many as a fold of
+a student's soft labels has. "ensemble" is the mean of the three answers; with each --model, a trained model
+that joins them, there is a further row. All on the test split of the first data set, one look a face and
+the mean of a face and its mirror image. The teachers are never shipped.
 Needs 'facecli weights get facenet' and 'facecli weights get mobilenet'. Writes teachers.json, which
 benchmarks/accuracy.py reads.
 """
@@ -20,44 +21,92 @@ import keras
 import numpy as np
 import pandas as pd
 
+from facecli import paths
+from facecli.data.batches import load_crops
 from facecli.labels import UTKFACE_HEADS
+from facecli.models.checkpoint import load_checkpoint
 from facecli.recipes import GENUINE, RUN_DEFAULTS, FitOptions
 from facecli.training.engine import Rows, fit
 from facecli.training.evaluate import evaluate
 from facecli.training.fairness import fairness_metrics
 from facecli.training.features import TAPS, facenet_features, mobilenet_features
 from facecli.training.prepare import PreparedData, prepare_data
+from facecli.training.soft_labels import TEACHERS
+from facecli.training.start import load_network
 from facecli.training.targets import build_targets
 from facecli.training.transfer import build_feature_heads
 
 OUTPUT = Path(__file__).resolve().with_suffix(".json")
 ENSEMBLE = "ensemble"
 Answers = Mapping[str, np.ndarray]
+Looks = tuple[Answers, Answers]
+"""To a face, and the mean of that and the one to its mirror image."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-path", type=Path, default=Path("data/UTKFace"))
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    data = prepare_data(arguments.data_path, arguments.seed)
-    test = data.rows("test")
-    plain, mirrored = features(data, np.arange(len(data.frame))), features(data, test, flip=True)
-    answers: dict[str, tuple[Answers, Answers]] = {}
-    for name, values in plain.items():
-        network = learn(values, data, arguments.seed)
-        once = network.predict(values[test], batch_size=512, verbose=0)
-        flipped = network.predict(mirrored[name], batch_size=512, verbose=0)
-        answers[name] = once, mean([once, flipped])
-    answers[ENSEMBLE] = tuple(mean([answers[name][look] for name in plain]) for look in (0, 1))
+    arguments = read_arguments()
+    data = prepare_data(arguments.data_path, arguments.seed, extra=arguments.extra_data)
+    test = data.first().rows("test")
+    answers = by_features(data, test, arguments.seed)
+    members = list(answers.values())
+    answers[ENSEMBLE] = joined(members)
+    for number, name in enumerate(arguments.model, start=1):
+        members.append(by_model(data, test, name))
+        answers[" + ".join([ENSEMBLE, *arguments.model[:number]])] = joined(members)
     frame = data.frame.iloc[test]
     rows = {
         name: {"one_look": measure(frame, once), "with_mirror": measure(frame, both)}
         for name, (once, both) in answers.items()
     }
-    about = {"split": "test", "split_digest": data.digest, "seed": arguments.seed, "teachers": rows}
-    OUTPUT.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(about, indent=1))
+    about = {
+        "split": "test",
+        "split_digest": data.digest,
+        "seed": arguments.seed,
+        "extra_data": dict(data.extra),
+    }
+    OUTPUT.write_text(json.dumps({**about, "teachers": rows}, indent=1) + "\n", encoding="utf-8")
+    print(OUTPUT.read_text(encoding="utf-8"))
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-path", type=Path, default=Path("data/UTKFace"))
+    parser.add_argument("--extra-data", type=Path, action="append", default=[], help="To learn from, too.")
+    parser.add_argument("--model", action="append", default=[], help="Name or folder of one that joins.")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def by_features(data: PreparedData, test: np.ndarray, seed: int) -> dict[str, Looks]:
+    """Answers of heads on each set of features to the test rows and to their mirror images."""
+    learnt = data.rows("train"), data.rows("val")
+    seen = np.concatenate([*learnt, test])
+    plain, mirrored = features(data, seen), features(data, test, flip=True)
+    found = {}
+    for name, values in plain.items():
+        table = np.zeros((len(data.frame), values.shape[1]), np.float32)
+        table[seen] = values
+        networks = [learn(table, data, seed + number) for number in range(TEACHERS)]
+        once, flipped = (
+            mean([network.predict(given, batch_size=512, verbose=0) for network in networks])
+            for given in (table[test], mirrored[name])
+        )
+        found[name] = once, mean([once, flipped])
+    return found
+
+
+def by_model(data: PreparedData, test: np.ndarray, name: str) -> Looks:
+    """Answers of a trained model, in floating point and without its calibration."""
+    checkpoint = load_checkpoint(paths.find_model(name))
+    network = load_network(checkpoint)
+    margin = checkpoint.crop_of("none")[0]
+    crops = load_crops(data.frame.iloc[test], data.folder, checkpoint.image_size, margin)
+    once = network.predict(crops, batch_size=64, verbose=0)
+    return once, mean([once, network.predict(crops[:, :, ::-1], batch_size=64, verbose=0)])
+
+
+def joined(members: list[Looks]) -> Looks:
+    return mean([once for once, _ in members]), mean([both for _, both in members])
 
 
 def features(data: PreparedData, rows: np.ndarray, flip: bool = False) -> dict[str, np.ndarray]:
