@@ -88,6 +88,8 @@ class DistilRequest:
         image_size: side of the crops; the backbone's own by default.
         trunk_weights: FaceNet weight file, else the weights folder is searched.
         initial: name or folder of a student to go on from, perhaps of another image size.
+        average: further students that went on from one with `initial`: the start is the mean of
+            all their weights.
         teachers: frozen networks, keys of `training.teachers.TEACHERS`; together they soften labels.
         teacher_model: name or folder of a trained model whose answers and features are learnt in
             place of the features of `teachers`.
@@ -103,6 +105,7 @@ class DistilRequest:
     image_size: int | None = None
     trunk_weights: Path | None = None
     initial: str | None = None
+    average: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ("facenet",)
     teacher_model: str | None = None
     views: int = 4

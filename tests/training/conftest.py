@@ -1,11 +1,16 @@
 """A tiny data set of drawn faces, and networks that train in seconds."""
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
+from facecli import paths
 from facecli.models import residual
+from facecli.models.build import build_model
 from facecli.models.residual import Residual, Stage
+from facecli.recipes import FitOptions
+from facecli.training.save import Recipe, save_model
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 
@@ -44,3 +49,29 @@ def home(tmp_path, monkeypatch):
         monkeypatch.setitem(residual.SPECS, name, TINY)
     monkeypatch.setitem(residual.SPECS, "pair", TINY._replace(trunks=2))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def save_student(home):
+    """A function that saves a student of random weights, and returns its checkpoint."""
+
+    def save(name, seed, heads=("age", "gender", "race"), backbone="compact"):
+        keras.utils.set_random_seed(seed)
+        network = build_model(backbone, heads, (16, 16), {"embedding": 5})
+        recipe = Recipe(
+            name,
+            "facenet",
+            backbone,
+            heads,
+            chip_margin=0.0,
+            seed=seed,
+            split_digest="0",
+            rebalance="none",
+            options=FitOptions(epochs=0),
+            command=f"facecli distil {seed}",
+            duration_s=1.0,
+            starting_point=True,
+        )
+        return save_model(network, recipe, [{"epoch": seed, "loss": 1.0}], paths.saved_model_dir() / name)
+
+    return save

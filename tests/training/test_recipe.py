@@ -99,16 +99,18 @@ def test_the_recipe_runs_from_the_first_stage_to_the_model(
     faces_folder, home, stand_in_teachers, extra_sets, monkeypatch
 ):
     stages = STAGE.findall(RECIPE.read_text(encoding="utf-8"))
-    assert len(stages) >= 3 and [stage.split()[0] for stage in stages[-2:]] == ["train", "export"]
+    assert [stage.split()[0] for stage in stages[-3:]] == ["train", "export", "distil"]
     home.mkdir(exist_ok=True)
     monkeypatch.chdir(home)
     for command in stages:
         assert main(small(command, faces_folder, extra_sets)) == 0, command
     shipped = load_checkpoint(home / "saved_model" / "facenet_model")
     distilled = [command for command in stages if command.startswith("distil")]
-    # Both students stand on all stages but each other's last.
+    # The last stage came after the model, the one before made the partner.
     assert len(shipped.config["partner_stages"]) == len(distilled) - 1
-    assert len(shipped.config["earlier_stages"]) == len(distilled) - 1
+    assert len(shipped.config["earlier_stages"]) == len(distilled) - 2
+    further = load_checkpoint(home / "saved_model" / "facenet_embedding")
+    assert len(further.config["earlier_stages"]) == len(distilled) - 2
     assert shipped.config["backbone"] == "pair"
     assert shipped.heads == ("age", "gender", "race", "emotion", "face")
     assert shipped.config["exports"]["model.tflite"]["dtype"] == "int8"

@@ -1,15 +1,12 @@
 """Two students become one model, by `facecli train --backbone pair`."""
 
-import keras
 import numpy as np
 import pytest
 
 from facecli import paths
 from facecli.errors import CheckpointError
-from facecli.models.build import build_model
 from facecli.recipes import FitOptions, TrainRequest
 from facecli.training.prepare import prepare_data
-from facecli.training.save import Recipe, save_model
 from facecli.training.start import load_network
 from facecli.training.train import train
 
@@ -23,27 +20,7 @@ def data(faces_folder, home):
     return prepare_data(faces_folder, seed=1)
 
 
-def save_student(name, seed, heads=HEADS, backbone="compact"):
-    keras.utils.set_random_seed(seed)
-    network = build_model(backbone, heads, (16, 16), {"embedding": 5})
-    recipe = Recipe(
-        name,
-        "facenet",
-        backbone,
-        heads,
-        chip_margin=0.0,
-        seed=seed,
-        split_digest="0",
-        rebalance="none",
-        options=NONE,
-        command=f"facecli distil {seed}",
-        duration_s=1.0,
-        starting_point=True,
-    )
-    return save_model(network, recipe, [{"epoch": seed, "loss": 1.0}], paths.saved_model_dir() / name)
-
-
-def test_a_pair_answers_for_both_and_remembers_them(data):
+def test_a_pair_answers_for_both_and_remembers_them(data, save_student):
     students = [save_student("first", 1), save_student("second", 2)]
     checkpoint = train(data, PAIR, NONE)
     assert checkpoint.config["backbone"] == "pair" and checkpoint.config["partner"] == "second"
@@ -57,7 +34,7 @@ def test_a_pair_answers_for_both_and_remembers_them(data):
         np.testing.assert_allclose(both[head], mean / mean.sum(axis=1, keepdims=True), atol=2e-3)
 
 
-def test_a_pair_learns_on(data):
+def test_a_pair_learns_on(data, save_student):
     save_student("first", 1), save_student("second", 2)
     pair = train(data, PAIR, NONE)
     request = TrainRequest("facenet", backbone="pair", initial="facenet_model", name="longer")
@@ -67,7 +44,7 @@ def test_a_pair_learns_on(data):
     assert any(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
 
 
-def test_students_that_cannot_be_paired(data):
+def test_students_that_cannot_be_paired(data, save_student):
     save_student("first", 1)
     with pytest.raises(CheckpointError, match="second"):
         train(data, PAIR, NONE)

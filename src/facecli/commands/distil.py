@@ -30,6 +30,11 @@ def _teachers(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.option("--name", default="facenet_embedding", show_default=True, help="Folder in saved_model/.")
 @click.option("--initial", help="Student (name or folder) to go on from, perhaps of another image size.")
 @click.option(
+    "--average",
+    multiple=True,
+    help="Student that went on from one with --initial: start from the mean of their weights; repeatable.",
+)
+@click.option(
     "--backbone",
     type=click.Choice(["compact", "mobile-se", "mobileface"]),
     default="compact",
@@ -77,6 +82,8 @@ def distil(**options) -> None:
     path = data_path(options["data_path"])
     if not options["teachers"] and not options["teacher_model"]:
         raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
+    if options["average"] and not options["initial"]:
+        raise click.UsageError("--average needs --initial, the first of the students")
     if options.pop("dry_run"):
         show_plan("would distil:", {**options, "data_path": path})
         return

@@ -54,7 +54,8 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
     keras.utils.set_random_seed(options.seed)
     network = build_model(request.backbone, request.heads, size, taps)
     if request.initial is not None:
-        load_embedding(network, paths.find_model(request.initial))
+        others = [paths.find_model(name) for name in request.average]
+        load_embedding(network, paths.find_model(request.initial), others)
     strength = VIEW_STRENGTH if by_views else 1.0
     augmentation = build_augmentation(size, options.degraded_share, options.seed, strength)
     history = fit(network, train, val, options, folder / f"epochs-{size[0]}", augmentation)
@@ -75,6 +76,7 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
             "val_cosine": _cosines(network, val, taps, options.batch_size),
             "initial": request.initial,
             "earlier_stages": earlier_stages(request.initial),
+            "average": {name: earlier_stages(name) for name in request.average},
             "teachers": list(request.teachers),
             "teacher_model": _digest_of(request.teacher_model),
             "extra_data": dict(data.extra),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from facecli import paths
 from facecli.errors import CheckpointError
@@ -16,21 +17,31 @@ from facecli.models.precision import in_precision
 log = logging.getLogger(__name__)
 
 
-def load_embedding(network: keras.Model, folder: Path) -> None:
+def load_embedding(network: keras.Model, folder: Path, average: Sequence[Path] = ()) -> None:
     """Gives a network the backbone of a distilled student, and its heads where names agree.
 
-    Raises CheckpointError when the student has another shape.
+    With `average`, further students that went on from one with it, the mean of all their weights
+    (Wortsman et al., Model soups, ICML 2022).
+
+    Raises CheckpointError when a student has another shape.
     """
-    student = load_network(load_checkpoint(folder))
     names = ["backbone", *_head_layers(network)]
-    known = {layer.name: layer for layer in student.layers}
+    found: dict[str, list[list[np.ndarray]]] = {}
+    for place in (folder, *average):
+        student = load_network(load_checkpoint(place))
+        for layer in student.layers:
+            if layer.name in names:
+                found.setdefault(layer.name, []).append(layer.get_weights())
     try:
-        for name in names:
-            if name in known:
-                network.get_layer(name).set_weights(known[name].get_weights())
+        for name, weights in found.items():
+            mean = [np.mean(same, axis=0) for same in zip(*weights, strict=True)]
+            network.get_layer(name).set_weights(mean)
     except ValueError as error:
-        raise CheckpointError(f"{folder} does not fit the backbone; run 'facecli distil' again") from error
-    log.info("starting from the distilled backbone in %s", folder)
+        told = f"{folder} does not fit the backbone; run 'facecli distil' again"
+        if average:
+            told = f"{', '.join(map(str, (folder, *average)))} do not all fit one backbone"
+        raise CheckpointError(told) from error
+    log.info("starting from the distilled backbone in %s", ", ".join(map(str, (folder, *average))))
 
 
 def load_pair(first: Path, second: Path, heads: Sequence[str]) -> keras.Model:
