@@ -24,7 +24,7 @@ from facecli.models.checkpoint import load_checkpoint
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import true_labels
 from facecli.training.prepare import prepare_data
-from facecli.training.start import load_network
+from facecli.training.start import load_embedding, load_network
 
 SMALLEST = 1e-7
 Logs = Mapping[str, np.ndarray]
@@ -38,7 +38,8 @@ def main() -> None:
     arguments = parser.parse_args()
     data = prepare_data(arguments.data_path, arguments.seed)
     frame = data.frame.iloc[data.rows("val")]
-    networks = {name: load_network(load_checkpoint(paths.find_model(name))) for name in arguments.students}
+    folders = {name: paths.find_model(name) for name in arguments.students}
+    networks = {name: load_network(load_checkpoint(folder)) for name, folder in folders.items()}
     size = next(iter(networks.values())).input.shape[1:3]
     crops = load_crops(frame, data.folder, size, 0.0)
     answers = {name: log_answers(network, crops) for name, network in networks.items()}
@@ -49,7 +50,7 @@ def main() -> None:
         for chosen in combinations(networks, count):
             rows.append([*about(chosen, "answers"), *scores(frame, mean([answers[name] for name in chosen]))])
             if count > 1:
-                joined = mean_weights([networks[name] for name in chosen])
+                joined = mean_weights(networks[chosen[0]], [folders[name] for name in chosen])
                 rows.append([*about(chosen, "weights"), *scores(frame, log_answers(joined, crops))])
     print(f"{len(frame):,} faces of the validation split\n")
     print(markdown(["students", "mean of", "networks", "age MAE", "gender", "race"], rows))
@@ -70,10 +71,9 @@ def mean(answers: Sequence[Logs]) -> Logs:
     return {head: np.mean([answer[head] for answer in answers], axis=0) for head in UTKFACE_HEADS}
 
 
-def mean_weights(networks: Sequence[keras.Model]) -> keras.Model:
-    joined = keras.models.clone_model(networks[0])
-    weights = zip(*(network.get_weights() for network in networks), strict=True)
-    joined.set_weights([np.mean(same, axis=0) for same in weights])
+def mean_weights(network: keras.Model, folders: Sequence[Path]) -> keras.Model:
+    joined = keras.models.clone_model(network)
+    load_embedding(joined, folders[0], folders[1:])
     return joined
 
 

@@ -31,7 +31,7 @@ from facecli.training.evaluate import evaluate
 from facecli.training.fairness import fairness_metrics
 from facecli.training.features import TAPS, facenet_features, mobilenet_features
 from facecli.training.prepare import PreparedData, prepare_data
-from facecli.training.soft_labels import TEACHERS
+from facecli.training.soft_labels import TEACHERS_PER_FOLD
 from facecli.training.start import load_network
 from facecli.training.targets import build_targets
 from facecli.training.transfer import build_feature_heads
@@ -86,7 +86,7 @@ def by_features(data: PreparedData, test: np.ndarray, seed: int) -> dict[str, Lo
     for name, values in plain.items():
         table = np.zeros((len(data.frame), values.shape[1]), np.float32)
         table[seen] = values
-        networks = [learn(table, data, seed + number) for number in range(TEACHERS)]
+        networks = [learn(table, data, seed + number) for number in range(TEACHERS_PER_FOLD)]
         once, flipped = (
             mean([network.predict(given, batch_size=512, verbose=0) for network in networks])
             for given in (table[test], mirrored[name])

@@ -45,7 +45,7 @@ def stand_in_teachers(monkeypatch):
     )
     monkeypatch.setattr(teachers, "mobilenet_features", features({"mobilenet": 1024}))
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=32))
-    monkeypatch.setattr(soft_labels, "TEACHERS", 1)
+    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
     monkeypatch.setattr(transfer, "load_facenet", small_trunk)
     monkeypatch.setattr(transfer, "unfreeze_blocks", lambda network, count: [])
     yield

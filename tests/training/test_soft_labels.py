@@ -57,7 +57,7 @@ def test_bins_stand_in_for_ages_that_are_missing_only():
 
 def test_a_resumed_run_asks_the_same_teachers_without_training_them_again(tmp_path, monkeypatch):
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
-    monkeypatch.setattr(soft_labels, "TEACHERS", 1)
+    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
     random = np.random.default_rng(0)
     targets = {"gender": encode_classes(random.integers(0, 2, 40), 2)}
     given = targets, random.normal(size=(40, 6)).astype(np.float32), np.arange(40), np.arange(32), tmp_path, 1
@@ -75,7 +75,7 @@ def test_a_resumed_run_asks_the_same_teachers_without_training_them_again(tmp_pa
 
 def test_faces_without_a_label_have_what_all_teachers_say(tmp_path, monkeypatch):
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
-    monkeypatch.setattr(soft_labels, "TEACHERS", 1)
+    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
     random = np.random.default_rng(0)
     labels = {"age_years": random.integers(1, 90, 40), "gender": random.integers(0, 2, 40)}
     labels = {name: np.where(np.arange(40) < 32, values, -1) for name, values in labels.items()}
@@ -106,7 +106,7 @@ def test_the_teachers_of_a_fold_speak_with_one_voice(tmp_path, monkeypatch):
     def teach(features, targets, learnt, held, options, folder):
         return Teacher(int(folder.name.split("-")[1]) / 4, learnt)
 
-    monkeypatch.setattr(soft_labels, "TEACHERS", 3)
+    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 3)
     monkeypatch.setattr(soft_labels, "_teach", teach)
     targets = {"gender": encode_classes(np.array([1] * 20 + [-1] * 4), 2)}
     features = np.arange(24, dtype=np.float32)[:, None]

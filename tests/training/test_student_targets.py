@@ -16,7 +16,7 @@ def data(tmp_path, monkeypatch):
     """Faces whose features tell their gender; the last eight are not for training."""
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
-    monkeypatch.setattr(soft_labels, "TEACHERS", 1)
+    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
         {

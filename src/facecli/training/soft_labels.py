@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 FOLDS = 4
 """Each teacher learns from three quarters of the rows and speaks of the last one."""
-TEACHERS = 3
-"""Teachers of each fold, whose mean errs less than one of them does (docs/recipe.md)."""
+TEACHERS_PER_FOLD = 3
+"""Their mean errs less than one of them does (docs/recipe.md)."""
 TEACHER = FitOptions(epochs=7, batch_size=128, learning_rate=1e-3, weight_decay=0.05)
 SOFT_SHARE = 0.5
 """Share of the teacher's word in the mixed label of a class."""
@@ -64,10 +64,10 @@ def soften_labels(
     for fold in range(FOLDS):
         learnt, held = rows[folds != fold], rows[folds == fold]
         log.info("soft labels: teachers of fold %d of %d", fold + 1, FOLDS)
-        for number in range(TEACHERS):
+        for number in range(TEACHERS_PER_FOLD):
             options = replace(TEACHER, seed=seed + fold + FOLDS * number, resume=resume)
             teacher = _teach(features, targets, learnt, held, options, folder / f"{fold}-{number}")
-            for asked, share in ((held, 1 / TEACHERS), (unlabelled, 1 / TEACHERS / FOLDS)):
+            for asked, share in ((held, 1 / TEACHERS_PER_FOLD), (unlabelled, 1 / TEACHERS_PER_FOLD / FOLDS)):
                 for head, values in _answers(teacher, features[asked]).items():
                     said[head][asked] += share * values
     mixed = {head: values.copy() for head, values in targets.items()}

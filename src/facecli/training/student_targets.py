@@ -136,7 +136,9 @@ def _key(data: PreparedData, request: DistilRequest, seed: int) -> str:
     """Digest of all that decides the softened labels."""
     asked = [data.digest, dict(data.extra), sorted(request.teachers), sorted(request.heads), seed]
     shares = [soft_labels.SOFT_SHARE, soft_labels.AGE_SHARE]
-    return _digest([*asked, soft_labels.FOLDS, soft_labels.TEACHERS, *shares, asdict(soft_labels.TEACHER)])
+    return _digest(
+        [*asked, soft_labels.FOLDS, soft_labels.TEACHERS_PER_FOLD, *shares, asdict(soft_labels.TEACHER)]
+    )
 
 
 def _digest(parts: Sequence[object]) -> str:
