@@ -1,12 +1,13 @@
 """How do the faces of other data sets lie in their pictures, beside UTKFace's chips?
 
     python benchmarks/source_crops.py --yunet face_detection_yunet.onnx \\
-        utkface=data/UTKFace fer2013=data/fer2013/train fairface=data/fairface/train
+        utkface=data/UTKFace fer2013=data/fer2013/train fairface=data/fairface/train lfw=data/lfw
 
 The first set is the measure. YuNet's eyes and mouth corners are found in random pictures of each
 set, scaled to one size and put on a canvas that repeats the border. `crop_face(box, margin, shift_y)`
 of the whole picture then shows the eyes as far apart and as high as in the first set: these are
-`facecli.crops.SOURCE_CROPS`. Writes source_crops.md beside this file.
+`facecli.crops.SOURCE_CROPS`, and of LFW what facenet_lfw.py cuts for a student.
+Writes source_crops.md beside this file.
 """
 
 import argparse
