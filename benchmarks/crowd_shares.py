@@ -14,7 +14,7 @@ from facecli.crowd.correct import correct_shares
 from facecli.models.checkpoint import load_checkpoint
 from facecli.paths import find_model
 
-TRIALS, DRAWS = 40, 200
+TRIALS, DRAWS = 400, 200
 PEOPLE = (30, 300)
 
 
