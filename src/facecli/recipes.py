@@ -11,9 +11,7 @@ EMBEDDING_MODEL = "facenet_embedding"
 GENUINE = "inception-resnet-v1"
 STUDENTS = ("compact", "mobile-se")
 """Backbones that a distilled student may have, the default first."""
-PAIR = "pair"
-"""Two compact trunks side by side, see `models.pair`."""
-BACKBONES = {"normal": ("normal",), "facenet": (*STUDENTS, PAIR, GENUINE)}
+BACKBONES = {"normal": ("normal",), "facenet": (*STUDENTS, GENUINE)}
 """Model type -> backbones that it may stand on, the default first."""
 _STUDENT = {
     "epochs": 2,
@@ -24,7 +22,7 @@ _STUDENT = {
 }
 RUN_DEFAULTS = {
     "normal": {"epochs": 30, "batch_size": 96, "learning_rate": 2e-3},
-    **dict.fromkeys((*STUDENTS, PAIR), _STUDENT),
+    **dict.fromkeys(STUDENTS, _STUDENT),
     GENUINE: {"epochs": 12, "batch_size": 128, "learning_rate": 1e-3, "weight_decay": 0.05},
 }
 """Backbone -> options of the run that measured best."""
@@ -57,8 +55,6 @@ class TrainRequest:
     Attributes:
         embedding: name of the distilled student that a facenet starts from.
         initial: name or folder of a model of the same backbone to go on from instead.
-        partner: with backbone "pair" the second of two compact students, the first being
-            that of `initial` or `embedding`.
         unfreeze: how many of the genuine trunk's last blocks learn, for `unfreeze_epochs`.
         command: what was typed, for the recipe.
     """
@@ -72,7 +68,6 @@ class TrainRequest:
     trunk_weights: Path | None = None
     embedding: str = EMBEDDING_MODEL
     initial: str | None = None
-    partner: str | None = None
     unfreeze: int = 0
     unfreeze_epochs: int = 2
     command: str = ""
@@ -126,12 +121,6 @@ def resolve(request: TrainRequest) -> tuple[str, str]:
         raise InputError(f"--unfreeze is for --backbone {GENUINE}; '{backbone}' is trained whole")
     if request.initial and backbone == GENUINE:
         raise InputError(f"--initial is for networks that are trained whole; of '{GENUINE}' only heads are")
-    if request.partner and backbone != PAIR:
-        raise InputError(f"--partner is for --backbone {PAIR}; '{backbone}' is one trunk")
-    if request.partner and request.image_size:
-        raise InputError("--image-size cannot be chosen with --partner: both students have one already")
-    if backbone == PAIR and not (request.partner or request.initial):
-        raise InputError(f"--backbone {PAIR} needs --partner, the second student, or a pair as --initial")
     suffix = "" if request.heads == UTKFACE_HEADS else "_" + "_".join(request.heads)
     trunk = "_inception" if backbone == GENUINE else ""
     return backbone, request.name or f"{request.model_type}{trunk}{suffix}_model"

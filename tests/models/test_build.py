@@ -44,7 +44,7 @@ def test_one_head_and_a_projection():
 def test_shipped_shapes_take_uint8_and_stay_small(name):
     network = build_model(name, ("gender",))
     assert network.input.dtype == "uint8"
-    assert network.count_params() < (8_000_000 if name == "pair" else 4_000_000)
+    assert network.count_params() < 4_000_000
 
 
 def test_weights_fit_another_picture_size():

@@ -5,7 +5,7 @@ from facecli.models.build import build_model
 from facecli.models.precision import in_precision
 
 
-@pytest.mark.parametrize("backbone", ["normal", "pair"])
+@pytest.mark.parametrize("backbone", ["normal", "compact"])
 def test_there_and_back_only_rounds_the_weights(backbone):
     network = build_model(backbone, ("gender",), (32, 32))
     half = in_precision(network, "float16")

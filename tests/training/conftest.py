@@ -47,7 +47,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path / "home"))
     for name in ("normal", "compact"):
         monkeypatch.setitem(residual.SPECS, name, TINY)
-    monkeypatch.setitem(residual.SPECS, "pair", TINY._replace(trunks=2))
     return tmp_path / "home"
 
 

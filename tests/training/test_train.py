@@ -112,9 +112,6 @@ def test_a_transfer_without_its_embedding_names_the_remedy(data):
         (TrainRequest("normal", backbone="compact"), "no backbone of 'normal'"),
         (TrainRequest("facenet", unfreeze=2), "--unfreeze"),
         (TrainRequest("facenet", backbone="inception-resnet-v1", initial="facenet_model"), "--initial"),
-        (TrainRequest("facenet", partner="other"), "--partner is for --backbone pair"),
-        (TrainRequest("facenet", backbone="pair"), "needs --partner"),
-        (TrainRequest("facenet", backbone="pair", partner="other", image_size=96), "--image-size"),
     ],
 )
 def test_requests_that_do_not_fit_together(request_, message):

@@ -20,9 +20,9 @@ from facecli.recipes import TrainRequest, resolve
 @click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
 @click.option(
     "--backbone",
-    type=click.Choice(["normal", "compact", "mobile-se", "pair", "inception-resnet-v1"]),
-    help="For facenet: that of the distilled student (compact is the default), pair (two of these side by "
-    "side), or inception-resnet-v1 (the genuine trunk, needs 'facecli weights get facenet').",
+    type=click.Choice(["normal", "compact", "mobile-se", "inception-resnet-v1"]),
+    help="For facenet: that of the distilled student (compact is the default), or inception-resnet-v1 "
+    "(the genuine trunk, needs 'facecli weights get facenet').",
 )
 @click.option("--eval", "evaluate", is_flag=True, help="Measure on the test split; write plots and tables.")
 @click.option(
@@ -50,7 +50,6 @@ from facecli.recipes import TrainRequest, resolve
     "--embedding", default="facenet_embedding", show_default=True, help="Distilled student to start from."
 )
 @click.option("--initial", help="Model (name or folder) of the same backbone to go on from.")
-@click.option("--partner", help="For pair: the second student (name or folder).")
 @training_options
 def train(**options) -> None:
     """Train a model on labelled faces and write saved_model/NAME.

@@ -38,8 +38,7 @@ def build_model(
 
     `projections`: name -> size of further linear outputs, see `heads.attach_heads`.
     """
-    trunks = residual.SPECS[backbone].trunks if backbone in residual.SPECS else 1
-    return attach_heads(build_backbone(backbone, image_size), heads, projections=projections, trunks=trunks)
+    return attach_heads(build_backbone(backbone, image_size), heads, projections=projections)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> keras.Model:

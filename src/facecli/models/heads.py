@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from facecli.labels import HEAD_CLASSES
 
@@ -17,7 +17,6 @@ def attach_heads(
     dropout: float = DROPOUT,
     projections: Mapping[str, int] | None = None,
     hidden: int = HIDDEN_UNITS,
-    trunks: int = 1,
 ) -> keras.Model:
     """Puts heads on a backbone.
 
@@ -28,25 +27,19 @@ def attach_heads(
         projections: name -> size of further linear outputs (what a student reproduces of
             its teacher's features).
         hidden: units of the layer between features and each head.
-        trunks: parts of equal size that the features have, each of which has such a layer of its own.
 
     Returns:
         A model with the backbone's input and a dict head -> probabilities (n, classes) and
         projection -> (n, size), float32 whatever the precision of the backbone.
     """
     features = backbone(backbone.input)
-    parts = ops.split(features, trunks, axis=-1) if trunks > 1 else [features]
-    outputs = {head: _head(parts, head, dropout, hidden) for head in heads}
+    outputs = {head: _head(features, head, dropout, hidden) for head in heads}
     for name, size in (projections or {}).items():
         outputs[name] = layers.Dense(size, dtype="float32", name=name)(features)
     return keras.Model(backbone.input, outputs, name="facecli")
 
 
-def _head(parts: Sequence, name: str, dropout: float, hidden: int):
-    seen = []
-    for index, features in enumerate(parts):
-        suffix = f"_trunk{index + 1}" if index else ""
-        x = layers.Dropout(dropout, name=f"{name}_dropout{suffix}")(features)
-        seen.append(layers.Dense(hidden, activation="relu", name=f"{name}_hidden{suffix}")(x))
-    x = layers.Concatenate(name=f"{name}_joined")(seen) if len(seen) > 1 else seen[0]
+def _head(features, name: str, dropout: float, hidden: int):
+    x = layers.Dropout(dropout, name=f"{name}_dropout")(features)
+    x = layers.Dense(hidden, activation="relu", name=f"{name}_hidden")(x)
     return layers.Dense(HEAD_CLASSES[name], activation="softmax", dtype="float32", name=name)(x)

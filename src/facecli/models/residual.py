@@ -8,7 +8,7 @@ gave nothing that could be measured at these picture sizes.
 from typing import NamedTuple
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 
 class Stage(NamedTuple):
@@ -19,22 +19,16 @@ class Stage(NamedTuple):
 
 
 class Residual(NamedTuple):
-    """Stem widths (each a stride-2 convolution), then stages with a stride-2 step between.
-
-    Several `trunks` of this shape may look at the picture side by side.
-    """
+    """Stem widths (each a stride-2 convolution), then stages with a stride-2 step between."""
 
     stem: tuple[int, ...]
     stages: tuple[Stage, ...]
     image_size: tuple[int, int]
-    trunks: int = 1
 
 
-_COMPACT = Residual((32, 64), (Stage(64, 1), Stage(128, 2), Stage(256, 2)), (96, 96))
 SPECS = {
     "normal": Residual((32, 48), (Stage(48, 1), Stage(96, 1), Stage(192, 1)), (80, 80)),
-    "compact": _COMPACT,
-    "pair": _COMPACT._replace(trunks=2),
+    "compact": Residual((32, 64), (Stage(64, 1), Stage(128, 2), Stage(256, 2)), (96, 96)),
 }
 
 
@@ -47,46 +41,21 @@ def build_residual(spec: Residual, image_size: tuple[int, int] | None = None) ->
 
     Returns:
         A model named "backbone" from (n, h, w, 3) RGB 0..255 to (n, d) features: the last
-        two stages, averaged over the picture and concatenated (age lives in the middle), those of
-        the first trunk first.
+        two stages, averaged over the picture and concatenated (age lives in the middle).
     """
     image = keras.Input((*(image_size or spec.image_size), 3), dtype="uint8", name="image")
-    scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
-    prefixes = [f"trunk{index + 1}_" if index else "" for index in range(spec.trunks)]
-    trunks = [_stem(scaled, spec.stem, prefix) for prefix in prefixes]
-    pooled = [[] for _ in prefixes]
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
+    for index, width in enumerate(spec.stem):
+        x = _convolution(x, width, f"stem{index}", strides=2)
+    pooled = []
     for index, stage in enumerate(spec.stages):
-        trunks = [
-            _stage(x, stage, f"{prefix}stage{index}", index > 0)
-            for x, prefix in zip(trunks, prefixes, strict=True)
-        ]
-        if index == len(spec.stages) - 2:
-            trunks = _side_by_side(trunks, f"stage{index}_joined")
-        for x, prefix, means in zip(trunks, prefixes, pooled, strict=True):
-            means.append(layers.GlobalAveragePooling2D(name=f"{prefix}stage{index}_pool")(x))
-    features = [mean for means in pooled for mean in means[-2:]]
-    return keras.Model(image, layers.Concatenate(name="features")(features), name="backbone")
-
-
-def _side_by_side(trunks: list, name: str) -> list:
-    """The same maps, by way of one that all of them flow through: what Grad-CAM looks at."""
-    if len(trunks) == 1:
-        return trunks
-    return ops.split(layers.Concatenate(name=name)(trunks), len(trunks), axis=-1)
-
-
-def _stem(x, widths: tuple[int, ...], prefix: str):
-    for index, width in enumerate(widths):
-        x = _convolution(x, width, f"{prefix}stem{index}", strides=2)
-    return x
-
-
-def _stage(x, stage: Stage, name: str, down: bool):
-    if down:
-        x = _convolution(x, stage.width, f"{name}_down", strides=2)
-    for block in range(stage.blocks):
-        x = _block(x, stage.width, f"{name}_block{block}")
-    return x
+        if index:
+            x = _convolution(x, stage.width, f"stage{index}_down", strides=2)
+        for block in range(stage.blocks):
+            x = _block(x, stage.width, f"stage{index}_block{block}")
+        pooled.append(layers.GlobalAveragePooling2D(name=f"stage{index}_pool")(x))
+    features = layers.Concatenate(name="features")(pooled[-2:])
+    return keras.Model(image, features, name="backbone")
 
 
 def _convolution(x, width: int, name: str, strides: int = 1, relu: bool = True):

@@ -12,7 +12,7 @@ from facecli.models.parts import Part
 from facecli.paths import replacing
 
 _BLOCK = re.compile(
-    r"^(?P<block>(?:trunk\d+_)?(?:stem\d+|stage\d+_(?:block\d+|down))|Block\d+_\d+|Mixed_\d[a-z]|Conv2d_\d[a-z]|embedding$)"
+    r"^(?P<block>stem\d+|stage\d+_(?:block\d+|down)|Block\d+_\d+|Mixed_\d[a-z]|Conv2d_\d[a-z]|embedding$)"
 )
 
 
@@ -86,17 +86,9 @@ def _producers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
         return
     for tensor in keras.tree.flatten(layer.input):
         made = tensor._keras_history
-        while isinstance(made.operation, keras.Model) or not isinstance(made.operation, keras.layers.Layer):
-            made = _behind(made)._keras_history
+        while isinstance(made.operation, keras.Model):
+            made = made.operation.outputs[made.tensor_index]._keras_history
         yield made.operation
-
-
-def _behind(made):
-    """What a nested network gives out, or what an operation that is no layer (a split) takes."""
-    operation = made.operation
-    if isinstance(operation, keras.Model):
-        return operation.outputs[made.tensor_index]
-    return keras.tree.flatten(operation.input)[0]
 
 
 def _shape(layer: keras.layers.Layer) -> tuple[int, ...]:

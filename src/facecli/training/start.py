@@ -10,8 +10,6 @@ import numpy as np
 from facecli import paths
 from facecli.errors import CheckpointError
 from facecli.models.checkpoint import KERAS_FILE, Checkpoint, load_checkpoint
-from facecli.models.export import heads_only
-from facecli.models.pair import join_pair
 from facecli.models.precision import in_precision
 
 log = logging.getLogger(__name__)
@@ -42,23 +40,6 @@ def load_embedding(network: keras.Model, folder: Path, average: Sequence[Path] =
             told = f"{', '.join(map(str, (folder, *average)))} do not all fit one backbone"
         raise CheckpointError(told) from error
     log.info("starting from the distilled backbone in %s", ", ".join(map(str, (folder, *average))))
-
-
-def load_pair(first: Path, second: Path, heads: Sequence[str]) -> keras.Model:
-    """Two compact students side by side in one network with some of their heads.
-
-    Raises CheckpointError when one is missing or damaged, lacks a head, or they are of two shapes.
-    """
-    networks = []
-    for checkpoint in map(load_checkpoint, (first, second)):
-        lacking = [head for head in heads if head not in checkpoint.heads]
-        if lacking:
-            raise CheckpointError(f"{checkpoint.folder} has not learnt {', '.join(lacking)}")
-        networks.append(heads_only(load_network(checkpoint), heads))
-    try:
-        return join_pair(*networks)
-    except (ValueError, KeyError) as error:
-        raise CheckpointError(f"{first} and {second} are not two compact students of one size") from error
 
 
 def load_network(checkpoint: Checkpoint) -> keras.Model:

@@ -15,14 +15,14 @@ from facecli.data.rebalance import rebalance
 from facecli.errors import InputError
 from facecli.models.build import build_model
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
-from facecli.recipes import GENUINE, PAIR, STUDENTS, FitOptions, TrainRequest, resolve
+from facecli.recipes import GENUINE, STUDENTS, FitOptions, TrainRequest, resolve
 from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
 from facecli.training.features import FACENET_MARGIN
 from facecli.training.prepare import PreparedData
 from facecli.training.save import HISTORY_FILE, Recipe, save_model
-from facecli.training.start import earlier_stages, load_embedding, load_pair
+from facecli.training.start import earlier_stages, load_embedding
 from facecli.training.targets import build_targets
 from facecli.training.transfer import train_transfer
 
@@ -72,8 +72,6 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
             "extra_data": dict(data.extra),
             "initial": request.initial,
             "earlier_stages": earlier_stages(_start(backbone, request)),
-            "partner": request.partner,
-            "partner_stages": earlier_stages(request.partner),
         },
     )
     return calibrate(save_model(network, recipe, history, folder), data)
@@ -98,7 +96,7 @@ def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[s
 
 def _start(backbone: str, request: TrainRequest) -> str | None:
     """Name or folder of the model that a run goes on from."""
-    return request.initial or (request.embedding if backbone in (*STUDENTS, PAIR) else None)
+    return request.initial or (request.embedding if backbone in STUDENTS else None)
 
 
 def _train_whole(
@@ -117,12 +115,9 @@ def _train_whole(
         size = student.image_size
     # Seeded here: the initial weights must not depend on how the data was prepared.
     keras.utils.set_random_seed(options.seed)
-    if request.partner:
-        network = load_pair(student.folder, paths.find_model(request.partner), request.heads)
-    else:
-        network = build_model(backbone, request.heads, size)
-        if student:
-            load_embedding(network, student.folder)
+    network = build_model(backbone, request.heads, size)
+    if student:
+        load_embedding(network, student.folder)
     if options.epochs == 0:
         return network, _history_of(student, request.heads)
     image_size = network.input.shape[1:3]
