@@ -125,12 +125,8 @@ def measure(row: dict[str, str], name: str) -> str:
 
 
 def recipe_table() -> str:
-    """One row a shipped model, or partner in one: what made it."""
-    shipped = [json.loads(path.read_text()) for path in sorted(MODELS.glob("*/config.json"))]
-    partners = [
-        {"name": one["partner"], **one["partner_stages"][-1]} for one in shipped if one.get("partner")
-    ]
-    configs = sorted([*shipped, *partners], key=lambda config: config["name"])
+    """One row a shipped model: what made it."""
+    configs = [json.loads(path.read_text()) for path in sorted(MODELS.glob("*/config.json"))]
     if not configs:
         return "*No model is in the repository yet.*"
     rows = [

@@ -4,8 +4,8 @@
 
 The students (names or folders) went on from one with `facecli distil --initial`. Each alone, each two and
 all of them, on the validation split: the test split chooses nothing. "answers": one network a student, the
-mean of their log-probabilities, as `--backbone pair` says; "weights": one network with the mean of their
-weights, as `facecli distil --average` starts from. Prints a table, which student_means.md keeps.
+mean of their log-probabilities; "weights": one network with the mean of their weights, as
+`facecli distil --average` starts from. Prints a table, which student_means.md keeps.
 """
 
 import argparse
