@@ -1,9 +1,10 @@
 import cv2
+import keras
 import numpy as np
 import pytest
 
 from facecli.errors import WeightsError
-from facecli.training.features import FeatureStore, facenet_features, mobilenet_features
+from facecli.training.features import TAPS, FeatureStore, facenet_features, mobilenet_features
 
 
 def test_an_empty_store(tmp_path):
@@ -61,3 +62,24 @@ def test_features_are_computed_once_and_follow_the_order_of_the_files(tmp_path, 
     assert mobilenet_features(files, ["a", "b"])["mobilenet"][:, 0].tolist() == [10, 200]
     assert mobilenet_features(files[::-1], ["b", "a"])["mobilenet"][:, 0].tolist() == [200, 10]
     assert seen == [2]
+
+
+def test_each_margin_and_mirror_has_features_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
+    picture = np.zeros((160, 160, 3), np.uint8)
+    picture[60:100, 70:] = 200
+    file = tmp_path / "a.png"
+    cv2.imwrite(str(file), picture)
+    image = keras.Input((160, 160, 3), dtype="uint8")
+    middle = keras.layers.Flatten()(keras.layers.AveragePooling2D(80)(keras.layers.Rescaling(1.0)(image)))
+    trunk = keras.Model(image, dict.fromkeys(TAPS, middle))
+    monkeypatch.setattr("facecli.models.facenet.load_facenet", lambda path, taps: trunk)
+
+    def look(**how):
+        return facenet_features([file], ["a"], taps=("embedding",), **how)["embedding"][0].tolist()
+
+    looks = [look(), look(margin=0.0), look(margin=0.2), look(flip=True), look(margin=0.2, flip=True)]
+    assert len({tuple(one) for one in looks}) == 5
+    assert [look(), look(margin=0.0), look(margin=0.2)] == looks[:3]
+    # Closer, the bright bar fills more of the picture.
+    assert sum(looks[0]) > sum(looks[1]) > sum(looks[2])

@@ -69,6 +69,7 @@ def facenet_features(
     weights: Path | None = None,
     taps: Sequence[str] = TAPS,
     flip: bool = False,
+    margin: float = FACENET_MARGIN,
     batch_size: int = 64,
 ) -> dict[str, np.ndarray]:
     """Pooled features of the genuine FaceNet trunk for face chips.
@@ -79,6 +80,7 @@ def facenet_features(
         weights: FaceNet weight file; without it the weights folder is searched.
         taps: subset of TAPS.
         flip: of the pictures mirrored left to right.
+        margin: of the crop, in sides of the chip; what lies outside repeats the edge.
 
     Returns:
         Tap -> (n, d) float32, rows in the order of `files`.
@@ -97,8 +99,9 @@ def facenet_features(
 
         return predict
 
-    name = "facenet-vggface2" + ("-flipped" if flip else "")
-    found = _features(name, load, files, keys, FACENET_MARGIN, (160, 160), flip)
+    crop = "" if margin == FACENET_MARGIN else f"-margin{margin:g}"
+    name = f"facenet-vggface2{crop}" + ("-flipped" if flip else "")
+    found = _features(name, load, files, keys, margin, (160, 160), flip)
     return {tap: found[tap] for tap in taps}
 
 
