@@ -22,7 +22,8 @@ from facecli.training.fused_norm import fused_normalization
 log = logging.getLogger(__name__)
 
 FACENET_MARGIN = -0.075
-"""FaceNet was trained on tighter crops than UTKFace's chips: their central 85 %."""
+"""The central 85 % of the chips, with which all models here were made; more of them is better, see
+benchmarks/facenet_margin.md."""
 CHUNK_ROWS = 1024
 TAPS = ("block17", "block8", "embedding")
 Predict = Callable[[np.ndarray], dict[str, np.ndarray]]
