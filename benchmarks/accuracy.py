@@ -28,8 +28,9 @@ lie on two sides. Test split {count:,} faces, seed 1, digest {digest}; whole chi
 unless said; in brackets 95 % bootstrap intervals."""
 TEACHERS = """\
 Teachers, never shipped, the ceiling for a student: heads on the frozen features of public networks, which
-have learnt from FairFace's men, too; each row is the mean of three trainings. "both": heads on the features
-of the two networks side by side, "ensemble": the mean of the three answers, "+": with that model's."""
+have learnt from FairFace's men, too; each row is the mean of three, one for each crop that FaceNet sees.
+"both": heads on the features of the two networks side by side, "ensemble": the mean of the three answers,
+"+": with that model's."""
 TEACHERS_COMMAND = (
     "python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface "
     "--model facenet_teacher"

@@ -3,23 +3,25 @@
     python benchmarks/facenet_margin.py --data-path data/UTKFace
 
 Heads on the genuine FaceNet's features (as benchmarks/teachers.py trains them, one training each) of chips
-cut to several margins, alone and side by side, on the validation split: the test split chooses nothing.
-A positive margin repeats the edge, as chips show nothing beyond. Needs 'facecli weights get facenet'.
-Prints a table, which facenet_margin.md keeps.
+cut to the margins of `training.teachers.LOOK_MARGINS`, side by side, and their mean answer; then the same
+with MobileNet's features beside FaceNet's. On the validation split: the test split chooses nothing. A
+positive margin repeats the edge, as chips show nothing beyond. Needs 'facecli weights get facenet' and
+'facecli weights get mobilenet'. Prints a table, which facenet_margin.md keeps.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from readme_tables import markdown
-from teachers import learn
+from teachers import learn, mean
 
 from facecli.models.readout import expected_age
-from facecli.training.features import FACENET_MARGIN, TAPS, facenet_features
 from facecli.training.prepare import PreparedData, prepare_data
+from facecli.training.teachers import LOOK_MARGINS, teacher_looks
 
-MARGINS = (FACENET_MARGIN, 0.0, 0.15)
+Answers = Mapping[str, np.ndarray]
 
 
 def main() -> None:
@@ -28,28 +30,32 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     data = prepare_data(arguments.data_path, arguments.seed)
-    by_margin = {f"{margin:g}": features(data, margin) for margin in MARGINS}
-    by_margin["side by side"] = np.concatenate(list(by_margin.values()), axis=1)
-    rows = [[margin, *scores(values, data, arguments.seed)] for margin, values in by_margin.items()]
+    rows = [
+        row
+        for teachers in (("facenet",), ("facenet", "mobilenet"))
+        for row in by_margin(data, teachers, arguments.seed)
+    ]
     print(f"{len(data.rows('val')):,} faces of the validation split\n")
-    print(markdown(["margin", "age MAE", "gender", "race"], rows))
+    print(markdown(["features", "margin", "age MAE", "gender", "race"], rows))
 
 
-def features(data: PreparedData, margin: float) -> np.ndarray:
-    """(rows of the table, d) float32; zeros for test rows."""
-    rows = np.concatenate([data.rows("train"), data.rows("val")])
-    frame = data.frame.iloc[rows]
-    files = [data.folder / file for file in frame["file"]]
-    found = facenet_features(files, frame["sha256"].tolist(), margin=margin)
-    table = np.zeros((len(data.frame), sum(values.shape[1] for values in found.values())), np.float32)
-    table[rows] = np.concatenate([found[tap] for tap in TAPS], axis=1)
-    return table
+def by_margin(data: PreparedData, teachers: Sequence[str], seed: int) -> list[list[str]]:
+    looks = teacher_looks(data, np.concatenate([data.rows("train"), data.rows("val")]), teachers)
+    said = [answers(look, data, seed) for look in looks]
+    found = {f"{margin:g}": answer for margin, answer in zip(LOOK_MARGINS, said, strict=True)}
+    found["mean of the three answers"] = mean(said)
+    if teachers == ("facenet",):
+        found["side by side"] = answers(np.concatenate(looks, axis=1), data, seed)
+    return [[" + ".join(teachers), name, *scores(data, answer)] for name, answer in found.items()]
 
 
-def scores(values: np.ndarray, data: PreparedData, seed: int) -> list[str]:
-    rows = data.rows("val")
-    frame = data.frame.iloc[rows]
-    said = learn(values, data, seed).predict(values[rows], batch_size=512, verbose=0)
+def answers(features: np.ndarray, data: PreparedData, seed: int) -> Answers:
+    """Of heads on these features to the validation rows."""
+    return learn(features, data, seed).predict(features[data.rows("val")], batch_size=512, verbose=0)
+
+
+def scores(data: PreparedData, said: Answers) -> list[str]:
+    frame = data.frame.iloc[data.rows("val")]
     known = (frame["race"] >= 0).to_numpy()
     age = np.abs(expected_age(said["age"]) - frame["age_years"]).mean()
     gender = (said["gender"].argmax(axis=1) == frame["gender"]).mean()

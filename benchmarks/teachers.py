@@ -3,10 +3,11 @@
     python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface --model facenet_teacher
 
 Each row is a set of features (the genuine FaceNet's taps, the MobileNet's, both side by side) under heads
-that learnt the training rows, the epoch chosen on validation rows: the mean answer of as many as a fold of
-a student's soft labels has. "ensemble" is the mean of the three answers; with each --model, a trained model
-that joins them, there is a further row. All on the test split of the first data set, one look a face and
-the mean of a face and its mirror image. The teachers are never shipped.
+that learnt the training rows, the epoch chosen on validation rows: the mean answer of one for each crop that
+FaceNet sees when a student's labels are softened (`training.teachers.LOOK_MARGINS`). "ensemble" is the mean
+of the three answers; with each --model, a trained model that joins them, there is a further row. All on the
+test split of the first data set, and the mean of these answers and those to the mirror images beside them.
+The teachers are never shipped.
 Needs 'facecli weights get facenet' and 'facecli weights get mobilenet'. Writes teachers.json, which
 benchmarks/accuracy.py reads.
 """
@@ -29,14 +30,14 @@ from facecli.recipes import GENUINE, RUN_DEFAULTS, FitOptions
 from facecli.training.engine import Rows, fit
 from facecli.training.evaluate import evaluate
 from facecli.training.fairness import fairness_metrics
-from facecli.training.features import TAPS, facenet_features, mobilenet_features
 from facecli.training.prepare import PreparedData, prepare_data
-from facecli.training.soft_labels import TEACHERS_PER_FOLD
 from facecli.training.start import load_network
 from facecli.training.targets import build_targets
+from facecli.training.teachers import teacher_looks
 from facecli.training.transfer import build_feature_heads
 
 OUTPUT = Path(__file__).resolve().with_suffix(".json")
+FEATURES = {"facenet": ("facenet",), "mobilenet": ("mobilenet",), "both": ("facenet", "mobilenet")}
 ENSEMBLE = "ensemble"
 Answers = Mapping[str, np.ndarray]
 Looks = tuple[Answers, Answers]
@@ -79,19 +80,17 @@ def read_arguments() -> argparse.Namespace:
 
 def by_features(data: PreparedData, test: np.ndarray, seed: int) -> dict[str, Looks]:
     """Answers of heads on each set of features to the test rows and to their mirror images."""
-    learnt = data.rows("train"), data.rows("val")
-    seen = np.concatenate([*learnt, test])
-    plain, mirrored = features(data, seen), features(data, test, flip=True)
+    seen = np.concatenate([data.rows("train"), data.rows("val"), test])
     found = {}
-    for name, values in plain.items():
-        table = np.zeros((len(data.frame), values.shape[1]), np.float32)
-        table[seen] = values
-        networks = [learn(table, data, seed + number) for number in range(TEACHERS_PER_FOLD)]
-        once, flipped = (
-            mean([network.predict(given, batch_size=512, verbose=0) for network in networks])
-            for given in (table[test], mirrored[name])
-        )
-        found[name] = once, mean([once, flipped])
+    for name, teachers in FEATURES.items():
+        plain = teacher_looks(data, seen, teachers)
+        mirrored = teacher_looks(data, test, teachers, flip=True)
+        once, flipped = [], []
+        for number, (look, mirror) in enumerate(zip(plain, mirrored, strict=True)):
+            network = learn(look, data, seed + number)
+            once.append(network.predict(look[test], batch_size=512, verbose=0))
+            flipped.append(network.predict(mirror[test], batch_size=512, verbose=0))
+        found[name] = mean(once), mean([*once, *flipped])
     return found
 
 
@@ -107,16 +106,6 @@ def by_model(data: PreparedData, test: np.ndarray, name: str) -> Looks:
 
 def joined(members: list[Looks]) -> Looks:
     return mean([once for once, _ in members]), mean([both for _, both in members])
-
-
-def features(data: PreparedData, rows: np.ndarray, flip: bool = False) -> dict[str, np.ndarray]:
-    """Teacher -> (n, d) features of these rows."""
-    frame = data.frame.iloc[rows]
-    files, keys = [data.folder / file for file in frame["file"]], frame["sha256"].tolist()
-    found = facenet_features(files, keys, flip=flip)
-    facenet = np.concatenate([found[tap] for tap in TAPS], axis=1)
-    mobilenet = mobilenet_features(files, keys, flip=flip)["mobilenet"]
-    return {"facenet": facenet, "mobilenet": mobilenet, "both": np.concatenate([facenet, mobilenet], axis=1)}
 
 
 def learn(values: np.ndarray, data: PreparedData, seed: int) -> keras.Model:

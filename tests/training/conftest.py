@@ -62,7 +62,6 @@ def save_student(home):
             "facenet",
             backbone,
             heads,
-            chip_margin=0.0,
             seed=seed,
             split_digest="0",
             rebalance="none",

@@ -33,7 +33,7 @@ def stand_in_teachers(monkeypatch):
     """FaceNet is not here: features that are a fixed map of the picture's name, and a small trunk."""
 
     def features(sizes):
-        def look(files, keys, weights=None):
+        def look(files, keys, weights=None, **_):
             ages = np.array([[float(file.stem.split("_")[0])] for file in files], np.float32)
             random = np.random.default_rng(0)
             return {tap: ages / 50 + random.normal(size=(1, size)) for tap, size in sizes.items()}
@@ -45,7 +45,7 @@ def stand_in_teachers(monkeypatch):
     )
     monkeypatch.setattr(teachers, "mobilenet_features", features({"mobilenet": 1024}))
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=32))
-    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
+    monkeypatch.setattr(teachers, "LOOK_MARGINS", (0.0,))
     monkeypatch.setattr(transfer, "load_facenet", small_trunk)
     monkeypatch.setattr(transfer, "unfreeze_blocks", lambda network, count: [])
     yield

@@ -57,10 +57,16 @@ def test_bins_stand_in_for_ages_that_are_missing_only():
 
 def test_a_resumed_run_asks_the_same_teachers_without_training_them_again(tmp_path, monkeypatch):
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
-    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
     random = np.random.default_rng(0)
     targets = {"gender": encode_classes(random.integers(0, 2, 40), 2)}
-    given = targets, random.normal(size=(40, 6)).astype(np.float32), np.arange(40), np.arange(32), tmp_path, 1
+    given = (
+        targets,
+        [random.normal(size=(40, 6)).astype(np.float32)],
+        np.arange(40),
+        np.arange(32),
+        tmp_path,
+        1,
+    )
     first = soften_labels(*given)
 
     def trained_again(*_, **__):
@@ -75,13 +81,12 @@ def test_a_resumed_run_asks_the_same_teachers_without_training_them_again(tmp_pa
 
 def test_faces_without_a_label_have_what_all_teachers_say(tmp_path, monkeypatch):
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
-    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
     random = np.random.default_rng(0)
     labels = {"age_years": random.integers(1, 90, 40), "gender": random.integers(0, 2, 40)}
     labels = {name: np.where(np.arange(40) < 32, values, -1) for name, values in labels.items()}
     targets = build_targets(labels, ("age", "gender"))
-    features = random.normal(size=(40, 6)).astype(np.float32)
-    given = targets, features, np.arange(40), np.arange(32), tmp_path, 1
+    looks = [random.normal(size=(40, 6)).astype(np.float32)]
+    given = targets, looks, np.arange(40), np.arange(32), tmp_path, 1
     alone = soften_labels(*given)
     mixed = soften_labels(*given, resume=True, unlabelled=np.arange(34, 40))
     for head, classes in (("age", 117), ("gender", 2)):
@@ -92,7 +97,7 @@ def test_faces_without_a_label_have_what_all_teachers_say(tmp_path, monkeypatch)
 
 
 def test_the_teachers_of_a_fold_speak_with_one_voice(tmp_path, monkeypatch):
-    """Each says another share of the first class; their mean counts, and none of its own rows."""
+    """Each has a look of its own and says a share of the first class; no row is told by who learnt it."""
     asked = []
 
     class Teacher:
@@ -101,16 +106,16 @@ def test_the_teachers_of_a_fold_speak_with_one_voice(tmp_path, monkeypatch):
 
         def predict(self, features, **_):
             asked.append((set(features[:, 0].astype(int)), set(self.learnt)))
+            assert (features[:, 1] == self.share * 4).all()
             return {"gender": np.tile([[self.share, 1 - self.share]], (len(features), 1))}
 
     def teach(features, targets, learnt, held, options, folder):
         return Teacher(int(folder.name.split("-")[1]) / 4, learnt)
 
-    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 3)
     monkeypatch.setattr(soft_labels, "_teach", teach)
     targets = {"gender": encode_classes(np.array([1] * 20 + [-1] * 4), 2)}
-    features = np.arange(24, dtype=np.float32)[:, None]
-    given = targets, features, np.arange(24), np.arange(20), tmp_path, 1
+    looks = [np.stack([np.arange(24.0), np.full(24, number)], axis=1) for number in range(3)]
+    given = targets, looks, np.arange(24), np.arange(20), tmp_path, 1
     mixed = soften_labels(*given, unlabelled=np.arange(20, 24))["gender"]
     np.testing.assert_allclose(mixed[:20], np.tile([[0.125, 0.875]], (20, 1)))
     np.testing.assert_allclose(mixed[20:], np.tile([[0.25, 0.75]], (4, 1)))

@@ -16,7 +16,6 @@ def data(tmp_path, monkeypatch):
     """Faces whose features tell their gender; the last eight are not for training."""
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
-    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -33,15 +32,21 @@ def data(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def looks(monkeypatch):
-    """How often frozen teachers were asked."""
+    """The rows of which frozen teachers were asked, each time."""
     asked = []
 
-    def features(data, rows, teachers, weights, unlabelled=()):
-        asked.append(teachers)
-        random = np.random.default_rng(1)
-        return {tap: random.normal(size=(ROWS, 6)).astype(np.float32) for tap in ("embedding", "block17")}
+    def values():
+        return np.random.default_rng(1).normal(size=(ROWS, 6)).astype(np.float32)
+
+    def features(data, rows, teachers, weights, unlabelled):
+        return {"embedding": values(), "block17": values()}
+
+    def looks(data, rows, teachers, weights):
+        asked.append(rows)
+        return [values()]
 
     monkeypatch.setattr(student_targets, "teacher_features", features)
+    monkeypatch.setattr(student_targets, "teacher_looks", looks)
     return asked
 
 
@@ -56,11 +61,12 @@ def test_without_teachers_labels_stay_as_they_are(data, tmp_path, looks):
     assert not looks
 
 
-def test_training_rows_are_softened_and_no_others(data, tmp_path):
+def test_training_rows_are_softened_and_no_others(data, tmp_path, looks):
     found = softened(data, tmp_path)["gender"]
     hard = build_targets(data.frame, ("gender",))["gender"]
     assert (found[:32] != hard[:32]).any(axis=1).all()
     assert (found[32:] == hard[32:]).all()
+    assert looks[0].tolist() == list(range(32))
 
 
 def test_what_was_softened_is_kept(data, tmp_path, looks):

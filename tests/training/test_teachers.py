@@ -4,7 +4,7 @@ import pytest
 
 from facecli.training import teachers
 from facecli.training.prepare import PreparedData
-from facecli.training.teachers import projections, teacher_features
+from facecli.training.teachers import LOOK_MARGINS, projections, teacher_features, teacher_looks
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def seen(monkeypatch):
     """What the teachers were shown; their features are the key's letter number."""
     shown = []
 
-    def facenet(files, keys, weights=None):
+    def facenet(files, keys, weights=None, flip=False, margin=0.0):
         shown.append(list(keys))
-        values = np.array([[float(ord(key)), 1.0] for key in keys], np.float32).reshape(-1, 2)
-        return {"embedding": values, "block17": 10 + values}
+        values = np.array([[float(ord(key)), 1.0 + margin] for key in keys], np.float32).reshape(-1, 2)
+        return {"embedding": values, "block17": 10 + values, "block8": 20 + values}
 
-    def mobilenet(files, keys):
+    def mobilenet(files, keys, flip=False):
         return {"mobilenet": facenet(files, keys)["embedding"]}
 
     monkeypatch.setattr(teachers, "facenet_features", facenet)
@@ -69,3 +69,19 @@ def test_unlabelled_faces_are_looked_at_but_nothing_is_standardised_by_them(data
     assert found["embedding"][[2, 5]].any(axis=1).all() and found["mobilenet"][[2, 5]].any(axis=1).all()
     # Standardised over the labelled training rows, a and b, whatever else was looked at.
     assert found["mobilenet"][:2, 0].mean() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "width"), [(["facenet"], 6), (["mobilenet"], 2), (["facenet", "mobilenet"], 8)]
+)
+def test_each_look_has_all_features_of_its_crop(data, asked, width):
+    looks = teacher_looks(data, np.array([0, 2, 5]), asked)
+    assert [look.shape for look in looks] == [(6, width)] * len(LOOK_MARGINS)
+    for look, margin in zip(looks, LOOK_MARGINS, strict=True):
+        assert look[[0, 2, 5]].any(axis=1).all() and not look[[1, 3, 4]].any()
+        seen = look[0, -1] % 10
+        assert seen == pytest.approx(1 + margin if "facenet" in asked else 1, abs=1e-5)
+
+
+def test_a_look_at_nobody(data):
+    assert not any(look.any() for look in teacher_looks(data, np.array([], int), ["facenet"]))

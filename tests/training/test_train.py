@@ -134,7 +134,7 @@ def test_distil_then_transfer(data, home, monkeypatch):
 
     monkeypatch.setattr(teachers, "facenet_features", features)
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=32))
-    monkeypatch.setattr(soft_labels, "TEACHERS_PER_FOLD", 1)
+    monkeypatch.setattr(teachers, "LOOK_MARGINS", (0.0,))
     student = distillation.distil(data, FAST, DistilRequest(image_size=16, command="facecli distil"))
     assert student.config["val_cosine"].keys() == {"embedding", "block17"}
     assert list(student.config["sha256"]) == ["model.keras"]

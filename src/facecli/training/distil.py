@@ -64,7 +64,6 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
         model_type="facenet",
         backbone=request.backbone,
         heads=request.heads,
-        chip_margin=0.0,
         seed=options.seed,
         split_digest=data.digest,
         rebalance="none",

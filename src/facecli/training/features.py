@@ -21,9 +21,6 @@ from facecli.training.fused_norm import fused_normalization
 
 log = logging.getLogger(__name__)
 
-FACENET_MARGIN = -0.075
-"""The central 85 % of the chips, with which all models here were made; more of them is better, see
-benchmarks/facenet_margin.md."""
 CHUNK_ROWS = 1024
 TAPS = ("block17", "block8", "embedding")
 Predict = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -70,7 +67,7 @@ def facenet_features(
     weights: Path | None = None,
     taps: Sequence[str] = TAPS,
     flip: bool = False,
-    margin: float = FACENET_MARGIN,
+    margin: float = WHOLE_CHIP_MARGIN,
     batch_size: int = 64,
 ) -> dict[str, np.ndarray]:
     """Pooled features of the genuine FaceNet trunk for face chips.
@@ -100,8 +97,7 @@ def facenet_features(
 
         return predict
 
-    crop = "" if margin == FACENET_MARGIN else f"-margin{margin:g}"
-    name = f"facenet-vggface2{crop}" + ("-flipped" if flip else "")
+    name = f"facenet-vggface2-margin{margin:g}" + ("-flipped" if flip else "")
     found = _features(name, load, files, keys, margin, (160, 160), flip)
     return {tap: found[tap] for tap in taps}
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facecli.crops import CHIP_CROPS, tighter_crop
+from facecli.crops import CHIP_CROPS
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, write_config
 from facecli.models.export import export_tflite, heads_only
@@ -31,7 +31,6 @@ class Recipe:
     model_type: str
     backbone: str
     heads: Sequence[str]
-    chip_margin: float
     seed: int
     split_digest: str
     rebalance: str
@@ -76,16 +75,11 @@ def _can_export() -> bool:
 
 
 def _config(network: keras.Model, recipe: Recipe) -> dict:
-    detectors = {}
-    for detector, crop in CHIP_CROPS.items():
-        margin, shift_y = tighter_crop(crop, recipe.chip_margin)
-        detectors[detector] = {"margin": round(margin, 4), "shift_y": round(shift_y, 4)}
+    detectors = {
+        detector: {"margin": margin, "shift_y": shift_y} for detector, (margin, shift_y) in CHIP_CROPS.items()
+    }
     return {
-        **{
-            key: value
-            for key, value in asdict(recipe).items()
-            if key not in ("chip_margin", "extra", "starting_point")
-        },
+        **{key: value for key, value in asdict(recipe).items() if key not in ("extra", "starting_point")},
         **recipe.extra,
         "heads": list(recipe.heads),
         "labels": {head: _labels(head) for head in recipe.heads},

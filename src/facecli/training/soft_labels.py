@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 FOLDS = 4
 """Each teacher learns from three quarters of the rows and speaks of the last one."""
-TEACHERS_PER_FOLD = 3
-"""Their mean errs less than one of them does (docs/recipe.md)."""
 TEACHER = FitOptions(epochs=7, batch_size=128, learning_rate=1e-3, weight_decay=0.05)
 SOFT_SHARE = 0.5
 """Share of the teacher's word in the mixed label of a class."""
@@ -34,7 +32,7 @@ AGE_SHARE = 0.85
 
 def soften_labels(
     targets: Mapping[str, np.ndarray],
-    features: np.ndarray,
+    looks: Sequence[np.ndarray],
     groups: np.ndarray,
     rows: np.ndarray,
     folder: Path,
@@ -46,7 +44,8 @@ def soften_labels(
 
     Args:
         targets: head -> encoded labels of the whole table, see `targets.build_targets`.
-        features: (n, d) features of a frozen trunk, a row for each row of the table.
+        looks: of each teacher of a fold the features that it learns from, (n, d) with a row for each row
+            of the table. The mean of several errs less than one (docs/recipe.md).
         groups: (n,) group of each row: duplicates lie in one fold.
         rows: the training rows.
         folder: for the epochs of the teachers.
@@ -64,10 +63,10 @@ def soften_labels(
     for fold in range(FOLDS):
         learnt, held = rows[folds != fold], rows[folds == fold]
         log.info("soft labels: teachers of fold %d of %d", fold + 1, FOLDS)
-        for number in range(TEACHERS_PER_FOLD):
+        for number, features in enumerate(looks):
             options = replace(TEACHER, seed=seed + fold + FOLDS * number, resume=resume)
             teacher = _teach(features, targets, learnt, held, options, folder / f"{fold}-{number}")
-            for asked, share in ((held, 1 / TEACHERS_PER_FOLD), (unlabelled, 1 / TEACHERS_PER_FOLD / FOLDS)):
+            for asked, share in ((held, 1 / len(looks)), (unlabelled, 1 / len(looks) / FOLDS)):
                 for head, values in _answers(teacher, features[asked]).items():
                     said[head][asked] += share * values
     mixed = {head: values.copy() for head, values in targets.items()}

@@ -17,7 +17,7 @@ from facecli.training.engine import Rows
 from facecli.training.prepare import PreparedData
 from facecli.training.targets import build_targets
 from facecli.training.teacher_model import are_faces, load_teacher, view_targets
-from facecli.training.teachers import projections, teacher_features
+from facecli.training.teachers import LOOK_MARGINS, projections, teacher_features, teacher_looks
 from facecli.training.views import ViewMaker, build_views
 
 
@@ -32,7 +32,7 @@ def frozen_targets(
     labels = build_targets(data.frame, request.heads)
     rows, unlabelled = _seen(data, labels)
     found = teacher_features(data, rows, request.teachers, request.trunk_weights, unlabelled)
-    soft = _softened(data, labels, found, rows, folder, options, _training(data, unlabelled))
+    soft = _softened(data, request, labels, folder, options, unlabelled)
     return {**labels, **soft, **{tap: found[tap] for tap in projections(request.teachers)}}
 
 
@@ -86,8 +86,7 @@ def softened_labels(
     store = paths.cache_dir() / "soft_labels" / f"{_key(data, request, options.seed)}.npz"
     rows, _ = _seen(data, labels)
     if not store.is_file():
-        found = teacher_features(data, rows, request.teachers, request.trunk_weights)
-        soft = _softened(data, labels, found, rows, folder, options)
+        soft = _softened(data, request, labels, folder, options)
         with paths.replacing(store) as temporary, open(temporary, "wb") as file:
             kept = {head: values[rows].astype(np.float16) for head, values in soft.items()}
             np.savez_compressed(file, **kept)
@@ -108,22 +107,23 @@ def _seen(data: PreparedData, labels: Mapping[str, np.ndarray]) -> tuple[np.ndar
 
 def _softened(
     data: PreparedData,
+    request: DistilRequest,
     labels: Mapping[str, np.ndarray],
-    features: Mapping[str, np.ndarray],
-    rows: np.ndarray,
     folder: Path,
     options: FitOptions,
-    unlabelled: np.ndarray | Sequence[int] = (),
+    unlabelled: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
+    rows, further = _training(data, _seen(data, labels)[0]), _training(data, np.asarray(unlabelled, np.int64))
+    seen = np.concatenate([rows, further])
     return soft_labels.soften_labels(
         {head: values for head, values in labels.items() if head in UTKFACE_HEADS},
-        np.concatenate(list(features.values()), axis=1),
+        teacher_looks(data, seen, request.teachers, request.trunk_weights),
         data.frame["group"].to_numpy(),
-        _training(data, rows),
+        rows,
         folder,
         options.seed,
         options.resume,
-        unlabelled,
+        further,
     )
 
 
@@ -136,9 +136,7 @@ def _key(data: PreparedData, request: DistilRequest, seed: int) -> str:
     """Digest of all that decides the softened labels."""
     asked = [data.digest, dict(data.extra), sorted(request.teachers), sorted(request.heads), seed]
     shares = [soft_labels.SOFT_SHARE, soft_labels.AGE_SHARE]
-    return _digest(
-        [*asked, soft_labels.FOLDS, soft_labels.TEACHERS_PER_FOLD, *shares, asdict(soft_labels.TEACHER)]
-    )
+    return _digest([*asked, soft_labels.FOLDS, LOOK_MARGINS, *shares, asdict(soft_labels.TEACHER)])
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -1,11 +1,11 @@
-"""The teachers of a student: which features they have, and how a student is asked for them."""
+"""The teachers of a student: what they see of each face, and what of it a student is asked for."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from facecli.training.features import facenet_features, mobilenet_features
+from facecli.training.features import TAPS, facenet_features, mobilenet_features
 from facecli.training.prepare import PreparedData
 
 TEACHERS = {
@@ -13,6 +13,9 @@ TEACHERS = {
     "mobilenet": {"mobilenet": 1024},
 }
 """Teacher -> the features that a student reproduces, and their sizes."""
+LOOK_MARGINS = (-0.075, 0.0, 0.15)
+"""Of the crops that FaceNet sees when labels are softened, one after the other: what it says of each
+errs differently (benchmarks/facenet_margin.md)."""
 _CENTRED = "embedding"
 """The one tap that is compared as it is."""
 
@@ -57,7 +60,43 @@ def teacher_features(
     return targets
 
 
+def teacher_looks(
+    data: PreparedData,
+    rows: np.ndarray,
+    teachers: Sequence[str],
+    weights: Path | None = None,
+    flip: bool = False,
+) -> list[np.ndarray]:
+    """All features of these teachers, side by side, from each crop of LOOK_MARGINS.
+
+    MobileNet sees the whole picture each time. With `flip` all see the pictures mirrored left to right.
+
+    Returns:
+        For each look (n, d) float32, a row for each row of the table, zeros for rows not asked for.
+
+    Raises:
+        WeightsError: a teacher's weights are missing.
+    """
+    files, keys = _pictures(data, rows)
+    same = [mobilenet_features(files, keys, flip=flip)["mobilenet"]] if "mobilenet" in teachers else []
+    looks = []
+    for margin in LOOK_MARGINS:
+        seen = list(same)
+        if "facenet" in teachers:
+            found = facenet_features(files, keys, weights, flip=flip, margin=margin)
+            seen += [found[tap] for tap in TAPS]
+        look = np.zeros((len(data.frame), sum(values.shape[1] for values in seen)), np.float32)
+        look[rows] = np.concatenate(seen, axis=1)
+        looks.append(look)
+    return looks
+
+
 def _look(data: PreparedData, rows: np.ndarray, teacher: str, weights: Path | None) -> dict[str, np.ndarray]:
-    frame = data.frame.iloc[rows]
-    files, keys = [data.folder / file for file in frame["file"]], frame["sha256"].tolist()
+    files, keys = _pictures(data, rows)
     return facenet_features(files, keys, weights) if teacher == "facenet" else mobilenet_features(files, keys)
+
+
+def _pictures(data: PreparedData, rows: np.ndarray) -> tuple[list[Path], list[str]]:
+    """Files of these rows and their sha256."""
+    frame = data.frame.iloc[rows]
+    return [data.folder / file for file in frame["file"]], frame["sha256"].tolist()

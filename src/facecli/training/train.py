@@ -19,7 +19,6 @@ from facecli.recipes import GENUINE, STUDENTS, FitOptions, TrainRequest, resolve
 from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
-from facecli.training.features import FACENET_MARGIN
 from facecli.training.prepare import PreparedData
 from facecli.training.save import HISTORY_FILE, Recipe, save_model
 from facecli.training.start import earlier_stages, load_embedding
@@ -61,7 +60,6 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         model_type=request.model_type,
         backbone=backbone,
         heads=request.heads,
-        chip_margin=FACENET_MARGIN if backbone == GENUINE else 0.0,
         seed=options.seed,
         split_digest=data.digest,
         rebalance=request.rebalance,

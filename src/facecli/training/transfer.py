@@ -20,7 +20,7 @@ from facecli.models.inception_resnet_v1 import TAP_DIMS
 from facecli.recipes import FitOptions
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
-from facecli.training.features import FACENET_MARGIN, TAPS, facenet_features
+from facecli.training.features import TAPS, facenet_features
 from facecli.training.prepare import PreparedData
 from facecli.training.targets import build_targets
 
@@ -73,7 +73,7 @@ def train_transfer(
             learning_rate=options.learning_rate * UNFREEZE_RATE,
             warmup_epochs=0.5,
         )
-        crops = data.crops((160, 160), FACENET_MARGIN)
+        crops = data.crops((160, 160))
         train = Rows(crops, targets, rows, weights, data.first_rows)
         val = Rows(crops, targets, data.rows("val"))
         augmentation = build_augmentation((160, 160), options.degraded_share, options.seed)
