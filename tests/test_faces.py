@@ -26,6 +26,17 @@ def test_frame_without_faces_is_a_row_with_an_empty_list():
     }
 
 
+@pytest.mark.parametrize(
+    ("age", "read"), [(None, None), (0.04, 0), (24.5, 25), (25.44, 25), (25.46, 26), (25.5, 26), (116.0, 116)]
+)
+def test_overlay_and_web_page_round_the_same_age(age, read):
+    """A page has the JSON row alone and rounds half years up."""
+    face = Face((1, 2, 3, 4), 0.9, age)
+    assert face.whole_years == read
+    if age is not None:
+        assert int(face.to_json()["age_years"] + 0.5) == read
+
+
 def test_row_of_a_face_has_exactly_the_promised_keys():
     row = Face((1, 2, 3, 4), 0.98765, 31.44, (24, 40), GENDER, RACE).to_json()
     assert row == {

@@ -1,5 +1,6 @@
 """What is known of a face and of a frame, and the JSON row that it becomes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,11 @@ class Face:
     age_bands: Mapping[str, float] | None = None
     age_distribution: tuple[float, ...] | None = None
     by_model: Mapping[str, "Face"] | None = None
+
+    @property
+    def whole_years(self) -> int | None:
+        """The age that people read: the age of the JSON row, which is all that a web page has, rounded."""
+        return None if self.age_years is None else math.floor(self._years() + 0.5)
 
     @property
     def age_band(self) -> str | None:
@@ -119,8 +125,11 @@ class Face:
                 row[f"{head}_probabilities"] = _rounded(probabilities)
         return row
 
+    def _years(self) -> float:
+        return round(float(self.age_years), 1)
+
     def _age(self) -> dict[str, Any]:
-        years = round(float(self.age_years), 1)
+        years = self._years()
         interval = [int(value) for value in self.age_interval_90 or ()]
         row = {"age_years": years, "age_interval_90": interval, "age_group": age_group(years)}
         if self.age_bands is not None:

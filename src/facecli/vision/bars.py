@@ -36,7 +36,7 @@ def detail_rows(face: Face, uncertain_below: float = 0.0) -> list[Row]:
     if face.age_years is not None:
         low, high = face.age_interval_90 or (face.age_years, face.age_years)
         bar = Bar(_share(low), _share(high))
-        rows.append(Row(f"{face.age_years:.0f} ({low:.0f}-{high:.0f})", bar))
+        rows.append(Row(f"{face.whole_years} ({low:.0f}-{high:.0f})", bar))
     for head in NAMED_HEADS:
         rows += _head_rows(face, head, uncertain_below)
     if face.track is not None:

@@ -52,7 +52,7 @@ def label_parts(face: Face, uncertain_below: float = 0.0) -> list[str]:
     parts = []
     if face.age_years is not None:
         low, high = face.age_interval_90 or (face.age_years, face.age_years)
-        parts.append(f"{face.age_years:.0f} ({low:.0f}-{high:.0f})")
+        parts.append(f"{face.whole_years} ({low:.0f}-{high:.0f})")
     if band := face.band_label(uncertain_below):
         parts.append(f"age group {band}" if band == UNCERTAIN else band)
     for head in NAMED_HEADS:

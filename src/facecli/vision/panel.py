@@ -105,7 +105,7 @@ def _summary(face: Face) -> tuple[str, str]:
         return "", ""
     low, high = face.age_interval_90 or (face.age_years, face.age_years)
     band = f"{face.age_band}: {percent(face.age_bands[face.age_band])}" if face.age_bands else ""
-    return f"{face.age_years:.0f} years  (90 %: {low:.0f}-{high:.0f})", band
+    return f"{face.whole_years} years  (90 %: {low:.0f}-{high:.0f})", band
 
 
 def _paste_crop(panel: np.ndarray, image_rgb: np.ndarray, face: Face, unit: _Units) -> None:
