@@ -33,7 +33,7 @@ have learnt from FairFace's men, too; each row is the mean of three, one for eac
 "+": with that model's."""
 TEACHERS_COMMAND = (
     "python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface "
-    "--model facenet_teacher"
+    "--model facenet_teacher --model facenet_model"
 )
 PEERS = """\
 Quoted from their papers and repositories, each by the protocol that it names: other pictures, other splits,

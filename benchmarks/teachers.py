@@ -1,6 +1,7 @@
 """What the teachers know: heads on their frozen features, the ceiling that a student is held against.
 
-    python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface --model facenet_teacher
+    python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface \
+        --model facenet_teacher --model facenet_model
 
 Each row is a set of features (the genuine FaceNet's taps, the MobileNet's, both side by side) under heads
 that learnt the training rows, the epoch chosen on validation rows: the mean answer of one for each crop that
