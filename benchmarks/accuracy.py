@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 OUTPUT = ROOT / "statistics" / "scoreboard.md"
 RANGES = {"all": "all ages", "21-60": "ages 21 to 60"}
+MIRROR = ", with mirror image"
 KINDS = {"model": BLUE, "teacher": GREEN, "peer": GREY}
 PROTOCOL = """\
 UTKFace, 20,137 of its 23,707 pictures, split 80/10/10 by group: identical and nearly identical pictures never
@@ -77,7 +78,7 @@ def teachers() -> list[dict]:
     found = []
     for name, looks in document["teachers"].items():
         for look, metrics in looks.items():
-            system = f"{name}, with mirror image" if look == "with_mirror" else name
+            system = name + MIRROR if look == "with_mirror" else name
             about = {"kind": "teacher", "system": system, "digest": document["split_digest"]}
             found += both_ranges(metrics, about)
     return found
@@ -169,10 +170,11 @@ def accuracy(entry: Mapping, head: str) -> str:
 
 @styled
 def draw(entries: list[dict]) -> Figure:
-    """Age errors, a dot a system, the best at the top; intervals where they are known."""
+    """Age errors of one look, a dot a system, the best at the top; intervals where they are known."""
     figure, axes = new_figure(11, 6.5, 1, 2)
     for axis, (ages, title) in zip(axes[0], RANGES.items(), strict=True):
         shown = [entry for entry in entries if entry["ages"] == ages and "age" in entry]
+        shown = [entry for entry in shown if not entry["system"].endswith(MIRROR)]
         shown.sort(key=lambda entry: entry["age"], reverse=True)
         for row, entry in enumerate(shown):
             colour = KINDS[entry["kind"]]
@@ -183,7 +185,7 @@ def draw(entries: list[dict]) -> Figure:
         axis.set_yticks(range(len(shown)), names, fontsize=8)
         for label, entry in zip(axis.get_yticklabels(), shown, strict=True):
             label.set_color(KINDS[entry["kind"]])
-        axis.set(title=title, xlabel="mean absolute error of the age, years")
+        axis.set(title=title, xlabel="mean absolute age error, years")
     figure.suptitle(
         "blue: this project, green: its teachers, same split; grey: peers, other protocols", fontsize=9
     )
