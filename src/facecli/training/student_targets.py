@@ -32,7 +32,7 @@ def frozen_targets(
     labels = build_targets(data.frame, request.heads)
     rows, unlabelled = _seen(data, labels)
     found = teacher_features(data, rows, request.teachers, request.trunk_weights, unlabelled)
-    soft = _softened(data, request, labels, folder, options, unlabelled)
+    soft = _softened(data, request, labels, rows, folder, options, unlabelled)
     return {**labels, **soft, **{tap: found[tap] for tap in projections(request.teachers)}}
 
 
@@ -86,7 +86,7 @@ def softened_labels(
     store = paths.cache_dir() / "soft_labels" / f"{_key(data, request, options.seed)}.npz"
     rows, _ = _seen(data, labels)
     if not store.is_file():
-        soft = _softened(data, request, labels, folder, options)
+        soft = _softened(data, request, labels, rows, folder, options)
         with paths.replacing(store) as temporary, open(temporary, "wb") as file:
             kept = {head: values[rows].astype(np.float16) for head, values in soft.items()}
             np.savez_compressed(file, **kept)
@@ -109,11 +109,13 @@ def _softened(
     data: PreparedData,
     request: DistilRequest,
     labels: Mapping[str, np.ndarray],
+    rows: np.ndarray,
     folder: Path,
     options: FitOptions,
     unlabelled: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
-    rows, further = _training(data, _seen(data, labels)[0]), _training(data, np.asarray(unlabelled, np.int64))
+    """What teachers say of those rows that are of the training split; the others are not looked at."""
+    rows, further = _training(data, rows), _training(data, np.asarray(unlabelled, np.int64))
     seen = np.concatenate([rows, further])
     return soft_labels.soften_labels(
         {head: values for head, values in labels.items() if head in UTKFACE_HEADS},

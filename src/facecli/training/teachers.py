@@ -14,8 +14,8 @@ TEACHERS = {
 }
 """Teacher -> the features that a student reproduces, and their sizes."""
 LOOK_MARGINS = (-0.075, 0.0, 0.15)
-"""Of the crops that FaceNet sees when labels are softened, one after the other: what it says of each
-errs differently (benchmarks/facenet_margin.md)."""
+"""Of the crops that FaceNet sees when labels are softened, one for each teacher of a fold: heads on one
+err elsewhere than heads on another (benchmarks/facenet_margin.md)."""
 _CENTRED = "embedding"
 """The one tap that is compared as it is."""
 
