@@ -7,7 +7,7 @@ from typing import Any
 
 from facecli.labels import CLASS_NAMES, age_group
 
-NAMED_HEADS = tuple(head for head in CLASS_NAMES if head != "face")
+NAMED_HEADS = tuple(head for head in CLASS_NAMES if head not in ("face", "race_7"))
 """Class heads that say what a face is like, in the order in which they are shown."""
 UNCERTAIN = "uncertain"
 _DIGITS = 4

@@ -6,6 +6,12 @@ gender 0 male, 1 female; race 0 White, 1 Black, 2 Asian, 3 Indian, 4 Others.
 
 GENDERS = ("male", "female")
 RACES = ("white", "black", "asian", "indian", "other")
+RACES_7 = (
+    "white", "black", "latino_hispanic", "east_asian", "southeast_asian", "indian", "middle_eastern",
+)  # fmt: skip
+"""FairFace's seven classes (https://github.com/joojs/fairface)."""
+RACE_OF_7 = ("white", "black", "other", "asian", "asian", "indian", "other")
+"""What each of RACES_7 is among RACES: the probability of a race is the sum over what folds into it."""
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 """FER2013's seven classes, in alphabetical order."""
 PRESENCE = ("not_face", "face")
@@ -13,7 +19,7 @@ PRESENCE = ("not_face", "face")
 MAX_AGE_YEARS = 116
 """Oldest age in UTKFace; the age head is a softmax over 0..116 years."""
 AGE_CLASSES = MAX_AGE_YEARS + 1
-CLASS_NAMES = {"gender": GENDERS, "race": RACES, "emotion": EMOTIONS, "face": PRESENCE}
+CLASS_NAMES = {"gender": GENDERS, "race": RACES, "race_7": RACES_7, "emotion": EMOTIONS, "face": PRESENCE}
 """Head -> names of its classes; the age head's are the years."""
 HEAD_CLASSES = {"age": AGE_CLASSES, **{head: len(names) for head, names in CLASS_NAMES.items()}}
 """Head name -> number of classes, in the order in which heads are built and shown."""

@@ -10,7 +10,7 @@ from facecli.data.sources import open_dataset
 from facecli.data.table import COLUMNS
 from facecli.data.wiki import age_in_years
 from facecli.errors import DataError, FacecliError, InputError
-from facecli.labels import EMOTIONS
+from facecli.labels import EMOTIONS, RACES_7
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -179,11 +179,25 @@ def test_fairface_folds_races_and_keeps_bins(tmp_path, write_picture):
     frame = table.frame
     assert found == folder
     assert frame["file"].tolist() == ["train/1.jpg", "train/2.jpg", "train/3.jpg", "val/1.jpg"]
+    seven = ["white", "southeast_asian", "latino_hispanic", "indian"]
+    assert [RACES_7[race] for race in frame["race_7"]] == seven
     assert frame["race"].tolist() == [0, 2, 4, 3] and frame["gender"].tolist() == [0, 1, 1, 0]
     assert (frame["age_years"] == -1).all()
     assert frame["age_low"].tolist() == [0, 70, 30, 3] and frame["age_high"].tolist() == [2, 116, 39, 9]
     reasons = dict(table.problems)
     assert reasons == {"train/4.jpg": "unknown age bin 'young'", "train/5.jpg": "unknown race 'Martian'"}
+
+
+def test_ages_that_a_spreadsheet_turned_into_dates_are_read_and_told(tmp_path, write_picture, caplog):
+    rows = ["1.jpg,03-Sep,Male,White", "2.jpg,Oct-19,Female,Black", "3.jpg,19-Oct,Female,Black"]
+    rows += ["4.jpg,05-Jun,Male,White"]
+    for number in range(1, 5):
+        write_picture(tmp_path / f"{number}.jpg", number)
+    (tmp_path / "fairface_label_train.csv").write_text("\n".join(["file,age,gender,race", *rows]))
+    frame, problems = open_dataset(tmp_path)[1].frame, open_dataset(tmp_path)[1].problems
+    assert frame["age_low"].tolist() == [3, 10, 10] and frame["age_high"].tolist() == [9, 19, 19]
+    assert "spreadsheet" in caplog.text and "3 ages" in caplog.text
+    assert problems == [("4.jpg", "unknown age bin '05-Jun'")]
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "\0\0"])
@@ -262,10 +276,10 @@ def test_every_layout_has_the_common_columns(wiki, tmp_path, utkface):
 def test_real_fairface_archive(tmp_path):
     import shutil
 
-    archive = shutil.copy(SHARED / "fairface_men.tar.gz", tmp_path)
+    archive = shutil.copy(SHARED / "fairface.tar.gz", tmp_path)
     folder, table = open_dataset(Path(archive), progress=False)
-    assert len(table.frame) == 5999 and table.problems == []
-    assert set(table.frame["gender"]) == {0}
+    assert len(table.frame) == 10500 and table.problems == []
+    assert set(table.frame["gender"]) == {0, 1} and set(table.frame["race_7"]) == set(range(7))
 
 
 def test_pictures_without_a_face(tmp_path, write_picture):

@@ -32,6 +32,17 @@ def test_heads_are_probabilities():
         np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
 
 
+def test_a_race_is_the_sum_of_what_folds_into_it(tmp_path):
+    network = attach_heads(build_residual(TINY), ("race", "race_7"))
+    network.save(tmp_path / "model.keras")
+    for model in (network, keras.saving.load_model(tmp_path / "model.keras")):
+        outputs = model.predict(crops(5), verbose=0)
+        white, black, latino, east, southeast, indian, middle = outputs["race_7"].T
+        folded = np.stack([white, black, east + southeast, indian, latino + middle], axis=1)
+        np.testing.assert_allclose(outputs["race"], folded, atol=1e-6)
+    assert not [weights for weights in network.trainable_weights if weights.path.startswith("race/")]
+
+
 def test_one_head_and_a_projection():
     network = attach_heads(build_residual(TINY), ("age",), projections={"embedding": 5})
     assert {name: tuple(output.shape) for name, output in network.output.items()} == {

@@ -1,9 +1,10 @@
 """FairFace: `fairface_label_*.csv` beside its pictures, https://github.com/joojs/fairface.
 
 Its ages are bins. A bin is no age, so `age_years` stays missing; the bounds lie in `age_low`
-and `age_high` (both within the bin). Its seven races fold into UTKFace's five.
+and `age_high` (both within the bin). Its seven races are `race_7`, and fold into UTKFace's five.
 """
 
+import logging
 import re
 from pathlib import Path
 
@@ -11,18 +12,13 @@ import pandas as pd
 
 from facecli.data.table import Table, build_table
 from facecli.errors import DataError
-from facecli.labels import GENDERS, MAX_AGE_YEARS, RACES
+from facecli.labels import GENDERS, MAX_AGE_YEARS, RACE_OF_7, RACES, RACES_7
+
+log = logging.getLogger(__name__)
 
 PATTERN = "fairface_label_*.csv"
-RACE_OF = {
-    "white": "white",
-    "black": "black",
-    "east asian": "asian",
-    "southeast asian": "asian",
-    "indian": "indian",
-    "latino_hispanic": "other",
-    "middle eastern": "other",
-}
+_DATES = {"3-sep": "3-9", "03-sep": "3-9", "oct-19": "10-19", "19-oct": "10-19"}
+"""What spreadsheets make of two of the bins, in lower case."""
 _BIN = re.compile(r"(\d+)-(\d+)$")
 
 
@@ -33,13 +29,17 @@ def read_fairface(tables: list[Path]) -> Table:
 
     Raises DataError when a file is not such a table.
     """
-    rows, problems = [], []
+    rows, problems, dates = [], [], 0
     for path in tables:
         for row in _read_csv(path).to_dict("records"):
+            bin_ = _DATES.get(row["age"].lower(), row["age"])
+            dates += bin_ != row["age"]
             try:
-                rows.append({"file": row["file"], **_labels(row)})
+                rows.append({"file": row["file"], **_labels({**row, "age": bin_})})
             except ValueError as error:
                 problems.append((row["file"], str(error)))
+    if dates:
+        log.warning("%s: %d ages were turned into dates by a spreadsheet; read as 3-9 and 10-19", path, dates)
     return build_table(tables[0].parent, rows, problems, source="fairface")
 
 
@@ -57,12 +57,19 @@ def age_bounds(text: str) -> tuple[int, int]:
 
 def _labels(row: dict[str, str]) -> dict[str, int]:
     low, high = age_bounds(row["age"])
-    gender, race = row["gender"].lower(), RACE_OF.get(row["race"].lower())
+    gender, race = row["gender"].lower(), row["race"].lower().replace(" ", "_")
     if gender not in GENDERS:
         raise ValueError(f"unknown gender '{row['gender']}'")
-    if race is None:
+    if race not in RACES_7:
         raise ValueError(f"unknown race '{row['race']}'")
-    return {"gender": GENDERS.index(gender), "race": RACES.index(race), "age_low": low, "age_high": high}
+    race_7 = RACES_7.index(race)
+    return {
+        "gender": GENDERS.index(gender),
+        "race": RACES.index(RACE_OF_7[race_7]),
+        "race_7": race_7,
+        "age_low": low,
+        "age_high": high,
+    }
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -75,4 +75,6 @@ def _outputs(network: keras.Model) -> Sequence[str]:
 
 
 def _head_layers(network: keras.Model) -> list[str]:
-    return [layer.name for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    """Those that learn: a folded race is no weight of anybody's."""
+    dense = (layer for layer in network.layers if isinstance(layer, keras.layers.Dense))
+    return [layer.name for layer in dense if layer.trainable]
