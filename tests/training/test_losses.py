@@ -8,10 +8,12 @@ from facecli.training.losses import (
     AgeMAE,
     ClassLoss,
     CosineDistance,
-    head_loss,
     head_metric,
+    output_loss,
+    output_weight,
+    years_outside,
 )
-from facecli.training.targets import encode_age, encode_age_bins, encode_classes
+from facecli.training.targets import NO_AGE, encode_age, encode_age_bins, encode_classes
 
 
 def number(tensor):
@@ -64,15 +66,50 @@ def test_metrics_without_any_row():
 
 
 def test_heads_by_name():
-    assert isinstance(head_loss("age"), AgeLoss)
-    assert isinstance(head_loss("race"), ClassLoss)
+    assert isinstance(output_loss("age"), AgeLoss)
+    assert isinstance(output_loss("race_7"), ClassLoss)
+    assert isinstance(output_loss("embedding"), CosineDistance)
+    assert output_weight("race", 4.0) > output_weight("race_7", 4.0)
+    assert output_weight("embedding", 4.0) == 4
     assert head_metric("age").name == "mae"
 
 
-def test_within_an_age_bin_no_year_is_better_than_another():
+def spread(low, high):
+    """One distribution, as much on each year from low to high and a little elsewhere."""
+    share = np.zeros((1, 117), "float32")
+    share[:, low : high + 1] = 1 / (high - low + 1)
+    return 0.98 * share + 0.02 / 117
+
+
+def test_a_bin_is_learnt_as_the_probability_of_the_whole():
     truth = encode_age_bins(np.array([20]), np.array([29]))
-    low, high, outside = (number(AgeLoss()(truth, 0.5 * ages(guess) + 0.5 / 117)) for guess in (21, 28, 40))
-    assert low == pytest.approx(high, rel=1e-5) and low < outside
+    whole, tight, outside = (
+        number(AgeLoss()(truth, spread(*years))) for years in ((20, 29), (24, 25), (40, 49))
+    )
+    certain = -0.9 * np.log(spread(20, 29)[:, 20:30].sum())
+    assert whole == pytest.approx(certain - 0.1 * np.log(0.098 + 0.02 / 117), rel=1e-3)
+    # Whoever is sure of a year inside loses a tenth of what such sureness costs where a year is known.
+    sureness = np.mean(np.log(spread(20, 29)) - np.log(spread(24, 25)), where=spread(20, 29) > 0.01)
+    assert tight == pytest.approx(whole + 0.1 * sureness, abs=0.01)
+    assert outside > tight + 2
+
+
+def test_the_expectation_is_drawn_into_the_bin_and_no_further():
+    inside = encode_age_bins(np.array([20]), np.array([29]))[:, :-1] > 0
+    found = [
+        number(years_outside(inside.astype("float32"), ages(guess))[0]) for guess in (10, 20, 25, 29, 33)
+    ]
+    assert found == pytest.approx([10, 0, 0, 0, 4])
+
+
+def test_a_distribution_without_years_is_learnt_as_it_is():
+    truth = np.concatenate([spread(30, 39), [[NO_AGE]]], axis=1).astype("float32")
+    costs = [number(AgeLoss()(truth, spread(*years))) for years in ((30, 39), (30, 34), (60, 69))]
+    assert costs == sorted(costs)
+
+
+def test_years_of_a_bin_are_not_errors_of_an_age():
+    truth = encode_age_bins(np.array([20]), np.array([29]))
     metric = AgeMAE()
     metric.update_state(truth, ages(21))
     assert number(metric.result()) == 0

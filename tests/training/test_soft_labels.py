@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from facecli.recipes import FitOptions
 from facecli.training import soft_labels
 from facecli.training.soft_labels import mix, soften_labels
-from facecli.training.targets import NO_AGE, build_targets, encode_age, encode_age_bins, encode_classes
+from facecli.training.targets import (
+    IN_BIN,
+    NO_AGE,
+    build_targets,
+    encode_age,
+    encode_age_bins,
+    encode_classes,
+)
 
 
 def test_no_rows():
@@ -51,7 +58,7 @@ def test_bins_stand_in_for_ages_that_are_missing_only():
     labels = {"age_years": [30, -1, -1], "age_low": [-1, 20, -1], "age_high": [-1, 29, -1]}
     ages = build_targets(labels, ("age",))["age"]
     assert ages[0, :-1].argmax() == 30 and ages[0, -1] == 30
-    assert np.flatnonzero(ages[1, :-1]).tolist() == list(range(20, 30)) and ages[1, -1] == -1
+    assert np.flatnonzero(ages[1, :-1]).tolist() == list(range(20, 30)) and ages[1, -1] == IN_BIN
     assert not ages[2].any()
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.training.targets import build_targets, encode_age, encode_classes
+from facecli.training.targets import IN_BIN, build_targets, encode_age, encode_age_bins, encode_classes
 
 
 def test_no_rows():
@@ -41,3 +41,16 @@ def test_age_peaks_at_the_age_and_sums_to_one(age):
 def test_a_baby_has_a_sharper_label_than_a_grown_up():
     baby, grown = encode_age(np.array([1, 50]))
     assert baby[:-1].max() > 2 * grown[:-1].max()
+
+
+def test_a_bin_is_its_years_and_no_others():
+    rows = encode_age_bins(np.array([-1, 3, 70]), np.array([-1, 9, 116]))
+    assert not rows[0].any()
+    assert rows[1, 3:10].tolist() == pytest.approx([1 / 7] * 7)
+    assert rows[1, :-1].sum() == pytest.approx(1) and rows[1, -1] == IN_BIN
+
+
+def test_an_open_bin_is_not_centred_on_the_oldest_who_ever_lived():
+    shares = encode_age_bins(np.array([70]), np.array([116]))[0, :-1]
+    assert (np.diff(shares[70:]) < 0).all() and shares[116] > 0
+    assert 75 < shares @ np.arange(117) < 80

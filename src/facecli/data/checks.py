@@ -34,7 +34,7 @@ def check_trainable(frame: pd.DataFrame, heads: Iterable[str]) -> None:
                 raise DataError(f"no picture falls into the {split} split; give more different pictures")
         train = frame[frame["split"] == "train"]
     for head in heads:
-        known = train[LABEL_COLUMNS[head]][train[LABEL_COLUMNS[head]] != MISSING]
+        known = _known(train, head)
         if known.empty:
             others = ",".join(other for other in heads if other != head) or "another head"
             raise DataError(
@@ -44,6 +44,15 @@ def check_trainable(frame: pd.DataFrame, heads: Iterable[str]) -> None:
             _check_ages(known)
         else:
             _check_classes(head, known)
+
+
+def _known(frame: pd.DataFrame, head: str) -> pd.Series:
+    """Labels that are there; of an age that is known as a bin, the youngest of it."""
+    column = LABEL_COLUMNS[head]
+    values = frame[column] if column in frame else pd.Series(MISSING, frame.index)
+    if head == "age" and "age_low" in frame:
+        values = values.where(values != MISSING, frame["age_low"])
+    return values[values != MISSING]
 
 
 def _check_ages(age_years: pd.Series) -> None:

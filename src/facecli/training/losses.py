@@ -3,23 +3,51 @@
 import keras
 from keras import ops
 
+from facecli.labels import HEAD_CLASSES
+from facecli.training.targets import IN_BIN
+
 EPSILON = 1e-7
 L1_WEIGHT = 0.2
-AGE_WEIGHT, CLASS_WEIGHT = 1.0, 2.0
+WITHIN_BIN = 0.1
+CLASS_WEIGHT = 2.0
+HEAD_WEIGHTS = {"age": 1.0, "race_7": 1.0}
+"""Heads that weigh otherwise than CLASS_WEIGHT: `race_7` says once more what `race` says."""
 LABEL_SMOOTHING = 0.05
 
 
 class AgeLoss(keras.losses.Loss):
-    """Cross-entropy to the soft label over years, plus 0.2 x the error in years of the expectation.
+    """What a distribution over years costs, by how the age is known (`targets`).
 
-    An age that is known as a bin only (`targets.NO_AGE`) has no error in years.
+    * A year: cross-entropy to the soft label, plus 0.2 x the error in years of the expectation.
+    * A bin: the negative logarithm of the probability of the whole bin, plus 0.2 x the years by which
+      the expectation lies outside it. A tenth is cross-entropy to the shares within the bin, so that
+      years between which no label decides are not left to chance.
+    * A distribution alone (`targets.NO_AGE`): cross-entropy to it.
     """
 
     def call(self, y_true, y_pred):
         soft, age = y_true[:, :-1], y_true[:, -1]
-        cross_entropy = -ops.sum(soft * ops.log(ops.maximum(y_pred, EPSILON)), axis=-1)
+        binned = ops.cast(age < IN_BIN + 0.5, soft.dtype)
         known = ops.sum(soft, axis=-1) * ops.cast(age >= 0, soft.dtype)
-        return cross_entropy + L1_WEIGHT * known * ops.abs(expectation(y_pred) - age)
+        cross_entropy = -ops.sum(soft * ops.log(ops.maximum(y_pred, EPSILON)), axis=-1)
+        inside = ops.cast(soft > 0, soft.dtype)
+        whole = -ops.log(ops.maximum(ops.sum(inside * y_pred, axis=-1), EPSILON))
+        share = binned * (1 - WITHIN_BIN)
+        years = known * ops.abs(expectation(y_pred) - age) + binned * years_outside(inside, y_pred)
+        return share * whole + (1 - share) * cross_entropy + L1_WEIGHT * years
+
+
+def years_outside(inside, probabilities):
+    """(n,) years between the expectation and a bin of consecutive years, 0 within it.
+
+    Args:
+        inside: (n, classes), 1 for years of the bin, else 0.
+        probabilities: (n, classes).
+    """
+    expected = expectation(probabilities)
+    low = ops.cast(ops.argmax(inside, axis=-1), expected.dtype)
+    high = low + ops.sum(inside, axis=-1) - 1
+    return ops.relu(low - expected) + ops.relu(expected - high)
 
 
 class ClassLoss(keras.losses.Loss):
@@ -78,16 +106,20 @@ class Accuracy(_MaskedMean):
         return ops.sum(y_true, axis=-1), ops.cast(hit, "float32")
 
 
-def head_loss(head: str) -> keras.losses.Loss:
-    """The loss of a head by name."""
-    return AgeLoss() if head == "age" else ClassLoss()
+def output_loss(name: str) -> keras.losses.Loss:
+    """The loss of an output by name: a head, or features that a teacher has."""
+    if name == "age":
+        return AgeLoss()
+    return ClassLoss() if name in HEAD_CLASSES else CosineDistance()
+
+
+def output_weight(name: str, feature_weight: float) -> float:
+    """Weight of an output's loss in the sum; that of features is asked for."""
+    if name not in HEAD_CLASSES:
+        return feature_weight
+    return HEAD_WEIGHTS.get(name, CLASS_WEIGHT)
 
 
 def head_metric(head: str) -> keras.metrics.Metric:
     """The metric of a head by name, called so that logs read `age_mae`, `gender_accuracy`."""
     return AgeMAE(name="mae") if head == "age" else Accuracy(name="accuracy")
-
-
-def head_weight(head: str) -> float:
-    """Weight of a head's loss in the sum."""
-    return AGE_WEIGHT if head == "age" else CLASS_WEIGHT

@@ -16,7 +16,7 @@ import numpy as np
 from facecli.labels import HEAD_CLASSES
 from facecli.recipes import FitOptions
 from facecli.training.engine import Rows, fit
-from facecli.training.targets import NO_AGE
+from facecli.training.targets import IN_BIN, NO_AGE
 from facecli.training.transfer import build_feature_heads
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def _mix_ages(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     known = labels[:, :classes].any(axis=1, keepdims=True)
     said = known * np.concatenate([probabilities, expected[:, None]], axis=1)
     mixed = (1 - AGE_SHARE) * labels + AGE_SHARE * said
-    binned = labels[:, -1] == NO_AGE
+    binned = labels[:, -1] == IN_BIN
     # The little that is added keeps a bin that the teacher rules out.
     inside = (labels[binned, :classes] > 0) * (probabilities[binned] + 1e-4)
     mixed[binned, :classes] = inside / inside.sum(axis=1, keepdims=True)

@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facecli.labels import AGE_CLASSES, HEAD_CLASSES, LABEL_COLUMNS, MISSING
+from facecli.labels import AGE_CLASSES, HEAD_CLASSES, LABEL_COLUMNS, MAX_AGE_YEARS, MISSING
 
 NO_AGE = -1.0
-"""Last column of an encoded age of which a bin is known, but no years."""
+"""Last column of an encoded age of which a distribution is known, but no years."""
+IN_BIN = -2.0
+"""Last column of an encoded age that is known as a bin: the years with a share are inside."""
+OPEN_BIN_YEARS = 8.0
+"""How fast the shares of an open bin ("more than 70") fall: the mean age of people beyond its lower end,
+less that end."""
 _ENCODED = {*LABEL_COLUMNS.values(), "age_low", "age_high"}
 
 
@@ -63,13 +68,18 @@ def encode_age(age_years: np.ndarray) -> np.ndarray:
 
 
 def encode_age_bins(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(n, AGE_CLASSES + 1): equal shares of every year from low to high, and NO_AGE.
+    """(n, AGE_CLASSES + 1): a share of every year from low to high, and IN_BIN.
 
-    A teacher that has an opinion within the bin replaces the equal shares, see soft_labels.
-    Rows of missing bounds are zeros.
+    What is learnt is the probability of the whole bin, see `losses.AgeLoss`; the shares are but what
+    is likely within it when nothing else is known: equal, and falling in a bin that has no end. A
+    teacher that has an opinion within the bin replaces them, see soft_labels. Rows of missing
+    bounds are zeros.
     """
     years = np.arange(AGE_CLASSES)
-    inside = (years >= low[:, None]) & (years <= high[:, None]) & (low != MISSING)[:, None]
-    shares = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)
-    age = np.where(low != MISSING, NO_AGE, 0.0)[:, None]
+    low, high = np.asarray(low)[:, None], np.asarray(high)[:, None]
+    inside = (years >= low) & (years <= high) & (low != MISSING)
+    falling = np.exp(-np.maximum(years - low, 0) / OPEN_BIN_YEARS)
+    shares = inside * np.where(high == MAX_AGE_YEARS, falling, 1.0)
+    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+    age = np.where(low != MISSING, IN_BIN, 0.0)
     return np.concatenate([shares, age], axis=1).astype(np.float32)
