@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facecli.training.augment import RandomAffine, RandomColour, build_augmentation
+from facecli.training.augment import RandomAffine, RandomColour, RandomErasing, build_augmentation
 from facecli.training.degrade import WebcamDegradation, jpeg_like
 
 
@@ -42,11 +42,22 @@ def test_no_picture_goes_black():
 
 def test_affine_without_bounds_only_flips():
     images = faces(32)
-    out = ops.convert_to_numpy(RandomAffine(degrees=0, scale=0, shift=0)(images, training=True))
+    out = ops.convert_to_numpy(RandomAffine(degrees=0, closer=0, wider=0, shift=0)(images, training=True))
     flipped = np.abs(out - images[:, :, ::-1]).max(axis=(1, 2, 3)) < 0.5
     kept = np.abs(out - images).max(axis=(1, 2, 3)) < 0.5
     assert (flipped | kept).all()
     assert flipped.any() and kept.any()
+
+
+def test_a_covered_part_is_a_rectangle_of_the_mean_colour():
+    images = faces(16)
+    out = ops.convert_to_numpy(RandomErasing(1.1)(images, training=True))
+    for before, after in zip(images, out, strict=True):
+        changed = np.abs(after - before).max(axis=-1) > 1e-3
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        assert 0.1 * 32 <= len(rows) <= 0.5 * 32 and 0.1 * 32 <= len(columns) <= 0.5 * 32
+        assert np.abs(after[changed] - before.mean(axis=(0, 1))).max() < 0.01
+    np.testing.assert_array_equal(RandomErasing(0.0)(images, training=True), images)
 
 
 def test_grey_pictures_have_three_equal_channels():

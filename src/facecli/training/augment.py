@@ -16,11 +16,15 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 class RandomAffine(layers.Layer):
-    """Left-right flip, rotation, scale and shift in one bilinear resampling; edges repeat."""
+    """Left-right flip, rotation, scale and shift in one bilinear resampling; edges repeat.
 
-    def __init__(self, degrees=12.0, scale=0.12, shift=0.06, seed=0, **kwargs):
+    `closer` and `wider` bound the logarithm of the scale: detectors' boxes are tighter than whole crops
+    oftener than they are wider.
+    """
+
+    def __init__(self, degrees=12.0, closer=0.2, wider=0.12, shift=0.06, seed=0, **kwargs):
         super().__init__(dtype="float32", **kwargs)
-        self.degrees, self.scale, self.shift = degrees, scale, shift
+        self.degrees, self.closer, self.wider, self.shift = degrees, closer, wider, shift
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, images, training=False):
@@ -34,7 +38,8 @@ class RandomAffine(layers.Layer):
     def _transforms(self, count, height, width):
         """(n, 8) rows a0 a1 a2 b0 b1 b2 0 0: output (x, y) reads input (a.x, b.y)."""
         angle = self._uniform(count, self.degrees * np.pi / 180)
-        zoom = ops.exp(self._uniform(count, self.scale))
+        middle, half = (self.wider - self.closer) / 2, (self.wider + self.closer) / 2
+        zoom = ops.exp(middle + self._uniform(count, half))
         flip = ops.where(self._uniform(count, 1.0) < 0, -1.0, 1.0)
         cos, sin = ops.cos(angle) * zoom, ops.sin(angle) * zoom
         centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
@@ -78,8 +83,40 @@ class RandomColour(layers.Layer):
         return keras.random.uniform((count, 1, 1), -bound, bound, seed=self.seeds)
 
 
+class RandomErasing(layers.Layer):
+    """Covers a rectangle of some pictures with their mean colour (Zhong et al., AAAI 2020).
+
+    What is covered by a hand, a mask or a hat must not decide alone.
+    """
+
+    def __init__(self, share=0.25, low=0.15, high=0.45, seed=0, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.share, self.low, self.high = share, low, high
+        self.seeds = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        if not training or self.share <= 0:
+            return images
+        count, height, width = ops.shape(images)[0], images.shape[1], images.shape[2]
+        rows = self._covered(count, height)[:, :, None, None]
+        columns = self._covered(count, width)[:, None, :, None]
+        chosen = self._uniform((count, 1, 1, 1), 0.0, 1.0) < self.share
+        mean = ops.mean(images, axis=(1, 2), keepdims=True)
+        return ops.where(chosen & rows & columns, mean, images)
+
+    def _covered(self, count, pixels):
+        """(n, pixels) bool: a stretch of `low` to `high` of the side, wherever it fits."""
+        length = self._uniform((count, 1), self.low, self.high)
+        start = self._uniform((count, 1), 0.0, 1.0) * (1 - length)
+        place = (ops.arange(pixels, dtype="float32") + 0.5)[None] / pixels
+        return (place >= start) & (place < start + length)
+
+    def _uniform(self, shape, low, high):
+        return keras.random.uniform(shape, low, high, seed=self.seeds)
+
+
 class Augmentation(layers.Layer):
-    """All augmentation in order: geometry, colour, webcam degradation.
+    """All augmentation in order: geometry, colour, covered parts, webcam degradation.
 
     Takes (n, h, w, 3) RGB 0..255 of any dtype and gives float32 0..255 of `image_size`. Without
     `training=True` values of that size pass unchanged.
@@ -89,8 +126,9 @@ class Augmentation(layers.Layer):
         super().__init__(dtype="float32", **kwargs)
         self.image_size = tuple(image_size)
         self.steps = [
-            RandomAffine(12.0 * strength, 0.12 * strength, 0.06 * strength, seed=seed),
+            RandomAffine(*(strength * bound for bound in (12.0, 0.2, 0.12, 0.06)), seed=seed),
             RandomColour(0.2 * strength, 0.25 * strength, 0.4 * strength, seed=seed + 1),
+            RandomErasing(0.25 * strength, seed=seed + 3),
             WebcamDegradation(degraded_share, seed=seed + 2),
         ]
 
