@@ -8,19 +8,23 @@ import pandas as pd
 import pytest
 
 from facecli.data.table import read_utkface
-from facecli.labels import HEAD_CLASSES, MISSING
+from facecli.labels import HEAD_CLASSES, MISSING, PRESENCE
 from facecli.models.calibration import IDENTITY, load_calibration
 from facecli.models.checkpoint import load_checkpoint, write_config
 from facecli.training.age_bands import AGE_BANDS, age_band_id, interval_metrics
 from facecli.training.calibrate import (
     FEWEST_ROWS,
     REFUSED_FACES,
+    UNCERTAIN_COST,
+    balanced_rows,
     calibrate,
     fit_age_thresholds,
     fit_calibration,
     fit_face_threshold,
     fit_temperature,
+    fit_uncertain_below,
 )
+from facecli.training.calibrate import drawn_ages as years_within
 from facecli.training.prepare import PreparedData
 
 
@@ -150,7 +154,7 @@ def test_a_saved_model_is_calibrated_on_validation_rows_and_its_files_stay(home,
     frame = read_utkface(faces_folder).frame
     frame = frame.assign(split=np.where(frame.index < 150, "val", "test"))
     network = (saved.folder / "model.keras").read_bytes()
-    returned = calibrate(saved, PreparedData(faces_folder, frame, "digest"))
+    returned = calibrate(saved, PreparedData(faces_folder, frame.assign(set="faces"), {"faces": "digest"}))
     loaded = load_checkpoint(saved.folder)
     assert loaded.config == json.loads(json.dumps(returned.config))
     assert set(load_calibration(loaded).temperatures) == {"gender", "race"}
@@ -159,16 +163,61 @@ def test_a_saved_model_is_calibrated_on_validation_rows_and_its_files_stay(home,
     assert {**loaded.config, "calibration": 0} == {**saved.config, "calibration": 0}
 
 
-def test_ages_genders_and_races_are_those_of_the_first_data_set(home, faces_folder, saved):
-    frame = read_utkface(faces_folder).frame.assign(split="val")
-    alone = calibrate(saved, PreparedData(faces_folder, frame, "digest")).config["calibration"]
-    strangers = frame.assign(gender=1 - frame["gender"], age_years=1)
-    both = pd.concat([frame, strangers], ignore_index=True)
-    joint = PreparedData(faces_folder, both, "digest", {"other": "digest"}, len(frame))
-    assert calibrate(saved, joint).config["calibration"] == alone
+def test_every_set_counts_alike_however_large():
+    small, large = drawn_classes(200, 1.0, seed=1), drawn_classes(4000, 3.0, seed=2)
+    true, said = (np.concatenate(parts) for parts in zip(small, large, strict=True))
+    missing = np.full(len(true), MISSING)
+    frame = table(missing, missing, true).assign(set=["small"] * 200 + ["large"] * 4000)
+    both = fit_calibration(frame, {"race": said}).temperatures["race"]
+    pooled = fit_calibration(frame.drop(columns="set"), {"race": said}).temperatures["race"]
+    assert fit_temperature(*small) < both < pooled < fit_temperature(*large)
+
+
+def test_balanced_rows():
+    assert balanced_rows(np.array([], str)).tolist() == []
+    assert sorted(balanced_rows(np.array(["b", "a", "b", "b"]))) == [0, 1, 1, 1, 2, 3]
+
+
+def test_bins_become_ages_of_people_within_them():
+    frame = table([30, -1, -1, -1], [0] * 4, [0] * 4)
+    assert years_within(frame).tolist() == [30, -1, -1, -1]
+    frame = frame.assign(age_low=[20, 20, 70, -1], age_high=[29, 29, 116, -1])
+    many = pd.concat([frame] * 500, ignore_index=True)
+    ages = years_within(many).reshape(500, 4)
+    assert (ages[:, 0] == 30).all() and (ages[:, 3] == -1).all()
+    assert set(ages[:, 1]) == set(range(20, 30))
+    assert ages[:, 2].min() == 70 and 75 < ages[:, 2].mean() < 80
+
+
+def test_an_interval_fitted_on_bins_holds_people_of_all_their_ages():
+    true, said = drawn_ages(6000)
+    low = true // 10 * 10
+    missing = np.full(len(true), MISSING)
+    frame = table(missing, missing, missing).assign(age_low=low, age_high=low + 9)
+    first, last = fit_calibration(frame, {"age": said}).age_interval(said)
+    assert 0.87 < ((first <= true) & (true <= last)).mean() < 0.96
+
+
+def test_uncertain_is_said_where_labels_would_be_wrong_too_often():
+    sure = np.array([[0.0, 1.0]] * 10)
+    assert fit_uncertain_below(np.ones(10, int), sure) == 0
+    random = np.random.default_rng(0)
+    p = random.uniform(0.5, 1, 20000)
+    true = (random.random(20000) < p).astype(int)
+    found = fit_uncertain_below(true, np.stack([1 - p, p], axis=1))
+    assert found == pytest.approx(1 - UNCERTAIN_COST, abs=0.03)
+
+
+def test_no_set_has_more_of_its_faces_refused_than_another():
+    faces = np.full(2000, PRESENCE.index("face"))
+    p = np.concatenate([np.full(1000, 0.9), np.linspace(0.1, 0.9, 1000)])
+    missing = np.full(2000, MISSING)
+    frame = table(missing, missing, missing).assign(face=faces, set=["sure"] * 1000 + ["hard"] * 1000)
+    threshold = fit_calibration(frame, {"face": np.stack([1 - p, p], axis=1)}).face_threshold
+    assert (p[1000:] < threshold).mean() <= REFUSED_FACES
 
 
 def test_no_validation_rows_fit_nothing(home, faces_folder, saved):
     frame = read_utkface(faces_folder).frame.assign(split="train")
-    checkpoint = calibrate(saved, PreparedData(faces_folder, frame, "digest"))
+    checkpoint = calibrate(saved, PreparedData(faces_folder, frame.assign(set="faces"), {"faces": "digest"}))
     assert load_calibration(checkpoint) == IDENTITY

@@ -67,14 +67,19 @@ class AgeThresholds:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Temperatures by class head, the age interval, and below which probability a face is none.
+    """What a model's probabilities mean. Without any of it, what the model itself says.
 
-    Without any, the model's own say.
+    Attributes:
+        temperatures: by class head.
+        age: thresholds of the 90 % interval.
+        face_threshold: probability of a face below which there is none.
+        uncertain_below: by class head, the confidence below which no label is better than one.
     """
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
     age: AgeThresholds | None = None
     face_threshold: float | None = None
+    uncertain_below: Mapping[str, float] = field(default_factory=dict)
 
     def apply(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Head -> probabilities, those of class heads tempered; the ages stay as they are."""
@@ -103,6 +108,8 @@ class Calibration:
             }
         if self.face_threshold is not None:
             config["face_threshold"] = self.face_threshold
+        if self.uncertain_below:
+            config["uncertain_below"] = dict(self.uncertain_below)
         return config
 
 
@@ -134,13 +141,17 @@ def _parsed(config: Mapping[str, Any]) -> Calibration:
     threshold = config.get("face_threshold")
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"face threshold {threshold}")
+    uncertain = {head: float(value) for head, value in config.get("uncertain_below", {}).items()}
+    for head, value in uncertain.items():
+        if head not in CLASS_NAMES or not 0 <= value <= 1:
+            raise ValueError(f"uncertain below {value} for '{head}'")
     knots = config.get("age_interval")
     if knots is None:
-        return Calibration(temperatures, None, threshold)
+        return Calibration(temperatures, None, threshold, uncertain)
     if knots["level"] != LEVEL:
         raise ValueError(f"age interval of level {knots['level']}, not {LEVEL}")
     lines = (tuple(float(value) for value in knots[key]) for key in ("ages", "low", "high"))
-    return Calibration(temperatures, AgeThresholds(*lines), threshold)
+    return Calibration(temperatures, AgeThresholds(*lines), threshold, uncertain)
 
 
 def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:

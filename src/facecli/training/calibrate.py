@@ -1,15 +1,14 @@
 """A model's probabilities are held against the validation split, and learn to mean what they say."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from facecli.data.batches import load_crops
-from facecli.faces import NAMED_HEADS
-from facecli.labels import LABEL_COLUMNS, MISSING, PRESENCE, UTKFACE_HEADS
+from facecli.labels import MISSING, PRESENCE
 from facecli.models.calibration import LEVEL, AgeThresholds, Calibration, temper
 from facecli.models.checkpoint import Checkpoint, write_json
 from facecli.models.readout import age_spread, expected_age
@@ -17,6 +16,7 @@ from facecli.training.age_bands import AGE_BANDS, age_band_id
 from facecli.training.evaluate import predict_batches, true_labels
 from facecli.training.prepare import PreparedData
 from facecli.training.start import load_network
+from facecli.training.targets import encode_age_bins
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ FEWEST_IN_BAND = 20
 """The 95th of 100 cannot be told from the largest of fewer."""
 REFUSED_FACES = 0.005
 """Share of true faces that the head `face` may refuse."""
+UNCERTAIN_COST = 0.3
+"""What "uncertain" costs, a wrong label being 1: labels that would be wrong oftener are not said."""
 _TEMPERATURES = 0.2, 5.0
 _SCALES = np.arange(0.5, 1.5001, 0.01)
 _SMALLEST = 1e-12
@@ -44,7 +46,7 @@ def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) 
         OutputError: the folder cannot be written.
     """
     network = load_network(checkpoint)
-    frame = _labels_of_the_first(data).iloc[data.rows("val")]
+    frame = data.frame.iloc[data.rows("val")]
     crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
     predicted = predict_batches(network.predict_on_batch, crops, batch_size) if len(frame) else {}
     outputs = {head: values for head, values in predicted.items() if head in checkpoint.heads}
@@ -53,43 +55,91 @@ def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) 
     return Checkpoint(checkpoint.folder, config)
 
 
-def _labels_of_the_first(data: PreparedData) -> pd.DataFrame:
-    """The table with age, gender and race known of the first data set only.
-
-    It is what models are measured on; other sets mean other things by the same words.
-    """
-    frame = data.frame.copy()
-    columns = [column for head in UTKFACE_HEADS if (column := LABEL_COLUMNS[head]) in frame]
-    if data.first_rows is not None:
-        frame.iloc[data.first_rows :, frame.columns.get_indexer(columns)] = MISSING
-    return frame
-
-
 def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Calibration:
-    """Temperatures and age interval that fit labelled rows which were not trained on.
+    """Temperatures, thresholds and age interval that fit labelled rows which were not trained on.
+
+    Every data set counts alike, however many rows it has. Of an age that is known as a bin one of its
+    years is drawn: an interval holds as much of a bin as it would of people of all its ages.
 
     Args:
-        frame: n rows with the heads' columns (`labels.LABEL_COLUMNS`), -1 where missing.
+        frame: n rows with the heads' columns (`labels.LABEL_COLUMNS`), -1 where missing, and maybe
+            `set`, `age_low` and `age_high`.
         predicted: head -> (n, classes) probabilities as the model gives them.
 
     Returns:
         The calibration; heads with fewer than FEWEST_ROWS labels, or one class alone, are not in it.
     """
-    temperatures, age, face_threshold = {}, None, None
+    temperatures, uncertain, age, face_threshold = {}, {}, None, None
+    sets = frame["set"].to_numpy(str) if "set" in frame else np.full(len(frame), "")
     for head, probabilities in predicted.items():
-        labels = true_labels(frame, head)
-        known = labels != MISSING
-        labels, probabilities = labels[known], np.asarray(probabilities)[known]
+        labels = drawn_ages(frame) if head == "age" else true_labels(frame, head)
+        known = np.flatnonzero(labels != MISSING)
         if head == "face":
-            face_threshold = fit_face_threshold(labels, probabilities)
-        elif len(labels) < FEWEST_ROWS or len(np.unique(labels)) < 2:
-            log.info("%s: %d labelled faces are too few to calibrate", head, len(labels))
-        elif head == "age":
+            parts = [known[sets[known] == name] for name in np.unique(sets[known])]
+            face_threshold = _strictest(labels, np.asarray(probabilities), parts)
+            continue
+        if len(known) < FEWEST_ROWS or len(np.unique(labels[known])) < 2:
+            log.info("%s: %d labelled faces are too few to calibrate", head, len(known))
+            continue
+        rows = known[balanced_rows(sets[known])]
+        labels, probabilities = labels[rows], np.asarray(probabilities)[rows]
+        if head == "age":
             age = fit_age_thresholds(labels, probabilities)
-        elif head in NAMED_HEADS:
+        else:
             temperatures[head] = round(fit_temperature(labels, probabilities), 4)
-            log.info("%s: temperature %.3f", head, temperatures[head])
-    return Calibration(temperatures, age, face_threshold)
+            tempered = temper(probabilities, temperatures[head])
+            uncertain[head] = fit_uncertain_below(labels, tempered)
+            log.info("%s: temperature %.3f, uncertain below %.2f", head, temperatures[head], uncertain[head])
+    return Calibration(temperatures, age, face_threshold, uncertain)
+
+
+def drawn_ages(frame: pd.DataFrame) -> np.ndarray:
+    """(n,) years, -1 where nothing is known; of a bin one of its years, as likely as `targets` says."""
+    ages = frame["age_years"].to_numpy(np.int64).copy()
+    if "age_low" not in frame:
+        return ages
+    binned = np.flatnonzero((ages == MISSING) & (frame["age_low"] != MISSING).to_numpy())
+    bounds = (frame[column].to_numpy(np.int64)[binned] for column in ("age_low", "age_high"))
+    shares = encode_age_bins(*bounds)[:, :-1].astype(np.float64)
+    draws = np.random.default_rng(0).random((len(binned), 1))
+    ages[binned] = (np.cumsum(shares, axis=1) < draws * shares.sum(axis=1, keepdims=True)).sum(axis=1)
+    return ages
+
+
+def balanced_rows(sets: np.ndarray) -> np.ndarray:
+    """Positions in which every set has as many rows as the largest one, rows recurring evenly."""
+    parts = [np.flatnonzero(sets == name) for name in np.unique(sets)]
+    most = max(map(len, parts), default=0)
+    return np.concatenate([np.resize(part, most) for part in parts]) if parts else np.zeros(0, np.int64)
+
+
+def fit_uncertain_below(true_class: np.ndarray, probabilities: np.ndarray) -> float:
+    """Confidence below which it is better to say "uncertain" than a label.
+
+    The one at which the faces cost least when a wrong label costs 1 and "uncertain" UNCERTAIN_COST:
+    of labels just above it, that share is wrong (Chow, "On optimum recognition error and reject
+    tradeoff", 1970).
+
+    Args:
+        true_class: (n,) class ids, all known.
+        probabilities: (n, classes), calibrated.
+
+    Returns:
+        A number in [0, 1], a multiple of 0.01.
+    """
+    confidence = probabilities.max(axis=1)
+    wrong = probabilities.argmax(axis=1) != true_class
+    thresholds = np.arange(0, 101) / 100
+    costs = [
+        (wrong & (confidence >= at)).sum() + UNCERTAIN_COST * (confidence < at).sum() for at in thresholds
+    ]
+    return float(thresholds[int(np.argmin(costs))])
+
+
+def _strictest(labels: np.ndarray, probabilities: np.ndarray, parts: Sequence[np.ndarray]) -> float | None:
+    """The lowest face threshold of any set: no kind of picture is refused oftener than another."""
+    found = [fit_face_threshold(labels[part], probabilities[part]) for part in parts]
+    return min((threshold for threshold in found if threshold is not None), default=None)
 
 
 def fit_face_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
