@@ -1,6 +1,7 @@
 """What to train and how: plain records, light to import."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from facecli.errors import InputError
@@ -11,8 +12,14 @@ EMBEDDING_MODEL = "facenet_embedding"
 GENUINE = "inception-resnet-v1"
 STUDENTS = ("compact", "mobile-se")
 """Backbones that a distilled student may have, the default first."""
-BACKBONES = {"normal": ("normal",), "facenet": (*STUDENTS, GENUINE)}
+BACKBONES = {"facenet": (*STUDENTS, GENUINE), "normal": ("normal",), "open": ("compact",)}
 """Model type -> backbones that it may stand on, the default first."""
+HEADS = {
+    "facenet": UTKFACE_HEADS,
+    "normal": UTKFACE_HEADS,
+    "open": ("age", "gender", "race", "race_7", "face"),
+}
+"""Model type -> the heads that are trained when nothing else is said."""
 _STUDENT = {
     "epochs": 2,
     "batch_size": 96,
@@ -20,17 +27,25 @@ _STUDENT = {
     "warmup_epochs": 0.2,
     "degraded_share": 0.1,
 }
+_SCRATCH = {"epochs": 30, "batch_size": 128, "learning_rate": 2e-3, "weight_decay": 0.05}
 RUN_DEFAULTS = {
+    "open": _SCRATCH,
     "normal": {"epochs": 30, "batch_size": 96, "learning_rate": 2e-3},
     **dict.fromkeys(STUDENTS, _STUDENT),
     GENUINE: {"epochs": 12, "batch_size": 128, "learning_rate": 1e-3, "weight_decay": 0.05},
 }
-"""Backbone -> options of the run that measured best."""
+"""Backbone, or model type where that decides -> options of the run that measured best."""
+MODEL_TYPES = tuple(BACKBONES)
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How to train, apart from data and network. Learning rate is the peak after warm-up."""
+    """How to train, apart from data and network.
+
+    Attributes:
+        learning_rate: the peak, after the warm-up.
+        shares: data set -> share of each epoch that is drawn from it, see `dataset.CropBatches`.
+    """
 
     epochs: int = 30
     batch_size: int = 64
@@ -43,7 +58,7 @@ class FitOptions:
     mixed_precision: str = "float32"
     degraded_share: float = 0.25
     feature_weight: float = 4.0
-    extra_share: float | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
     resume: bool = False
     tensorboard: bool = False
 
@@ -53,6 +68,7 @@ class TrainRequest:
     """What to train. `backbone` and `name` have defaults by model type.
 
     Attributes:
+        heads: empty takes those of the model type.
         embedding: name of the distilled student that a facenet starts from.
         initial: name or folder of a model of the same backbone to go on from instead.
         unfreeze: how many of the genuine trunk's last blocks learn, for `unfreeze_epochs`.
@@ -61,7 +77,7 @@ class TrainRequest:
 
     model_type: str = "facenet"
     backbone: str | None = None
-    heads: tuple[str, ...] = UTKFACE_HEADS
+    heads: tuple[str, ...] = ()
     image_size: int | None = None
     rebalance: str = "none"
     name: str | None = None
@@ -109,8 +125,8 @@ class DistilRequest:
     command: str = ""
 
 
-def resolve(request: TrainRequest) -> tuple[str, str]:
-    """(backbone, model name) of a request. Raises InputError when they do not fit."""
+def resolve(request: TrainRequest) -> TrainRequest:
+    """The request with backbone, heads and name filled in. Raises InputError when they do not fit."""
     backbone = request.backbone or BACKBONES[request.model_type][0]
     if backbone not in BACKBONES[request.model_type]:
         raise InputError(
@@ -121,6 +137,13 @@ def resolve(request: TrainRequest) -> tuple[str, str]:
         raise InputError(f"--unfreeze is for --backbone {GENUINE}; '{backbone}' is trained whole")
     if request.initial and backbone == GENUINE:
         raise InputError(f"--initial is for networks that are trained whole; of '{GENUINE}' only heads are")
-    suffix = "" if request.heads == UTKFACE_HEADS else "_" + "_".join(request.heads)
+    heads = request.heads or HEADS[request.model_type]
+    suffix = "" if heads == HEADS[request.model_type] else "_" + "_".join(heads)
     trunk = "_inception" if backbone == GENUINE else ""
-    return backbone, request.name or f"{request.model_type}{trunk}{suffix}_model"
+    name = request.name or f"{request.model_type}{trunk}{suffix}_model"
+    return replace(request, backbone=backbone, heads=heads, name=name)
+
+
+def run_defaults(request: TrainRequest) -> dict[str, object]:
+    """Options of the run that measured best, for a resolved request."""
+    return RUN_DEFAULTS.get(request.model_type, RUN_DEFAULTS[request.backbone])

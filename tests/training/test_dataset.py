@@ -43,18 +43,33 @@ def test_targets_and_weights_belong_to_their_rows():
     assert [by_row[row] for row in inputs[:, 0]] == weights["age"].tolist()
 
 
-def test_no_extra_rows_change_nothing():
-    plain, shared = batches(range(20), seed=2), batches(range(20), seed=2, extra_from=20, extra_share=0.5)
+def of_two_sets(own):
+    """(100,) set of each input: "own" first."""
+    return np.where(np.arange(100) < own, "own", "other")
+
+
+def test_shares_of_sets_that_are_not_there_change_nothing():
+    plain = batches(range(20), seed=2)
+    shared = batches(range(20), seed=2, sets=of_two_sets(20), shares={"other": 0.5})
     assert seen(shared).tolist() == seen(plain).tolist()
 
 
-@given(st.integers(4, 40), st.integers(0, 60), st.floats(0, 0.9))
-def test_extra_rows_make_up_their_share_and_own_rows_are_all_there(own, extra, share):
-    dataset = batches(range(own + extra), batch_size=1, extra_from=own, extra_share=share)
-    found = seen(dataset)
-    assert set(range(own)) <= set(found) and len(set(found)) == len(found)
-    drawn = len(found) - own
-    assert drawn == min(round(own * share / (1 - share)), extra)
+@given(st.integers(4, 40), st.integers(1, 60), st.floats(0, 0.9))
+def test_a_set_makes_up_its_share_and_the_others_are_all_there_once(own, other, share):
+    dataset = batches(range(own + other), batch_size=1, sets=of_two_sets(own), shares={"other": share})
+    found = seen(dataset).tolist()
+    assert sorted(row for row in found if row < own) == list(range(own))
+    drawn = [found.count(row) for row in range(own, own + other)]
+    assert sum(drawn) == round(share * own / (1 - share))
+    assert max(drawn) - min(drawn) <= 1
+
+
+@given(st.integers(2, 40), st.integers(2, 60), st.floats(0.1, 0.9))
+def test_sets_that_all_have_shares_keep_them(first, second, share):
+    sets, shares = of_two_sets(first), {"own": share, "other": 1 - share}
+    found = seen(batches(range(first + second), batch_size=1, sets=sets, shares=shares))
+    assert abs((found < first).sum() - share * (first + second)) <= 1
+    assert abs(len(found) - first - second) <= 1
 
 
 def test_each_epoch_sees_the_next_view_of_the_same_rows():
@@ -70,15 +85,16 @@ def test_each_epoch_sees_the_next_view_of_the_same_rows():
     assert epochs == [[4, 5, 6, 7, 8], [14, 15, 16, 17, 18], [24, 25, 26, 27, 28], [4, 5, 6, 7, 8]]
 
 
-def test_without_a_share_every_epoch_has_all_extra_rows():
-    assert sorted(seen(batches(range(20), extra_from=8))) == list(range(20))
+def test_without_a_share_every_epoch_has_all_rows():
+    assert sorted(seen(batches(range(20), sets=of_two_sets(8)))) == list(range(20))
 
 
-def test_each_epoch_draws_other_extra_rows():
-    dataset = batches(range(100), batch_size=1, extra_from=20, extra_share=0.5)
+def test_each_epoch_draws_other_rows():
+    options = {"batch_size": 1, "sets": of_two_sets(20), "shares": {"other": 0.5}}
+    dataset = batches(range(100), **options)
     first = set(seen(dataset))
     dataset.on_epoch_end()
     assert first != set(seen(dataset))
-    again = batches(range(100), batch_size=1, extra_from=20, extra_share=0.5)
+    again = batches(range(100), **options)
     again.start_at(0)
     assert set(seen(again)) == first

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facecli.training.prepare import prepare_data
+from facecli.training.prepare import prepare_data, unique_names
 
 
 @pytest.fixture
@@ -29,13 +29,14 @@ def test_one_set_alone_shows_faces(faces_folder, home):
 
 
 def test_a_further_set_leaves_the_first_split_as_it_is(faces_folder, emotions, home):
-    alone, both = prepare_data(faces_folder, 1), prepare_data(faces_folder, 1, extra=[emotions])
+    alone, both = prepare_data(faces_folder, 1), prepare_data([faces_folder, emotions], 1)
     assert both.digest == alone.digest
     assert both.frame["split"][: len(alone.frame)].tolist() == alone.frame["split"].tolist()
     assert list(both.extra) == ["fer2013"]
     added = both.frame.iloc[len(alone.frame) :]
     assert (added["emotion"] >= 0).all() and (added["age_years"] == -1).all()
     assert (added["split"] == "test").sum() == 24
+    assert both.only("fer2013").frame["emotion"].tolist() == added["emotion"].tolist()
     assert both.first().frame["file"].tolist() == alone.frame["file"].tolist()
     crops = both.crops((16, 16))
     assert crops.shape == (len(both.frame), 16, 16, 3) and crops[len(alone.frame) :].any()
@@ -45,4 +46,18 @@ def test_what_one_set_tests_on_is_not_trained_on_through_another(faces_folder, h
     alone = prepare_data(faces_folder, 1)
     copy = tmp_path / "copies"
     shutil.copytree(faces_folder, copy)
-    assert len(prepare_data(faces_folder, 1, extra=[copy]).frame) == len(alone.frame)
+    assert len(prepare_data([faces_folder, copy], 1).frame) == len(alone.frame)
+
+
+def test_sets_of_one_name_are_told_apart(faces_folder, emotions, home, tmp_path):
+    other = tmp_path / "elsewhere" / faces_folder.name
+    other.parent.mkdir()
+    emotions.rename(other)
+    data = prepare_data([faces_folder, other], 1)
+    assert list(data.sets) == [faces_folder.name, f"{faces_folder.name}-2"]
+    assert len(set(data.sets.values())) == 2
+
+
+def test_names_are_made_unique():
+    assert unique_names([]) == []
+    assert unique_names(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-2", "a-2-2", "a-3"]

@@ -27,7 +27,7 @@ def data(tmp_path, monkeypatch):
             "split": ["train"] * 32 + ["val"] * 4 + ["test"] * 4,
         }
     )
-    return PreparedData(tmp_path, frame, "digest")
+    return PreparedData(tmp_path, frame.assign(set="faces"), {"faces": "digest"})
 
 
 @pytest.fixture(autouse=True)

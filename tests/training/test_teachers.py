@@ -16,7 +16,7 @@ def data(tmp_path):
             "split": ["train", "train", "train", "val", "test", "train"],
         }
     )
-    return PreparedData(tmp_path, frame, "digest")
+    return PreparedData(tmp_path, frame.assign(set="faces"), {"faces": "digest"})
 
 
 @pytest.fixture(autouse=True)

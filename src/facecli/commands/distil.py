@@ -3,8 +3,9 @@
 import click
 
 from facecli.commands.training_options import (
+    checked_shares,
     command_line,
-    data_path,
+    data_paths,
     fit_options,
     import_keras,
     log_to_stderr,
@@ -12,7 +13,8 @@ from facecli.commands.training_options import (
     show_plan,
     training_options,
 )
-from facecli.recipes import DistilRequest
+from facecli.labels import UTKFACE_HEADS
+from facecli.recipes import RUN_DEFAULTS, DistilRequest
 
 TEACHERS = ("facenet", "mobilenet")
 
@@ -78,21 +80,23 @@ def distil(**options) -> None:
       facecli distil --image-size 96 --epochs 5 --learning-rate 1e-3 --initial facenet_embedding
     """
     # A student starts from random weights: its options are those of a scratch run.
-    options = resolved(options, "normal")
-    path = data_path(options["data_path"])
+    options = resolved(options, RUN_DEFAULTS["normal"])
+    options["heads"] = options["heads"] or UTKFACE_HEADS
+    places = data_paths(options)
     if not options["teachers"] and not options["teacher_model"]:
         raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
     if options["average"] and not options["initial"]:
         raise click.UsageError("--average needs --initial, the first of the students")
     if options.pop("dry_run"):
-        show_plan("would distil:", {**options, "data_path": path})
+        show_plan("would distil:", {**options, "data_paths": [str(place) for place in places]})
         return
     import_keras()
     from facecli.training.distil import distil as run_distillation
     from facecli.training.prepare import prepare_data
 
     log_to_stderr()
-    data = prepare_data(path, options["seed"], options["limit"], options["extra_data"])
+    data = prepare_data(places, options["seed"], options["limit"])
+    options["shares"] = checked_shares(options, data)
     fields = DistilRequest.__dataclass_fields__
     request = DistilRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
     checkpoint = run_distillation(data, fit_options(options), request)

@@ -4,8 +4,9 @@ import click
 
 from facecli.commands.messages import say
 from facecli.commands.training_options import (
+    checked_shares,
     command_line,
-    data_path,
+    data_paths,
     fit_options,
     import_keras,
     log_to_stderr,
@@ -13,11 +14,11 @@ from facecli.commands.training_options import (
     show_plan,
     training_options,
 )
-from facecli.recipes import TrainRequest, resolve
+from facecli.recipes import MODEL_TYPES, TrainRequest, resolve, run_defaults
 
 
 @click.command()
-@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@click.option("--model-type", type=click.Choice(MODEL_TYPES), default="facenet", show_default=True)
 @click.option(
     "--backbone",
     type=click.Choice(["normal", "compact", "mobile-se", "inception-resnet-v1"]),
@@ -62,18 +63,20 @@ def train(**options) -> None:
     """
     fields = TrainRequest.__dataclass_fields__
     request = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
-    backbone, name = resolve(request)
-    options = resolved(options, backbone)
-    path = data_path(options["data_path"])
+    request = resolve(request)
+    options = resolved(options, run_defaults(request))
+    places = data_paths(options)
     if options.pop("dry_run"):
-        show_plan("would train:", {**options, "data_path": path, "backbone": backbone, "name": name})
+        about = {"backbone": request.backbone, "name": request.name, "heads": request.heads}
+        show_plan("would train:", {**options, "data_paths": [str(place) for place in places], **about})
         return
     import_keras()
     from facecli.training.prepare import prepare_data
     from facecli.training.train import train as run_training
 
     log_to_stderr()
-    data = prepare_data(path, options["seed"], options["limit"], options["extra_data"])
+    data = prepare_data(places, options["seed"], options["limit"])
+    options["shares"] = checked_shares(options, data)
     checkpoint = run_training(data, request, fit_options(options))
     click.echo(f"saved {checkpoint.folder}")
     if options["evaluate"]:

@@ -3,15 +3,20 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from facecli import paths
+from facecli.commands.messages import warn
 from facecli.console import MANNERS
-from facecli.labels import HEAD_CLASSES, UTKFACE_HEADS
-from facecli.recipes import RUN_DEFAULTS, FitOptions
+from facecli.labels import HEAD_CLASSES
+from facecli.recipes import FitOptions
+
+if TYPE_CHECKING:
+    from facecli.training.prepare import PreparedData
 
 DEFAULT_SEED = 1
 _TENSORFLOW = {
@@ -25,24 +30,19 @@ _TENSORFLOW = {
 
 
 def training_options(command: Callable) -> Callable:
-    """Decorator that adds the options of a training run; numbers left out follow the backbone."""
+    """Decorator that adds the options of a training run; numbers left out follow the model type."""
     options = [
+        *data_options(),
         click.option(
-            "--data-path",
-            type=click.Path(path_type=Path),
-            help="Folder or archive of face pictures.  [default: data/UTKFace]",
-        ),
-        click.option(
-            "--extra-data",
-            type=click.Path(path_type=Path),
+            "--share",
+            "shares",
             multiple=True,
-            help="Further pictures to learn from, of any known layout (FER2013 for emotions); may recur.",
+            callback=shares_option,
+            metavar="NAME=SHARE",
+            help="Share of each epoch drawn anew from a set, named as its folder (fairface=0.4); may recur. "
+            "Sets without one are seen whole.",
         ),
-        click.option(
-            "--extra-share",
-            type=click.FloatRange(0, 1, max_open=True),
-            help="Share of each epoch drawn anew from --extra-data.  [default: all of it, every epoch]",
-        ),
+        click.option("--extra-share", type=click.FloatRange(0, 1, max_open=True), hidden=True),
         click.option(
             "--epochs",
             type=click.IntRange(0),
@@ -85,7 +85,7 @@ def training_options(command: Callable) -> Callable:
             type=click.FloatRange(0, 1),
             help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
         ),
-        click.option("--heads", callback=heads_option, default=",".join(UTKFACE_HEADS), show_default=True),
+        click.option("--heads", callback=heads_option, help="Comma-separated.  [default: by model type]"),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
         click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
         click.option("--resume", is_flag=True, help="Go on after the last whole epoch."),
@@ -104,8 +104,73 @@ def training_options(command: Callable) -> Callable:
     return command
 
 
-def heads_option(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    """Callback of --heads: the names in the order of `labels.HEAD_CLASSES`."""
+def data_options() -> list[Callable]:
+    """`--data-path`, which may recur, and `--extra-data`, its name of earlier releases for further sets."""
+    return [
+        click.option(
+            "--data-path",
+            "data_paths",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="Folder or archive of pictures, of any known layout; may recur.  [default: data/UTKFace]",
+        ),
+        click.option("--extra-data", type=click.Path(path_type=Path), multiple=True, hidden=True),
+    ]
+
+
+def data_paths(options: dict) -> list[Path]:
+    """The data sets' places: as given, else data/UTKFace."""
+    if options.get("extra_data"):
+        warn("--extra-data is deprecated: give every set with --data-path")
+    return [*(options["data_paths"] or [paths.data_dir() / "UTKFace"]), *options.get("extra_data", ())]
+
+
+def shares_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict:
+    """Callback of --share: set -> share of an epoch."""
+    shares = {}
+    for text in value:
+        name, _, number = text.rpartition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            share = -1.0
+        if not name or not 0 <= share <= 1:
+            raise click.BadParameter(f"{text!r}: give the set and a number from 0 to 1, fairface=0.3")
+        shares[name] = share
+    if sum(shares.values()) > 1 + 1e-9:
+        raise click.BadParameter(f"the shares sum to {sum(shares.values()):g}, more than 1")
+    return shares
+
+
+def checked_shares(options: dict, data: "PreparedData") -> dict[str, float]:
+    """The shares of `--share`, or those that the deprecated `--extra-share` means.
+
+    Raises UsageError when a set is not there, or when all sets have shares that do not sum to 1.
+    """
+    shares, extra = options["shares"], options.get("extra_share")
+    if extra is not None:
+        warn("--extra-share is deprecated: give --share NAME=SHARE for each set")
+        rows = {name: int((data.of_set == name).sum()) for name in data.extra}
+        # What there is is not repeated: a share may ask for more rows than a set has.
+        most = sum(rows.values()) / max(len(data.frame), 1)
+        shares = {name: min(extra, most) * count / sum(rows.values()) for name, count in rows.items()}
+    if unknown := set(shares) - set(data.sets):
+        raise click.UsageError(
+            f"--share: no set is called {', '.join(sorted(unknown))}; there are {', '.join(data.sets)}"
+        )
+    total = sum(shares.values())
+    whole = set(data.sets) - set(shares)
+    if whole and total >= 1:
+        raise click.UsageError(f"--share: nothing is left of an epoch for {', '.join(sorted(whole))}")
+    if not whole and abs(total - 1) > 0.005:
+        raise click.UsageError(f"--share: all sets have a share, and the shares sum to {total:g}, not to 1")
+    return shares
+
+
+def heads_option(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Callback of --heads: the names in the order of `labels.HEAD_CLASSES`; () when not given."""
+    if value is None:
+        return ()
     heads = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
     unknown = [head for head in heads if head not in HEAD_CLASSES]
     if unknown or not heads:
@@ -113,10 +178,10 @@ def heads_option(context: click.Context, parameter: click.Parameter, value: str)
     return tuple(head for head in HEAD_CLASSES if head in heads)
 
 
-def resolved(values: dict, backbone: str) -> dict:
-    """The options' values with what was left out filled in for a backbone."""
+def resolved(values: dict, defaults: Mapping[str, object]) -> dict:
+    """The options' values with what was left out filled in."""
     given = {key: value for key, value in values.items() if value is not None}
-    return {**values, **RUN_DEFAULTS[backbone], **given}
+    return {**values, **defaults, **given}
 
 
 def fit_options(values: dict) -> FitOptions:
@@ -127,11 +192,6 @@ def fit_options(values: dict) -> FitOptions:
     keras.config.set_dtype_policy(policy)
     fields = FitOptions.__dataclass_fields__
     return FitOptions(**{key: value for key, value in values.items() if key in fields and value is not None})
-
-
-def data_path(given: Path | None) -> Path:
-    """The data set's place: as given, else data/UTKFace."""
-    return given or paths.data_dir() / "UTKFace"
 
 
 def command_line() -> str:

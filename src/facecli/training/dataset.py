@@ -18,9 +18,10 @@ class CropBatches(keras.utils.PyDataset):
             the only one.
         seed: with the epoch decides the order.
         first_epoch: the epoch to start with, counted from 0 (a resumed run).
-        extra_from: rows from this one on are extra: each epoch draws some of them anew.
-        extra_share: share of an epoch that the extra rows make up, as far as there are so many;
-            None: all of them, every epoch.
+        sets: (n,) name of the data set of each input; None: all are of one.
+        shares: set -> share of an epoch that its rows make up, drawn anew for each. Sets without a
+            share are seen whole, once an epoch; if there is none, an epoch has as many rows as all
+            sets together. A set with fewer rows than its share asks for is seen more than once.
         views: `inputs` and `targets` hold that many views of all rows, one view of each after the
             other; each epoch sees the next one.
     """
@@ -34,8 +35,8 @@ class CropBatches(keras.utils.PyDataset):
         batch_size: int = 64,
         seed: int = 0,
         first_epoch: int = 0,
-        extra_from: int | None = None,
-        extra_share: float | None = None,
+        sets: np.ndarray | None = None,
+        shares: Mapping[str, float] | None = None,
         views: int = 1,
     ) -> None:
         super().__init__()
@@ -43,13 +44,10 @@ class CropBatches(keras.utils.PyDataset):
         self.weights = None if weights is None else np.asarray(weights, np.float32)
         self.seed, self.epoch = seed, first_epoch
         self.views, self._rows_a_view = views, len(inputs) // views
-        extra = np.zeros(len(self.rows), bool) if extra_from is None else self.rows >= extra_from
-        if extra_share is None:
-            extra[:] = False
-        self._own, self._extra = np.flatnonzero(~extra), np.flatnonzero(extra)
-        wanted = round(len(self._own) * extra_share / (1 - extra_share)) if extra_share else 0
-        self._drawn = min(wanted, len(self._extra))
-        self.batch_size = min(batch_size, len(self._own) + self._drawn)
+        of_set = np.full(len(inputs), "") if sets is None else np.asarray(sets)
+        self._whole, self._drawn = _epoch_plan(of_set[self.rows], shares or {})
+        count = len(self._whole) + sum(wanted for _, wanted in self._drawn)
+        self.batch_size = min(batch_size, count)
         self._shuffle()
 
     def __len__(self) -> int:
@@ -75,5 +73,23 @@ class CropBatches(keras.utils.PyDataset):
 
     def _shuffle(self) -> None:
         random = np.random.default_rng([self.seed, self.epoch])
-        drawn = random.choice(self._extra, self._drawn, replace=False) if self._drawn else self._extra[:0]
-        self.order = random.permutation(np.concatenate([self._own, drawn]))
+        drawn = [_draw(positions, wanted, random) for positions, wanted in self._drawn]
+        self.order = random.permutation(np.concatenate([self._whole, *drawn]))
+
+
+def _epoch_plan(
+    sets: np.ndarray, shares: Mapping[str, float]
+) -> tuple[np.ndarray, list[tuple[np.ndarray, int]]]:
+    """Positions seen whole, and (positions, how many of them an epoch draws) of each set with a share."""
+    present = {name: share for name, share in shares.items() if (sets == name).any()}
+    whole = np.flatnonzero(~np.isin(sets, list(present)))
+    rest = 1 - sum(present.values())
+    total = len(whole) / rest if len(whole) else len(sets) / sum(present.values()) if present else 0
+    drawn = [(np.flatnonzero(sets == name), round(share * total)) for name, share in present.items()]
+    return whole, drawn
+
+
+def _draw(positions: np.ndarray, wanted: int, random: np.random.Generator) -> np.ndarray:
+    """`wanted` positions, none more than once oftener than another."""
+    times, rest = divmod(wanted, len(positions))
+    return np.concatenate([np.tile(positions, times), random.choice(positions, rest, replace=False)])

@@ -78,7 +78,7 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
             "average": {name: earlier_stages(name) for name in request.average},
             "teachers": list(request.teachers),
             "teacher_model": _digest_of(request.teacher_model),
-            "extra_data": dict(data.extra),
+            "sets": dict(data.sets),
         },
     )
     return save_model(network, recipe, history, folder)
@@ -91,8 +91,8 @@ def _frozen_rows(
     targets = frozen_targets(data, request, folder / "epochs-teacher", options)
     crops = data.crops(size)
     return (
-        Rows(crops, targets, data.rows("train"), extra_from=data.first_rows),
-        Rows(crops, targets, data.rows("val")),
+        Rows(crops, targets, data.rows("train"), sets=data.of_set),
+        Rows(crops, targets, data.rows("val"), sets=data.of_set),
     )
 
 
@@ -110,7 +110,7 @@ def _view_rows(
         for name, values in train.targets.items()
         if name not in labels
     }
-    return train, Rows(data.crops(size), {**labels, **unseen}, data.rows("val"))
+    return train, Rows(data.crops(size), {**labels, **unseen}, data.rows("val"), sets=data.of_set)
 
 
 def _digest_of(model: str | None) -> dict[str, str] | None:

@@ -15,7 +15,8 @@ from facecli.training.callbacks import ProgressBar, Throughput
 from facecli.training.dataset import CropBatches
 from facecli.training.epochs import EpochKeeper
 from facecli.training.fused_norm import fused_normalization
-from facecli.training.losses import CosineDistance, head_loss, head_metric, head_weight
+from facecli.training.losses import head_metric, output_loss, output_weight
+from facecli.training.validation import SetValidation
 
 log = logging.getLogger(__name__)
 
@@ -24,15 +25,15 @@ log = logging.getLogger(__name__)
 class Rows:
     """What is fed: inputs (n, ...), targets by output name, and the rows that are trained on.
 
-    Rows from `extra_from` on are of extra data sets, and there may be several views of each row,
-    see `dataset.CropBatches`.
+    `sets` names the data set of each input; there may be several views of each row, see
+    `dataset.CropBatches`.
     """
 
     inputs: np.ndarray
     targets: Mapping[str, np.ndarray]
     rows: np.ndarray
     weights: np.ndarray | None = None
-    extra_from: int | None = None
+    sets: np.ndarray | None = None
     views: int = 1
 
 
@@ -42,6 +43,7 @@ class AugmentedModel(keras.Model):
     def __init__(self, network: keras.Model, augmentation: keras.layers.Layer | None) -> None:
         super().__init__(name="augmented")
         self.network, self.augmentation = network, augmentation
+        self.feature_weight = 1.0
 
     def call(self, inputs, training=False):
         if self.augmentation is not None:
@@ -77,14 +79,16 @@ def fit(
     if options.epochs < 1:
         raise InputError("nothing is trained in 0 epochs; give --epochs 1 or more")
     model = AugmentedModel(network, augmentation)
+    model.feature_weight = options.feature_weight
     batches = _batches(train, options)
     _compile(model, list(network.output), options, len(batches))
     model.build(train.inputs[:1].shape)
     keeper = EpochKeeper(folder, options)
     first_epoch = keeper.resume(model) if options.resume else keeper.start()
     batches.start_at(first_epoch)
-    val_batches = _validation(val, options.batch_size)
-    callbacks = [Throughput(len(batches) * batches.batch_size), keeper, keras.callbacks.TerminateOnNaN()]
+    validation = SetValidation(val.inputs[val.rows], _rows_of(val), _sets_of(val), options.batch_size)
+    callbacks = [Throughput(len(batches) * batches.batch_size), validation, keeper]
+    callbacks.append(keras.callbacks.TerminateOnNaN())
     callbacks.append(ProgressBar(len(batches), options.epochs))
     if options.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard")))
@@ -92,7 +96,6 @@ def fit(
         with fused_normalization(network):
             model.fit(
                 batches,
-                validation_data=val_batches,
                 epochs=options.epochs,
                 initial_epoch=first_epoch,
                 callbacks=callbacks,
@@ -111,37 +114,24 @@ def _batches(train: Rows, options: FitOptions) -> CropBatches:
         train.weights,
         options.batch_size,
         options.seed,
-        extra_from=train.extra_from,
-        extra_share=options.extra_share,
+        sets=train.sets,
+        shares=dict(options.shares),
         views=train.views,
     )
 
 
-def _validation(val: Rows, batch_size: int):
-    inputs = val.inputs[val.rows]
-    targets = {name: values[val.rows] for name, values in val.targets.items()}
-    return _WholeBatches(inputs, targets, batch_size)
+def _rows_of(val: Rows) -> dict[str, np.ndarray]:
+    return {name: values[val.rows] for name, values in val.targets.items()}
 
 
-class _WholeBatches(keras.utils.PyDataset):
-    """Batches in order, the last one shorter."""
-
-    def __init__(self, inputs, targets, batch_size):
-        super().__init__()
-        self.inputs, self.targets, self.batch_size = inputs, targets, batch_size
-
-    def __len__(self):
-        return -(-len(self.inputs) // self.batch_size)
-
-    def __getitem__(self, index):
-        part = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        return self.inputs[part], {name: values[part] for name, values in self.targets.items()}
+def _sets_of(val: Rows) -> np.ndarray:
+    return np.full(len(val.rows), "") if val.sets is None else np.asarray(val.sets)[val.rows]
 
 
 def _compile(model: keras.Model, outputs: list[str], options: FitOptions, steps: int) -> None:
     heads = [name for name in outputs if name in HEAD_CLASSES]
-    losses = {name: head_loss(name) if name in heads else CosineDistance() for name in outputs}
-    weights = {name: head_weight(name) if name in heads else options.feature_weight for name in outputs}
+    losses = {name: output_loss(name) for name in outputs}
+    weights = {name: output_weight(name, options.feature_weight) for name in outputs}
     optimizer = keras.optimizers.AdamW(
         _schedule(options, steps), weight_decay=options.weight_decay, clipnorm=5.0
     )

@@ -20,12 +20,15 @@ log = logging.getLogger(__name__)
 
 SCORE_PARTS = {
     "val_age_mae": 0.1,
+    "val_age_in_bin": -0.5,
     "val_gender_accuracy": -1.0,
     "val_race_accuracy": -1.0,
+    "val_race_7_accuracy": -0.5,
     "val_emotion_accuracy": -0.5,
 }
-"""The validation score, smaller is better: ten years weigh as much as all of a class head."""
-RESUMABLE = ("batch_size", "learning_rate", "schedule", "seed", "epochs", "extra_share")
+"""The validation score, smaller is better: ten years weigh as much as all of a class head. Each part is
+the mean over the data sets that have such labels."""
+RESUMABLE = ("batch_size", "learning_rate", "schedule", "seed", "epochs", "shares")
 
 
 class EpochKeeper(keras.callbacks.Callback):

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +21,40 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A table with the columns `group` and `split`, and the folder of its files.
+    """A table with the columns `group`, `split` and `set`, and the folder of its files.
 
-    `digest` is of the first data set's split, which has the first `first_rows` rows (None: all);
-    `extra` holds name -> split digest of all others.
+    Attributes:
+        folder: what `file` is relative to; files of further sets are absolute.
+        frame: the rows of all sets, one set after the other.
+        sets: name of each set -> digest of its split, in the order in which they were given.
     """
 
     folder: Path
     frame: pd.DataFrame
-    digest: str
-    extra: Mapping[str, str] = field(default_factory=dict)
-    first_rows: int | None = None
+    sets: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Of the first set's split."""
+        return next(iter(self.sets.values()))
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Name -> split digest of all sets but the first."""
+        return dict(list(self.sets.items())[1:])
+
+    @property
+    def of_set(self) -> np.ndarray:
+        """(n,) name of each row's set."""
+        return self.frame["set"].to_numpy(str)
+
+    def only(self, name: str) -> "PreparedData":
+        """One of the sets alone."""
+        return replace(self, frame=self.frame[self.frame["set"] == name], sets={name: self.sets[name]})
 
     def first(self) -> "PreparedData":
-        """The first data set alone: what models are measured on."""
-        return replace(self, frame=self.frame.iloc[: self.first_rows], extra={})
+        """The first set alone."""
+        return self.only(next(iter(self.sets)))
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of the rows of a split ("train", "val", "test"), or of all ("all")."""
@@ -49,25 +68,36 @@ class PreparedData:
         return load_crops(self.frame, self.folder, image_size, margin)
 
 
-def prepare_data(path: Path, seed: int, limit: int | None = None, extra: Sequence[Path] = ()) -> PreparedData:
-    """Opens data sets, groups their duplicates and splits them.
+def prepare_data(places: Path | Sequence[Path], seed: int, limit: int | None = None) -> PreparedData:
+    """Opens data sets, groups their duplicates and splits them, each by itself.
 
     Args:
-        path: folder or archive of the set that models are measured on.
+        places: the data set, or several, of any known layout. A label that a set does not have is
+            missing. A further set leaves the splits of the others as they are.
         seed: decides the splits, together with the files.
         limit: keep that many random rows of each set (a quick try); digests are then of those.
-        extra: further sets of any known layout to learn from; what they have no labels for is
-            missing. They leave the split of the first set as it is.
 
     Raises:
         DataError: nothing to use there.
     """
-    tables = [_prepare_one(place, seed, limit) for place in (path, *extra)]
+    places = [places] if isinstance(places, Path) else list(places)
+    tables = [_prepare_one(place, seed, limit) for place in places]
+    names = unique_names([folder.name for folder, _ in tables])
     digests = [split_digest(frame) for _, frame in tables]
-    names = [folder.name for folder, _ in tables]
-    frame = join_tables(tables)
-    others = dict(zip(names[1:], digests[1:], strict=True))
-    return PreparedData(tables[0][0], frame, digests[0], others, len(tables[0][1]))
+    named = [(folder, frame.assign(set=name)) for name, (folder, frame) in zip(names, tables, strict=True)]
+    return PreparedData(tables[0][0], join_tables(named), dict(zip(names, digests, strict=True)))
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The names, the second of two equal ones with "-2" behind it, and so on."""
+    found: list[str] = []
+    for name in names:
+        number, free = 1, name
+        while free in found:
+            number += 1
+            free = f"{name}-{number}"
+        found.append(free)
+    return found
 
 
 def _prepare_one(path: Path, seed: int, limit: int | None) -> tuple[Path, pd.DataFrame]:

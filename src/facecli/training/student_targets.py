@@ -68,8 +68,7 @@ def view_rows(
     targets = view_targets(
         {head: values[rows] for head, values in labels.items()}, made.answers, faces, views
     )
-    first = len(rows) if data.first_rows is None else int((rows < data.first_rows).sum())
-    return Rows(made.crops, targets, np.arange(len(rows)), extra_from=first, views=views)
+    return Rows(made.crops, targets, np.arange(len(rows)), sets=data.of_set[rows], views=views)
 
 
 def softened_labels(

@@ -36,12 +36,12 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         InputError: the request does not fit together.
         CheckpointError, WeightsError: what the model starts from is missing.
     """
-    backbone, name = resolve(request)
+    request = resolve(request)
     check_trainable(data.frame, request.heads)
     started = time.monotonic()
-    folder = paths.saved_model_dir() / name
+    folder = paths.saved_model_dir() / request.name
     rows, weights = _rebalanced(data, request.rebalance, options.seed)
-    if backbone == GENUINE:
+    if request.backbone == GENUINE:
         network, history = train_transfer(
             data,
             rows,
@@ -54,11 +54,11 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
             request.unfreeze_epochs,
         )
     else:
-        network, history = _train_whole(data, rows, weights, backbone, request, options, folder / "epochs")
+        network, history = _train_whole(data, rows, weights, request, options, folder / "epochs")
     recipe = Recipe(
-        name=name,
+        name=request.name,
         model_type=request.model_type,
-        backbone=backbone,
+        backbone=request.backbone,
         heads=request.heads,
         seed=options.seed,
         split_digest=data.digest,
@@ -67,9 +67,9 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         command=request.command,
         duration_s=round(time.monotonic() - started, 1),
         extra={
-            "extra_data": dict(data.extra),
+            "sets": dict(data.sets),
             "initial": request.initial,
-            "earlier_stages": earlier_stages(_start(backbone, request)),
+            "earlier_stages": earlier_stages(_start(request)),
         },
     )
     return calibrate(save_model(network, recipe, history, folder), data)
@@ -92,28 +92,28 @@ def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[s
     return pd.read_csv(path).to_dict("records") if path.is_file() else []
 
 
-def _start(backbone: str, request: TrainRequest) -> str | None:
+def _start(request: TrainRequest) -> str | None:
     """Name or folder of the model that a run goes on from."""
-    return request.initial or (request.embedding if backbone in STUDENTS else None)
+    distilled = request.model_type == "facenet" and request.backbone in STUDENTS
+    return request.initial or (request.embedding if distilled else None)
 
 
 def _train_whole(
     data: PreparedData,
     rows: np.ndarray,
     weights: np.ndarray | None,
-    backbone: str,
     request: TrainRequest,
     options: FitOptions,
     folder: Path,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     size = (request.image_size, request.image_size) if request.image_size else None
-    start = _start(backbone, request)
+    start = _start(request)
     student = load_checkpoint(paths.find_model(start)) if start else None
     if student and size is None:
         size = student.image_size
     # Seeded here: the initial weights must not depend on how the data was prepared.
     keras.utils.set_random_seed(options.seed)
-    network = build_model(backbone, request.heads, size)
+    network = build_model(request.backbone, request.heads, size)
     if student:
         load_embedding(network, student.folder)
     if options.epochs == 0:
@@ -121,6 +121,6 @@ def _train_whole(
     image_size = network.input.shape[1:3]
     crops, targets = data.crops(image_size), build_targets(data.frame, request.heads)
     augmentation = build_augmentation(image_size, options.degraded_share, options.seed)
-    train_rows = Rows(crops, targets, rows, weights, data.first_rows)
-    val_rows = Rows(crops, targets, data.rows("val"))
+    train_rows = Rows(crops, targets, rows, weights, data.of_set)
+    val_rows = Rows(crops, targets, data.rows("val"), sets=data.of_set)
     return network, fit(network, train_rows, val_rows, options, folder, augmentation)

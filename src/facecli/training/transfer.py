@@ -61,8 +61,8 @@ def train_transfer(
     history = []
     if options.epochs or not unfreeze:
         features = _features(data, trunk_weights)
-        train = Rows(features, targets, rows, weights, data.first_rows)
-        val = Rows(features, targets, data.rows("val"))
+        train = Rows(features, targets, rows, weights, data.of_set)
+        val = Rows(features, targets, data.rows("val"), sets=data.of_set)
         history = fit(head_network, train, val, options, folder)
     network = compose(load_facenet(trunk_weights, TAPS), head_network)
     if unfreeze:
@@ -74,8 +74,8 @@ def train_transfer(
             warmup_epochs=0.5,
         )
         crops = data.crops((160, 160))
-        train = Rows(crops, targets, rows, weights, data.first_rows)
-        val = Rows(crops, targets, data.rows("val"))
+        train = Rows(crops, targets, rows, weights, data.of_set)
+        val = Rows(crops, targets, data.rows("val"), sets=data.of_set)
         augmentation = build_augmentation((160, 160), options.degraded_share, options.seed)
         history = history + fit(network, train, val, second, folder / "unfrozen", augmentation)
     return network, history
