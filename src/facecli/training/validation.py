@@ -165,7 +165,7 @@ class SetValidation(keras.callbacks.Callback):
 def encoded_figures(
     targets: Mapping[str, np.ndarray], predicted: Mapping[str, np.ndarray]
 ) -> dict[str, ClassFigures | AgeFigures]:
-    """Head -> figures of labels as `targets.build_targets` encodes them; heads without a label are left out."""
+    """Head -> figures of labels as `targets.build_targets` encodes them; heads without a label have none."""
     found = {}
     for head in HEAD_CLASSES:
         if head not in targets or head not in predicted:
