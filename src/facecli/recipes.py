@@ -71,6 +71,7 @@ class TrainRequest:
         heads: empty takes those of the model type.
         embedding: name of the distilled student that a facenet starts from.
         initial: name or folder of a model of the same backbone to go on from instead.
+        allow_one_sided: "set:head" of sets that teach a head although they lack classes of it.
         unfreeze: how many of the genuine trunk's last blocks learn, for `unfreeze_epochs`.
         command: what was typed, for the recipe.
     """
@@ -84,6 +85,7 @@ class TrainRequest:
     trunk_weights: Path | None = None
     embedding: str = EMBEDDING_MODEL
     initial: str | None = None
+    allow_one_sided: tuple[str, ...] = ()
     unfreeze: int = 0
     unfreeze_epochs: int = 2
     command: str = ""
@@ -108,6 +110,7 @@ class DistilRequest:
         view_size: side of the views in pixels, from which students of several sizes may learn;
             the student's own by default.
         heads: what the student is asked beside the features.
+        allow_one_sided: as in TrainRequest.
         command: what was typed, for the recipe.
     """
 
@@ -122,6 +125,7 @@ class DistilRequest:
     views: int = 4
     view_size: int | None = None
     heads: tuple[str, ...] = UTKFACE_HEADS
+    allow_one_sided: tuple[str, ...] = ()
     command: str = ""
 
 

@@ -86,21 +86,15 @@ def test_a_resumed_run_asks_the_same_teachers_without_training_them_again(tmp_pa
     assert not (first["gender"][:32] == targets["gender"][:32]).all()
 
 
-def test_faces_without_a_label_have_what_all_teachers_say(tmp_path, monkeypatch):
+def test_a_label_that_is_missing_is_not_given_by_a_teacher(tmp_path, monkeypatch):
     monkeypatch.setattr(soft_labels, "TEACHER", FitOptions(epochs=1, batch_size=16))
     random = np.random.default_rng(0)
-    labels = {"age_years": random.integers(1, 90, 40), "gender": random.integers(0, 2, 40)}
-    labels = {name: np.where(np.arange(40) < 32, values, -1) for name, values in labels.items()}
-    targets = build_targets(labels, ("age", "gender"))
+    gender = np.where(np.arange(40) % 2, random.integers(0, 2, 40), -1)
+    targets = build_targets({"age_years": random.integers(1, 90, 40), "gender": gender}, ("age", "gender"))
     looks = [random.normal(size=(40, 6)).astype(np.float32)]
-    given = targets, looks, np.arange(40), np.arange(32), tmp_path, 1
-    alone = soften_labels(*given)
-    mixed = soften_labels(*given, resume=True, unlabelled=np.arange(34, 40))
-    for head, classes in (("age", 117), ("gender", 2)):
-        np.testing.assert_allclose(mixed[head][:34], alone[head][:34], atol=1e-6)
-        assert mixed[head][34:, :classes].sum(axis=1) == pytest.approx(np.ones(6), abs=1e-4)
-        assert not np.allclose(mixed[head][34, :classes], mixed[head][35, :classes])
-    assert (mixed["age"][34:, -1] == -1).all()
+    mixed = soften_labels(targets, looks, np.arange(40), np.arange(40), tmp_path, 1)
+    assert not mixed["gender"][::2].any() and mixed["gender"][1::2].all()
+    assert mixed["age"][:, :-1].any(axis=1).all()
 
 
 def test_the_teachers_of_a_fold_speak_with_one_voice(tmp_path, monkeypatch):
@@ -123,7 +117,7 @@ def test_the_teachers_of_a_fold_speak_with_one_voice(tmp_path, monkeypatch):
     targets = {"gender": encode_classes(np.array([1] * 20 + [-1] * 4), 2)}
     looks = [np.stack([np.arange(24.0), np.full(24, number)], axis=1) for number in range(3)]
     given = targets, looks, np.arange(24), np.arange(20), tmp_path, 1
-    mixed = soften_labels(*given, unlabelled=np.arange(20, 24))["gender"]
+    mixed = soften_labels(*given)["gender"]
     np.testing.assert_allclose(mixed[:20], np.tile([[0.125, 0.875]], (20, 1)))
-    np.testing.assert_allclose(mixed[20:], np.tile([[0.25, 0.75]], (4, 1)))
+    assert not mixed[20:].any()
     assert all(rows & learnt == set() for rows, learnt in asked)

@@ -12,7 +12,7 @@ import click
 from facecli import paths
 from facecli.commands.messages import warn
 from facecli.console import MANNERS
-from facecli.labels import HEAD_CLASSES
+from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 from facecli.recipes import FitOptions
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ def training_options(command: Callable) -> Callable:
             metavar="NAME=SHARE",
             help="Share of each epoch drawn anew from a set, named as its folder (fairface=0.4); may recur. "
             "Sets without one are seen whole.",
+        ),
+        click.option(
+            "--allow-one-sided",
+            multiple=True,
+            callback=one_sided_option,
+            metavar="NAME:HEAD",
+            help="Let a set teach a head of which it lacks a class (it would come to mean the others).",
         ),
         click.option("--extra-share", type=click.FloatRange(0, 1, max_open=True), hidden=True),
         click.option(
@@ -140,6 +147,17 @@ def shares_option(context: click.Context, parameter: click.Parameter, value: Seq
     if sum(shares.values()) > 1 + 1e-9:
         raise click.BadParameter(f"the shares sum to {sum(shares.values()):g}, more than 1")
     return shares
+
+
+def one_sided_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> tuple:
+    """Callback of --allow-one-sided: the texts, each a set and one of the heads."""
+    for text in value:
+        name, _, head = text.rpartition(":")
+        if not name or head not in CLASS_NAMES:
+            raise click.BadParameter(
+                f"{text!r}: give set and head, fairface:gender ({', '.join(CLASS_NAMES)})"
+            )
+    return tuple(value)
 
 
 def checked_shares(options: dict, data: "PreparedData") -> dict[str, float]:

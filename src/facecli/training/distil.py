@@ -44,6 +44,7 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
         CheckpointError: `initial` or `teacher_model` is missing or of another shape.
     """
     started = time.monotonic()
+    data = data.taught(request.heads, request.allow_one_sided)
     check_trainable(data.frame, request.heads)
     folder = paths.saved_model_dir() / request.name
     size = (request.image_size,) * 2 if request.image_size else default_size(request.backbone)

@@ -1,7 +1,7 @@
 """A data set becomes what training and evaluation need: a grouped, split table and its crops."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from facecli.crops import WHOLE_CHIP_MARGIN
 from facecli.data.batches import load_crops
+from facecli.data.coverage import forget_one_sided, knowing_sets
 from facecli.data.groups import add_groups
 from facecli.data.join import join_tables
 from facecli.data.sources import open_dataset
@@ -47,6 +48,15 @@ class PreparedData:
     def of_set(self) -> np.ndarray:
         """(n,) name of each row's set."""
         return self.frame["set"].to_numpy(str)
+
+    def taught(self, heads: Sequence[str], allowed: Collection[str] = ()) -> "PreparedData":
+        """Without training labels of sets that lack classes, see `coverage.forget_one_sided`."""
+        frame, _ = forget_one_sided(self.frame, heads, allowed)
+        for name in self.sets:
+            known = [head for head in heads if name in knowing_sets(frame, head)]
+            rows = ((frame["set"] == name) & (frame["split"] == "train")).sum()
+            log.info("%s: %d training pictures teach %s", name, rows, ", ".join(known) or "no head")
+        return replace(self, frame=frame)
 
     def only(self, name: str) -> "PreparedData":
         """One of the sets alone."""

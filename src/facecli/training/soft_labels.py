@@ -38,7 +38,6 @@ def soften_labels(
     folder: Path,
     seed: int,
     resume: bool = False,
-    unlabelled: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
     """Mixes the labels of training rows with out-of-fold probabilities.
 
@@ -51,14 +50,13 @@ def soften_labels(
         folder: for the epochs of the teachers.
         seed: deals out the folds.
         resume: take the teachers that an interrupted run of the same data left in `folder`.
-        unlabelled: rows of faces without any of these labels, which get the teachers' mean word.
 
     Returns:
-        The targets with mixed rows. In these a missing label stays missing.
+        The targets with mixed rows. A missing label stays missing: where a set does not know a head, or
+        must not teach it, a teacher that other sets have taught does not speak for it either.
     """
     draw = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
     folds = draw[groups[rows]] % FOLDS
-    unlabelled = np.asarray(unlabelled, np.int64)
     said = {head: np.zeros((len(values), HEAD_CLASSES[head]), np.float32) for head, values in targets.items()}
     for fold in range(FOLDS):
         learnt, held = rows[folds != fold], rows[folds == fold]
@@ -66,15 +64,11 @@ def soften_labels(
         for number, features in enumerate(looks):
             options = replace(TEACHER, seed=seed + fold + FOLDS * number, resume=resume)
             teacher = _teach(features, targets, learnt, held, options, folder / f"{fold}-{number}")
-            for asked, share in ((held, 1 / len(looks)), (unlabelled, 1 / len(looks) / FOLDS)):
-                for head, values in _answers(teacher, features[asked]).items():
-                    said[head][asked] += share * values
+            for head, values in _answers(teacher, features[held]).items():
+                said[head][held] += values / len(looks)
     mixed = {head: values.copy() for head, values in targets.items()}
     for head, values in mixed.items():
         values[rows] = mix(targets[head][rows], said[head][rows])
-        values[unlabelled, : HEAD_CLASSES[head]] = said[head][unlabelled]
-    if "age" in mixed:
-        mixed["age"][unlabelled, -1] = NO_AGE
     return mixed
 
 

@@ -20,19 +20,22 @@ from facecli.training.teacher_model import are_faces, load_teacher, view_targets
 from facecli.training.teachers import LOOK_MARGINS, projections, teacher_features, teacher_looks
 from facecli.training.views import ViewMaker, build_views
 
+SOFT_HEADS = (*UTKFACE_HEADS, "race_7")
+"""Heads whose labels are softened: what teachers of faces may know."""
+
 
 def frozen_targets(
     data: PreparedData, request: DistilRequest, folder: Path, options: FitOptions
 ) -> dict[str, np.ndarray]:
     """Labels, softened, and the features of frozen teachers: output -> a row for each of the table.
 
-    A face without a UTKFace label has the teachers' word alone; what is no face has none of this.
-    Only training rows have it: an epoch is judged by labels.
+    Faces without such labels have the features alone; what is no face has none of this. Only training
+    rows are softened: an epoch is judged by labels.
     """
     labels = build_targets(data.frame, request.heads)
     rows, unlabelled = _seen(data, labels)
     found = teacher_features(data, rows, request.teachers, request.trunk_weights, unlabelled)
-    soft = _softened(data, request, labels, rows, folder, options, unlabelled)
+    soft = _softened(data, request, labels, rows, folder, options)
     return {**labels, **soft, **{tap: found[tap] for tap in projections(request.teachers)}}
 
 
@@ -96,8 +99,8 @@ def softened_labels(
 
 
 def _seen(data: PreparedData, labels: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation rows with a UTKFace label, and further faces without one."""
-    known = [labels[head].any(axis=1) for head in labels if head in UTKFACE_HEADS]
+    """Training and validation rows with a label of SOFT_HEADS, and further faces without one."""
+    known = [labels[head].any(axis=1) for head in labels if head in SOFT_HEADS]
     labelled = np.any(known, axis=0)
     used = data.frame["split"].isin(["train", "val"]).to_numpy()
     faces = are_faces(data.frame["face"])
@@ -111,20 +114,17 @@ def _softened(
     rows: np.ndarray,
     folder: Path,
     options: FitOptions,
-    unlabelled: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
     """What teachers say of those rows that are of the training split; the others are not looked at."""
-    rows, further = _training(data, rows), _training(data, np.asarray(unlabelled, np.int64))
-    seen = np.concatenate([rows, further])
+    rows = _training(data, rows)
     return soft_labels.soften_labels(
-        {head: values for head, values in labels.items() if head in UTKFACE_HEADS},
-        teacher_looks(data, seen, request.teachers, request.trunk_weights),
+        {head: values for head, values in labels.items() if head in SOFT_HEADS},
+        teacher_looks(data, rows, request.teachers, request.trunk_weights),
         data.frame["group"].to_numpy(),
         rows,
         folder,
         options.seed,
         options.resume,
-        further,
     )
 
 

@@ -37,6 +37,7 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         CheckpointError, WeightsError: what the model starts from is missing.
     """
     request = resolve(request)
+    data = data.taught(request.heads, request.allow_one_sided)
     check_trainable(data.frame, request.heads)
     started = time.monotonic()
     folder = paths.saved_model_dir() / request.name
