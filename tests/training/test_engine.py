@@ -53,6 +53,33 @@ def test_no_epochs_are_refused(tmp_path):
         run(tmp_path, replace(OPTIONS, epochs=0))
 
 
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(tmp_path):
+    def broken(batch):
+        def on_train_batch_begin(index, logs=None):
+            if len(callback.history) == 1 and index == batch:
+                weights = callback.model.get_weights()
+                callback.model.set_weights([np.full_like(weights[0], np.nan), *weights[1:]])
+
+        return on_train_batch_begin
+
+    class Keeper(EpochKeeper):
+        def __init__(self, *args):
+            nonlocal callback
+            super().__init__(*args)
+            callback, self.on_train_batch_begin = self, broken(1)
+
+    callback = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("facecli.training.engine.EpochKeeper", Keeper)
+        with pytest.raises(FacecliError, match=r"no number any more in epoch 2.*--learning-rate"):
+            run(tmp_path)
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert [row["epoch"] for row in state["history"]] == [1]
+    kept = network()
+    kept.load_weights(tmp_path / "best.weights.h5")
+    assert all(np.isfinite(weights).all() for weights in kept.get_weights())
+
+
 class Killed(Exception):
     pass
 

@@ -7,24 +7,14 @@ import click
 from facecli import paths
 from facecli.commands.evaluate import check_split
 from facecli.commands.messages import say, warn
-from facecli.commands.training_options import data_path, import_keras, log_to_stderr
+from facecli.commands.training_options import data_options, data_paths, import_keras, log_to_stderr
 from facecli.errors import InputError
 
 
 @click.command()
 @click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
 @click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
-@click.option(
-    "--data-path",
-    type=click.Path(path_type=Path),
-    help="Folder or archive of face pictures.  [default: data/UTKFace]",
-)
-@click.option(
-    "--extra-data",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Further pictures that the model was trained on (FER2013 for emotions); may recur.",
-)
+@data_options
 @click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 def calibrate(**options) -> None:
@@ -52,7 +42,7 @@ def calibrate(**options) -> None:
     from facecli.training.prepare import prepare_data
 
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(data_path(options["data_path"]), seed, extra=options["extra_data"])
+    data = prepare_data(data_paths(options), seed)
     check_split(checkpoint, data)
     _show(fit(checkpoint, data, options["batch_size"]))
 
@@ -66,7 +56,9 @@ def _is_own(folder: Path, given: str | None) -> bool:
 def _show(checkpoint) -> None:
     calibration = checkpoint.config["calibration"]
     for head, temperature in calibration["temperatures"].items():
-        click.echo(f"{head}: temperature {temperature:.3f}")
+        uncertain = calibration.get("uncertain_below", {}).get(head)
+        told = "" if uncertain is None else f", uncertain below {uncertain:.2f}"
+        click.echo(f"{head}: temperature {temperature:.3f}{told}")
     if knots := calibration.get("age_interval"):
         click.echo(f"age: 90 % interval with thresholds at {len(knots['ages'])} ages")
     if (threshold := calibration.get("face_threshold")) is not None:

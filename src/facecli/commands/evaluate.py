@@ -9,7 +9,7 @@ import click
 from facecli import paths
 from facecli.commands.messages import say, warn
 from facecli.commands.metric_table import show_metrics
-from facecli.commands.training_options import data_path, import_keras, log_to_stderr
+from facecli.commands.training_options import data_paths, import_keras, log_to_stderr
 
 SPLITS = ("train", "val", "test", "all")
 
@@ -19,8 +19,10 @@ SPLITS = ("train", "val", "test", "all")
 @click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
 @click.option(
     "--data-path",
+    "data_paths",
     type=click.Path(path_type=Path),
-    help="Folder or archive of face pictures.  [default: data/UTKFace]",
+    multiple=True,
+    help="Folder or archive of face pictures; may recur.  [default: data/UTKFace]",
 )
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
@@ -46,27 +48,33 @@ SPLITS = ("train", "val", "test", "all")
 def evaluate(**options) -> None:
     """Measure a saved model on a split; print a table, write tables and plots.
 
-    Every face is a whole chip and is looked at once: no test-time augmentation.
+    Every face is a whole chip and is looked at once: no test-time augmentation. Several data sets are
+    measured apart, each with a table of its own; the last table is the mean over them.
 
     \b
     Examples:
       facecli evaluate --data-path data/UTKFace
+      facecli evaluate --data-path data/UTKFace --data-path data/fairface
       facecli evaluate --model-type normal --data-path data/UTKFace --split val
       facecli evaluate --data-path data/UTKFace --json
     """
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
+    from facecli.training.evaluate import mean_over_sets
     from facecli.training.prepare import prepare_data
 
     checkpoint = load_checkpoint(paths.find_model(options["model_path"] or f"{options['model_type']}_model"))
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(data_path(options["data_path"]), seed)
-    metrics, files = evaluate_checkpoint(checkpoint, data, **_measured(options))
+    data = prepare_data(data_paths(options), seed)
+    measured = evaluate_sets(checkpoint, data, **_measured(options))
+    documents = {name: metrics for name, (metrics, _) in measured.items()}
     if options["as_json"]:
-        click.echo(json.dumps(metrics))
+        several = {"sets": documents, "mean": mean_over_sets(documents)}
+        click.echo(json.dumps(several if len(data.sets) > 1 else documents.popitem()[1]))
     else:
-        show_metrics(metrics)
-    say(f"wrote {len(files)} files to {files[0].parent}")
+        show_metrics(documents)
+    files = [file for _, written in measured.values() for file in written]
+    say(f"wrote {len(files)} files to {', '.join(dict.fromkeys(str(file.parent) for file in files))}")
     if options["show"]:
         _open_plots(files)
 
@@ -82,13 +90,25 @@ def _open_plots(files: Sequence[Path]) -> None:
         warn(f"no viewer opened {failed[0]}; look at the files there")
 
 
+def evaluate_sets(checkpoint, data, **options) -> dict[str, tuple[dict, list[Path]]]:
+    """Set -> the content of its `metrics.json` and the files, of every set of prepared data.
+
+    Options: see `evaluate_checkpoint`; an `output` holds a folder for each of several sets.
+    """
+    output, measured = options.pop("output", None), {}
+    for name in data.sets:
+        folder = output / name if output and len(data.sets) > 1 else output
+        measured[name] = evaluate_checkpoint(checkpoint, data.only(name), output=folder, **options)
+    return measured
+
+
 def evaluate_checkpoint(
     checkpoint, data, split="test", runtime="litert", batch_size=64, output=None, limit=None
 ):
-    """Measures a checkpoint on a split of prepared data and writes the report.
+    """Measures a checkpoint on a split of one prepared data set and writes the report.
 
-    The numbers of a whole test split, with the split that the model was trained with, are also
-    written into the model's folder when that is one of the user's own (see `_keep_with_model`).
+    The numbers of a whole test split, of a set that the model has learnt from, are also written into
+    the model's folder when that is one of the user's own (see `_keep_with_model`).
 
     Returns the content of `metrics.json` and the files.
 
@@ -100,22 +120,26 @@ def evaluate_checkpoint(
     from facecli.data.batches import load_crops
     from facecli.models.calibration import load_calibration
     from facecli.training.evaluate import evaluate as run_evaluation
+    from facecli.training.evaluate import skewed_classes
     from facecli.training.report import write_report
 
+    (name,) = data.sets
     same_split = check_split(checkpoint, data)
-    data = data.first()
     frame = _rows(data, split, limit)
     crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
     calibration = load_calibration(checkpoint)
     evaluation = run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size, calibration)
     about = {
         "model": checkpoint.name,
+        "data": name,
         "split": split,
         "split_digest": data.digest,
         "runtime": runtime,
         "test_time_augmentation": False,
     }
-    other = None if same_split else data.folder.name
+    for sentence in skewed_classes(evaluation.metrics, name):
+        warn(sentence)
+    other = None if same_split else name
     folder = output or _report_folder(checkpoint.name, split, limit, other)
     history = checkpoint.folder / "history.csv"
     curves = pd.read_csv(history) if history.is_file() else None
@@ -139,8 +163,16 @@ def _keep_with_model(checkpoint, about: Mapping, metrics: Mapping, other: str | 
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if other is None:
         write_json(path, own_numbers(about, metrics, before))
-    elif before and about["split_digest"] in checkpoint.config.get("extra_data", {}).values():
+    elif before and about["split_digest"] in learnt_digests(checkpoint):
         write_json(path, with_other_data(before, about, metrics, other))
+
+
+def learnt_digests(checkpoint) -> set[str]:
+    """Digests of the splits of all sets that a model has learnt from."""
+    config = checkpoint.config
+    # `extra_data` is what earlier releases wrote in place of `sets`.
+    further = (config.get(key, {}).values() for key in ("sets", "extra_data"))
+    return {config.get("split_digest"), *(digest for digests in further for digest in digests)}
 
 
 def check_split(checkpoint, data) -> bool:
@@ -148,13 +180,13 @@ def check_split(checkpoint, data) -> bool:
 
     Warns on stderr when the split is not that of any set that the model has learnt from.
     """
-    same = checkpoint.config.get("split_digest") == data.digest
-    if not same and data.digest not in checkpoint.config.get("extra_data", {}).values():
+    if not set(data.sets.values()) & learnt_digests(checkpoint):
+        known = ", ".join(checkpoint.config.get("sets", {})) or "its own"
         warn(
-            f"these pictures are not the ones that {checkpoint.name} was split on: "
-            "some may have been trained on"
+            f"{checkpoint.name} was split on other pictures ({known}): if it has learnt some of "
+            f"{', '.join(data.sets)}, under that name or another, the figures are too good"
         )
-    return same
+    return checkpoint.config.get("split_digest") == data.digest
 
 
 def _report_folder(model: str, split: str, limit: int | None, other: str | None) -> Path:

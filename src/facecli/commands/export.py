@@ -7,7 +7,7 @@ import click
 from facecli import paths
 from facecli.commands.evaluate import check_split
 from facecli.commands.messages import say
-from facecli.commands.training_options import data_path, import_keras, log_to_stderr
+from facecli.commands.training_options import data_options, data_paths, import_keras, log_to_stderr
 from facecli.errors import DataError
 
 FORMATS = ("tflite", "onnx", "saved_model")
@@ -35,17 +35,13 @@ DTYPES = ("float32", "float16", "int8")
     type=click.Path(path_type=Path),
     help="File, or folder of a SavedModel; replaced whole.  [default: <model>-<dtype>.<format> here]",
 )
-@click.option(
-    "--data-path",
-    type=click.Path(path_type=Path),
-    help="int8: folder or archive of the faces that the model was trained on.  [default: data/UTKFace]",
-)
+@data_options
 @click.option(
     "--range-faces",
     type=click.IntRange(1),
     default=300,
     show_default=True,
-    help="int8: that many random faces of the training split set the ranges of the activations.",
+    help="int8: that many random training faces of --data-path set the ranges of the activations.",
 )
 def export(**options) -> None:
     """Write a saved model for another runtime, with what its outputs mean beside it.
@@ -70,18 +66,18 @@ def export(**options) -> None:
     path = options["output"] or Path(f"{checkpoint.name}-{dtype}{chosen.suffix}")
     check_output(path, chosen)
     check_place(path, checkpoint)
-    data = options["data_path"], options["range_faces"]
-    digest = export_checkpoint(checkpoint, path, chosen.name, dtype, *data)
+    data = data_paths(options) if dtype == "int8" else ()
+    digest = export_checkpoint(checkpoint, path, chosen.name, dtype, data, options["range_faces"])
     click.echo(f"{digest}  {path}")
 
 
-def export_checkpoint(checkpoint, path, file_format, dtype, data=None, range_faces=300):
+def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces=300):
     """Exports the network of a checkpoint and records it.
 
     Args:
         checkpoint: of the model.
         path, file_format, dtype: see `models.export.export_model`.
-        data: folder or archive of its training faces, for int8; data/UTKFace when None.
+        data: folders or archives of its training faces, for int8.
         range_faces: faces of them that set the ranges of int8.
 
     Returns:
@@ -99,7 +95,7 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=None, range_fac
         check_onnx()
     crops = None
     if dtype == "int8":
-        prepared = prepare_data(data_path(data), checkpoint.config.get("seed", 1))
+        prepared = prepare_data(data, checkpoint.config.get("seed", 1))
         check_split(checkpoint, prepared)
         crops = training_crops(checkpoint, prepared, range_faces)
     network = heads_only(load_network(checkpoint), checkpoint.heads)

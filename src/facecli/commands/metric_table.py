@@ -2,33 +2,76 @@
 
 from collections.abc import Mapping
 
-from facecli.faces import NAMED_HEADS
+from facecli.labels import CLASS_NAMES
+
+CLASS_HEADS = tuple(head for head in CLASS_NAMES if head != "face")
+_BY_CLASS = ("gender",)
+"""Heads of which every class has a row of its own."""
 
 
-def show_metrics(metrics: Mapping) -> None:
-    """Prints the numbers as a table on stdout."""
+def show_metrics(documents: Mapping[str, Mapping]) -> None:
+    """Prints a table for each data set, and the mean over several, on stdout."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title=f"{metrics['model']} on {metrics['split']}: {metrics['count']} faces", title_justify="left"
-    )
-    for column in ("head", "measure", "value", "95 % interval", "faces"):
-        table.add_column(column, justify="left" if column in ("head", "measure") else "right")
-    for row in metric_rows(metrics):
-        table.add_row(*row)
-    Console().print(table)
+    tables = [
+        (f"{found['model']} on {name}, {found['split']}: {found['count']} faces", metric_rows(found))
+        for name, found in documents.items()
+    ]
+    if len(documents) > 1:
+        tables.append((f"mean over {len(documents)} data sets", mean_rows(documents)))
+    for title, rows in tables:
+        table = Table(title=title, title_justify="left")
+        for column in ("head", "measure", "value", "95 % interval", "faces"):
+            table.add_column(column, justify="left" if column in ("head", "measure") else "right")
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
 
 
 def metric_rows(metrics: Mapping) -> list[tuple[str, ...]]:
     """(head, measure, value, interval, faces) of every number in the table."""
     rows = _age_rows(metrics["age"]) if metrics.get("age", {}).get("count") else []
-    for head in NAMED_HEADS:
+    if metrics.get("age_bins", {}).get("count"):
+        rows += _bin_rows(metrics["age_bins"])
+    for head in CLASS_HEADS:
         if metrics.get(head, {}).get("count"):
             rows += _class_rows(head, metrics[head])
     if metrics.get("face", {}).get("count"):
         rows += _refused_rows(metrics["face"])
     return rows
+
+
+def mean_rows(documents: Mapping[str, Mapping]) -> list[tuple[str, ...]]:
+    """The same of the mean over data sets; in place of faces, the sets that have such labels."""
+    from facecli.training.evaluate import mean_over_sets
+
+    names = {
+        "mae": ("age", "mean absolute error"),
+        "in_bin": ("age", "expectation in its bin"),
+        "outside": ("age", "years outside the bin"),
+        "accuracy": (None, "accuracy"),
+    }
+    rows = []
+    for part, means in mean_over_sets(documents).items():
+        for key, value in means.items():
+            if key in names:
+                head, measure = names[key]
+                shown = f"{value:.2f} y" if key in ("mae", "outside") else _percent(value)
+                rows.append((head or part, measure, shown, "", f"{means['sets']} sets"))
+    return rows
+
+
+def _bin_rows(bins: Mapping) -> list[tuple[str, ...]]:
+    low, high = (100 * bound for bound in bins["in_bin_ci95"])
+    first = ("age", "expectation in its bin", _percent(bins["in_bin"]), f"{low:.1f}-{high:.1f}")
+    worst = min(bins["by_bin"], key=lambda name: bins["by_bin"][name]["in_bin"])
+    return [
+        (*first, str(bins["count"])),
+        ("age", f"... at ages {worst}, the worst", _percent(bins["by_bin"][worst]["in_bin"]), "", ""),
+        ("age", "years outside the bin", f"{bins['outside']:.2f} y", "", ""),
+        ("age", "inside the 90 % interval", _percent(bins["coverage_90"]), "", ""),
+    ]
 
 
 def _age_rows(age: Mapping) -> list[tuple[str, ...]]:
@@ -52,8 +95,13 @@ def _age_rows(age: Mapping) -> list[tuple[str, ...]]:
 
 
 def _class_rows(head: str, row: Mapping) -> list[tuple[str, ...]]:
+    classes = [
+        (head, f"... of {name}", _percent(of["accuracy"]), _range(of), str(of["count"]))
+        for name, of in (row.get("by_class", {}) if head in _BY_CLASS else {}).items()
+    ]
     return [
         (head, "accuracy", _percent(row["accuracy"]), _range(row), str(row["count"])),
+        *classes,
         (head, "macro F1", f"{row['macro_f1']:.3f}", "", ""),
         (head, "calibration error", f"{row['ece']:.3f}", "", ""),
         (head, "... before calibration", f"{row['ece_raw']:.3f}", "", ""),
@@ -70,6 +118,8 @@ def _refused_rows(face: Mapping) -> list[tuple[str, ...]]:
 
 
 def _range(row: Mapping) -> str:
+    if row["accuracy_ci95"] is None:
+        return ""
     low, high = (100 * bound for bound in row["accuracy_ci95"])
     return f"{low:.1f}-{high:.1f}"
 

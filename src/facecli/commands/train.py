@@ -84,17 +84,18 @@ def train(**options) -> None:
 
 
 def _evaluate(checkpoint, data, rebalance: str, seed: int) -> None:
-    from facecli.commands.evaluate import evaluate_checkpoint, show_metrics
+    from facecli.commands.evaluate import evaluate_sets
+    from facecli.commands.metric_table import show_metrics
     from facecli.data.statistics import save_data_stats
     from facecli.models.structure import draw_structure, structure_table
     from facecli.paths import replacing
     from facecli.training.start import load_network
 
     save_data_stats(data.frame, rebalance, seed)
-    metrics, files = evaluate_checkpoint(checkpoint, data)
-    network, folder = load_network(checkpoint), files[0].parent
+    measured = evaluate_sets(checkpoint, data)
+    network, folder = load_network(checkpoint), next(iter(measured.values()))[1][0].parent
     draw_structure(network, folder / "structure.png")
     with replacing(folder / "structure.txt") as temporary:
         temporary.write_text(structure_table(network) + "\n", encoding="utf-8")
-    show_metrics(metrics)
+    show_metrics({name: metrics for name, (metrics, _) in measured.items()})
     say(f"wrote tables and plots to {folder}")

@@ -32,7 +32,6 @@ _TENSORFLOW = {
 def training_options(command: Callable) -> Callable:
     """Decorator that adds the options of a training run; numbers left out follow the model type."""
     options = [
-        *data_options(),
         click.option(
             "--share",
             "shares",
@@ -108,12 +107,13 @@ def training_options(command: Callable) -> Callable:
 
     for option in reversed(options):
         command = option(command)
-    return command
+    return data_options(command)
 
 
-def data_options() -> list[Callable]:
-    """`--data-path`, which may recur, and `--extra-data`, its name of earlier releases for further sets."""
-    return [
+def data_options(command: Callable) -> Callable:
+    """Decorator: `--data-path`, which may recur, and `--extra-data`, an earlier name for further sets."""
+    for option in (
+        click.option("--extra-data", type=click.Path(path_type=Path), multiple=True, hidden=True),
         click.option(
             "--data-path",
             "data_paths",
@@ -121,8 +121,9 @@ def data_options() -> list[Callable]:
             multiple=True,
             help="Folder or archive of pictures, of any known layout; may recur.  [default: data/UTKFace]",
         ),
-        click.option("--extra-data", type=click.Path(path_type=Path), multiple=True, hidden=True),
-    ]
+    ):
+        command = option(command)
+    return command
 
 
 def data_paths(options: dict) -> list[Path]:

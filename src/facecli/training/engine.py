@@ -102,6 +102,12 @@ def fit(
                 shuffle=False,
                 verbose=0,
             )
+    if keeper.diverged_in is not None:
+        kept = f"epochs before it are in {folder}" if keeper.history else "no epoch ended before it"
+        raise FacecliError(
+            f"the loss is no number any more in epoch {keeper.diverged_in}: nothing is exported, {kept}; "
+            f"try a lower --learning-rate than {options.learning_rate:g}"
+        )
     keeper.load_best(network)
     return keeper.history
 

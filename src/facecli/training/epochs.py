@@ -6,6 +6,7 @@ at any moment finds a whole epoch: at most the one under way is lost.
 
 import json
 import logging
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class EpochKeeper(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.options = Path(folder), options
         self.history: list[dict[str, float]] = []
+        self.diverged_in: int | None = None
+        """The epoch in which the loss became no number."""
 
     @property
     def _state(self) -> Path:
@@ -79,6 +82,11 @@ class EpochKeeper(keras.callbacks.Callback):
         reseed(self.model, self.options.seed, epoch)
 
     def on_epoch_end(self, epoch, logs=None):
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            # Neither saved nor judged: what was learnt before stays the best and the last epoch.
+            self.diverged_in = epoch + 1
+            self.model.stop_training = True
+            return
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.history.append(row)

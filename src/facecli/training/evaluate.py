@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from facecli.labels import HEAD_CLASSES, LABEL_COLUMNS, MISSING
+from facecli.data.coverage import POOLED_HEADS
+from facecli.labels import CLASS_NAMES, HEAD_CLASSES, LABEL_COLUMNS, MISSING
 from facecli.models.calibration import IDENTITY, Calibration
-from facecli.training.metrics import age_metrics, class_metrics
+from facecli.training.figures import ClassFigures, skewed
+from facecli.training.metrics import age_bin_metrics, age_metrics, class_metrics
 from facecli.training.presence import presence_metrics
 
 Predict = Callable[[np.ndarray], Mapping[str, np.ndarray]]
@@ -56,11 +58,43 @@ def evaluate(
         labels = true_labels(frame, head)
         if head == "age":
             metrics["age"] = age_metrics(labels, probabilities, calibration)
+            if "age_low" in frame:
+                bounds = (frame[column].to_numpy() for column in ("age_low", "age_high"))
+                metrics["age_bins"] = age_bin_metrics(*bounds, probabilities, calibration)
         elif head == "face":
             metrics["face"] = presence_metrics(labels, probabilities, raw[head], calibration.face_threshold)
         else:
-            metrics[head] = class_metrics(labels, probabilities, raw[head])
+            metrics[head] = class_metrics(labels, probabilities, raw[head], head)
     return Evaluation(frame.reset_index(drop=True), crops, predicted, metrics, calibration)
+
+
+def skewed_classes(metrics: Mapping, name: str) -> list[str]:
+    """A sentence for each head of a set that says a class much oftener, or less often, than it occurs."""
+    heads = {
+        head: ClassFigures(row["count"], row["accuracy"], {}, row["skew"])
+        for head, row in metrics.items()
+        if head in CLASS_NAMES and "skew" in row
+    }
+    return skewed(heads, name)
+
+
+MEANS = {
+    "age": ("mae", "within_5", "coverage_90"),
+    "age_bins": ("in_bin", "outside", "coverage_90"),
+    **{head: ("accuracy", "macro_f1", "ece") for head in CLASS_NAMES},
+}
+"""Numbers of which a mean over data sets is told, by part of `metrics`."""
+
+
+def mean_over_sets(documents: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:
+    """Part -> number -> mean over the sets that know it, and `sets`, how many those are."""
+    found = {}
+    for part, keys in MEANS.items():
+        rows = [document[part] for document in documents.values() if document.get(part, {}).get("count")]
+        if rows and part not in POOLED_HEADS:
+            found[part] = {key: float(np.mean([row[key] for row in rows])) for key in keys}
+            found[part]["sets"] = len(rows)
+    return found
 
 
 def true_labels(frame: pd.DataFrame, head: str) -> np.ndarray:

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import classification_report, confusion_matrix, f1_score, r2_score
 
-from facecli.labels import AGE_GROUPS, CLASS_NAMES, GENDERS, MISSING, RACES, age_group_id
+from facecli.labels import AGE_GROUPS, CLASS_NAMES, GENDERS, MAX_AGE_YEARS, MISSING, RACES, age_group_id
 from facecli.models.calibration import IDENTITY, Calibration
 from facecli.models.readout import expected_age
 from facecli.training.age_bands import AGE_BANDS, age_band_id, interval_metrics
 from facecli.training.band_metrics import band_metrics
 from facecli.training.bootstrap import mean_interval
+from facecli.training.figures import HALF_YEAR, class_figures
+from facecli.training.targets import encode_age_bins
 
 CALIBRATION_BINS = 10
 CUMULATIVE_YEARS = (1, 2, 3, 5, 10, 15)
@@ -53,18 +55,26 @@ def age_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Ca
     }
 
 
-def class_metrics(true_class: np.ndarray, probabilities: np.ndarray, raw: np.ndarray | None = None) -> dict:
+def class_metrics(
+    true_class: np.ndarray,
+    probabilities: np.ndarray,
+    raw: np.ndarray | None = None,
+    head: str | None = None,
+) -> dict:
     """How good the answers of a class head are.
 
     Args:
         true_class: (n,), -1 where missing.
         probabilities: (n, classes), calibrated.
         raw: the same as the model gave them; None when they were not calibrated.
+        head: its classes are named then.
 
     Returns:
         count, accuracy with its 95 % interval, macro_f1 over the classes that occur, ece and,
         before calibration, ece_raw; confusion: lists of counts, a list for each true class, in it
-        a count for each answer, classes in the order of the head. Only `count` when no label is known.
+        a count for each answer, classes in the order of the head. With `head` also by_class: class that
+        occurs -> count, share of its faces that are recognised and the 95 % interval, and skew: class ->
+        share of the answers minus share of the labels. Only `count` when no label is known.
     """
     known = true_class != MISSING
     raw = probabilities if raw is None else raw
@@ -84,7 +94,72 @@ def class_metrics(true_class: np.ndarray, probabilities: np.ndarray, raw: np.nda
         "confusion": confusion_matrix(
             true_class, probabilities.argmax(axis=1), labels=range(probabilities.shape[1])
         ).tolist(),
+        **(_by_class(head, true_class, probabilities) if head else {}),
     }
+
+
+def _by_class(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> dict:
+    figures = class_figures(head, true_class, probabilities)
+    hit, rows = probabilities.argmax(axis=1) == true_class, {}
+    for name, accuracy in figures.by_class.items():
+        part = hit[true_class == CLASS_NAMES[head].index(name)]
+        rows[name] = {
+            "count": len(part),
+            "accuracy": accuracy,
+            "accuracy_ci95": list(mean_interval(part)) if len(part) >= FEWEST_FOR_INTERVAL else None,
+        }
+    return {"by_class": rows, "skew": dict(figures.skew)}
+
+
+def age_bin_metrics(
+    low: np.ndarray, high: np.ndarray, probabilities: np.ndarray, calibration: Calibration = IDENTITY
+) -> dict:
+    """How good the expected age is where a bin of ages is known.
+
+    Args:
+        low, high: (n,) youngest and oldest age of each bin, -1 where there is none.
+        probabilities: (n, 117).
+        calibration: makes the 90 % interval.
+
+    Returns:
+        count; in_bin, the share of expectations that round to a year of the bin, with its 95 % interval;
+        outside, the mean of the years outside the bin (0 for those inside); coverage_90, the mean share
+        of a bin's people (`targets.encode_age_bins`) whose age lies in the interval; by_bin: "20-29" ->
+        count, in_bin, outside. Only `count` when no bin is known.
+    """
+    known = low != MISSING
+    low, high, probabilities = low[known], high[known], probabilities[known]
+    if not len(low):
+        return {"count": 0}
+    expected = expected_age(probabilities)
+    beyond = np.maximum(np.maximum(low - expected, expected - high), 0)
+    inside = beyond <= HALF_YEAR
+    first, last = calibration.age_interval(probabilities)
+    people, years = encode_age_bins(low, high)[:, :-1], np.arange(probabilities.shape[1])
+    covered = (people * ((years >= first[:, None]) & (years <= last[:, None]))).sum(axis=1)
+    bins = sorted(set(zip(low.tolist(), high.tolist(), strict=True)))
+    rows = {bin_name(*bounds): (low == bounds[0]) & (high == bounds[1]) for bounds in bins}
+    return {
+        "count": len(low),
+        "in_bin": float(inside.mean()),
+        "in_bin_ci95": list(mean_interval(inside)),
+        "outside": float(beyond.mean()),
+        "coverage_90": float(covered.mean()),
+        "width_90": float((last - first).mean()),
+        "by_bin": {
+            name: {
+                "count": int(part.sum()),
+                "in_bin": float(inside[part].mean()),
+                "outside": float(beyond[part].mean()),
+            }
+            for name, part in rows.items()
+        },
+    }
+
+
+def bin_name(low: int, high: int) -> str:
+    """ "20-29", or "70+" for a bin up to the oldest age."""
+    return f"{low}+" if high == MAX_AGE_YEARS else f"{low}-{high}"
 
 
 def class_report(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
