@@ -1,8 +1,17 @@
 import cv2
 import numpy as np
+import pytest
 
-from facecli.data.groups import add_groups, dhash_bits, near_duplicates
+from facecli.data import groups
+from facecli.data.groups import add_groups, dhash_bits, fingerprints, near_duplicates, shared_pictures
 from facecli.data.table import read_utkface
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """A cache of the test's own."""
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(groups.paths, "cache_dir", lambda: cache)
 
 
 def grouped(folder):
@@ -67,3 +76,32 @@ def test_mirrored_picture_is_another(tmp_path, write_picture):
     path = write_picture(tmp_path / "20_0_0_20170112213500901.jpg", 1, side=200)
     cv2.imwrite(str(tmp_path / "20_0_0_20170112213500902.jpg"), cv2.imread(str(path))[:, ::-1])
     assert grouped(tmp_path)[0]["group"].nunique() == 2
+
+
+def test_pictures_are_read_and_compared_once(utkface, monkeypatch):
+    folder = utkface(12)
+    first, _ = grouped(folder)
+
+    def read_again(files):
+        raise AssertionError("pictures were read again")
+
+    monkeypatch.setattr(groups, "_thumbnails", read_again)
+    again, _ = grouped(folder)
+    assert again.equals(first)
+    with pytest.raises(AssertionError, match="read again"):
+        add_groups(first.iloc[:5], folder)
+
+
+def test_photographs_that_two_sets_share(tmp_path, utkface, write_picture):
+    one = utkface(6)
+    other = tmp_path / "other"
+    write_picture(other / "5_0_0_20170000000000.png", seed=2)
+    write_picture(other / "5_0_0_20170000000001.png", seed=99)
+    prints = [fingerprints(read_utkface(folder).frame, folder) for folder in (one, other)]
+    left, right = shared_pictures(*prints)
+    # The same picture as JPEG and as PNG: other bytes, one photograph.
+    assert len(left) == len(right) == 1
+    named = dict(zip(*(read_utkface(other).frame[key] for key in ("sha256", "file")), strict=True))
+    assert named[right[0]].startswith("5_0_0_20170000000000")
+    empty = fingerprints(read_utkface(one).frame.iloc[:0], one)
+    assert all(len(found) == 0 for found in shared_pictures(prints[0], empty))

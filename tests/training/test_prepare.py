@@ -1,6 +1,7 @@
 """Several data sets in one table."""
 
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -61,3 +62,19 @@ def test_sets_of_one_name_are_told_apart(faces_folder, emotions, home, tmp_path)
 def test_names_are_made_unique():
     assert unique_names([]) == []
     assert unique_names(["a", "b", "a", "a-2", "a"]) == ["a", "b", "a-2", "a-2-2", "a-3"]
+
+
+def test_near_copies_of_what_one_set_is_judged_by_are_not_trained_on(faces_folder, home, tmp_path):
+    copy = tmp_path / "copies"
+    copy.mkdir()
+    for picture in faces_folder.iterdir():
+        cv2.imwrite(str(copy / picture.name.replace(".jpg", ".png")), cv2.imread(str(picture)))
+    alone = prepare_data(faces_folder, 1)
+    both = prepare_data([faces_folder, copy], 1)
+    frame = both.frame.assign(photograph=[Path(file).name.split(".")[0] for file in both.frame["file"]])
+    judged = set(frame["photograph"][frame["split"].isin(["val", "test"])])
+    assert not judged & set(frame["photograph"][frame["split"] == "train"])
+    assert (frame["split"] == "left_out").any()
+    assert both.digest == alone.digest, "what is left out changes no digest"
+    kept = frame[frame["set"] == faces_folder.name]
+    assert ((kept["split"] == "test") == (alone.frame["split"] == "test").to_numpy()).all()

@@ -26,7 +26,7 @@ def data() -> None:
 
     \b
     Examples:
-      facecli data check data/UTKFace
+      facecli data check data/UTKFace data/fairface
       facecli data negatives data/UTKFace --output data/not_face
     """
 
@@ -35,7 +35,7 @@ data.add_command(negatives)
 
 
 @data.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("places", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the augmentation.")
 @click.option(
     "--rebalance",
@@ -59,7 +59,7 @@ data.add_command(negatives)
 )
 @click.option("--verbose", is_flag=True, help="List every problem, conflict and duplicate group.")
 def check(
-    path: Path,
+    places: tuple[Path, ...],
     seed: int,
     rebalance: str,
     output: Path | None,
@@ -67,37 +67,91 @@ def check(
     image_size: int,
     verbose: bool,
 ) -> None:
-    """Count what is in PATH, a folder or archive of face pictures.
+    """Count what is in each PATH, a folder or archive of face pictures.
 
     Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
-    tables of ages, genders and races. Ends with exit code 2 when no model can be trained on it.
+    tables of ages, genders and races. Several sets are counted apart, and it is said which of them
+    lack a class and would therefore not teach it. Ends with exit code 2 when no model can be trained.
 
     \b
     Examples:
       facecli data check data/UTKFace
       facecli data check UTKFace.tar.gz --seed 2
+      facecli data check data/UTKFace data/fairface
     """
+    import pandas as pd
 
+    from facecli.training.prepare import unique_names
+
+    limit = None if verbose else 5
+    checked = [_check_one(path, seed, limit) for path in places]
+    names = unique_names([folder.name for folder, _ in checked])
+    for name, (_, frame) in zip(names, checked, strict=True):
+        place = output / name if output and len(checked) > 1 else output
+        place = place or (_default_statistics() / name if len(checked) > 1 else None)
+        _save_statistics(frame, rebalance, seed, place)
+    sets = [frame.assign(set=name) for name, (_, frame) in zip(names, checked, strict=True)]
+    _show_coverage(pd.concat(sets, ignore_index=True))
+    if augmented:
+        folder, frame = checked[0]
+        _save_augmented(frame, folder, image_size, seed, augmented)
+        click.echo(f"augmented faces: {augmented}")
+    _judge(pd.concat(sets, ignore_index=True))
+
+
+def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.DataFrame]":
+    """Shows what is in a data set; gives its folder and its grouped, split table."""
     from facecli.data.groups import add_groups
     from facecli.data.sources import open_dataset
     from facecli.data.split import split_groups
-    from facecli.data.statistics import distributions, save_data_stats
+    from facecli.data.statistics import distributions
 
     folder, table = open_dataset(path)
     with stderr_console().status("looking for duplicates"):
         frame, conflicts = add_groups(table.frame, folder)
     frame = split_groups(frame, seed)
-    limit = None if verbose else 5
     _show_problems(table.problems, limit)
     _show_duplicates(frame, limit)
     _show_conflicts(conflicts, limit)
     _show_split(frame, seed)
     _show_counts(distributions(frame))
-    click.echo(f"statistics: {save_data_stats(frame, rebalance, seed, output)}")
-    if augmented:
-        _save_augmented(frame, folder, image_size, seed, augmented)
-        click.echo(f"augmented faces: {augmented}")
-    _judge(frame)
+    return folder, frame
+
+
+def _save_statistics(frame: "pd.DataFrame", rebalance: str, seed: int, place: Path | None) -> None:
+    from facecli.data.statistics import save_data_stats
+
+    click.echo(f"statistics: {save_data_stats(frame, rebalance, seed, place)}")
+
+
+def _default_statistics() -> Path:
+    from facecli import paths
+
+    return paths.statistics_dir() / "data_stats"
+
+
+def _show_coverage(frame: "pd.DataFrame") -> None:
+    """What each set teaches, and what it lacks, a line each."""
+    from facecli.data.coverage import class_counts, find_gaps, knowing_sets
+    from facecli.labels import CLASS_NAMES, MISSING
+
+    whole = {
+        column: frame[column].fillna(MISSING).astype(int)
+        for column in ("age_low", *CLASS_NAMES)
+        if column in frame
+    }
+    frame = frame.assign(**whole)
+    gaps = {(gap.set_name, gap.head): gap for gap in find_gaps(frame, HEAD_CLASSES)}
+    for name, rows in frame.groupby("set", sort=False):
+        taught = [
+            head for head in HEAD_CLASSES if name in knowing_sets(frame, head) and (name, head) not in gaps
+        ]
+        click.echo(f"{name} teaches {', '.join(taught) or 'no head'}")
+        for head in (head for head in CLASS_NAMES if class_counts(rows, head)):
+            counts = ", ".join(f"{label} {count:,}" for label, count in class_counts(rows, head).items())
+            click.echo(f"  {head}: {counts}")
+    for gap in gaps.values():
+        click.echo(gap.sentence)
 
 
 def _show_problems(problems: list[tuple[str, str]], limit: int | None) -> None:
@@ -182,8 +236,13 @@ def _judge(frame: "pd.DataFrame") -> None:
     from facecli.data.checks import check_trainable
     from facecli.labels import LABEL_COLUMNS, MISSING
 
+    frame = frame.fillna(
+        {column: MISSING for column in ("age_low", *LABEL_COLUMNS.values()) if column in frame}
+    )
     columns = {head: column for head, column in LABEL_COLUMNS.items() if column in frame}
     heads = [head for head, column in columns.items() if (frame[column] != MISSING).any()]
+    if "age_low" in frame and "age" not in heads and (frame["age_low"] != MISSING).any():
+        heads = ["age", *heads]
     check_trainable(frame, heads)
     click.echo(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
 

@@ -8,6 +8,7 @@ the hash alone merges different people. A wrong merge costs little: it ties two 
 split.
 """
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from facecli import paths
 from facecli.labels import MISSING
 
 HASH_BITS = 12
@@ -37,6 +39,55 @@ class Conflict:
     resolved: int
 
 
+@dataclass(frozen=True)
+class Fingerprints:
+    """What pictures are compared by, a row for each different file.
+
+    Attributes:
+        sha256: (n,) hex digests, sorted.
+        thumbnails: (n, 32, 32) grey uint8.
+        group: (n,) int64, equal for pictures that show the same photograph.
+    """
+
+    sha256: np.ndarray
+    thumbnails: np.ndarray
+    group: np.ndarray
+
+    @property
+    def bits(self) -> np.ndarray:
+        """(n, 64) bool, the difference hashes."""
+        return dhash_bits(self.thumbnails)
+
+
+def fingerprints(frame: pd.DataFrame, folder: Path, cache: Path | None = None) -> Fingerprints:
+    """Reads and compares the pictures of a table, once: what was found is kept on disk.
+
+    Args:
+        frame: rows with `file` and `sha256`.
+        folder: what `file` is relative to.
+        cache: folder of what is kept; facecli's cache folder by default.
+    """
+    unique, first = np.unique(frame["sha256"].to_numpy(str), return_index=True)
+    key = hashlib.sha256(f"{HASH_BITS} {CORRELATION} {THUMBNAIL} {' '.join(unique)}".encode()).hexdigest()
+    store = (cache or paths.cache_dir() / "groups") / f"{key[:24]}.npz"
+    if store.is_file():
+        with np.load(store, allow_pickle=False) as kept:
+            return Fingerprints(unique, kept["thumbnails"], kept["group"])
+    thumbnails = _thumbnails([folder / file for file in frame["file"].iloc[first]])
+    group = _components(len(unique), near_duplicates(dhash_bits(thumbnails), thumbnails))
+    with paths.replacing(store) as temporary, open(temporary, "wb") as file:
+        np.savez(file, thumbnails=thumbnails, group=group)
+    return Fingerprints(unique, thumbnails, group)
+
+
+def shared_pictures(first: Fingerprints, second: Fingerprints) -> tuple[np.ndarray, np.ndarray]:
+    """Digests of `first` and of `second`, pair by pair, that show the same photograph, (k,) each."""
+    count = len(first.sha256)
+    thumbnails = np.concatenate([first.thumbnails, second.thumbnails])
+    pairs = near_duplicates(dhash_bits(thumbnails), thumbnails, across=count)
+    return first.sha256[pairs[:, 0]], second.sha256[pairs[:, 1] - count]
+
+
 def add_groups(frame: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[Conflict]]:
     """Adds the columns `dhash` and `group`, and settles conflicting labels.
 
@@ -51,14 +102,10 @@ def add_groups(frame: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[Co
     """
     if frame.empty:
         return frame.assign(dhash=np.zeros(0, np.uint64), group=np.zeros(0, np.int64)), []
-    unique, position = np.unique(frame["sha256"].to_numpy(str), return_inverse=True)
-    first = pd.Series(np.arange(len(frame))).groupby(position).first().to_numpy()
-    thumbnails = _thumbnails([folder / file for file in frame["file"].iloc[first]])
-    bits = dhash_bits(thumbnails)
-    pairs = near_duplicates(bits, thumbnails)
-    group = _components(len(unique), pairs)[position]
-    hashes = np.packbits(bits, axis=1).view(">u8").astype(np.uint64)[:, 0][position]
-    return _settle(frame.assign(dhash=hashes, group=group))
+    found = fingerprints(frame, folder)
+    position = np.searchsorted(found.sha256, frame["sha256"].to_numpy(str))
+    hashes = np.packbits(found.bits, axis=1).view(">u8").astype(np.uint64)[:, 0]
+    return _settle(frame.assign(dhash=hashes[position], group=found.group[position]))
 
 
 def dhash_bits(thumbnails: np.ndarray) -> np.ndarray:
@@ -68,18 +115,23 @@ def dhash_bits(thumbnails: np.ndarray) -> np.ndarray:
     return (small[:, :, 1:] > small[:, :, :-1]).reshape(len(small), 64)
 
 
-def near_duplicates(bits: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
-    """(k, 2) positions, first below second, of pictures that pass both bounds."""
+def near_duplicates(bits: np.ndarray, thumbnails: np.ndarray, across: int | None = None) -> np.ndarray:
+    """(k, 2) positions, first below second, of pictures that pass both bounds.
+
+    With `across` only pairs of which the first is one of that many, and the second is not.
+    """
     signs = np.where(bits, np.float32(1), np.float32(-1))
     flat = thumbnails.reshape(len(thumbnails), THUMBNAIL * THUMBNAIL).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
     found = [np.zeros((0, 2), np.int64)]
-    for start in range(0, len(signs), _BLOCK):
+    for start in range(0, len(signs) if across is None else across, _BLOCK):
+        stop = start + _BLOCK if across is None else min(start + _BLOCK, across)
+        others = start if across is None else across
         # Agreeing minus differing bits is a dot product of signs.
-        close = signs[start : start + _BLOCK] @ signs[start:].T >= bits.shape[1] - 2 * HASH_BITS
-        left, right = np.nonzero(np.triu(close, 1))
-        left, right = left + start, right + start
+        close = signs[start:stop] @ signs[others:].T >= bits.shape[1] - 2 * HASH_BITS
+        left, right = np.nonzero(np.triu(close, 1) if across is None else close)
+        left, right = left + start, right + others
         same = np.einsum("ij,ij->i", flat[left], flat[right]) >= CORRELATION
         found.append(np.stack([left[same], right[same]], axis=1))
     return np.concatenate(found)

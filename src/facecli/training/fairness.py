@@ -5,21 +5,24 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from facecli.labels import GENDERS, MISSING, RACES
+from facecli.labels import GENDERS, MISSING, RACES, RACES_7
 from facecli.models.readout import expected_age
 from facecli.training.age_bands import AGE_BANDS, age_band_id
 from facecli.training.bootstrap import mean_interval
 from facecli.training.evaluate import true_labels
+from facecli.training.figures import HALF_YEAR
 from facecli.training.metrics import FEWEST_FOR_INTERVAL
 
-MEASURES = ("age_mae", "bias", "gender_accuracy", "race_accuracy")
+MEASURES = ("age_mae", "bias", "age_in_bin", "gender_accuracy", "race_accuracy", "race_7_accuracy")
 FEWEST_FACES = 100
 """Of fewer faces a mean is too uncertain to call a group the best or the worst."""
 SLICES = (
     ("gender",),
     ("race",),
+    ("race_7",),
     ("age_band",),
     ("gender", "race"),
+    ("gender", "race_7"),
     ("gender", "age_band"),
     ("gender", "race", "age_band"),
 )
@@ -28,7 +31,7 @@ NAMED_BANDS = {"children under 13": "0-12", "people of 70 and more": "70+"}
 """Rows of their own: those whom training sets have the fewest of."""
 AGE_RANGE_21_60 = (21, 60)
 """Years, both included: the part of UTKFace on which many papers measure."""
-_AXES = ("gender", "race", "age_band")
+_AXES = ("gender", "race", "race_7", "age_band")
 
 
 def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict[str, dict]:
@@ -52,8 +55,8 @@ def fairness_table(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> 
     Args: as `fairness_metrics`.
 
     Returns:
-        Columns slice ("all", "named", "gender", ..., "gender x race x age_band"), group, gender,
-        race, age_band ("" where not divided by it), count; for each of MEASURES that the heads
+        Columns slice ("all", "named", "gender", ..., "gender x race x age_band"), group, gender, race,
+        race_7, age_band ("" where not divided by it), count; for each of MEASURES that the heads
         allow its mean (bias is predicted minus true, years; accuracy is in [0, 1]), `_low` and
         `_high` of the 95 % interval (NaN below FEWEST_FOR_INTERVAL faces) and `_count` of labelled
         faces. Faces that lack a label are in no group of a slice by it. No rows when nothing is known.
@@ -110,8 +113,8 @@ def _scores(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict[st
     if "age" in predicted:
         years = true_labels(frame, "age")
         error = np.where(years == MISSING, np.nan, expected_age(predicted["age"]) - years)
-        scores = {"age_mae": np.abs(error), "bias": error}
-    for head in ("gender", "race"):
+        scores = {"age_mae": np.abs(error), "bias": error, "age_in_bin": _in_bin(frame, predicted["age"])}
+    for head in ("gender", "race", "race_7"):
         if head in predicted:
             labels = true_labels(frame, head)
             hit = (predicted[head].argmax(axis=1) == labels).astype(float)
@@ -119,15 +122,25 @@ def _scores(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict[st
     return {measure: values for measure, values in scores.items() if np.isfinite(values).any()}
 
 
+def _in_bin(frame: pd.DataFrame, ages: np.ndarray) -> np.ndarray:
+    """(n,) 1 where the expectation rounds to a year of the bin, else 0; NaN where no bin is known."""
+    if "age_low" not in frame:
+        return np.full(len(frame), np.nan)
+    low, high = (frame[column].to_numpy() for column in ("age_low", "age_high"))
+    expected = expected_age(ages)
+    inside = (low - HALF_YEAR <= expected) & (expected <= high + HALF_YEAR)
+    return np.where(low == MISSING, np.nan, inside.astype(float))
+
+
 def _group_labels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Ids of gender, race and age band of each row from 0, MISSING where not known."""
-    labels = {head: true_labels(frame, head) for head in ("gender", "race")}
+    """Ids of gender, races and age band of each row from 0, MISSING where not known."""
+    labels = {head: true_labels(frame, head) for head in ("gender", "race", "race_7")}
     return pd.DataFrame({**labels, "age_band": age_band_id(true_labels(frame, "age"))})
 
 
 def _groups(labels: pd.DataFrame) -> Iterator[tuple[str, str, dict[str, str], np.ndarray]]:
     """(slice, group, axis -> name, positions) of all rows of the table, in its order."""
-    names = {"gender": GENDERS, "race": RACES, "age_band": AGE_BANDS}
+    names = {"gender": GENDERS, "race": RACES, "race_7": RACES_7, "age_band": AGE_BANDS}
     yield "all", "everybody", {}, np.arange(len(labels))
     for group, band in NAMED_BANDS.items():
         index = np.flatnonzero(labels["age_band"] == AGE_BANDS.index(band))

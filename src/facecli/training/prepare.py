@@ -11,7 +11,7 @@ import pandas as pd
 from facecli.crops import WHOLE_CHIP_MARGIN
 from facecli.data.batches import load_crops
 from facecli.data.coverage import forget_one_sided, knowing_sets
-from facecli.data.groups import add_groups
+from facecli.data.groups import add_groups, fingerprints
 from facecli.data.join import join_tables
 from facecli.data.sources import open_dataset
 from facecli.data.split import split_digest, split_groups
@@ -95,7 +95,8 @@ def prepare_data(places: Path | Sequence[Path], seed: int, limit: int | None = N
     names = unique_names([folder.name for folder, _ in tables])
     digests = [split_digest(frame) for _, frame in tables]
     named = [(folder, frame.assign(set=name)) for name, (folder, frame) in zip(names, tables, strict=True)]
-    return PreparedData(tables[0][0], join_tables(named), dict(zip(names, digests, strict=True)))
+    prints = [fingerprints(frame, folder) for folder, frame in tables] if len(tables) > 1 else []
+    return PreparedData(tables[0][0], join_tables(named, prints), dict(zip(names, digests, strict=True)))
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
