@@ -8,7 +8,7 @@ import click
 
 from facecli.commands.negatives import negatives
 from facecli.console import stderr_console
-from facecli.labels import HEAD_CLASSES
+from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +81,7 @@ def check(
     """
     import pandas as pd
 
+    from facecli.data.join import whole_labels
     from facecli.training.prepare import unique_names
 
     limit = None if verbose else 5
@@ -91,12 +92,13 @@ def check(
         place = place or (_default_statistics() / name if len(checked) > 1 else None)
         _save_statistics(frame, rebalance, seed, place)
     sets = [frame.assign(set=name) for name, (_, frame) in zip(names, checked, strict=True)]
-    _show_coverage(pd.concat(sets, ignore_index=True))
+    together = whole_labels(pd.concat(sets, ignore_index=True))
+    _show_coverage(together)
     if augmented:
         folder, frame = checked[0]
         _save_augmented(frame, folder, image_size, seed, augmented)
         click.echo(f"augmented faces: {augmented}")
-    _judge(pd.concat(sets, ignore_index=True))
+    _judge(together)
 
 
 def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.DataFrame]":
@@ -133,23 +135,15 @@ def _default_statistics() -> Path:
 def _show_coverage(frame: "pd.DataFrame") -> None:
     """What each set teaches, and what it lacks, a line each."""
     from facecli.data.coverage import class_counts, find_gaps, knowing_sets
-    from facecli.labels import CLASS_NAMES, MISSING
 
-    whole = {
-        column: frame[column].fillna(MISSING).astype(int)
-        for column in ("age_low", *CLASS_NAMES)
-        if column in frame
-    }
-    frame = frame.assign(**whole)
-    gaps = {(gap.set_name, gap.head): gap for gap in find_gaps(frame, HEAD_CLASSES)}
+    gaps = {(gap.set_name, gap.head): gap for gap in find_gaps(frame, tuple(HEAD_CLASSES))}
     for name, rows in frame.groupby("set", sort=False):
-        taught = [
-            head for head in HEAD_CLASSES if name in knowing_sets(frame, head) and (name, head) not in gaps
-        ]
+        known = [head for head in HEAD_CLASSES if name in knowing_sets(frame, head)]
+        taught = [head for head in known if (name, head) not in gaps]
         click.echo(f"{name} teaches {', '.join(taught) or 'no head'}")
-        for head in (head for head in CLASS_NAMES if class_counts(rows, head)):
-            counts = ", ".join(f"{label} {count:,}" for label, count in class_counts(rows, head).items())
-            click.echo(f"  {head}: {counts}")
+        for head in CLASS_NAMES:
+            if counts := class_counts(rows, head):
+                click.echo(f"  {head}: {', '.join(f'{label} {count:,}' for label, count in counts.items())}")
     for gap in gaps.values():
         click.echo(gap.sentence)
 
@@ -236,13 +230,10 @@ def _judge(frame: "pd.DataFrame") -> None:
     from facecli.data.checks import check_trainable
     from facecli.labels import LABEL_COLUMNS, MISSING
 
-    frame = frame.fillna(
-        {column: MISSING for column in ("age_low", *LABEL_COLUMNS.values()) if column in frame}
-    )
     columns = {head: column for head, column in LABEL_COLUMNS.items() if column in frame}
+    if "age_low" in frame and (frame["age_low"] != MISSING).any():
+        columns["age"] = "age_low"
     heads = [head for head, column in columns.items() if (frame[column] != MISSING).any()]
-    if "age_low" in frame and "age" not in heads and (frame["age_low"] != MISSING).any():
-        heads = ["age", *heads]
     check_trainable(frame, heads)
     click.echo(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
 

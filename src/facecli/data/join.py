@@ -47,7 +47,7 @@ def join_tables(
         joined.append(kept)
         seen.update(frame["sha256"])
         first_group += int(frame["group"].max()) + 1 if len(frame) else 0
-    return _untangled(_whole_labels(pd.concat(joined, ignore_index=True)), prints)
+    return _untangled(whole_labels(pd.concat(joined, ignore_index=True)), prints)
 
 
 def _untangled(frame: pd.DataFrame, prints: Sequence[Fingerprints]) -> pd.DataFrame:
@@ -64,7 +64,8 @@ def _untangled(frame: pd.DataFrame, prints: Sequence[Fingerprints]) -> pd.DataFr
     return frame.assign(split=frame["split"].where(~tangled, LEFT_OUT))
 
 
-def _whole_labels(frame: pd.DataFrame) -> pd.DataFrame:
+def whole_labels(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with whole numbers for labels, -1 where a set that lacks a column left a gap."""
     labels = [*LABEL_COLUMNS.values(), "age_low", "age_high"]
     known = {name: frame[name].fillna(MISSING).astype(np.int64) for name in labels if name in frame}
     return frame.assign(**known)
