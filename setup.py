@@ -33,6 +33,8 @@ TRAIN = [
     "scikit-learn>=1.5,<2",
     "scipy>=1.13,<2",
     "tensorflow>=2.19,<3",
+    # `--config` files on Python 3.10.
+    "tomli>=2; python_version < '3.11'",
 ]
 TORCH = ["torch>=2.2,<3"]
 # Only `facecli export --format onnx`.
@@ -64,7 +66,6 @@ DEV = [
     "schemathesis>=4,<5",
     "scikit-image>=0.22,<1",
     "setuptools>=70.1",
-    "tomli>=2; python_version < '3.11'",
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries

@@ -9,6 +9,7 @@ from facecli.faces import Face
 from facecli.labels import CLASS_NAMES, GENDERS, MISSING
 from facecli.training.bootstrap import mean_interval
 from facecli.training.evaluate import true_labels
+from facecli.training.figures import HALF_YEAR
 
 GROWTH_YEARS, FALL_POINTS = 0.8, 1.5
 """At medium degradation the age error may grow, and gender fall, by less than that."""
@@ -80,17 +81,20 @@ def webcam_rows(degraded: Mapping[str, Answers], clean: Answers) -> list[str]:
 
 
 def fairface_rows(whole: Answers, found: Answers) -> list[str]:
-    """Read whole and found by Haar: age bins, the men's gender, race."""
+    """Read whole and found by Haar: age bins, gender of all, women and men, race."""
     head = [
         "read",
         "found",
         "faces",
         "age in its bin, %",
         "years outside the bin",
-        "men as men, %",
+        "gender, %",
+        "women, %",
+        "men, %",
         "race, %",
     ]
-    men = true_labels(whole.frame, "gender") == GENDERS.index("male")
+    sexes = true_labels(whole.frame, "gender")
+    women, men = (sexes == GENDERS.index(name) for name in ("female", "male"))
     rows = []
     chosen = {
         "whole picture": (whole, whole.found),
@@ -106,7 +110,7 @@ def fairface_rows(whole: Answers, found: Answers) -> list[str]:
                 f"{int(rows_of.sum()):,}",
                 _cell((outside == 0).astype(float), 100, 1),
                 _cell(outside, 1, 2),
-                _cell(answers.errors["gender"][rows_of & men], 100, 1),
+                *(_cell(answers.errors["gender"][rows_of & of], 100, 1) for of in (rows_of, women, men)),
                 _cell(answers.errors["race"][rows_of], 100, 1),
             ]
         )
@@ -114,9 +118,10 @@ def fairface_rows(whole: Answers, found: Answers) -> list[str]:
 
 
 def _years_outside(answers: Answers) -> np.ndarray:
-    """(n,) years from the bin's nearer end, 0 inside; a bin ends with its last whole year."""
+    """(n,) years from the bin's nearer end, 0 for ages that round to a year of the bin."""
     low, high = (answers.frame[name].to_numpy(float) for name in ("age_low", "age_high"))
-    return np.maximum(np.maximum(low - answers.ages, answers.ages - np.nextafter(high + 1, 0)), 0)
+    beyond = np.maximum(np.maximum(low - answers.ages, answers.ages - high), 0)
+    return np.where(beyond <= HALF_YEAR, 0.0, beyond)
 
 
 def _difference(one: Answers, other: Answers, head: str) -> np.ndarray:

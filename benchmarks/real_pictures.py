@@ -31,6 +31,7 @@ from facecli.faces import Face
 from facecli.images import load_image
 from facecli.models.checkpoint import load_checkpoint
 from facecli.paths import find_model
+from facecli.recipes import MODEL_TYPES
 from facecli.training.prepare import PreparedData, prepare_data
 from facecli.vision.analyze import Analyzer
 from facecli.vision.detect import build_detector
@@ -71,7 +72,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model-type", nargs="+", choices=["facenet", "normal"], default=["facenet"])
+    parser.add_argument("--model-type", nargs="+", choices=MODEL_TYPES, default=["facenet"])
     parser.add_argument("--data-path", type=Path, default=Path("data/UTKFace"))
     parser.add_argument("--fairface-path", type=Path, help="leave FairFace out without it")
     parser.add_argument("--limit", type=int, help="that many random pictures of each test split")
@@ -111,7 +112,7 @@ def fairface_section(frame: pd.DataFrame, folder: Path, analyzers: dict[str, Ana
     pictures = [load_image(folder / file) for file in frame["file"]]
     whole = Answers(frame, only_faces(analyzers["none"], pictures))
     found = Answers(frame, [middle_face(analyzers["haar"], picture) for picture in pictures])
-    return ["### FairFace (men)", "", *fairface_rows(whole, found)]
+    return ["### FairFace", "", *fairface_rows(whole, found)]
 
 
 def enumerate_with(chips: list[np.ndarray], places: Iterable[str]) -> Iterable[tuple[np.ndarray, str, int]]:
@@ -168,8 +169,8 @@ def conditions(utkface: PreparedData, fairface: PreparedData | None, limit: int 
     ]
     if fairface:
         lines.append(
-            "- FairFace: men only, 128x128; a prediction is in its bin when the age, cut to whole years, "
-            "is. Races fold into five (Latino and Middle Eastern are `other`)."
+            "- FairFace: whole 224x224 crops with margin 0.25; a prediction is in its bin when it rounds to "
+            "a year of it. Races fold into five (Latino and Middle Eastern are `other`)."
         )
     return [*lines, "- Differences are of the same faces, in brackets 95 % bootstrap intervals."]
 

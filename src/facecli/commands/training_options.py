@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecli import paths
+from facecli.commands.config_file import config_option
 from facecli.commands.messages import warn
 from facecli.console import MANNERS
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
@@ -107,7 +108,7 @@ def training_options(command: Callable) -> Callable:
 
     for option in reversed(options):
         command = option(command)
-    return data_options(command)
+    return config_option(data_options(command))
 
 
 def data_options(command: Callable) -> Callable:
