@@ -31,7 +31,7 @@ YARDSTICK = "MobileNetV1-112"
 DTYPES = ("int8", "float16", "float32")
 HEADS = tuple(HEAD_CLASSES)
 PROTOCOL = """\
-Accuracy is that of stage 2 of [recipe.md](../docs/recipe.md), in
+Accuracy is that of stage 2 of [recipe_history.md](../docs/recipe_history.md), in
 [student_histories.csv](student_histories.csv): the same views, teacher, batches and step sizes for all, means
 of the epochs 20 to 24 of 50, the last that all three reached, on the validation split; the test split chooses
 nothing. Only `compact` ended its schedule; its last epoch is a row of its own. Milliseconds: LiteRT, one

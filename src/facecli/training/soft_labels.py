@@ -44,7 +44,7 @@ def soften_labels(
     Args:
         targets: head -> encoded labels of the whole table, see `targets.build_targets`.
         looks: of each teacher of a fold the features that it learns from, (n, d) with a row for each row
-            of the table. The mean of several errs less than one (docs/recipe.md).
+            of the table. The mean of several errs less than one (docs/recipe_history.md).
         groups: (n,) group of each row: duplicates lie in one fold.
         rows: the training rows.
         folder: for the epochs of the teachers.
