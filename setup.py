@@ -19,8 +19,11 @@ RUN = [
     # The matching of crossing faces in a video.
     "lap>=0.5.12,<0.6",
     "numpy>=2.0,<3",
-    # OpenCV 5 has neither cv2.CascadeClassifier nor the cascade files.
-    "opencv-python>=4.10,<5",
+    # Older ones have no wheels for Python 3.14. OpenCV 4.12 forbids newer ones, so that this takes 4.11.
+    "numpy>=2.3.2; python_version >= '3.14'",
+    # OpenCV 4.13 and 4.14 decode interlaced video to black frames; OpenCV 5 has neither
+    # cv2.CascadeClassifier nor the cascade files.
+    "opencv-python>=4.10,<4.13",
     "pillow>=11.0,<14",
     "platformdirs>=4.2,<5",
     "rich>=13.9,<16",

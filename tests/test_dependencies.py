@@ -37,8 +37,11 @@ Wanted = dict[str, str]  # package -> version range, its parts sorted
 
 
 def wanted(requirements: list[str]) -> Wanted:
-    parsed = [Requirement(text) for text in requirements]
-    return {item.name.lower(): ",".join(sorted(str(item.specifier).split(","))) for item in parsed}
+    """The first line of a package counts; others narrow it for some Pythons, and reach all who install."""
+    ranges: Wanted = {}
+    for item in map(Requirement, requirements):
+        ranges.setdefault(item.name.lower(), ",".join(sorted(str(item.specifier).split(","))))
+    return ranges
 
 
 def setup_lists() -> dict[str, list[str]]:
@@ -119,11 +122,26 @@ def test_range_has_a_floor(requirement):
     assert any(part.operator == ">=" for part in Requirement(requirement).specifier)
 
 
-def test_opencv_stays_below_5():
-    """OpenCV 5 has no cv2.CascadeClassifier."""
-    (opencv,) = (item for item in map(Requirement, setup_lists()["RUN"]) if item.name == "opencv-python")
-    assert "4.14.0.94" in opencv.specifier
-    assert "5.0.0" not in opencv.specifier
+def run_lines(name: str, python: str) -> list[Requirement]:
+    """What `pip install facecli` asks of a package under a version of Python."""
+    lines = (item for item in map(Requirement, setup_lists()["RUN"]) if item.name == name)
+    return [item for item in lines if item.marker is None or item.marker.evaluate({"python_version": python})]
+
+
+@pytest.mark.parametrize("version", ["4.13.0.92", "4.14.0.94", "5.0.0"])
+def test_opencv_is_none_that_shows_black_frames_or_lacks_cascades(version):
+    """4.13 and 4.14 decode interlaced video to black frames, 5 has no cv2.CascadeClassifier."""
+    (opencv,) = run_lines("opencv-python", "3.11")
+    assert "4.12.0.88" in opencv.specifier
+    assert version not in opencv.specifier
+
+
+@pytest.mark.parametrize(("python", "version"), [("3.10", "2.2.6"), ("3.13", "2.2.6"), ("3.14", "2.4.6")])
+def test_numpy_has_a_version_that_fits_opencv_and_has_wheels(python, version):
+    """OpenCV 4.12 wants numpy<2.3, which has no wheels for Python 3.14; 4.11 takes any numpy 2."""
+    assert all(version in numpy.specifier for numpy in run_lines("numpy", python))
+    if python == "3.14":
+        assert not all("2.2.6" in numpy.specifier for numpy in run_lines("numpy", python))
 
 
 def test_the_code_imports_what_is_listed():
