@@ -35,6 +35,25 @@ def test_two_classes_are_rogan_and_gladen_kept_within_0_and_1(hits, others, sens
     assert share.sum() == pytest.approx(1)
 
 
+def test_answers_that_nobody_is_known_to_get_explain_no_shares():
+    never_male = [[0, 14], [0, 21]]
+    found = correct_shares([1, 0], never_male, draws=50)
+    assert found.share == pytest.approx([0.5, 0.5])
+    assert not correct_shares([7, 0], never_male, draws=200).fits
+
+
+@given(st.integers(2, 7), st.data())
+@settings(max_examples=25, deadline=None)
+def test_shares_are_numbers_between_their_bounds(classes, data):
+    counts = st.lists(st.integers(0, 9), min_size=classes, max_size=classes)
+    said, confusion = data.draw(counts), data.draw(st.lists(counts, min_size=classes, max_size=classes))
+    found = correct_shares(said, confusion, draws=10)
+    if found is not None:
+        assert found.share.sum() == pytest.approx(1)
+        assert np.all(found.low >= 0) and np.all(found.low <= found.share)
+        assert np.all(found.share <= found.high) and np.all(found.high <= 1 + 1e-9)
+
+
 def test_what_a_known_mixture_leads_to_is_undone():
     called = np.array([[0.8, 0.15, 0.05], [0.1, 0.7, 0.2], [0.05, 0.05, 0.9]])
     true = np.array([0.6, 0.1, 0.3])

@@ -12,7 +12,7 @@ from facecli.faces import Face, FrameResult
 from facecli.labels import AGE_GROUPS, EMOTIONS, GENDERS, RACES
 from facecli.stream.people import People
 from facecli.stream.summary_sink import SummarySink, summarise
-from facecli.stream.wilson import wilson_interval
+from facecli.stream.wilson import Z_90, Z_95, wilson_interval
 
 
 def face(track, age=30.0, male=0.9, **more):
@@ -131,4 +131,13 @@ def test_known_intervals(hits, count, low, high):
 def test_intervals_hold_the_share_and_stay_in_range(count, data):
     hits = data.draw(st.integers(0, count))
     low, high = wilson_interval(hits, count)
-    assert 0 <= low <= hits / count + 1e-12 and hits / count - 1e-12 <= high <= 1
+    assert 0 <= low <= hits / count <= high <= 1
+
+
+@pytest.mark.parametrize("z", [Z_90, Z_95])
+def test_intervals_hold_the_share_for_every_few_people(z):
+    """Error bars are drawn from the share to its bounds: one a hair on the wrong side has no length."""
+    for count in range(1, 61):
+        for hits in range(count + 1):
+            low, high = wilson_interval(hits, count, z)
+            assert 0 <= low <= hits / count <= high <= 1

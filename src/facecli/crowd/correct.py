@@ -105,14 +105,15 @@ def most_likely(answers: np.ndarray, called: np.ndarray) -> np.ndarray:
         called: (n, classes, classes): of all that are i the share that is called j.
 
     Returns:
-        (n, classes), rows sum to 1.
+        (n, classes), rows sum to 1; equal shares where nobody is ever called what was answered.
     """
     shares = np.full(answers.shape, 1 / answers.shape[1])
     for _ in range(_MOST_STEPS):
         mixture = np.einsum("ni,nij->nj", shares, called)
         ratio = np.divide(answers, mixture, out=np.zeros_like(answers), where=mixture > 0)
         better = shares * np.einsum("nij,nj->ni", called, ratio)
-        better /= better.sum(axis=1, keepdims=True)
+        explained = better.sum(axis=1, keepdims=True)
+        better = np.divide(better, explained, out=shares.copy(), where=explained > 0)
         moved = np.abs(better - shares).max()
         shares = better
         if moved < _SMALL:

@@ -20,7 +20,7 @@ def wilson_interval(hits: int, count: int, z: float = Z_95) -> tuple[float, floa
         z: quantile of the normal distribution.
 
     Returns:
-        Low and high in [0, 1]; None without trials.
+        Low and high in [0, 1], with the share between them; None without trials.
     """
     if count == 0:
         return None
@@ -28,4 +28,5 @@ def wilson_interval(hits: int, count: int, z: float = Z_95) -> tuple[float, floa
     centre = share + z * z / (2 * count)
     spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    # Rounding would put the bound at 0 of 3 or 5 of 5 a hair on the wrong side of the share.
+    return max(0.0, min(share, (centre - spread) / scale)), min(1.0, max(share, (centre + spread) / scale))
