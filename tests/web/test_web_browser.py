@@ -106,9 +106,29 @@ def couple(tmp_path_factory, astronaut):
     return path
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, astronaut):
+    """A picture file with one face."""
+    path = tmp_path_factory.mktemp("pictures") / "alone.jpg"
+    path.write_bytes(encoded(np.ascontiguousarray(astronaut[:400])))
+    return path
+
+
 def upload(page, *paths):
     expect(page.locator("#models input").first).to_be_visible()
     page.set_input_files("#files", [str(path) for path in paths])
+
+
+def drop(page, path):
+    """Lets a file fall on the page."""
+    page.evaluate(
+        """([name, data]) => {
+          const items = new DataTransfer();
+          items.items.add(new File([new Uint8Array(data)], name, {type: "image/jpeg"}));
+          document.dispatchEvent(new DragEvent("drop", {dataTransfer: items, bubbles: true}));
+        }""",
+        [path.name, list(path.read_bytes())],
+    )
 
 
 def content(page, button):
@@ -174,6 +194,75 @@ def test_what_is_no_picture_is_said_and_the_next_one_is_read(visit, couple, tmp_
     upload(page, couple)
     expect(page.locator("#boxes button")).to_have_count(2)
     expect(page.locator("#strip button")).to_have_count(2)
+
+
+def slowly(page):
+    """Answers take a while, so that a person is quicker."""
+    page.evaluate(
+        """() => {
+          const ask = window.fetch;
+          window.fetch = async (...question) => {
+            await new Promise((done) => setTimeout(done, 800));
+            return ask(...question);
+          };
+        }"""
+    )
+
+
+def test_two_pictures_chosen_at_once_are_read_to_the_end(visit, couple, alone):
+    page = visit()
+    upload(page, couple, alone)
+    expect(page.locator("#status")).to_have_text("couple.jpg: 2 faces.")
+    expect(page.locator("#strip canvas")).to_have_count(2)
+    expect(page.locator("#status")).to_have_text("couple.jpg: 2 faces.")
+    expect(page.locator("#boxes button")).to_have_count(2)
+    page.locator("#strip button").nth(1).click()
+    expect(page.locator("#status")).to_have_text("alone.jpg: 1 face.")
+    expect(page.locator("#boxes button")).to_have_count(1)
+
+
+def test_a_picture_given_while_another_is_read_is_shown_at_the_end(visit, couple, alone):
+    page = visit()
+    slowly(page)
+    upload(page, couple)
+    expect(page.locator("#status")).to_contain_text("Analysing couple.jpg")
+    drop(page, alone)
+    expect(page.locator("#strip canvas")).to_have_count(2)
+    expect(page.locator("#status")).to_have_text("alone.jpg: 1 face.")
+    expect(page.locator("#boxes button")).to_have_count(1)
+    expect(page.locator("#strip button[aria-pressed=true]")).to_have_attribute("title", "alone.jpg")
+
+
+def test_options_changed_while_pictures_are_read_hold_for_all(visit, couple, alone):
+    page = visit()
+    slowly(page)
+    upload(page, couple, alone)
+    expect(page.locator("#status")).to_contain_text("Analysing couple.jpg")
+    page.get_by_label("normal").check()
+    expect(page.locator("#strip canvas")).to_have_count(2)
+    expect(page.locator("#status")).to_have_text("couple.jpg: 2 faces.")
+    rows = json.loads(content(page, "JSON"))["pictures"]
+    assert [row["source"] for row in rows] == ["couple.jpg", "alone.jpg"]
+    assert all(set(row["faces"][0]["models"]) == {"facenet", "normal"} for row in rows)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_pictures_the_bad_one_is_named_and_the_good_one_shown(visit, couple, tmp_path, first):
+    bad = tmp_path / "notes.txt"
+    bad.write_text("hello")
+    page = visit()
+    upload(page, *((bad, couple) if first else (couple, bad)))
+    expect(page.locator("#status.bad")).to_contain_text("couple.jpg: 2 faces. notes.txt: ")
+    expect(page.locator("#boxes button")).to_have_count(2)
+
+
+def test_two_bad_pictures_are_both_named(visit, tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("hello")
+    page = visit()
+    upload(page, tmp_path / "a.txt", tmp_path / "b.txt")
+    expect(page.locator("#status.bad")).to_have_text(re.compile("a.txt: .* b.txt: "))
+    expect(page.locator("#result")).to_be_hidden()
 
 
 def test_a_picture_is_pasted(visit, couple):

@@ -4,8 +4,9 @@ import { saveAnnotated, saveCsv, saveJson } from "./downloads.js";
 import { showFace } from "./panel.js";
 import * as server from "./server.js";
 
-const pictures = []; // {name, blob or null, shown: ImageBitmap or null, row or null, problem or null}
-let current = null, chosen = 0, generation = 0;
+// {name, blob or null, waiting: to be read (again), shown: ImageBitmap or null, row or null, problem or null}
+const pictures = [];
+let current = null, chosen = 0, reading = false;
 
 const wish = () => {
   const query = new URLSearchParams({ details: "true" });
@@ -18,21 +19,45 @@ const wish = () => {
 };
 
 async function read(picture) {
-  const mine = generation;
-  status(say("working", { name: picture.name }));
-  picture.problem = null;
+  picture.waiting = false;
+  const answer = { row: null, problem: null };
   try {
-    const row = await server.analyze(picture, wish());
-    const shown = picture.shown ?? await bitmap(picture);
-    if (mine !== generation) return;
-    Object.assign(picture, { row, shown });
+    answer.row = await server.analyze(picture, wish());
+    // Of a foreign picture the drawn one is shown, which changes with the options.
+    answer.shown = (picture.blob && picture.shown) ?? await bitmap(picture);
   } catch (error) {
-    if (mine !== generation) return;
-    picture.problem = say("failed", { name: picture.name, why: error.message });
+    Object.assign(answer, { row: null, problem: say("failed", { name: picture.name, why: error.message }) });
   }
-  if (picture === current || !current?.row) show(picture);
-  strip();
+  // The options have changed meanwhile: it waits to be read again.
+  if (!picture.waiting) Object.assign(picture, answer);
 }
+
+// Whatever is given or changed while pictures are read waits, too: one reads them all, one after another.
+async function work() {
+  if (reading) return;
+  reading = true;
+  try {
+    tell(await readAll());
+  } finally {
+    reading = false;
+  }
+}
+
+// Gives those that failed and are not shown.
+async function readAll() {
+  const failed = new Set();
+  for (let picture = next(); picture; picture = next()) {
+    status(say("working", { name: picture.name }));
+    await read(picture);
+    failed[picture.problem ? "add" : "delete"](picture);
+    if (!picture.waiting && (picture === current || (current.problem && picture.row))) show(picture);
+    strip();
+  }
+  failed.delete(current);
+  return [...failed];
+}
+
+const next = () => (current?.waiting ? current : pictures.find((picture) => picture.waiting));
 
 // Foreign pictures cannot be shown here (the page may load nothing from elsewhere); ours is the drawn one.
 async function bitmap(picture) {
@@ -49,19 +74,17 @@ async function bitmap(picture) {
   }
 }
 
-async function add(given) {
-  const added = given.map(({ name, blob }) => ({ name, blob, shown: null, row: null, problem: null }));
+function add(given) {
+  const added = given.map(({ name, blob }) => ({ name, blob, waiting: true, shown: null, row: null, problem: null }));
+  if (!added.length) return;
   pictures.push(...added);
-  current = added[0];
-  for (const picture of added) await read(picture);
+  show(added[0]);
+  work();
 }
 
-async function again() {
-  generation += 1;
-  for (const picture of pictures) {
-    if (!picture.blob) picture.shown = null;
-    await read(picture);
-  }
+function again() {
+  for (const picture of pictures) picture.waiting = true;
+  work();
 }
 
 // A face as the model says it whose labels are shown.
@@ -70,17 +93,25 @@ const told = (face) => (face.models ? { ...face, ...face.models[byId("shown_mode
 function show(picture) {
   current = picture;
   chosen = 0;
-  byId("result").hidden = !picture.row || !picture.shown;
-  if (picture.problem) return status(picture.problem, true);
-  if (!picture.row || !picture.shown) return undefined;
-  const count = picture.row.faces.length;
-  status(`${picture.name}: ${count === 1 ? texts.one_face : count ? say("many_faces", { n: count }) : texts.no_faces}`);
+  byId("result").hidden = !picture.row;
+  tell();
+  if (!picture.row) return;
   const names = Object.keys(picture.row.faces[0]?.models ?? {});
   byId("labels_of").hidden = !names.length;
   const kept = byId("shown_model").value;
   choices(byId("shown_model"), names, (name) => name, names.includes(kept) ? kept : names[0]);
   draw();
-  return undefined;
+}
+
+// Says what is known of the current picture, and what became of others that failed.
+function tell(failed = []) {
+  if (current) status([words(current), ...failed.map(words)].join(" "), Boolean(current.problem || failed.length));
+}
+
+function words({ name, row, problem }) {
+  if (problem || !row) return problem ?? say("working", { name });
+  const count = row.faces.length;
+  return `${name}: ${count === 1 ? texts.one_face : count ? say("many_faces", { n: count }) : texts.no_faces}`;
 }
 
 function draw() {
