@@ -41,6 +41,14 @@ def test_it_is_what_the_command_line_writes(analyzer, tiny_checkpoint, picture, 
     assert list(analyzer.analyze_many([str(picture)])) == [written]
 
 
+def test_a_password_in_what_is_no_path_is_not_said(analyzer):
+    for given in ("http://me:hunter2@host/a.jpg", "rtsp://me:x@hunter2/y@host"):
+        with pytest.raises(ImageError) as caught:
+            analyzer.analyze(given)
+        assert "hunter2" not in str(caught.value)
+        assert "hunter2" not in str(next(analyzer.analyze_many([given])))
+
+
 def test_a_path_bytes_and_an_array_are_one_picture(analyzer, picture):
     from facecli.images import load_image
 

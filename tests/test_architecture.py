@@ -25,6 +25,7 @@ GROUND = {
     "console",
     "row_types",
     "interrupts",
+    "redaction",
 }
 # Who may import what: a room or a module, within its own room freely.
 ALLOWED = {
@@ -32,6 +33,7 @@ ALLOWED = {
     "console": set(),
     "row_types": set(),
     "interrupts": set(),
+    "redaction": set(),
     "labels": set(),
     "paths": {"errors", "labels"},
     "faces": {"errors", "labels"},

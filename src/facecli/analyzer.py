@@ -150,9 +150,9 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
 
 def _name(picture: Picture) -> str:
     if isinstance(picture, str | os.PathLike):
-        from facecli.pictures.item import as_text
+        from facecli.pictures.item import shown
 
-        return as_text(os.fspath(picture))
+        return shown(os.fspath(picture))
     return "bytes" if isinstance(picture, bytes | bytearray | memoryview) else "array"
 
 

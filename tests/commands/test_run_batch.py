@@ -156,6 +156,51 @@ def test_address_of_the_own_machine_only_when_that_is_allowed(run, address, two)
     assert "answers 404" in found[1]["error"] and "is a web page" in found[2]["error"]
 
 
+def addresses_with_a_password(address):
+    """Each in another place, and some that cannot be asked."""
+    host = address.removeprefix("http://")
+    return [
+        f"{address}/one/a.png?id=1&token=hunter2&size=2",
+        f"{address}/one/a.png#password=hunter2",
+        f"{address}/none.png?pwd=hunter2",
+        f"http://127.0.0.1:9/hunter2/x@{host}/one/hunter2@a.png",
+        f"http://me:hunter2@{host}/one/a.png",
+        f"http://me:hunter2/x@{host}/one/a.png",
+        f"http://me:x@hunter2/y@{host}/one/a.png",
+        f"http:/me:hunter2@{host}/a.png",
+        f"ftp://me:hunter2@{host}/a.png",
+        f"ftp://me:hunter2@{host}/*.png",
+    ]
+
+
+def test_passwords_of_addresses_are_written_nowhere(run, address, two, tmp_path):
+    given = [argument for one in addresses_with_a_password(address) for argument in ("--img", one)]
+    targets = ["--json", tmp_path / "a.jsonl", "--csv", tmp_path / "a.csv", "--report", tmp_path / "a.html"]
+    folders = ["--output", tmp_path / "drawn", "--crops", tmp_path / "faces"]
+    code, out, err = run(*given, "--allow-private", "-vv", *targets, *folders)
+    sources = [row["source"] for row in rows((tmp_path / "a.jsonl").read_text())]
+    assert code == 1 and len(sources) == len(given) // 2
+    assert sources[:2] == [f"{address}/one/a.png?id=1&token=***", f"{address}/one/a.png#password=***"]
+    assert "hunter2" not in out + err
+    for path in tmp_path.rglob("*"):
+        assert "hunter2" not in path.name
+        assert path.is_dir() or b"hunter2" not in path.read_bytes()
+
+
+def test_a_password_of_the_only_address_or_of_a_list_is_not_said(run, address, two, tmp_path):
+    given = addresses_with_a_password(address)
+    (tmp_path / "list.txt").write_text("\n".join(["@http://me:hunter2@host/x", *given]))
+    for one in (*given, f"@{tmp_path}/list.txt", "@http://me:hunter2@host/x"):
+        _, out, err = run("--img", one, "--allow-private", "-vv", "--json", "-")
+        assert err + out and "hunter2" not in out + err
+
+
+def test_a_password_of_a_stream_is_not_said(run, tmp_path):
+    for one in ("rtsp://me:x@hunter2/y@127.0.0.1:9/live", "http://127.0.0.1:9/live?password=hunter2"):
+        code, out, err = run("--video", one, "--no-show", "-vv", "--json", tmp_path / "a.jsonl")
+        assert code == 1 and "cannot be opened" in err and "hunter2" not in out + err
+
+
 def test_tables_for_programs(run, two, tmp_path):
     save_image(tmp_path / "one" / "blank.png", np.zeros((50, 50, 3), np.uint8))
     (tmp_path / "one" / "empty.png").write_bytes(b"")

@@ -128,6 +128,21 @@ def test_download_is_whole_and_leaves_nothing_else(server, folder, register):
     assert seen == sorted(seen)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://me:hunter2@127.0.0.1/{}", "http://me:hunter2/x@127.0.0.1/{}", "{}?token=hunter2",
+            "ftp://me:hunter2@host/{}", "http://me:x@hunter2/y@127.0.0.1/model.zip"],
+)  # fmt: skip
+def test_a_password_of_an_address_is_not_said(server, folder, register, url):
+    register(server.url)
+    server.status = 404
+    with pytest.raises(WeightsError) as caught:
+        weights.fetch("toy", url.format(server.url if url.startswith("{") else FILE), patience=QUICK)
+    chain, error = "", caught.value
+    while error is not None:
+        chain, error = f"{chain}{error}\n", error.__cause__
+    assert "hunter2" not in chain
+
+
 def test_genuine_weights_are_not_fetched_again(server, folder, register):
     register(server.url)
     weights.fetch("toy", patience=QUICK)

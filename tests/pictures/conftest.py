@@ -83,6 +83,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _password(self):
         self._go("http://me:secret@127.0.0.1/a.png")
 
+    def _wrong(self):
+        self._go("http://me:hunter2\uff03@host/".encode().decode("latin-1"))
+
     def _silent(self):
         self.server.closing.wait(20)
 

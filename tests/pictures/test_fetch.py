@@ -77,5 +77,25 @@ def test_wrong_addresses_are_refused(url):
         check_url(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:hunter2@h/a", "http://me:hunter2/x@h/a", "http://me:x@hunter2@h/a", "http://:hunter2@/a",
+        "http://me:hunter2\uff03@h/a", "http://[me:hunter2@h/a", "http:///a?token=hunter2",
+    ],
+)  # fmt: skip
+def test_a_refusal_does_not_say_the_password(url):
+    with pytest.raises(InputError) as caught:
+        check_url(url)
+    assert "hunter2" not in f"{caught.value} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("path", ["gone", "page", "file", "cut", "promised", "silent", "circle", "wrong"])
+def test_an_error_does_not_say_the_token(server, path):
+    with pytest.raises(ImageError) as caught:
+        ask(server, f"{path}?token=hunter2")
+    assert path in str(caught.value) and "hunter2" not in f"{caught.value} {caught.value.__cause__}"
+
+
 def test_what_is_an_address():
     assert is_url("HTTPS://example.org/a.jpg") and not is_url("file:///a.jpg") and not is_url("http.jpg")

@@ -132,6 +132,20 @@ def test_pictures_that_could_be_written_over_are_told(here):
 
 
 @pytest.mark.parametrize(
+    ("url", "source", "name"),
+    [
+        ("http://h.org/a.jpg?token=hunter2/b.jpg", "http://h.org/a.jpg?token=***", "a.jpg"),
+        ("http://h.org/get_password=hunter2.jpg", "http://h.org/get_password=***", "get_password=___.png"),
+        ("http://me:80/hunter2@h.org", "http://***@h.org", "___@h.org.png"),
+        ("http://me:80/hunter2@[x]", "http://***@[x]", "___@[x].png"),
+    ],
+)
+def test_names_of_what_is_made_hold_no_password(url, source, name):
+    (one,) = find_inputs([url])
+    assert (one.source, one.target_name) == (source, name)
+
+
+@pytest.mark.parametrize(
     ("url", "name"),
     [
         ("http://h.org/x/photo.jpg?size=1", "photo.jpg"), ("http://h.org", "h.org.png"),

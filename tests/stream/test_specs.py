@@ -6,13 +6,13 @@ from facecli.errors import InputError
 from facecli.stream.specs import (
     Wishes,
     camera_of,
+    cannot_open,
     check_spec,
     check_wishes,
     is_address,
     is_camera,
     is_clip,
     is_sequence,
-    shown_spec,
     source_name,
 )
 
@@ -79,6 +79,16 @@ def test_what_a_source_can_do_is_not_refused():
 
 def test_passwords_are_not_named():
     assert source_name("rtsp://user:secret@host:554/x") == "rtsp://host:554/x"
-    assert shown_spec("rtsp://user:secret@host:554/x") == "rtsp://host:554/x"
+    assert source_name("rtsp://user:p@ss/word@host/x?token=abc") == "rtsp://***@host/x?token=***"
     assert source_name("a@b.mp4") == "a@b.mp4"
     assert (source_name("0"), source_name("/dev/video1")) == ("camera 0", "/dev/video1")
+
+
+def test_what_is_not_there_is_named_without_its_password():
+    with pytest.raises(InputError, match="no such clip") as caught:
+        check_spec("rtsp:/user:secret@host/x")
+    assert "secret" not in str(caught.value)
+
+
+def test_what_cannot_be_opened_is_named_without_its_password():
+    assert "secret" not in cannot_open("rtsp://user:secret@host/x") + cannot_open("rtsp:/user:secret@host/x")

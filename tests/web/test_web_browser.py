@@ -299,6 +299,21 @@ def test_a_picture_by_address_is_shown_drawn_with_its_faces_in_place(visit, coup
     assert page.evaluate("document.getElementById('picture').width") == 1024
 
 
+def test_a_token_in_an_address_is_not_shown(visit, couple, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "facecli.web.fetching.fetch", lambda url, *_: (asked.append(url), couple.read_bytes())[1]
+    )
+    page = visit()
+    url = "https://faces.example/couple.jpg?token=hunter2"
+    page.get_by_label("Address of a picture").fill(url)
+    page.get_by_role("button", name="Analyse").click()
+    expect(page.locator("#status")).to_have_text("https://faces.example/couple.jpg?…: 2 faces.")
+    expect(page.locator("#boxes button")).to_have_count(2)
+    assert set(asked) == {url}
+    assert json.loads(content(page, "JSON"))["source"] == "https://faces.example/couple.jpg?token=***"
+
+
 def test_faces_are_reached_by_keyboard(visit, couple):
     page = visit()
     upload(page, couple)

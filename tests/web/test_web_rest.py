@@ -398,6 +398,32 @@ def test_what_is_no_address_is_a_problem(client, url):
     assert problem_of(client.post(ANALYZE, json={"url": url}), 422)["title"] == "Wrong address"
 
 
+def test_an_address_is_asked_whole_and_told_without_its_token(client, photo, monkeypatch, caplog):
+    caplog.set_level("DEBUG", "facecli")
+    asked = []
+
+    def fetch(url, *_):
+        asked.append(url)
+        if "missing" in url:
+            raise ImageError("it answers 404")
+        return photo
+
+    monkeypatch.setattr("facecli.web.fetching.fetch", fetch)
+    urls = [f"https://faces.example/{name}.jpg?token=hunter2" for name in ("a", "missing")]
+    answer = client.post(ANALYZE, json={"urls": urls})
+    assert asked == urls
+    sources = [row["source"] for row in answer.json()["pictures"]]
+    assert sources == [f"https://faces.example/{name}.jpg?token=***" for name in ("a", "missing")]
+    assert "hunter2" not in answer.text + caplog.text
+
+
+def test_a_refused_address_is_told_without_its_password(client, caplog):
+    caplog.set_level("DEBUG", "facecli")
+    answer = client.post(ANALYZE, json={"url": "http://me:x@hunter2/y@faces.example/a.jpg"})
+    assert problem_of(answer, 422)["title"] == "Wrong address"
+    assert "hunter2" not in answer.text + caplog.text
+
+
 def test_a_picture_by_address_is_analysed(client, photo, monkeypatch):
     asked = []
 

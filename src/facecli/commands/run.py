@@ -7,6 +7,7 @@ import click
 from facecli.commands.picture_options import check_picture_options, picture_options
 from facecli.commands.run_details import check_details, details_options
 from facecli.errors import InputError
+from facecli.redaction import redacted
 
 
 @click.command()
@@ -142,7 +143,7 @@ def _check_paths(options: dict) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     image, weights, model = options["img"], options["detector_weights"], options["model_path"]
     if image is not None and len(image) == 1 and _is_missing(image[0]):
-        raise InputError(f"no such picture or folder: {image[0]}; check the path")
+        raise InputError(f"no such picture or folder: {redacted(image[0])}; check the path")
     if model is not None and not Path(model).is_dir():
         raise InputError(f"no model folder {model}; check --model-path")
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]

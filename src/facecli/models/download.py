@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facecli.errors import WeightsError
+from facecli.redaction import redacted
 
 MAX_BYTES = 1 << 30
 _CHUNK = 1 << 16
@@ -65,17 +66,21 @@ def download(
         NotFoundError: the server has no such file.
         WeightsError: offline, refused, cut again and again, too long, or the disk is full.
     """
+    called = redacted(url)
     if not url.startswith(("https://", "http://")):
-        raise WeightsError(f"{url} is no http address; install a local file with '--from PATH'")
+        raise WeightsError(f"{called} is no http address; install a local file with '--from PATH'")
     for attempt in range(1, patience.tries + 1):
         try:
             return _attempt(url, part, on_progress, max_bytes, patience.timeout_s)
         except urllib.error.HTTPError as error:
             if error.code in _GONE:
-                raise NotFoundError(f"{url} does not exist (HTTP {error.code})") from error
+                raise NotFoundError(f"{called} does not exist (HTTP {error.code})") from error
             if error.code not in _RETRIED_STATUS or attempt == patience.tries:
-                raise WeightsError(f"{url} was refused: HTTP {error.code} {error.reason}") from error
+                raise WeightsError(f"{called} was refused: HTTP {error.code} {error.reason}") from error
             reason = f"HTTP {error.code}"
+        except (http.client.InvalidURL, ValueError):
+            # Its text would show what it takes for the port, which may be part of a password.
+            raise WeightsError(f"{called} cannot be asked; check the address") from None
         except (
             urllib.error.URLError,
             http.client.HTTPException,
@@ -85,10 +90,10 @@ def download(
         ) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
             if attempt == patience.tries:
-                raise WeightsError(f"cannot fetch {url} ({reason}){_what_is_kept(part)}") from error
+                raise WeightsError(f"cannot fetch {called} ({reason}){_what_is_kept(part)}") from error
         except OSError as error:
             raise WeightsError(f"cannot write {part}: {error.strerror or error}") from error
-        logger.info("%s: %s, trying again", url, reason)
+        logger.info("%s: %s, trying again", called, reason)
         time.sleep(patience.pause_s * attempt)
 
 
@@ -127,13 +132,17 @@ def _receive(answer, part: Path, have: int, on_progress: Progress, max_bytes: in
     length = answer.headers.get("Content-Length")
     total = have + int(length) if length and length.isdigit() else None
     if total is not None and total > max_bytes:
-        raise WeightsError(f"{answer.url} announces {total} bytes, expected at most {max_bytes}; not fetched")
+        raise WeightsError(
+            f"{redacted(answer.url)} announces {total} bytes, expected at most {max_bytes}; not fetched"
+        )
     _remember(part, answer.headers.get("ETag"))
     with part.open("ab" if have else "wb") as file:
         while chunk := _read(answer):
             have += len(chunk)
             if have > max_bytes:
-                raise WeightsError(f"{answer.url} sends more than the expected {max_bytes} bytes; stopped")
+                raise WeightsError(
+                    f"{redacted(answer.url)} sends more than the expected {max_bytes} bytes; stopped"
+                )
             file.write(chunk)
             on_progress(have, total)
         file.flush()

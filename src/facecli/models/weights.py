@@ -15,6 +15,7 @@ from facecli import paths
 from facecli.errors import OutputError, WeightsError
 from facecli.models.download import MAX_BYTES, PATIENT, NotFoundError, Patience, Progress, discard, download
 from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile, registered
+from facecli.redaction import redacted
 
 __all__ = ["WEIGHTS", "check", "fetch", "find_weights", "install", "installed"]
 
@@ -121,7 +122,7 @@ def _fetch_file(file: WeightsFile, url: str, on_progress: Progress, patience: Pa
         raise
     if problem:
         discard(part)
-        raise WeightsError(f"what {url} sent {problem}; nothing was installed")
+        raise WeightsError(f"what {redacted(url)} sent {problem}; nothing was installed")
     with _writing(target):
         os.replace(part, target)
         discard(part)
@@ -141,7 +142,7 @@ def _addresses(weights: Weights, url: str | None) -> Iterator[tuple[WeightsFile,
     if url is None:
         yield from ((file, address) for file in weights.files for address in file.urls)
         return
-    yield _candidates(weights, url.partition("?")[0].rpartition("/")[2], url)[0], url
+    yield _candidates(weights, url.partition("?")[0].rpartition("/")[2], redacted(url))[0], url
 
 
 def _recognised(weights: Weights, source: Path) -> WeightsFile:

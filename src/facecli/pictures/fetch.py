@@ -12,6 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from facecli.errors import ImageError, InputError
 from facecli.pictures.addresses import resolve
+from facecli.redaction import redacted
 
 _CHUNK = 1 << 16
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -43,18 +44,17 @@ def is_url(given: str) -> bool:
 
 
 def check_url(url: str) -> None:
-    """Raises InputError for an address without a host, with a wrong port, or with a password in it."""
+    """Raises InputError for an address without a host, with a wrong port, or with a login in it."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise InputError(f"{url!r} is no address ({error}); check it") from error
+    except ValueError:
+        # Its text would show what it takes for host and port, which may be part of a password.
+        raise InputError(f"{redacted(url)!r} is no address: its host or port is wrong; check it") from None
     if not host:
-        raise InputError(f"{url!r} names no host; check it")
+        raise InputError(f"{redacted(url)!r} names no host; check it")
     if parts.username is not None:
-        raise InputError(
-            f"the address of {host} has a user name in it, and rows would show it; fetch it first"
-        )
+        raise InputError(f"the address {redacted(url)} has a login in it, which is not sent; fetch it first")
 
 
 def fetch(url: str, allow_private: bool = False, limits: Limits = LIMITS) -> bytes:
@@ -76,52 +76,59 @@ def fetch(url: str, allow_private: bool = False, limits: Limits = LIMITS) -> byt
         if isinstance(answer, bytes):
             return answer
         if answer in seen:
-            raise ImageError(f"{url} redirects in a circle; name another address")
+            raise ImageError(f"{redacted(url)} redirects in a circle; name another address")
         if len(seen) > limits.redirects:
-            raise ImageError(f"{url} redirects more than {limits.redirects} times; name the picture itself")
+            raise ImageError(
+                f"{redacted(url)} redirects more than {limits.redirects} times; name the picture itself"
+            )
         seen.append(answer)
 
 
 def _ask(url: str, allow_private: bool, limits: Limits, end: float) -> bytes | str:
     """The content, or the address that the answer redirects to."""
-    parts = urlsplit(url)
+    parts, called = urlsplit(url), redacted(url)
     with _Connection(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "https") as line:
-        with _translated(url, line, limits):
+        with _translated(called, line, limits):
             line.open(allow_private, limits.connect_s, end)
             response = line.get(_path(parts))
             if response.status in _REDIRECTS and response.getheader("Location"):
                 return _redirected(url, response.getheader("Location"))
             if response.status != 200:
-                raise ImageError(f"{url} answers {response.status} {response.reason}"[:300])
-            data = _read(url, response, limits)
+                raise ImageError(f"{called} answers {response.status} {response.reason}"[:300])
+            data = _read(called, response, limits)
             if line.is_late:
                 # Without an announced length the cut looks like the end.
                 raise TimeoutError
     if data[:200].lstrip()[:1] == b"<" and "html" in response.getheader("Content-Type", ""):
-        raise ImageError(f"{url} is a web page, no picture; name the address of the picture itself")
+        raise ImageError(f"{called} is a web page, no picture; name the address of the picture itself")
     return data
 
 
 @contextlib.contextmanager
-def _translated(url: str, line: "_Connection", limits: Limits) -> Iterator[None]:
+def _translated(called: str, line: "_Connection", limits: Limits) -> Iterator[None]:
     """Errors of the network as ImageError."""
     try:
         yield
     except (OSError, http.client.HTTPException, ValueError) as error:
         if line.is_late or isinstance(error, TimeoutError):
-            raise ImageError(f"{url} gives no whole answer within {limits.whole_s:g} s") from error
+            raise ImageError(f"{called} gives no whole answer within {limits.whole_s:g} s") from error
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"cannot read {url}: {' '.join(reason.split())[:200]}") from error
+        raise ImageError(f"cannot read {called}: {' '.join(reason.split())[:200]}") from error
 
 
 def _redirected(url: str, location: str) -> str:
-    target = urljoin(url, location)
+    """The address behind a redirect."""
+    called = redacted(url)
+    try:
+        target = urljoin(url, location)
+    except ValueError:
+        raise ImageError(f"{called} redirects to {redacted(location)[:100]!r}, which is no address") from None
     if not is_url(target):
-        raise ImageError(f"{url} redirects to {target[:100]!r}, which is no web address")
+        raise ImageError(f"{called} redirects to {redacted(target)[:100]!r}, which is no web address")
     try:
         check_url(target)
     except InputError as error:
-        raise ImageError(f"{url} redirects to where it must not: {error}") from error
+        raise ImageError(f"{called} redirects to where it must not: {error}") from error
     return target
 
 
@@ -130,8 +137,8 @@ def _path(parts) -> str:
     return f"{path}?{quote(parts.query, safe='/%:@!$&()*+,;=~-._?[]')}" if parts.query else path
 
 
-def _read(url: str, response: http.client.HTTPResponse, limits: Limits) -> bytes:
-    too_long = ImageError(f"{url} sends more than {limits.max_bytes:,} bytes; fetch it yourself")
+def _read(called: str, response: http.client.HTTPResponse, limits: Limits) -> bytes:
+    too_long = ImageError(f"{called} sends more than {limits.max_bytes:,} bytes; fetch it yourself")
     if (response.length or 0) > limits.max_bytes:
         raise too_long
     data = bytearray()
@@ -140,7 +147,7 @@ def _read(url: str, response: http.client.HTTPResponse, limits: Limits) -> bytes
         if len(data) > limits.max_bytes:
             raise too_long
     if response.length:
-        raise ImageError(f"{url} ends {response.length:,} bytes too early; try again")
+        raise ImageError(f"{called} ends {response.length:,} bytes too early; try again")
     return bytes(data)
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from facecli.errors import ImageError, InputError
 from facecli.images import MAX_BYTES, find_images, read_bytes
-from facecli.pictures.item import Item, as_text
+from facecli.pictures.item import Item, as_text, shown
 from facecli.pictures.names import TargetNames
 
 _KINDS = {
@@ -100,7 +100,7 @@ def check_regular(path: Path) -> None:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"cannot read {as_text(path)}: {reason}; check the path") from error
+        raise ImageError(f"cannot read {shown(path)}: {reason}; check the path") from error
     if not stat.S_ISREG(mode):
         kind = next((text for is_kind, text in _KINDS.items() if is_kind(mode)), "no file")
         raise ImageError(f"{as_text(path)} is {kind}, no picture file; redirect it and give - to read it")

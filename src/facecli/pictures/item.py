@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from facecli.errors import ImageError
+from facecli.redaction import redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ def failed(source: str, target_name: str, reason: str) -> Item:
 def as_text(path: Path | str) -> str:
     """A path as text that every file can hold: bytes that are no UTF-8 are written as \\\\udcXX."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shown(given: Path | str) -> str:
+    """What messages and rows call what was given: `as_text`, without the passwords of addresses."""
+    return redacted(as_text(given))
 
 
 def one_line(error: Exception) -> str:

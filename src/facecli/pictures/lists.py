@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from facecli.errors import ImageError, InputError
 from facecli.pictures.files import check_regular
-from facecli.pictures.item import as_text
+from facecli.pictures.item import shown
 
 _MAX_BYTES = 64 << 20
 
@@ -24,22 +24,22 @@ def read_list(name: str, stdin: BinaryIO | None = None) -> list[str]:
     Raises:
         InputError: it cannot be read, is larger than 64 MB, no list of paths, or empty.
     """
-    shown = "standard input" if name == "-" else as_text(name)
-    data = _read(name, shown, stdin)
+    called = "standard input" if name == "-" else shown(name)
+    data = _read(name, called, stdin)
     if len(data) > _MAX_BYTES:
-        raise InputError(f"{shown} has more than {_MAX_BYTES:,} bytes; cut the list into several")
+        raise InputError(f"{called} has more than {_MAX_BYTES:,} bytes; cut the list into several")
     if data[:3] == b"\xef\xbb\xbf":
         data = data[3:]
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\x89PNG":
-        raise InputError(f"{shown} is no list in UTF-8; a list has a path on each line")
+        raise InputError(f"{called} is no list in UTF-8; a list has a path on each line")
     parts = data.split(b"\0") if b"\0" in data else data.replace(b"\r\n", b"\n").split(b"\n")
     entries = [part.decode("utf-8", "surrogateescape") for part in parts if part.strip()]
     if not entries:
-        raise InputError(f"{shown} is an empty list; write a path on each line")
+        raise InputError(f"{called} is an empty list; write a path on each line")
     return entries
 
 
-def _read(name: str, shown: str, stdin: BinaryIO | None) -> bytes:
+def _read(name: str, called: str, stdin: BinaryIO | None) -> bytes:
     try:
         if name == "-":
             return (stdin or sys.stdin.buffer).read(_MAX_BYTES + 1)
@@ -49,4 +49,4 @@ def _read(name: str, shown: str, stdin: BinaryIO | None) -> bytes:
     except ImageError as error:
         raise InputError(f"no list: {error}") from error
     except (OSError, AttributeError, ValueError) as error:
-        raise InputError(f"cannot read the list {shown} ({error})") from error
+        raise InputError(f"cannot read the list {called} ({error})") from error

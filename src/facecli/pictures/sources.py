@@ -10,7 +10,7 @@ from typing import Protocol
 from facecli.errors import ImageError, InputError
 from facecli.images import SUFFIXES
 from facecli.pictures.files import FileSource, FolderSource, StdinSource, check_regular
-from facecli.pictures.item import Item, as_text, failed
+from facecli.pictures.item import Item, failed, shown
 from facecli.pictures.names import TargetNames
 
 log = logging.getLogger(__name__)
@@ -86,10 +86,11 @@ class FailedSource:
     path = None
 
     def __init__(self, given: str, reason: str) -> None:
-        self.name, self._given, self._reason = Path(given).name, given, reason
+        self._given, self._reason = shown(given), reason
+        self.name = Path(self._given).name
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
-        yield failed(as_text(self._given), names.claim((self.name,)), self._reason)
+        yield failed(self._given, names.claim((self.name,)), self._reason)
 
 
 def find_inputs(given: Sequence[str], rules: Rules = Rules()) -> Inputs:  # noqa: B008
@@ -134,7 +135,7 @@ def _sources(given: str, rules: Rules) -> list[Source]:
         return _listed(given[1:], rules)
     if glob.has_magic(given):
         return _matching(given, rules)
-    raise InputError(f"no such picture or folder: {as_text(given)}; check the path")
+    raise InputError(f"no such picture or folder: {shown(given)}; check the path")
 
 
 def _tolerant(given: str, rules: Rules) -> list[Source]:
@@ -186,7 +187,7 @@ def _matching(pattern: str, rules: Rules) -> list[Source]:
         # Folders are gone through by the pattern itself.
         wanted = [one for one in wanted if not Path(one).is_dir()]
     if not (wanted or found):
-        raise InputError(f"nothing matches {as_text(pattern)}; check the pattern")
+        raise InputError(f"nothing matches {shown(pattern)}; check the pattern")
     return [
         source for one in wanted or found for source in _tolerant(f"./{one}" if one == "-" else one, rules)
     ]
@@ -198,7 +199,7 @@ def _listed(name: str, rules: Rules) -> list[Source]:
     entries = read_list(name)
     wrong = [one for one in entries if one in ("-", "@-") or (one.startswith("@") and not _exists(Path(one)))]
     if wrong:
-        raise InputError(f"{as_text(name)} names {as_text(wrong[0])!r}: no lists or '-' within a list")
+        raise InputError(f"{shown(name)} names {shown(wrong[0])!r}: no lists or '-' within a list")
     return [source for one in entries for source in _tolerant(one, rules)]
 
 

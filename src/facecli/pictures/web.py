@@ -1,11 +1,12 @@
 """One picture at an http(s) address."""
 
+import re
 from collections.abc import Iterator
 from functools import partial
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from facecli.pictures.fetch import check_url, fetch
-from facecli.pictures.item import Item, as_text
+from facecli.pictures.item import Item, shown
 from facecli.pictures.names import TargetNames, harmless
 
 
@@ -21,14 +22,15 @@ class WebSource:
         """Raises InputError for what cannot be an address."""
         check_url(url)
         self._url, self._allow_private = url, allow_private
-        parts = urlsplit(url)
-        last = unquote(parts.path, errors="replace").rpartition("/")[2]
-        self.name = harmless(last or parts.hostname)
+        self._shown = shown(url)
+        host, *folders = re.split("[?#]", self._shown.partition("://")[2], maxsplit=1)[0].split("/")
+        last = unquote(folders[-1]).rpartition("/")[2] if folders else ""
+        self.name = harmless(last or host)
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """The picture; what is made of it is called like the last part of the address."""
         yield Item(
-            as_text(self._url),
+            self._shown,
             names.claim((self.name,)),
             partial(fetch, self._url, self._allow_private),
         )

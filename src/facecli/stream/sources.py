@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from facecli.errors import SourceError
-from facecli.stream.specs import cannot_open, is_address, is_camera, shown_spec, source_name
+from facecli.redaction import redacted
+from facecli.stream.specs import cannot_open, is_address, is_camera, source_name
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class VideoSource:
     It may be read in another thread than the one that closes it.
 
     Attributes:
-        name: what messages call it; `given` is what rows call it: as given, without a password.
+        name: what messages call it; `given` is what rows call it: as given, without passwords.
         fps: frames a second, by the container or driver; FALLBACK_FPS where these do not know.
         promised: frames by the container's header; 0 for a live source, or where it does not say.
         live: it gives frames whether anybody takes them or not.
@@ -64,7 +65,7 @@ class VideoSource:
         """
         self.spec = spec
         self.name = source_name(spec)
-        self.given = shown_spec(spec)
+        self.given = redacted(spec)
         self._capture = capture
         self._reading = threading.Lock()
         self._closed = False

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facecli.errors import InputError
+from facecli.redaction import redacted
 from facecli.stream.sequence import is_pattern, sequence_pictures
 
 _DEVICE = re.compile(r"/dev/video(\d+)")
-_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
 
 
 class Wishes(NamedTuple):
@@ -63,7 +63,7 @@ def check_spec(spec: str) -> None:
     elif is_sequence(spec):
         sequence_pictures(spec)
     elif not Path(spec).exists():
-        raise InputError(f"no such clip: {spec}; check the path")
+        raise InputError(f"no such clip: {source_name(spec)}; check the path")
 
 
 def check_wishes(spec: str, wishes: Wishes, reconnect: bool) -> None:
@@ -77,13 +77,8 @@ def check_wishes(spec: str, wishes: Wishes, reconnect: bool) -> None:
 
 
 def source_name(spec: str) -> str:
-    """How messages and rows call a source: "camera 0", or as given, without a password."""
-    return f"camera {spec}" if spec.isdigit() else shown_spec(spec)
-
-
-def shown_spec(spec: str) -> str:
-    """As given, without a password."""
-    return _PASSWORD.sub("", spec)
+    """How messages call a source: "camera 0", or as given, without passwords."""
+    return f"camera {spec}" if spec.isdigit() else redacted(spec)
 
 
 def cannot_open(spec: str) -> str:
@@ -92,4 +87,4 @@ def cannot_open(spec: str) -> str:
         return f"{source_name(spec)} cannot be opened: none there, or in use; give another number or a clip"
     if is_address(spec):
         return f"{source_name(spec)} cannot be opened; check the address and the network"
-    return f"{spec} cannot be opened: not a video, damaged, or cut short; try another file"
+    return f"{source_name(spec)} cannot be opened: not a video, damaged, or cut short; try another file"

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from facecli.errors import InputError
 from facecli.pictures.fetch import check_url, is_url
 from facecli.pictures.item import as_text
+from facecli.redaction import redacted
 from facecli.web.problems import Problem
 from facecli.web.settings import Limits
 
@@ -21,10 +22,11 @@ _LONGEST_URL = 2000
 
 
 class Given(NamedTuple):
-    """A picture of a request: what rows call it, and its bytes, or None when `name` is its address."""
+    """A picture of a request: what rows call it, and its bytes, or the address that it is fetched from."""
 
     name: str
     data: bytes | None
+    url: str | None = None
 
 
 class _Parser(MultiPartParser):
@@ -105,7 +107,7 @@ def _read_addresses(body: bytes, limits: Limits) -> list[Given]:
         raise _too_many(limits)
     for url in urls:
         _check(url)
-    return [Given(url, None) for url in urls]
+    return [Given(redacted(url), None, url) for url in urls]
 
 
 def _urls(value: Any) -> Sequence[Any] | None:

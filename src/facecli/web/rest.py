@@ -96,7 +96,7 @@ async def _row_or_error(state: State, given: Given, wish: Wish, waits: bool) -> 
 
 async def _loaded(state: State, given: Given) -> tuple[str, bytes]:
     """Name and bytes, fetched when it is an address."""
-    data = await state.fetcher.fetch(given.name) if given.data is None else given.data
+    data = await state.fetcher.fetch(given.url) if given.url is not None else given.data
     return given.name, data
 
 

@@ -4,7 +4,7 @@ import { saveAnnotated, saveCsv, saveJson } from "./downloads.js";
 import { showFace } from "./panel.js";
 import * as server from "./server.js";
 
-// {name, blob or null, waiting: to be read (again), shown: ImageBitmap or null, row or null, problem or null}
+// {name, blob, or null with its url, waiting: to be read (again), shown: ImageBitmap or null, row or null, problem or null}
 const pictures = [];
 let current = null, chosen = 0, reading = false;
 
@@ -75,7 +75,7 @@ async function bitmap(picture) {
 }
 
 function add(given) {
-  const added = given.map(({ name, blob }) => ({ name, blob, waiting: true, shown: null, row: null, problem: null }));
+  const added = given.map((one) => ({ ...one, waiting: true, shown: null, row: null, problem: null }));
   if (!added.length) return;
   pictures.push(...added);
   show(added[0]);
@@ -202,13 +202,20 @@ function downloads() {
     }));
 }
 
+// Queries hold passwords and tokens.
+function shownAddress(url) {
+  const { protocol, host, pathname, search } = new URL(url);
+  return `${protocol}//${host}${pathname}${search && "?…"}`;
+}
+
 const named = (files) => [...files].map((file) => ({ name: file.name || "picture", blob: file }));
 
 function listen() {
   byId("files").addEventListener("change", (event) => { add(named(event.target.files)); event.target.value = ""; });
   byId("address").addEventListener("submit", (event) => {
     event.preventDefault();
-    add([{ name: byId("url").value, blob: null }]);
+    const url = byId("url").value;
+    add([{ name: shownAddress(url), blob: null, url }]);
   });
   for (const kind of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {

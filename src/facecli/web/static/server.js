@@ -18,7 +18,7 @@ async function ask(address, options) {
 }
 
 function body(picture) {
-  if (!picture.blob) return { body: JSON.stringify({ url: picture.name }), headers: { "Content-Type": "application/json" } };
+  if (!picture.blob) return { body: JSON.stringify({ url: picture.url }), headers: { "Content-Type": "application/json" } };
   const form = new FormData();
   form.append("file", picture.blob, picture.name);
   return { body: form };

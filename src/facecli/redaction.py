@@ -1,0 +1,79 @@
+"""Addresses as people may see them: without the logins, passwords and tokens that stand in them."""
+
+import re
+from urllib.parse import unquote
+
+HIDDEN = "***"
+"""Stands where something was left out."""
+_START = re.compile(r"\A[a-z][a-z0-9+.-]+:/+|://+", re.IGNORECASE)
+"""Also "rtsp:/host", which is mistyped and has its password all the same."""
+_PLACE = re.compile("[/?#]")
+"""Ends the host."""
+_NAMED = re.compile("(?<![^/?&#;=])([^/?&#;=]*)=")
+_SECRET = re.compile(
+    r"pas|pwd|psw|secret|token|credential|signature|hmac|session|bearer|jwt|api.?key|access.?key|auth(?!or)"
+    r"|user|usr|login|(?:\A|[^a-z])(?:key|sig|sid|pin|code|pw|sas|ticket)\Z"
+)
+"""Fits what stands before "=" in addresses of cameras and in signed ones, in small letters."""
+_MOST_QUOTED = 3
+"""So often an address within an address may have been quoted."""
+
+
+def redacted(given: str) -> str:
+    """What messages, rows, logs and file names show of what was given.
+
+    A login goes with all that stands before its "@". Where a password is not quoted and has "@", "/", "?"
+    or "#" in it, nobody can tell where it ends: then everything up to the last "@" is hidden, the host
+    perhaps, too. Behind the first name of a secret and its "=", in path, query or fragment, all is hidden
+    likewise: a password may hold "&".
+
+    Args:
+        given: an address; anything else is given back as it is.
+    """
+    start = _START.search(given)
+    if start is None:
+        return given
+    return given[: start.end()] + _visible(given[start.end() :])
+
+
+def _visible(rest: str) -> str:
+    """Of what follows "://"."""
+    begin, end = _login_end(rest), _secret_start(rest)
+    if end is not None and end < begin:
+        return HIDDEN
+    login = f"{HIDDEN}@" if _PLACE.search(rest[:begin]) else ""
+    if end is not None:
+        return f"{login}{rest[begin:end]}{HIDDEN}"
+    shown = f"{login}{rest[begin:]}"
+    return f"{shown[: shown.index('%')]}{HIDDEN}" if _has_quoted_secret(rest[begin:]) else shown
+
+
+def _login_end(rest: str) -> int:
+    """Where "user:password@" ends; 0 without one, as in "host/photo@2x.jpg"."""
+    place = _PLACE.search(rest)
+    end = rest.rfind("@") + 1
+    if end and ("@" in rest[: place.start() if place else None] or ":" in rest[:end]):
+        return end
+    # A login that was quoted as a whole.
+    end = rest.rfind("%40") + 3
+    return end if end > 2 and ":" in rest[:end] else 0
+
+
+def _secret_start(rest: str) -> int | None:
+    """Where the value of the first secret begins, behind the host; None without one."""
+    place = _PLACE.search(rest)
+    for named in _NAMED.finditer(rest, place.start()) if place else ():
+        if _SECRET.search(unquote(named[1]).lower()):
+            return named.end()
+    return None
+
+
+def _has_quoted_secret(rest: str) -> bool:
+    """Does an address within this one hold a login or a secret?"""
+    plain = rest
+    for _ in range(_MOST_QUOTED):
+        plain = unquote(plain)
+        inner = plain.partition("://")[2]
+        if plain != rest and (_secret_start(plain) is not None or _login_end(inner)):
+            return True
+    return False
