@@ -1,9 +1,11 @@
 """Tiny model folders: the run lane needs a `model.tflite`, not a good one."""
 
+import io
 import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from PIL import Image
 
 from facecli.crops import CHIP_CROPS
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
@@ -60,6 +62,21 @@ def emotion_checkpoint(tmp_path_factory):
     """`Checkpoint` of a tiny model that reads emotions and no race; its folder must not be changed."""
     heads = ("age", "gender", "emotion", "face")
     return build_checkpoint(tmp_path_factory.mktemp("models") / "emotion", heads=heads)
+
+
+def build_scan_bomb(scans, side=64):
+    """A progressive JPEG of side x side pixels in which the last scan stands again and again."""
+    buffer = io.BytesIO()
+    Image.new("L", (side, side), 128).save(buffer, "JPEG", progressive=True)
+    plain = buffer.getvalue()
+    last = plain[plain.rindex(b"\xff\xda") : -2]
+    return plain[:-2] + last * (scans - plain.count(b"\xff\xda")) + plain[-2:]
+
+
+@pytest.fixture(scope="session")
+def scan_bomb():
+    """`build_scan_bomb`, for tests of what reads pictures."""
+    return build_scan_bomb
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 import zlib
 
 import cv2
@@ -11,7 +12,8 @@ from PIL import Image
 
 from facecli import images
 from facecli.errors import ImageError, InputError, OutputError
-from facecli.images import check_image, decode_image, find_images, load_image, save_image
+from facecli.image_header import has_more_scans
+from facecli.images import check_image, decode_image, decode_reduced, find_images, load_image, save_image
 
 
 def smooth(height=20, width=30):
@@ -84,6 +86,76 @@ def test_cut_jpeg_with_a_whole_thumbnail_is_refused():
     assert decode_image(data).shape == (120, 90, 3)
     with pytest.raises(ImageError, match="cut short"):
         decode_image(data[:-100])
+
+
+@pytest.mark.parametrize("read", [decode_image, check_image, lambda data: decode_reduced(data, "it", 16)])
+class TestScans:
+    """A JPEG of hundreds of scans takes for ever; which it has is known by its markers."""
+
+    @pytest.mark.parametrize("scans", [101, 500, 20_000])
+    def test_too_many_are_refused_soon(self, read, scan_bomb, scans):
+        begin = time.perf_counter()
+        with pytest.raises(ImageError, match="more than 100 scans; save it again"):
+            read(scan_bomb(scans, 1024))
+        assert time.perf_counter() - begin < 2
+
+    def test_of_a_large_picture_fewer_are_too_many(self, read, scan_bomb):
+        with pytest.raises(ImageError, match="more than 20 scans"):
+            read(scan_bomb(21, 10_000))
+
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    def test_what_encoders_write_is_read(self, read, mode):
+        read(encode(Image.fromarray(smooth()).convert(mode), "JPEG", progressive=True))
+
+    def test_as_many_as_allowed_are_read(self, read, scan_bomb):
+        read(scan_bomb(100))
+
+    def test_markers_of_scans_that_are_none_do_not_count(self, read, scan_bomb):
+        plain = scan_bomb(20)
+        thumbnail = b"\xff\xe1\x03\xea" + b"\xff\xda" * 500
+        read(plain[:2] + thumbnail + plain[2:])
+        read(plain[:-2] + thumbnail + plain[-2:])
+        read(plain + scan_bomb(200))
+
+    @pytest.mark.parametrize("hide", [b"\xff\x02\xff\xff", b"\xff\xfe\x00\x02", b"\xff", b"\xff\xd0"])
+    def test_no_marker_hides_the_scans_behind_it(self, read, scan_bomb, hide):
+        head, *scans = scan_bomb(200).split(b"\xff\xda")
+        with pytest.raises(ImageError, match="more than 100 scans"):
+            read(head + b"\xff\xda" + (hide + b"\xff\xda").join(scans))
+
+    def test_a_baseline_picture_with_a_scan_for_each_component(self, read):
+        data = one_scan_a_component(smooth(64, 96))
+        assert data.count(b"\xff\xda") == 3
+        read(data)
+
+
+def one_scan_a_component(image_rgb):
+    """A baseline JPEG that is not interleaved: three scans."""
+    planes = Image.fromarray(image_rgb).convert("YCbCr").split()
+    grey = [encode(plane, "JPEG", quality=90) for plane in planes]
+    frame, scan = grey[0].index(b"\xff\xc0"), grey[0].index(b"\xff\xda")
+    tables = grey[0].index(b"\xff\xc4")
+    size = grey[0][frame + 4 : frame + 9]
+    components = b"".join(bytes((number, 0x11, 0)) for number in (1, 2, 3))
+    head = grey[0][:frame] + b"\xff\xc0\x00\x11" + size + b"\x03" + components + grey[0][tables:scan]
+    coded = [data[data.index(b"\xff\xda") + 10 : -2] for data in grey]
+    scans = (
+        b"\xff\xda\x00\x08\x01" + bytes((number, 0, 0, 63, 0)) + data
+        for number, data in enumerate(coded, start=1)
+    )
+    return head + b"".join(scans) + b"\xff\xd9"
+
+
+def test_scans_of_a_component_are_put_together():
+    image = smooth(64, 96)
+    difference = decode_image(one_scan_a_component(image)).astype(int) - image
+    assert np.abs(difference).mean() < 4
+
+
+@given(st.binary(max_size=200), st.integers(0, 3))
+def test_counting_scans_ends_whatever_the_bytes(data, most):
+    marked = data.replace(b"\x00", b"\xff\xda").replace(b"\x01", b"\xff\xc0")
+    assert has_more_scans(marked, most) <= (marked.count(b"\xff\xda") > most)
 
 
 def test_jpeg_with_trailing_bytes_or_restart_markers_is_whole():

@@ -97,6 +97,16 @@ def one_line(text, *words):
 # Pictures
 
 
+def test_a_jpeg_of_hundreds_of_scans_is_one_line_and_of_many_a_row(run, face, scan_bomb):
+    bomb = face.with_name("bomb.jpg")
+    bomb.write_bytes(scan_bomb(1000))
+    code, _, err = run("--img", bomb, "--no-show")
+    assert code == 1 and one_line(err, "bomb.jpg", "more than 100 scans")
+    code, out, _ = run("--img", face.parent, "--json", "-")
+    found = {Path(row["source"]).name: row for row in rows(out)}
+    assert code == 1 and found[face.name]["faces"] and "more than 100 scans" in found["bomb.jpg"]["error"]
+
+
 def test_json_row_of_a_picture_has_the_promised_keys_and_values(run, face):
     code, out, err = run("--img", face, "--json", "-")
     assert (code, err) == (0, "")

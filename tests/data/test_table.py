@@ -49,13 +49,14 @@ def test_malformed_names_say_what_is_wrong(name, reason):
         parse_utkface_name(name)
 
 
-def test_reads_recursively_and_lists_what_it_leaves_out(tmp_path, write_picture):
+def test_reads_recursively_and_lists_what_it_leaves_out(tmp_path, write_picture, scan_bomb):
     write_picture(tmp_path / "a b" / "ü" / "30_1_2_20170112213500903.jpg", 1)
     write_picture(tmp_path / "39_1_20170116174525125.jpg.chip.jpg", 2)
     write_picture(tmp_path / "holiday.jpg", 3)
     whole = write_picture(tmp_path / "31_1_2_20170112213500903.jpg", 4).read_bytes()
     (tmp_path / "32_1_2_20170112213500903.jpg").write_bytes(whole[:-20])
     (tmp_path / "33_1_2_20170112213500903.jpg").write_bytes(b"")
+    (tmp_path / "35_1_2_20170112213500903.jpg").write_bytes(scan_bomb(500))
     (tmp_path / "34_1_2_20170112213500903.jpg").write_text("not a picture")
     table = read_utkface(tmp_path)
     assert table.frame["file"].tolist() == [
@@ -68,6 +69,7 @@ def test_reads_recursively_and_lists_what_it_leaves_out(tmp_path, write_picture)
     reasons = dict(table.problems)
     assert "cut short" in reasons["32_1_2_20170112213500903.jpg"]
     assert "empty" in reasons["33_1_2_20170112213500903.jpg"]
+    assert "more than 100 scans" in reasons["35_1_2_20170112213500903.jpg"]
     assert "unknown format" in reasons["34_1_2_20170112213500903.jpg"]
     assert "not of the form" in reasons["holiday.jpg"]
 

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import struct
+import time
 import zlib
 
 import cv2
@@ -237,6 +238,16 @@ def test_a_bad_picture_is_a_problem_and_the_next_good_one_is_served(client, phot
     data, status = BAD[name]
     problem_of(client.post(path, files=files(data, field="image")), status)
     assert client.post(path, files=files(photo, field="image")).status_code == 200
+
+
+def test_a_jpeg_of_hundreds_of_scans_is_refused_soon(client, scan_bomb):
+    """Three megapixels and some kilobytes, which would take a worker for seconds."""
+    data = scan_bomb(5000, 1800)
+    for path in (ANALYZE, ANNOTATE, PREDICT):
+        begin = time.perf_counter()
+        problem = problem_of(client.post(path, files=files(data, field="image")), 422)
+        assert problem["title"] == "Unreadable picture" and "more than 100 scans" in problem["detail"]
+        assert time.perf_counter() - begin < 2
 
 
 @pytest.mark.parametrize("data", [exif_bomb(), animated()], ids=["EXIF bomb", "animation"])
