@@ -68,12 +68,20 @@ def find_model(name: str) -> Path:
     tried = [given] if given.parts != (name,) or given.is_dir() else []
     tried += [saved_model_dir() / name, *(root / name for root in shipped_places("saved_model"))]
     for folder in tried:
-        if (folder / "config.json").is_file():
+        if may_hold(folder, "config.json"):
             return folder
     raise CheckpointError(
         f"no model '{name}': no config.json in {', '.join(map(str, dict.fromkeys(tried)))}; "
         "train one with 'facecli train' or name a model folder with --model-path"
     )
+
+
+def may_hold(folder: Path, file: str) -> bool:
+    """Is there a file of that name in a folder, or may nobody look? Reading it then says why it cannot be."""
+    try:
+        return (folder / file).is_file()
+    except OSError:
+        return True
 
 
 def find_cascade(name: str = "haarcascade_frontalface_alt2.xml") -> Path:

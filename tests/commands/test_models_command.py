@@ -91,15 +91,41 @@ def test_show_tells_all(run, home):
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"labels": 5}, {"detectors": []}, {"detectors": {"haar": 3}}, {"labels": {"age": None}}, {"seed": None}],
+    "changes, key",
+    [
+        ({"labels": 5}, "labels is 5"),
+        ({"detectors": []}, "detectors is []"),
+        ({"detectors": {"haar": 3}}, "detectors.haar is 3"),
+        ({"labels": {"age": None}}, "labels.age is null"),
+        ({"seed": None}, "seed is null"),
+        ({"heads": True}, "heads is true"),
+        ({"heads": float("inf")}, "heads is Infinity"),
+        ({"sha256": [80, True]}, "sha256 is [80, true]"),
+        ({"calibration": "warm"}, "calibration is"),
+    ],
 )
-def test_show_of_odd_configs_is_no_traceback(run, home, changes):
+def test_a_config_of_wrong_types_is_named_with_its_key_and_ends_nothing(run, home, changes, key):
     path = home / "mine" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     (home / "mine" / "metrics.json").write_text('{"age": 3, "gender": {"accuracy": "x", "accuracy_ci95": 1}}')
-    assert run("show", "mine")[0] == 0
-    assert run("list")[0] == 0
+    code, out, err = run("show", "mine")
+    assert code == 1 and "mine" in out and len(err.splitlines()) == 1 and f"config.json: {key}" in err
+    code, out, _ = run("list")
+    header, mine, shipped = out.splitlines()
+    assert code == 0 and f"config.json: {key}" in mine and shipped.endswith("shipped")
+    assert json.loads(run("list", "--json")[1])[0]["runs"] is False
+    code, out, err = run("verify")
+    assert code == 1 and f"config.json: {key}" in out and "normal_model" in out
+    assert run("verify", "normal")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    ['{"age": {"mae": 1e999}}', '{"age": {"mae": 1' + 400 * "0" + "}}", '{"split": "\\ud800"}', "[" * 9999],
+)
+def test_metrics_that_cannot_be_are_left_out(run, home, metrics):
+    (home / "mine" / "metrics.json").write_text(metrics)
+    assert (run("list")[0], run("show", "mine")[0]) == (0, 0)
 
 
 def test_show_of_a_damaged_model_says_what_is_wrong(run, home):

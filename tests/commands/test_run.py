@@ -94,6 +94,15 @@ def one_line(text, *words):
     return True
 
 
+@pytest.mark.parametrize(
+    "damage, key", [({"heads": None}, "heads is null"), ({"sha256": [80, True]}, "sha256 is")]
+)
+def test_a_model_of_wrong_types_is_one_line(tiny_checkpoint, face, tmp_path, capfd, damage, key):
+    write_json(tmp_path / "config.json", tiny_checkpoint.config | damage)
+    code = main(["run", "--img", str(face), "--no-show", "--model-path", str(tmp_path)])
+    assert code == 1 and one_line(capfd.readouterr().err, str(tmp_path / "config.json"), key)
+
+
 # Pictures
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from facecli.errors import CheckpointError, InputError, OutputError
 from facecli.labels import CLASS_NAMES
 from facecli.models import catalogue
 from facecli.models.catalogue import describe, find_entry, find_short, list_models, remove, verify
-from facecli.models.checkpoint import write_config, write_json
+from facecli.models.checkpoint import load_checkpoint, write_config, write_json
 
 MODEL = b"a network"
 
@@ -98,6 +100,49 @@ def test_damaged_models_are_listed_with_what_is_wrong(home, content):
     (folder / "metrics.json").write_text("[1")
     (entry,) = [entry for entry in list_models() if entry.name == "mine"]
     assert str(folder) in entry.problem and not entry.runs and entry.metrics == {}
+
+
+def test_a_model_whose_files_are_gone_does_not_run_and_says_so(home):
+    folder = make_model(home / "mine")
+    (folder / "model.tflite").unlink()
+    entry = describe(folder)
+    assert str(folder / "model.tflite") in entry.problem and "missing" in entry.problem
+    assert not entry.runs and entry.network_bytes == 0
+
+
+def test_a_folder_that_nobody_may_look_into_is_listed(home, monkeypatch):
+    make_model(home / "mine")
+    make_model(home / "locked")
+
+    def refusing(function):
+        def refuse(path, *arguments, **options):
+            if "locked" in path.parts:
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, *arguments, **options)
+
+        return refuse
+
+    for name in ("is_file", "read_text"):
+        monkeypatch.setattr(Path, name, refusing(getattr(Path, name)))
+    locked, mine, _ = list_models()
+    assert locked.name == "locked" and "Permission denied" in locked.problem and mine.runs
+    with pytest.raises(CheckpointError, match="Permission denied"):
+        load_checkpoint(paths.find_model("locked"))
+
+
+@pytest.mark.skipif(os.name != "posix" or sys.platform == "darwin", reason="names are text there")
+def test_a_folder_whose_name_is_no_text_does_not_run(home):
+    folder = make_model(home / "m\udcff")
+    (entry,) = [entry for entry in list_models() if entry.folder == folder]
+    assert entry.name == r"m\udcff" and "no text" in entry.problem and not entry.runs
+    entry.problem.encode("utf-8")
+
+
+def test_a_damaged_calibration_is_a_problem(home):
+    folder = make_model(home / "mine")
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", config | {"calibration": {"temperatures": {"gender": "warm"}}})
+    assert 'calibration.temperatures.gender is "warm", not a number' in describe(folder).problem
 
 
 def test_a_backbone_without_a_litert_file_does_not_run(home):

@@ -57,6 +57,9 @@ def test_no_folder_and_no_json(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match="is not JSON"):
         load_checkpoint(tmp_path)
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="is not JSON"):
+        load_checkpoint(tmp_path)
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(CheckpointError, match="not a facecli model"):
         load_checkpoint(tmp_path)
@@ -70,6 +73,14 @@ def test_no_folder_and_no_json(tmp_path):
         ({"heads": []}, "heads"),
         ({"image_size": [8]}, "image_size"),
         ({"image_size": ["8", 8]}, "image_size"),
+        ({"image_size": [True, 8]}, "image_size"),
+        ({"format": True}, "format is true"),
+        ({"heads": "age"}, 'heads is "age", not a list of names'),
+        ({"heads": ["age", 3]}, "heads.1 is 3, not text"),
+        ({"sha256": {"model.tflite": None}}, "sha256.model.tflite is null, not text"),
+        ({"detectors": {"none": {"margin": 0}}}, "detectors.none.shift_y is missing"),
+        ({"detectors": {"none": {"margin": 10**400, "shift_y": 0}}}, "detectors.none.margin is 1000"),
+        ({"name": "\ud800"}, "name is"),
     ],
 )
 def test_other_recipes_are_refused(folder, values, message):

@@ -1,6 +1,8 @@
 """The workers and the network that they share."""
 
 import asyncio
+import json
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,12 +10,16 @@ import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+from facecli import paths
 from facecli.errors import CheckpointError, InputError
+from facecli.models.checkpoint import write_json
 from facecli.vision.predict import Predictor
+from facecli.web.page_how import model_sections
 from facecli.web.roster import Roster
 from facecli.web.service import Busy, Service
 from facecli.web.settings import Settings
 from facecli.web.shared_predictor import SharedPredictor
+from facecli.web.status import describe_model
 
 
 class CountingPredictor:
@@ -193,6 +199,28 @@ def test_unknown_names_are_errors(roster):
 def test_a_server_without_its_model_or_detector_does_not_start(settings, error):
     with pytest.raises(error):
         Roster(settings)
+
+
+def test_damaged_folders_are_named_and_the_rest_is_served(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
+    shipped = paths.find_model("normal_model")
+    config = json.loads((shipped / "config.json").read_text(encoding="utf-8"))
+    damages = {"odd": {"heads": True}, "odd2": {"sha256": [80, True]}, "gone": {}, "cold": {"calibration": 3}}
+    for name, damage in damages.items():
+        (tmp_path / "saved_model" / name).mkdir(parents=True)
+        write_json(tmp_path / "saved_model" / name / "config.json", config | damage)
+    shutil.copytree(shipped, tmp_path / "saved_model" / "good")
+    roster = Roster(Settings(workers=1))
+    assert set(roster.entries) == {"facenet", "normal", "good"}
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == len(damages) and all(name in "".join(told) for name in damages)
+    assert all(len(line.splitlines()) == 1 for line in told)
+    shutil.rmtree(tmp_path / "saved_model" / "good")
+    models = [describe_model(name, entry) for name, entry in roster.entries.items()]
+    assert {model["name"]: model["size_bytes"] > 0 for model in models}["good"] is False
+    assert len(model_sections(roster.entries)) == 3
+    with pytest.raises(CheckpointError, match="good"):
+        roster.predictor("good")
 
 
 def test_a_folder_that_is_no_model_does_not_start(tmp_path):

@@ -154,13 +154,13 @@ def _keep_with_model(checkpoint, about: Mapping, metrics: Mapping, other: str | 
 
     Of `other` data only what the model has learnt from them, and has no labels for in its own.
     """
-    from facecli.models.checkpoint import write_json
+    from facecli.models.checkpoint import read_json, write_json
     from facecli.training.travelling import own_numbers, with_other_data
 
     if checkpoint.folder.resolve().parent != paths.saved_model_dir().resolve():
         return
     path = checkpoint.folder / "metrics.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before = read_json(path)
     if other is None:
         write_json(path, own_numbers(about, metrics, before))
     elif before and about["split_digest"] in learnt_digests(checkpoint):

@@ -126,15 +126,16 @@ def _interval(bounds: object, form: str) -> str:
 
 def json_entry(entry, whole: bool = False) -> dict:
     """A model as plain JSON; `whole` adds all that its `config.json` and `metrics.json` say."""
+    sound = entry.problem is None
     about = {
         "name": entry.name,
         "folder": str(entry.folder),
         "shipped": entry.shipped,
         "runs": entry.runs,
         "problem": entry.problem,
-        "heads": entry.config.get("heads", []),
+        "heads": entry.config["heads"] if sound else [],
         "size_bytes": entry.size_bytes,
-        "sha256": entry.config.get("sha256", {}),
+        "sha256": entry.config["sha256"] if sound else {},
     }
     return {**about, "config": entry.config, "metrics": entry.metrics} if whole else about
 

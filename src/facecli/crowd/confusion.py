@@ -1,7 +1,6 @@
 """What a model is known to take for what: counts of labelled faces that it was measured on."""
 
 import csv
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from facecli import paths
 from facecli.faces import NAMED_HEADS
 from facecli.labels import CLASS_NAMES
-from facecli.models.checkpoint import Checkpoint
+from facecli.models.checkpoint import Checkpoint, read_json
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +48,7 @@ def load_confusions(checkpoint: Checkpoint) -> dict[str, Confusion]:
 
 
 def _of_metrics(path: Path) -> dict[str, Confusion]:
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(metrics, dict):
-        return {}
-    found = {}
+    metrics, found = read_json(path), {}
     for head in NAMED_HEADS:
         row = metrics.get(head)
         counts = _checked(head, row.get("confusion")) if isinstance(row, dict) else None
@@ -112,9 +105,6 @@ def _is_row(row: Any, classes: int) -> bool:
 
 def typical_age_error(checkpoint: Checkpoint) -> float | None:
     """Mean absolute error of the age in years, as measured; None when it was not."""
-    try:
-        metrics = json.loads((checkpoint.folder / "metrics.json").read_text(encoding="utf-8"))
-        error = metrics["age"]["mae"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return float(error) if isinstance(error, int | float) else None
+    age = read_json(checkpoint.folder / "metrics.json").get("age")
+    error = age.get("mae") if isinstance(age, dict) else None
+    return float(error) if isinstance(error, int | float) and not isinstance(error, bool) else None

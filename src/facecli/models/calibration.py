@@ -125,8 +125,10 @@ def load_calibration(checkpoint: Checkpoint) -> Calibration:
     if config is None:
         return IDENTITY
     try:
+        if wrong := checkpoint.wrong_in_calibration():
+            raise ValueError(wrong)
         return _parsed(config)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
         raise CheckpointError(
             f"{checkpoint.folder}/config.json: the calibration is damaged ({error}); "
             "run 'facecli calibrate' or fetch the folder anew"

@@ -3,9 +3,11 @@
 Standard library only.
 """
 
-import json
+import contextlib
 import logging
+import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,16 @@ from typing import Any
 
 from facecli import paths
 from facecli.errors import CheckpointError, InputError, OutputError
-from facecli.models.checkpoint import LITERT_FILE, file_sha256, load_checkpoint
+from facecli.models.checkpoint import (
+    KERAS_FILE,
+    LITERT_FILE,
+    Checkpoint,
+    FileCheck,
+    check_files,
+    load_checkpoint,
+    read_json,
+)
+from facecli.models.config_types import CONFIG, first_wrong
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +40,10 @@ class Entry:
     Attributes:
         folder: where it lies.
         shipped: it came with facecli.
-        config: what its `config.json` says, as far as it can be read.
-        problem: why it cannot be used, or None.
-        size_bytes: of all files in it.
-        metrics: what was measured on the test split; {} when nothing was.
+        config: what its `config.json` says; of a damaged one, as far as it can be read.
+        problem: why it cannot be used, in one line, or None.
+        size_bytes: of all files in it that can be seen.
+        metrics: what was measured on the test split; {} when nothing was. Its numbers are finite.
     """
 
     folder: Path
@@ -44,24 +55,32 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """By which `--model-path` and `--compare` find it."""
-        return self.folder.name
+        """By which `--model-path` and `--compare` find it; text, also where the folder's name is none."""
+        return _as_text(self.folder.name)
 
     @property
     def runs(self) -> bool:
         """Can `facecli run` use it? Backbones to train from have no LiteRT file."""
         return self.problem is None and LITERT_FILE in self.config["sha256"]
 
+    @property
+    def network_bytes(self) -> int:
+        """Size of what `facecli run` loads; 0 when it is not there any more."""
+        try:
+            return (self.folder / LITERT_FILE).stat().st_size
+        except OSError:
+            return 0
+
 
 def list_models() -> list[Entry]:
     """The user's models and the shipped ones, by name; a shipped one that is hidden by the user's too.
 
-    Folders without a `config.json` are none.
+    Folders without a `config.json` are none; one that nobody may look into may be one, and has a problem.
     """
-    found: dict[Path, Entry] = {}
+    found: dict[str, Entry] = {}
     for root in (paths.saved_model_dir(), *paths.shipped_places("saved_model")):
-        for config in sorted(root.glob(f"*/{CONFIG_FILE}")):
-            found.setdefault(config.parent.resolve(), describe(config.parent))
+        for folder in _model_folders(root):
+            found.setdefault(os.path.realpath(folder), describe(folder))
     return sorted(found.values(), key=lambda entry: (entry.name, entry.shipped))
 
 
@@ -84,24 +103,41 @@ def find_short(name: str) -> Entry:
 
 
 def describe(folder: Path) -> Entry:
-    """What is known of a model folder; damaged ones have a `problem`."""
-    config: dict[str, Any] = {}
-    problem = None
+    """What is known of a model folder; damaged ones have a `problem`, and none raises an error."""
     try:
-        config = load_checkpoint(folder).config
+        checkpoint = load_checkpoint(folder)
+        config, problem = checkpoint.config, _unusable(checkpoint)
     except CheckpointError as error:
-        problem = str(error)
-        config = _read_json(folder / CONFIG_FILE)
-    metrics = _read_json(folder / METRICS_FILE)
+        config, problem = read_json(folder / CONFIG_FILE), str(error)
+    if problem is not None:
+        problem = " ".join(_as_text(problem).split())
+    metrics = read_json(folder / METRICS_FILE)
     return Entry(folder, _is_shipped(folder), config, problem, _size(folder), metrics)
 
 
-@dataclass(frozen=True)
-class FileCheck:
-    """One file that `config.json` vouches for, and what is wrong with it (None: nothing)."""
+def _model_folders(root: Path) -> list[Path]:
+    """Folders in a folder that hold a `config.json`, or may hold one, sorted."""
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir()]
+    except OSError as error:
+        log.debug("%s: %s", root, error)
+        return []
+    return [root / name for name in sorted(names) if paths.may_hold(root / name, CONFIG_FILE)]
 
-    path: Path
-    problem: str | None
+
+def _unusable(checkpoint: Checkpoint) -> str | None:
+    """What is wrong with a folder whose `config.json` can be read: name, calibration, or a missing file."""
+    folder = checkpoint.folder
+    if _as_text(folder.name) != folder.name:
+        return f"{folder}: its name is no text; rename it"
+    if wrong := checkpoint.wrong_in_calibration():
+        return f"{folder / CONFIG_FILE}: {wrong}; run 'facecli calibrate' or fetch the folder anew"
+    listed = [file for file in (LITERT_FILE, KERAS_FILE) if file in checkpoint.config["sha256"]]
+    # A backbone to train from has no LiteRT file, and who only runs a model may leave the Keras file out.
+    if listed and not paths.may_hold(folder, listed[0]):
+        return f"{folder / listed[0]} is missing; train the model again or fetch its folder anew"
+    return None
 
 
 def verify(entry: Entry) -> list[FileCheck]:
@@ -110,9 +146,9 @@ def verify(entry: Entry) -> list[FileCheck]:
     Raises CheckpointError when there are no digests to compare with.
     """
     digests = entry.config.get("sha256")
-    if not isinstance(digests, dict) or not digests:
+    if not digests or first_wrong(CONFIG.required["sha256"], digests):
         raise CheckpointError(f"{entry.folder}/{CONFIG_FILE} names no digests; fetch the folder anew")
-    return [FileCheck(entry.folder / name, _problem(entry.folder, name, digests[name])) for name in digests]
+    return check_files(entry.folder, digests)
 
 
 def remove(entry: Entry) -> None:
@@ -142,11 +178,19 @@ def check_removable(entry: Entry) -> None:
     if entry.shipped:
         raise InputError(f"{folder} came with facecli and stays; only models of your own are removed")
     among_models = folder.absolute().parent.resolve() == paths.saved_model_dir().resolve()
-    if entry.problem is not None and not among_models:
+    if not among_models and not _is_model(folder):
         raise InputError(f"{folder} is no model folder of facecli; nothing was removed")
     guarded = (Path.home(), Path.cwd(), paths.saved_model_dir())
     if not folder.is_symlink() and any(place.resolve().is_relative_to(folder.resolve()) for place in guarded):
         raise InputError(f"{folder} holds more than a model; remove its files by hand")
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        load_checkpoint(folder)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _is_shipped(folder: Path) -> bool:
@@ -156,26 +200,17 @@ def _is_shipped(folder: Path) -> bool:
     )
 
 
-def _problem(folder: Path, name: str, digest: Any) -> str | None:
-    path = folder / name
-    if Path(name).name != name:
-        return "lies outside of its folder"
-    if not path.is_file():
-        return "is missing"
-    try:
-        return None if file_sha256(path) == digest else "has changed (sha256 differs)"
-    except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
-
-
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    """Bytes of the files in a folder and below, those left out that cannot be looked at."""
+    size = 0
+    for place, _, files in os.walk(folder):
+        for file in files:
+            with contextlib.suppress(OSError):
+                status = os.lstat(os.path.join(place, file))
+                size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return size
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        log.debug("%s: %s", path, error)
-        return {}
-    return value if isinstance(value, dict) else {}
+def _as_text(text: str) -> str:
+    """Text that can be written as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -7,18 +7,22 @@ folder is executed: a file is handed out only after its sha256 was found to be t
 
 import hashlib
 import json
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from facecli.errors import CheckpointError
 from facecli.labels import HEAD_CLASSES
+from facecli.models.config_types import CALIBRATION, CONFIG, Wrong, first_wrong, is_count, is_number
 from facecli.paths import replacing
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 KERAS_FILE = "model.keras"
 LITERT_FILE = "model.tflite"
-REQUIRED = ("format", "name", "model_type", "heads", "labels", "image_size", "detectors", "sha256")
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,30 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self.folder}/config.json has no crop for '{detector}'") from error
 
+    def wrong_in_calibration(self) -> Wrong | None:
+        """What in the calibration is of another type than it must be; None when all fits, or there is none.
+
+        `load_checkpoint` takes such a model: it can be calibrated anew.
+        """
+        config = self.config.get("calibration")
+        return None if config is None else first_wrong(CALIBRATION, config, "calibration")
+
+    def digest_of(self, file: str) -> str:
+        """The sha256 that a file of the folder must have. Raises CheckpointError when it is not listed."""
+        digest = self.config["sha256"].get(file)
+        if digest is None:
+            raise CheckpointError(
+                f"{self.folder / file} is missing; train the model again or fetch its folder anew"
+            )
+        return digest
+
     def verified(self, file: str) -> Path:
         """Path of a file of the folder, after its digest was checked.
 
         Raises CheckpointError when it is missing, not listed or changed.
         """
-        path = self.folder / file
-        expected = self.config["sha256"].get(file)
-        if expected is None or not path.is_file():
+        path, expected = self.folder / file, self.digest_of(file)
+        if not path.is_file():
             raise CheckpointError(f"{path} is missing; train the model again or fetch its folder anew")
         if file_sha256(path) != expected:
             raise CheckpointError(f"{path} is not the file that config.json names (sha256 differs); refused")
@@ -70,8 +90,8 @@ class Checkpoint:
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Reads and checks `config.json` of a model folder.
 
-    Raises CheckpointError, naming the folder, when it is missing, damaged, of a newer
-    format or of heads that this version does not know.
+    Raises CheckpointError, naming the file, when it is missing, damaged, of a newer format, of heads that
+    this version does not know, or when a value that is read is of a wrong type, naming its key.
     """
     folder = Path(folder)
     path = folder / "config.json"
@@ -79,26 +99,25 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}; name a model folder") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON ({error}); fetch the folder anew") from error
     _check(config, path)
     return Checkpoint(folder, config)
 
 
 def _check(config: Any, path: Path) -> None:
-    missing = [key for key in REQUIRED if not isinstance(config, dict) or key not in config]
+    missing = [key for key in CONFIG.required if not isinstance(config, dict) or key not in config]
     if missing:
         raise CheckpointError(f"{path} lacks {', '.join(missing)}: not a facecli model")
-    if config["format"] != FORMAT:
+    if is_count(config["format"]) and config["format"] != FORMAT:
         raise CheckpointError(
             f"{path} has format {config['format']}, this facecli reads {FORMAT}; update facecli"
         )
+    if wrong := first_wrong(CONFIG, config):
+        raise CheckpointError(f"{path}: {wrong}; fetch the folder anew")
     unknown = [head for head in config["heads"] if head not in HEAD_CLASSES]
     if unknown or not config["heads"]:
         raise CheckpointError(f"{path}: heads {config['heads']} are not among {list(HEAD_CLASSES)}")
-    size = config["image_size"]
-    if not (isinstance(size, list) and len(size) == 2 and all(isinstance(s, int) and s > 0 for s in size)):
-        raise CheckpointError(f"{path}: image_size {size} is not [height, width]")
 
 
 def write_config(folder: Path, config: dict[str, Any], files: tuple[str, ...]) -> Checkpoint:
@@ -106,6 +125,29 @@ def write_config(folder: Path, config: dict[str, Any], files: tuple[str, ...]) -
     config = {**config, "format": FORMAT, "sha256": {file: file_sha256(folder / file) for file in files}}
     write_json(folder / "config.json", config)
     return Checkpoint(folder, config)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file that only tells something; {} when there is none that can be read.
+
+    Numbers that cannot be computed with (NaN, infinite, 400 digits) are null.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_number)
+        # Halves of characters, which JSON can hold and nothing can write.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (OSError, ValueError, RecursionError) as error:
+        log.debug("%s: %s", path, error)
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _number(text: str) -> float | int | None:
+    value = float(text)
+    if not is_number(value):
+        return None
+    return int(text) if text.lstrip("-").isdigit() else value
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -121,3 +163,28 @@ def file_sha256(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file that `config.json` vouches for, and what is wrong with it (None: nothing)."""
+
+    path: Path
+    problem: str | None
+
+
+def check_files(folder: Path, digests: Mapping[str, str]) -> list[FileCheck]:
+    """Compares each of the named files of a folder with its digest."""
+    return [FileCheck(folder / name, _problem(folder, name, digest)) for name, digest in digests.items()]
+
+
+def _problem(folder: Path, name: str, digest: str) -> str | None:
+    path = folder / name
+    if Path(name).name != name:
+        return "lies outside of its folder"
+    if not path.is_file():
+        return "is missing"
+    try:
+        return None if file_sha256(path) == digest else "has changed (sha256 differs)"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"

@@ -119,7 +119,7 @@ def _digest_of(model: str | None) -> dict[str, str] | None:
     if model is None:
         return None
     checkpoint = load_checkpoint(paths.find_model(model))
-    return {"name": checkpoint.name, "sha256": checkpoint.config["sha256"][KERAS_FILE]}
+    return {"name": checkpoint.name, "sha256": checkpoint.digest_of(KERAS_FILE)}
 
 
 def _cosines(network: keras.Model, val: Rows, taps: Iterable[str], batch_size: int) -> dict[str, float]:

@@ -59,7 +59,7 @@ def view_rows(
     # The teacher sees the middle of a crop, as tight as its own were.
     margin = checkpoint.crop_of("none")[0]
     side = round(teacher.input.shape[1] / (1 + 2 * min(margin, 0.0)) / 2) * 2
-    taught = [checkpoint.config["sha256"][KERAS_FILE], sorted(labels)]
+    taught = [checkpoint.digest_of(KERAS_FILE), sorted(labels)]
     folder = (
         paths.cache_dir()
         / "views"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from facecli.models.catalogue import Entry
-from facecli.models.checkpoint import LITERT_FILE
 from facecli.report.cautions import measured
 from facecli.web.page_dataset import statistics_places
 
@@ -39,8 +38,9 @@ def model_sections(entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
 def _facts(entry: Entry) -> str:
     config = entry.config
     height, width = config["image_size"]
-    size = (entry.folder / LITERT_FILE).stat().st_size / 1e6
-    return f"{', '.join(config['heads'])}; takes {width} x {height} pixels; {size:.1f} MB."
+    return (
+        f"{', '.join(config['heads'])}; takes {width} x {height} pixels; {entry.network_bytes / 1e6:.1f} MB."
+    )
 
 
 def _find(model: str, name: str) -> Path | None:

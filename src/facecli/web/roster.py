@@ -75,7 +75,11 @@ def _find_entries(settings: Settings) -> dict[str, Entry]:
         if given.problem is not None:
             raise CheckpointError(given.problem)
         found[_name(given)] = given
-    usable = [entry for entry in list_models() if entry.runs]
+    here = list_models()
+    for entry in here:
+        if entry.problem is not None:
+            log.warning("left out: %s", entry.problem)
+    usable = [entry for entry in here if entry.runs]
     for entry in sorted(usable, key=lambda entry: (_name(entry) != settings.model, not entry.shipped)):
         found.setdefault(_name(entry), entry)
     if settings.model_path is None and settings.model not in found:

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request, Response
 from facecli import __version__
 from facecli.faces import NAMED_HEADS
 from facecli.models.catalogue import Entry
-from facecli.models.checkpoint import LITERT_FILE
 from facecli.report.cautions import measured
 from facecli.vision.anonymize import METHODS
 from facecli.web import openapi
@@ -49,7 +48,7 @@ def describe_model(name: str, entry: Entry) -> dict[str, Any]:
         "name": name,
         "heads": list(config["heads"]),
         "image_size": list(config["image_size"]),
-        "size_bytes": (entry.folder / LITERT_FILE).stat().st_size,
+        "size_bytes": entry.network_bytes,
         "shipped": entry.shipped,
         "measured": measured(entry.metrics),
         "metrics": _figures(entry.metrics),
