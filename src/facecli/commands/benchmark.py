@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from facecli.commands.messages import say
+from facecli.commands.overwriting import check_targets, model_files
 from facecli.console import bars_wanted, stderr_console
 from facecli.errors import InputError
 
@@ -66,6 +67,9 @@ def _check(options: dict) -> None:
         raise InputError(f"no model folder {model}; check --model-path")
     if options["detector_weights"] and options["detector"] != "yunet":
         raise InputError("--detector-weights needs --detector yunet")
+    read = [(clip, "the clip itself")] if clip else []
+    targets = {"--json": options["json_target"], "--plot": options["plot"]}
+    check_targets(targets, [*read, *model_files(options)])
     if options["plot"]:
         from facecli.measure.chart import check_suffix
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecli.commands.negatives import negatives
+from facecli.commands.overwriting import check_targets, files_below
 from facecli.console import stderr_console
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 
@@ -108,6 +109,7 @@ def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.Data
     from facecli.data.split import split_groups
     from facecli.data.statistics import distributions
 
+    check_targets({"--augmented": augmented}, ((file, "among what is read") for file in files_below(path)))
     folder, table = open_dataset(path)
     with stderr_console().status("looking for duplicates"):
         frame, conflicts = add_groups(table.frame, folder)

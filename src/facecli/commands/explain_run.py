@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facecli.commands.explain_files import ExplainFiles
+from facecli.commands.overwriting import check_targets, model_files
 from facecli.commands.run_failures import Failures, printable
 from facecli.commands.run_setup import build_face_detector
 from facecli.commands.training_options import import_keras
@@ -25,6 +26,9 @@ def run_explain(options: dict) -> None:
     from facecli.pictures.sources import Rules, find_inputs
 
     inputs = find_inputs(options["img"], Rules(options["allow_private"], (Path(options["output"]),)))
+    read = ((path, "among what is read") for path in inputs.files())
+    lists = ((one[1:], "the list") for one in options["img"] if one.startswith("@") and one != "@-")
+    check_targets({"--json": options["json_target"]}, [*read, *lists, *model_files(options)])
     checkpoint = load_checkpoint(find_model(options["model_path"] or f"{options['model_type']}_model"))
     heads = chosen_heads(checkpoint, options["heads"])
     for method in options["methods"]:

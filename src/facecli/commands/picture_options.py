@@ -33,7 +33,6 @@ _OPTIONS = (
 NAMES = ("crops", "parquet", "resume", "workers", "batch_size", "allow_private")
 WRITTEN = ("output", "json_target", "csv_target", "parquet", "crops", "report")
 """Options that name what is written; with any of them no window is opened."""
-_FILES = {"json_target": "--json", "csv_target": "--csv", "parquet": "--parquet", "report": "--report"}
 
 
 def picture_options(command: Callable) -> Callable:
@@ -65,28 +64,3 @@ def _check_resume(options: dict) -> None:
             raise InputError(
                 f"--{name} cannot be resumed: it is made of all rows at once; leave it or --resume out"
             )
-
-
-def check_targets(options: dict, taken: dict[object, str]) -> None:
-    """Raises InputError when two results would go to one place, or into a picture.
-
-    Args:
-        options: of `run`.
-        taken: resolved paths of what is read, with what to call each.
-    """
-    from pathlib import Path
-
-    places = dict(taken)
-    for name, flag in _FILES.items():
-        target = options.get(name)
-        if not target:
-            continue
-        place = target if target == "-" else Path(target).resolve()
-        if place in taken:
-            raise InputError(f"{target} is {taken[place]}; name another file for {flag}")
-        if place in places:
-            raise InputError(f"{places[place]} and {flag} both write to {target}; name two files")
-        places[place] = flag
-    output, crops = options["output"], options["crops"]
-    if output and crops and Path(output).resolve() == Path(crops).resolve():
-        raise InputError(f"--output and --crops both write to {crops}; name two folders")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facecli.commands.agreement_table import AgreementSink
+from facecli.commands.overwriting import lies_in
 from facecli.commands.run_details import build_report
 from facecli.commands.run_table import TableSink
 from facecli.errors import InputError
@@ -84,8 +85,6 @@ def resolve_output(given: str | None, inputs) -> Path | None:
         output /= next(iter(inputs)).target_name
     if not _is_writable(output):
         raise InputError(f"{output} has no picture suffix that can be written; use .jpg or .png")
-    if any(output.resolve() == path.resolve() for path in inputs.in_place):
-        raise InputError(f"{output} is the picture itself; name another file for --output")
     return output
 
 
@@ -94,12 +93,16 @@ def check_folders(options: dict, inputs) -> None:
     for option in ("output", "crops"):
         if inputs.is_single or not options[option]:
             continue
-        inside = os.path.join(os.path.realpath(options[option]), "")
+        outside = set()
         for path in inputs.in_place:
-            if os.path.join(os.path.realpath(path), "").startswith(inside):
+            # Of thousands of pictures few folders are looked at.
+            real = Path(os.path.realpath(path))
+            folder = real if real.is_dir() else real.parent
+            if folder not in outside and lies_in(folder, options[option]):
                 raise InputError(
                     f"{path} lies in {options[option]}, where --{option} would write; name another folder"
                 )
+            outside.add(folder)
 
 
 def _is_writable(path: Path) -> bool:

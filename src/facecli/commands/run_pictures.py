@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from facecli.commands.messages import say
-from facecli.commands.picture_options import WRITTEN, check_targets
+from facecli.commands.overwriting import STDIN, check_targets, model_files
+from facecli.commands.picture_options import WRITTEN
 from facecli.commands.run_failures import Failures
 from facecli.commands.run_outputs import build_sinks, check_folders, drawing, resolve_output
 from facecli.commands.run_progress import PictureBar
@@ -21,6 +22,7 @@ from facecli.commands.run_setup import (
 )
 from facecli.errors import ImageError
 
+_FILES = {"json_target": "--json", "csv_target": "--csv", "parquet": "--parquet", "report": "--report"}
 _MOST_WORKERS = 8
 _BATCH_SIZE = 16
 
@@ -59,11 +61,20 @@ def _find(options: dict) -> tuple:
     folders = [Path(options[name]) for name in ("output", "crops") if options[name]]
     inputs = find_inputs(options["img"], Rules(options["allow_private"], tuple(folders)))
     check_folders(options, inputs)
+    output = resolve_output(options["output"], inputs)
+    files = {flag: options[name] for name, flag in _FILES.items()}
+    check_targets({**files, "--output": output, "--crops": options["crops"]}, _read(options, inputs))
+    return inputs, output
+
+
+def _read(options: dict, inputs) -> Iterator[tuple[Path | str, str]]:
+    """Every file that the run reads, and what to call it."""
     called = "the picture itself" if inputs.is_single else "among what is read"
-    read = {source.path.resolve(): called for source in inputs.sources if source.path is not None}
-    read |= {Path(given[1:]).resolve(): "the list" for given in options["img"] if given[:1] == "@"}
-    check_targets(options, read)
-    return inputs, resolve_output(options["output"], inputs)
+    yield from ((path, called) for path in inputs.files())
+    for given in options["img"]:
+        if given.startswith("@"):
+            yield STDIN if given == "@-" else given[1:], "the list"
+    yield from model_files(options)
 
 
 def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):

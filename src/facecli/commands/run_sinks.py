@@ -1,26 +1,35 @@
 """Where `facecli run --video` writes to."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from facecli.commands.overwriting import check_targets, model_files
 from facecli.console import bars_wanted, stderr_console
-from facecli.errors import InputError
 
 _TEXTS = {"json_target": "--json", "csv_target": "--csv", "summary": "--summary"}
 
 
-def check_targets(options: dict) -> None:
-    """Raises InputError when two results would go to one place, or into the clip itself."""
-    targets = {flag: options[name] for name, flag in _TEXTS.items() if options[name]}
-    if options["output"]:
-        targets["--output"] = options["output"]
-    taken: dict[object, str] = {}
-    for flag, target in targets.items():
-        place = target if target == "-" else Path(target).resolve()
-        if place in taken:
-            raise InputError(f"{taken[place]} and {flag} both write to {target}; name two files")
-        if place == Path(options["video"]).resolve():
-            raise InputError(f"{target} is the clip itself; name another file for {flag}")
-        taken[place] = flag
+def check_results(options: dict) -> None:
+    """Raises InputError when two results would go to one place, or into what is read."""
+    targets = {flag: options[name] for name, flag in _TEXTS.items()}
+    check_targets({**targets, "--output": options["output"]}, _read(options))
+
+
+def _read(options: dict) -> Iterator[tuple[Path | str, str]]:
+    """Every file that the run reads, and what to call it."""
+    from facecli.stream.sequence import sequence_pictures
+    from facecli.stream.specs import is_address, is_camera, is_sequence
+
+    spec = options["video"]
+    if is_sequence(spec):
+        yield from ((path, "among the pictures that are read") for path in sequence_pictures(spec))
+    elif is_address(spec):
+        # FFmpeg takes what follows "file://" as it is.
+        yield re.sub(r"\Afile://", "", spec, flags=re.IGNORECASE), "the clip itself"
+    elif not is_camera(spec):
+        yield spec, "the clip itself"
+    yield from model_files(options)
 
 
 def build_sinks(options: dict, source) -> list:

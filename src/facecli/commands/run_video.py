@@ -12,7 +12,7 @@ from facecli.commands.run_setup import (
     closing_on_sigterm,
     protection,
 )
-from facecli.commands.run_sinks import build_sinks, check_targets
+from facecli.commands.run_sinks import build_sinks, check_results
 
 
 def run_video(options: dict) -> None:
@@ -48,7 +48,7 @@ def _check(options: dict) -> None:
 
     check_spec(options["video"])
     check_wishes(options["video"], _wishes(options), options["reconnect"])
-    check_targets(options)
+    check_results(options)
     if options["output"]:
         check_suffix(Path(options["output"]))
     if not options["no_show"]:

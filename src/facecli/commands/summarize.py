@@ -7,6 +7,7 @@ import click
 
 from facecli.commands.crowd_rows import raise_if_damaged, read_crowd
 from facecli.commands.messages import say
+from facecli.commands.overwriting import STDIN, check_targets
 
 
 @click.command()
@@ -63,10 +64,9 @@ def summarize(rows: tuple[str, ...], as_json: bool, plot: str | None, **model: s
 def _check_plot(plot: str, rows: tuple[str, ...]) -> None:
     """Before anything is read. Raises InputError or OutputError."""
     from facecli.crowd.plot import check_suffix
-    from facecli.errors import InputError
 
-    if any(Path(plot).resolve() == Path(file).resolve() for file in rows if file != "-"):
-        raise InputError(f"{plot} is the file of rows itself; name another one for --plot")
+    read = ((STDIN if file == "-" else file, "the file of rows itself") for file in rows)
+    check_targets({"--plot": plot}, read)
     check_suffix(Path(plot))
 
 

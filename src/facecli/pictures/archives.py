@@ -43,6 +43,10 @@ class ZipSource:
             raise InputError(f"no pictures in {as_text(path)}; name an archive that holds some")
         self.total = len(self._members)
 
+    def files(self) -> Iterator[Path]:
+        """The archive."""
+        yield self.path
+
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """Every picture, by the archive's path and its own."""
         for info in self._members:

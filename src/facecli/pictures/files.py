@@ -31,6 +31,10 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.absolute().name
 
+    def files(self) -> Iterator[Path]:
+        """The picture."""
+        yield self.path
+
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """The picture. Without its folders: what is made of it has its name alone."""
         yield _item(self.path, names, (self.path.name,))
@@ -62,6 +66,10 @@ class FolderSource:
         self._found = [os.path.relpath(one, path) for one in found]
         self.total = len(found)
 
+    def files(self) -> Iterator[Path]:
+        """The pictures."""
+        return (self.path / relative for relative in self._found)
+
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """Each picture; what is made of it lies in the same folders."""
         for relative in self._found:
@@ -77,6 +85,10 @@ class StdinSource:
 
     def __init__(self, stdin: BinaryIO | None = None) -> None:
         self._stdin = stdin
+
+    def files(self) -> Iterator[Path]:
+        """What it was redirected from, where the system gives that a name."""
+        yield Path("/dev/stdin")
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """The picture, called "-"."""

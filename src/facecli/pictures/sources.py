@@ -4,6 +4,7 @@ import glob
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -26,13 +27,16 @@ class Source(Protocol):
         is_single: it is one picture, whatever happens.
         total: how many there are; None when that is not known before.
         name: for files that are made of them.
-        path: what is read; None when it is no file.
+        path: the file or folder that is read; None when there is none.
+        files: every file that is read.
     """
 
     is_single: bool
     total: int | None
     name: str
     path: Path | None
+
+    def files(self) -> Iterator[Path]: ...
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]: ...
 
@@ -65,9 +69,13 @@ class Inputs:
         """Must some of them be waited for?"""
         return any(getattr(source, "is_remote", False) for source in self.sources)
 
+    def files(self) -> Iterator[Path]:
+        """Every file that is read: pictures and archives."""
+        return chain.from_iterable(source.files() for source in self.sources)
+
     @property
     def in_place(self) -> Iterator[Path]:
-        """Pictures and folders of pictures that could be written over."""
+        """Pictures and folders of them, which could be written over."""
         return (one.path for one in self.sources if isinstance(one, FileSource | FolderSource))
 
     def __iter__(self) -> Iterator[Item]:
@@ -81,13 +89,15 @@ class Inputs:
 class FailedSource:
     """What was given and cannot be read: a row with its reason, while the rest goes on."""
 
-    is_single = True
-    total = 1
-    path = None
+    is_single, total, path = True, 1, None
 
     def __init__(self, given: str, reason: str) -> None:
-        self._given, self._reason = shown(given), reason
+        self._given, self._path, self._reason = shown(given), Path(given), reason
         self.name = Path(self._given).name
+
+    def files(self) -> Iterator[Path]:
+        """A damaged archive is somebody's file, too."""
+        yield self._path
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         yield failed(self._given, names.claim((self.name,)), self._reason)

@@ -47,6 +47,10 @@ class TarSource:
         except _DAMAGED as error:
             raise InputError(f"{as_text(path)} cannot be read as a .tar file ({error})") from error
 
+    def files(self) -> Iterator[Path]:
+        """The archive."""
+        yield self.path
+
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """Every picture, by the archive's path and its own; one that fails for what cannot be read on."""
         count = 0

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from urllib.parse import unquote
 
 from facecli.pictures.fetch import check_url, fetch
@@ -26,6 +27,10 @@ class WebSource:
         host, *folders = re.split("[?#]", self._shown.partition("://")[2], maxsplit=1)[0].split("/")
         last = unquote(folders[-1]).rpartition("/")[2] if folders else ""
         self.name = harmless(last or host)
+
+    def files(self) -> Iterator[Path]:
+        """None here."""
+        return iter(())
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """The picture; what is made of it is called like the last part of the address."""
