@@ -86,6 +86,8 @@ def check(
     from facecli.training.prepare import unique_names
 
     limit = None if verbose else 5
+    read = ((file, "among what is read") for path in places for file in files_below(path))
+    check_targets({"--augmented": augmented}, read)
     checked = [_check_one(path, seed, limit) for path in places]
     names = unique_names([folder.name for folder, _ in checked])
     for name, (_, frame) in zip(names, checked, strict=True):
@@ -109,7 +111,6 @@ def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.Data
     from facecli.data.split import split_groups
     from facecli.data.statistics import distributions
 
-    check_targets({"--augmented": augmented}, ((file, "among what is read") for file in files_below(path)))
     folder, table = open_dataset(path)
     with stderr_console().status("looking for duplicates"):
         frame, conflicts = add_groups(table.frame, folder)

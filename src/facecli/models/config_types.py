@@ -170,6 +170,7 @@ CONFIG = Fields(
         "command": TEXT,
         "duration_s": _NUMBER,
         "parameters": _COUNT,
+        "sets": Each("an object of digests", dict, TEXT),
         "extra_data": Each("an object of digests", dict, TEXT),
         "exports": Each("an object of objects", dict, _OBJECT),
         "earlier_stages": Each("a list of objects", list, _OBJECT),
@@ -182,6 +183,7 @@ CALIBRATION = Fields(
     {
         "face_threshold": Maybe(_NUMBER),
         "age_interval": Maybe(_KNOTS),
+        "uncertain_below": Each("an object of numbers", dict, _NUMBER),
     },
 )
 """What lies under the key `calibration`."""
