@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from readme_tables import interval, markdown, share
+from readme_tables import HEAD, SETS, accuracy_row, interval, markdown, measurements, protocol_of, share
 
 from facecli.training.style import BLUE, GREEN, GREY, new_figure, styled
 
@@ -36,6 +36,9 @@ TEACHERS_COMMAND = (
     "python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface "
     "--model facenet_teacher --model facenet_model"
 )
+SEEN = """\
+`facenet_model`, `facenet_teacher` and `facenet_inception_model` learnt from 5,999 of FairFace's men, some of
+whom are among these pictures: what they reach with men there is too good."""
 PEERS = """\
 Quoted from their papers and repositories, each by the protocol that it names: other pictures, other splits,
 so a few tenths of a year between the tables mean nothing. A random split of UTKFace leaks: some 375 groups of
@@ -50,10 +53,10 @@ def main() -> None:
 
 
 def models() -> list[dict]:
-    """An entry a model and age range, from what `facecli evaluate` left."""
+    """An entry a model and age range, from what `facecli evaluate` left of UTKFace."""
     found = []
-    for path in sorted((ROOT / "statistics" / "model_metrics").glob("*/metrics.json")):
-        name, metrics = path.parent.name, json.loads(path.read_text())
+    for metrics in (row for row in measurements() if row["data"] == "UTKFace"):
+        name = metrics["model"]
         about = {"kind": "model", "system": f"`{name}`", "command": evaluate_command(name), **size(name)}
         found += both_ranges(metrics, {**about, "digest": metrics["split_digest"]})
     return found
@@ -124,6 +127,7 @@ def document(entries: list[dict]) -> str:
         "",
         "![Age errors](scoreboard.png)",
     ]
+    lines += ["", "## Every model on every set", "", *every_set()]
     for ages, title in RANGES.items():
         lines += ["", f"## This project, {title}", "", protocol if ages == "all" else "The same split."]
         lines += ["", table(entries, "model", ages)]
@@ -135,6 +139,22 @@ def document(entries: list[dict]) -> str:
     lines += ["", "## Commands", "", *(f"* {entry['system']}: `{entry['command']}`" for entry in ours)]
     lines += [f"* teachers: `{TEACHERS_COMMAND}`", ""]
     return "\n".join(lines)
+
+
+def every_set() -> list[str]:
+    """A row for each model and data set, the worst group of sex and race beside it, and what the sets are."""
+    shown = [row for row in measurements() if row["data"] in SETS]
+    rows = [[*accuracy_row(row), worst_group(row)] for row in shown]
+    present = [name for name in SETS if any(row["data"] == name for row in shown)]
+    told = [f"* {name}: {protocol_of(name, shown)}" for name in present]
+    return [markdown([*HEAD, "gender, worst of the sexes' races"], rows), "", *told, "", SEEN]
+
+
+def worst_group(metrics: Mapping) -> str:
+    """The group of sex and race whose gender is recognised least, of seven races where they are known."""
+    gaps = metrics.get("fairness", {}).get("gender_accuracy", {})
+    gap = gaps.get("gender x race_7") or gaps.get("gender x race")
+    return f"{gap['worst_value']:.1%} ({gap['worst'].replace('_', ' ')})" if gap else ""
 
 
 def table(entries: list[dict], kind: str, ages: str) -> str:
