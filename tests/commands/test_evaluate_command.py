@@ -85,7 +85,7 @@ def test_one_head(age_checkpoint, faces, home):
 
 def test_another_split_is_said_and_its_numbers_stay_out_of_the_model(model, faces, home):
     _, result = measure(model, faces)
-    assert "may have been trained on" in " ".join(result.stderr.split())
+    assert "was split on other pictures" in " ".join(result.stderr.split())
     assert not (home / "saved_model" / "mine" / "metrics.json").exists()
 
 
@@ -172,5 +172,44 @@ def test_data_that_was_learnt_from_beside_the_first_needs_no_warning(model, face
     checkpoint = load_checkpoint(folder)
     digest = measure(model, faces)[0]["split_digest"]
     files = tuple(checkpoint.config["sha256"])
-    write_config(folder, {**checkpoint.config, "extra_data": {"faces": digest}}, files)
-    assert "Warning" not in measure(model, faces)[1].stderr
+    for key in ("sets", "extra_data"):
+        write_config(folder, {**checkpoint.config, key: {"faces": digest}}, files)
+        assert "Warning" not in measure(model, faces)[1].stderr
+
+
+@pytest.fixture(scope="module")
+def fairface(tmp_path_factory):
+    """120 pictures whose ages are bins, of every one of the seven races."""
+    folder = write_faces(tmp_path_factory.mktemp("data") / "fairface", 120)
+    ages, races = ("3-9", "20-29", "more than 70"), ("White", "Black", "East Asian", "Indian")
+    rows = [
+        f"{path.name},{ages[index % 3]},{('Male', 'Female')[index % 2]},{races[index % 4]}"
+        for index, path in enumerate(sorted(folder.iterdir()))
+    ]
+    (folder / "fairface_label_train.csv").write_text("\n".join(["file,age,gender,race", *rows]))
+    return folder
+
+
+def test_several_sets_are_measured_apart(model, faces, fairface, home):
+    arguments = ("--model-path", model, "--data-path", faces, "--data-path", fairface)
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    for told in ("tiny on UTKFace", "tiny on fairface", "mean over 2 data sets", "in its bin", "of female"):
+        assert told in " ".join(result.stdout.split()), told
+    folder = home / "statistics" / "model_metrics" / "tiny"
+    names = ("UTKFace", "fairface")
+    written = {name: json.loads((folder / name / "metrics.json").read_text()) for name in names}
+    printed = json.loads(run(*arguments, "--json").stdout)
+    for name in names:
+        assert printed["sets"][name].items() <= written[name].items()
+    gender = [written[name]["gender"]["accuracy"] for name in written]
+    assert printed["mean"]["gender"]["accuracy"] == pytest.approx(np.mean(gender))
+    assert printed["mean"]["age_bins"]["sets"] == 1
+    assert written["UTKFace"]["age"]["count"] and not written["fairface"]["age"]["count"]
+    assert set(written["fairface"]["age_bins"]["by_bin"]) == {"3-9", "20-29", "70+"}
+
+
+def test_one_of_several_sets_is_measured_as_alone(model, faces, fairface, tmp_path):
+    together = run("--model-path", model, "--data-path", faces, "--data-path", fairface, "--json").stdout
+    alone, _ = measure(model, fairface)
+    assert json.loads(together)["sets"]["fairface"] == alone

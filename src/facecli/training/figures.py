@@ -18,6 +18,8 @@ HALF_YEAR = 0.5
 """An age of 29 is said of everybody between 28.5 and 29.5."""
 SKEW = 0.03
 """Predicted minus true share of a class beyond which a set is warned about."""
+FEWEST_FOR_SKEW = 100
+"""Of fewer faces such a difference is mostly chance."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ def skewed(figures: Mapping[str, ClassFigures | AgeFigures], name: str) -> list[
     """A sentence for each head of a set that names a class much oftener, or less often, than it occurs."""
     told = []
     for head, row in figures.items():
-        if isinstance(row, ClassFigures) and head not in POOLED_HEADS and abs(row.worst_skew[1]) > SKEW:
+        if not isinstance(row, ClassFigures) or head in POOLED_HEADS or row.count < FEWEST_FOR_SKEW:
+            continue
+        if abs(row.worst_skew[1]) > SKEW:
             label, skew = row.worst_skew
             more = "more" if skew > 0 else "less"
             told.append(
