@@ -22,6 +22,8 @@ from facecli.web.settings import Settings
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 expect = playwright_api.expect
+# Test machines are shared: a slow moment is no failure.
+expect.set_options(timeout=30_000)
 PAGES = ("/", "/live", "/dataset", "/how", "/api")
 
 
