@@ -105,8 +105,8 @@ def correlations(network, crop: np.ndarray, heads: list[str]) -> dict:
     from facecli.explain.reference import reference_of
     from facecli.explain.target import Target, predicted_target
 
-    raw = network.predict_raw(crop[None])
-    targets = [predicted_target(head, raw[head][0]) for head in heads]
+    read = network.predict(crop[None])
+    targets = [predicted_target(head, read[head][0]) for head in heads]
     found = {}
     for method in METHODS[:3]:
         maps = explain(network, crop, targets, method, reference_of(crop))

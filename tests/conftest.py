@@ -18,17 +18,22 @@ settings.register_profile("facecli", deadline=None, suppress_health_check=[Healt
 settings.load_profile("facecli")
 
 
-def build_checkpoint(folder, heads=("age", "gender", "race"), **changes):
-    """A model folder with random weights; `changes` replace keys of its `config.json`."""
+def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **changes):
+    """A model folder with random weights.
+
+    `changes` replace keys of its `config.json`; `whole`: its file holds folded heads, too.
+    """
     keras = pytest.importorskip("keras")
     from facecli.models.checkpoint import LITERT_FILE, write_config
     from facecli.models.export import export_tflite
+    from facecli.models.folds import stored_heads
 
     keras.utils.set_random_seed(3)
     image = keras.Input((*TINY_SIZE, 3), dtype="uint8")
     x = keras.layers.Rescaling(1 / 64, offset=-2)(image)
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(x))
-    outputs = {head: keras.layers.Dense(HEAD_CLASSES[head], "softmax", name=head)(x) for head in heads}
+    there = heads if whole else stored_heads(heads)
+    outputs = {head: keras.layers.Dense(HEAD_CLASSES[head], "softmax", name=head)(x) for head in there}
     folder.mkdir(parents=True, exist_ok=True)
     export_tflite(keras.Model(image, outputs), folder / LITERT_FILE)
     labels = {head: list(CLASS_NAMES.get(head, map(str, range(HEAD_CLASSES[head])))) for head in heads}
@@ -43,6 +48,12 @@ def build_checkpoint(folder, heads=("age", "gender", "race"), **changes):
         },
     }
     return write_config(folder, {**config, **changes}, (LITERT_FILE,))
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint():
+    """The function `build_checkpoint`, for models of a test's own."""
+    return build_checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +88,13 @@ def build_scan_bomb(scans, side=64):
 def scan_bomb():
     """`build_scan_bomb`, for tests of what reads pictures."""
     return build_scan_bomb
+
+
+@pytest.fixture(scope="session")
+def races_checkpoint(tmp_path_factory):
+    """`Checkpoint` of a tiny model that knows seven races; its folder must not be changed."""
+    heads = ("age", "gender", "race", "race_7", "face")
+    return build_checkpoint(tmp_path_factory.mktemp("models") / "races", heads=heads)
 
 
 @pytest.fixture(scope="session")

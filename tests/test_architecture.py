@@ -46,7 +46,8 @@ ALLOWED = {
     "data": GROUND,
     "models": GROUND,
     "training": GROUND | {"data", "models"},
-    "vision": GROUND | {"models.calibration", "models.checkpoint", "models.readout", "models.weights"},
+    "vision": GROUND
+    | {"models.calibration", "models.checkpoint", "models.folds", "models.readout", "models.weights"},
     "stream": GROUND | {"vision"},
     "pictures": GROUND | {"vision", "stream", "models.checkpoint"},
     "report": GROUND | {"models.checkpoint"},

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from facecli.labels import CLASS_NAMES, age_group
+from facecli.labels import CLASS_NAMES, FINER_HEADS, age_group
 
-NAMED_HEADS = tuple(head for head in CLASS_NAMES if head not in ("face", "race_7"))
-"""Class heads that say what a face is like, in the order in which they are shown."""
+FACE_HEADS = tuple(head for head in CLASS_NAMES if head != "face")
+"""Class heads that say what a face is like, in the order in which rows have them."""
+NAMED_HEADS = tuple(head for head in FACE_HEADS if head not in FINER_HEADS.values())
+"""Those that are shown when no details are asked for: a finer head says the same once more."""
 UNCERTAIN = "uncertain"
 _DIGITS = 4
 

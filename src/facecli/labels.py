@@ -21,6 +21,10 @@ MAX_AGE_YEARS = 116
 AGE_CLASSES = MAX_AGE_YEARS + 1
 CLASS_NAMES = {"gender": GENDERS, "race": RACES, "race_7": RACES_7, "emotion": EMOTIONS, "face": PRESENCE}
 """Head -> names of its classes; the age head's are the years."""
+FINER_HEADS = {"race": "race_7"}
+"""Head -> another whose classes divide its own further."""
+FOLDS = {"race": RACE_OF_7}
+"""Head -> for each class of its finer head the class of its own that it is part of."""
 HEAD_CLASSES = {"age": AGE_CLASSES, **{head: len(names) for head, names in CLASS_NAMES.items()}}
 """Head name -> number of classes, in the order in which heads are built and shown."""
 UTKFACE_HEADS = ("age", "gender", "race")

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from facecli import cli
+from facecli.commands.export import exported_heads
+from facecli.labels import CLASS_NAMES
 from facecli.models.checkpoint import file_sha256, load_checkpoint, write_config
 
 keras = pytest.importorskip("keras")
@@ -84,6 +86,32 @@ def test_int8_in_the_models_own_folder_is_what_run_loads(model, faces, capfd):
     predicted = Predictor(checkpoint).predict_raw(np.zeros((2, 16, 16, 3), np.uint8))
     np.testing.assert_allclose(predicted["age"].sum(axis=1), 1, atol=1e-3)
     assert sorted(file.name for file in model.iterdir()) == ["config.json", "model.keras", "model.tflite"]
+
+
+@pytest.mark.parametrize(
+    ("file_format", "outputs"),
+    [
+        ("tflite", ("age", "race_7")),
+        ("onnx", ("age", "race", "race_7")),
+        ("saved_model", ("age", "race", "race_7")),
+    ],
+)
+def test_litert_files_leave_out_what_is_folded(file_format, outputs):
+    assert exported_heads(["age", "race", "race_7"], file_format) == outputs
+    assert exported_heads(["age", "race"], file_format) == ("age", "race")
+
+
+def test_a_model_of_seven_races_is_exported_and_runs(model):
+    attach_heads(build_residual(TINY), ("race", "race_7")).save(model / "model.keras")
+    labels = {head: list(CLASS_NAMES[head]) for head in ("race", "race_7")}
+    config = {**load_checkpoint(model).config, "heads": ["race", "race_7"], "labels": labels}
+    write_config(model, config, ("model.keras",))
+    assert export("--model-path", "mine", "--output", model / "model.tflite") == 0
+    found = Predictor(load_checkpoint(model)).predict(np.zeros((2, 16, 16, 3), np.uint8))
+    exact = keras.saving.load_model(model / "model.keras").predict(
+        np.zeros((2, 16, 16, 3), np.uint8), verbose=0
+    )
+    np.testing.assert_allclose(found["race"], exact["race"], atol=2e-3)
 
 
 def test_saved_model(model, capsys):

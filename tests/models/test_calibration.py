@@ -51,6 +51,21 @@ def test_only_heads_with_a_temperature_are_tempered():
 
 
 @given(
+    st.lists(st.floats(0, 1), min_size=7, max_size=7).filter(lambda row: sum(row) > 0.01), st.floats(0.2, 5)
+)
+def test_the_five_races_never_contradict_the_seven(weights, temperature):
+    seven = (np.array([weights]) / np.sum(weights)).astype(np.float32)
+    said = {"race": np.full((1, 5), 0.2, np.float32), "race_7": seven}
+    found = Calibration({"race": 4.0, "race_7": temperature}).apply(said)
+    np.testing.assert_allclose(found["race_7"], temper(seven, temperature))
+    white, black, latino, east, southeast, indian, middle = found["race_7"].T
+    folded = np.stack([white, black, east + southeast, indian, latino + middle], axis=1)
+    np.testing.assert_allclose(found["race"], folded, atol=1e-6)
+    assert found["race"].sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(IDENTITY.apply(said)["race"].sum(), 1, atol=1e-5)
+
+
+@given(
     st.lists(st.floats(0, 1), min_size=2, max_size=7).filter(lambda row: sum(row) > 0.01), st.floats(0.2, 5)
 )
 def test_tempering_keeps_sums_and_order(weights, temperature):

@@ -52,9 +52,9 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def save_student(home):
-    """A function that saves a student of random weights, and returns its checkpoint."""
+    """A function that saves a student, or another model, of random weights, and returns its checkpoint."""
 
-    def save(name, seed, heads=("age", "gender", "race"), backbone="compact"):
+    def save(name, seed, heads=("age", "gender", "race"), backbone="compact", starting_point=True):
         keras.utils.set_random_seed(seed)
         network = build_model(backbone, heads, (16, 16), {"embedding": 5})
         recipe = Recipe(
@@ -68,7 +68,7 @@ def save_student(home):
             options=FitOptions(epochs=0),
             command=f"facecli distil {seed}",
             duration_s=1.0,
-            starting_point=True,
+            starting_point=starting_point,
         )
         return save_model(network, recipe, [{"epoch": seed, "loss": 1.0}], paths.saved_model_dir() / name)
 

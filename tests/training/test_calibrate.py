@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from facecli.data.table import read_utkface
-from facecli.labels import HEAD_CLASSES, MISSING, PRESENCE
+from facecli.labels import HEAD_CLASSES, MISSING, PRESENCE, RACE_OF_7, RACES
 from facecli.models.calibration import IDENTITY, load_calibration
 from facecli.models.checkpoint import load_checkpoint, write_config
+from facecli.models.folds import fold_matrix
 from facecli.training.age_bands import AGE_BANDS, age_band_id, interval_metrics
 from facecli.training.calibrate import (
     FEWEST_ROWS,
@@ -18,7 +19,6 @@ from facecli.training.calibrate import (
     UNCERTAIN_COST,
     balanced_rows,
     calibrate,
-    fit_age_thresholds,
     fit_calibration,
     fit_face_threshold,
     fit_temperature,
@@ -77,13 +77,6 @@ def test_interval_holds_90_percent_overall_and_enough_of_every_band():
     assert calibration.age.high[-1] > -calibration.age.low[-1]
 
 
-def test_bands_with_a_handful_of_faces_have_no_knot():
-    true, said = drawn_ages(400)
-    young = true < 60
-    assert max(fit_age_thresholds(true[young], said[young]).ages) < 60
-    assert fit_age_thresholds(true[:5], said[:5]) is None
-
-
 def test_nothing_to_learn_from_is_no_calibration():
     assert fit_calibration(table(), {}) == IDENTITY
     assert fit_calibration(table(), {"age": np.zeros((0, 117)), "gender": np.zeros((0, 2))}) == IDENTITY
@@ -95,6 +88,20 @@ def test_too_few_labels_one_class_alone_and_absent_columns_leave_a_head_out():
     labels = table([MISSING] * count, [0] * count, [MISSING] + [0, 1, 2] * (count // 3))
     assert fit_calibration(labels, said) == IDENTITY
     assert set(fit_calibration(labels.assign(race=[0, 1] * (count // 2)), said).temperatures) == {"race"}
+
+
+def test_a_folded_race_has_no_temperature_but_is_uncertain_by_what_it_says_calibrated():
+    seven, said = drawn_classes(4000, 2.0, classes=7)
+    true = np.array([RACES.index(RACE_OF_7[race]) for race in seven])
+    raw = {"race": said @ fold_matrix("race"), "race_7": said}
+    frame = table([MISSING] * 4000, [MISSING] * 4000, true)
+    found = fit_calibration(frame.assign(race_7=seven), raw)
+    assert set(found.temperatures) == {"race_7"}
+    assert found.temperatures["race_7"] == pytest.approx(2, rel=0.1)
+    assert found.uncertain_below["race"] == fit_uncertain_below(true, found.apply(raw)["race"])
+    assert found.uncertain_below["race"] != fit_uncertain_below(true, raw["race"])
+    of_five = fit_calibration(frame.assign(race_7=MISSING), raw)
+    assert of_five.temperatures == {} and set(of_five.uncertain_below) == {"race"}
 
 
 def test_missing_labels_do_not_count():

@@ -139,6 +139,33 @@ def test_temperatures_of_the_config_are_applied(copy, predictor):
     assert calibrated.predict(crops(0))["race"].shape == (0, 5)
 
 
+def assert_folded(outputs):
+    """The five races are the sums of the seven."""
+    white, black, latino, east, southeast, indian, middle = outputs["race_7"].T
+    folded = np.stack([white, black, east + southeast, indian, latino + middle], axis=1)
+    np.testing.assert_allclose(outputs["race"], folded, atol=1e-6)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_race_is_the_sum_of_seven_whether_the_file_holds_it_or_not(make_checkpoint, tmp_path, whole):
+    heads = ("age", "race", "race_7")
+    calibration = {"temperatures": {"race_7": 2.0, "race": 0.3}}
+    checkpoint = make_checkpoint(tmp_path / "races", heads, whole, calibration=calibration)
+    predictor = Predictor(checkpoint)
+    assert predictor.predict(crops(0))["race"].shape == (0, 5)
+    raw, found = predictor.predict_raw(crops(3)), predictor.predict(crops(3))
+    assert tuple(raw) == tuple(found) == heads
+    np.testing.assert_allclose(found["race_7"], temper(raw["race_7"], 2.0), atol=1e-6)
+    assert_folded(raw)
+    assert_folded(found)
+
+
+def test_a_file_without_the_seven_is_refused(copy, tiny_checkpoint):
+    labels = {**tiny_checkpoint.config["labels"], "race_7": list(CLASS_NAMES["race_7"])}
+    with pytest.raises(CheckpointError, match="lacks the heads.*race_7"):
+        Predictor(reseal(copy, heads=["age", "race", "race_7"], labels=labels))
+
+
 def test_damaged_calibration_is_refused(copy):
     with pytest.raises(CheckpointError, match="calibration is damaged"):
         Predictor(reseal(copy, calibration={"temperatures": {"race": -1}}))

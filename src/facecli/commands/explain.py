@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from facecli.errors import InputError
+from facecli.faces import FACE_HEADS
 
-HEADS = ("age", "gender", "race", "emotion")
+HEADS = ("age", *FACE_HEADS)
 METHODS = ("integrated-gradients", "grad-cam", "smooth-grad", "shap")
 REFERENCES = ("blur", "mean", "grey")
 

@@ -98,13 +98,20 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces
         prepared = prepare_data(data, checkpoint.config.get("seed", 1))
         check_split(checkpoint, prepared)
         crops = training_crops(checkpoint, prepared, range_faces)
-    network = heads_only(load_network(checkpoint), checkpoint.heads)
+    network = heads_only(load_network(checkpoint), exported_heads(checkpoint.heads, file_format))
     say(f"converting {checkpoint.name} to {file_format}, {dtype}")
     with quiet_stderr():
         digest = export_model(network, path, file_format, dtype, crops)
     record = write_record(path, checkpoint, file_format, dtype, digest)
     say(f"wrote {path} ({size_of(path) / 1e6:.1f} MB) and {record}")
     return digest
+
+
+def exported_heads(heads, file_format: str) -> tuple[str, ...]:
+    """What a file holds: LiteRT's not what facecli folds from another head, the others all that is known."""
+    from facecli.models.folds import stored_heads
+
+    return stored_heads(heads) if file_format == "tflite" else tuple(heads)
 
 
 def training_crops(checkpoint, prepared, count: int):

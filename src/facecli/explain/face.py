@@ -33,13 +33,13 @@ def explain_face(
         FacecliError: shap is not installed.
     """
     reference = reference_of(crop, reference_name)
-    raw = network.predict_raw(crop[None])
-    targets = [predicted_target(head, raw[head][0]) for head in heads]
+    read = network.predict(crop[None])
+    targets = [predicted_target(head, read[head][0]) for head in heads]
     for method in methods:
         maps = explain(network, crop, targets, method, reference)
         for target, heat in zip(targets, maps, strict=True):
             check = delete(network, crop, target, heat.values, reference)
-            interval = _interval(network, raw["age"]) if target.head == "age" else None
+            interval = _interval(network, read["age"]) if target.head == "age" else None
             yield Explained(crop, target, method, reference_name, heat, check, interval)
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops
 
-from facecli.labels import CLASS_NAMES, HEAD_CLASSES
+from facecli.faces import FACE_HEADS
+from facecli.labels import CLASS_NAMES
 from facecli.models.readout import expected_age
 
-HEADS = tuple(head for head in HEAD_CLASSES if head != "face")
+HEADS = ("age", *FACE_HEADS)
 """Heads that say what a face is like, in the order in which they are shown."""
 _SMALLEST = 1e-30
 

@@ -1,7 +1,8 @@
 """What makes a model's probabilities mean what they say. NumPy only.
 
 Class heads: one temperature each (Guo et al., "On Calibration of Modern Neural Networks", 2017);
-p ** (1/T), normalised, is the softmax of logits / T. It changes no order, hence no label.
+p ** (1/T), normalised, is the softmax of logits / T. It changes no order, hence no label. A head that is
+folded from a finer one (`folds`) has none of its own: it is the sum of the finer one's tempered ones.
 
 Age: an interval by label-conditional conformal prediction (Vovk et al. 2005; Sadinle et al. 2019).
 Old faces are taken for younger ones, so that an interval which holds 90 % of all true ages may
@@ -20,6 +21,7 @@ import numpy as np
 from facecli.errors import CheckpointError
 from facecli.labels import CLASS_NAMES
 from facecli.models.checkpoint import Checkpoint
+from facecli.models.folds import folded
 from facecli.models.readout import age_interval, age_spread, expected_age
 
 LEVEL = 0.9
@@ -70,7 +72,7 @@ class Calibration:
     """What a model's probabilities mean. Without any of it, what the model itself says.
 
     Attributes:
-        temperatures: by class head.
+        temperatures: by class head; that of a head which is folded from a finer one counts for nothing.
         age: thresholds of the 90 % interval.
         face_threshold: probability of a face below which there is none.
         uncertain_below: by class head, the confidence below which no label is better than one.
@@ -82,13 +84,14 @@ class Calibration:
     uncertain_below: Mapping[str, float] = field(default_factory=dict)
 
     def apply(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Head -> probabilities, those of class heads tempered; the ages stay as they are."""
-        return {
+        """Head -> probabilities, those of class heads tempered, then folded; the ages stay as they are."""
+        tempered = {
             head: temper(probabilities, self.temperatures[head])
             if head in self.temperatures
             else probabilities
             for head, probabilities in outputs.items()
         }
+        return folded(tempered, tuple(outputs))
 
     def age_interval(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First and last year, (n,) each, of the 90 % interval of (n, classes) age distributions."""

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import keras
-import numpy as np
 from keras import layers
 
-from facecli.labels import HEAD_CLASSES, RACE_OF_7, RACES
+from facecli.labels import FINER_HEADS, HEAD_CLASSES
+from facecli.models.folds import fold_matrix, stored_heads
 
 HIDDEN_UNITS = 128
 DROPOUT = 0.3
@@ -30,33 +30,27 @@ def attach_heads(
         hidden: units of the layer between features and each head.
 
     With `race` and `race_7` among the heads, a race is the sum of those of the seven that fold into it
-    (`labels.RACE_OF_7`): labels of either teach both, and the two never contradict each other.
+    (`folds`): labels of either teach both, and the two never contradict each other.
 
     Returns:
         A model with the backbone's input and a dict head -> probabilities (n, classes) and
         projection -> (n, size), float32 whatever the precision of the backbone.
     """
     features = backbone(backbone.input)
-    learnt = [head for head in heads if head != "race" or "race_7" not in heads]
+    learnt = stored_heads(heads)
     outputs = {head: _head(features, head, dropout, hidden) for head in learnt}
-    if len(learnt) < len(heads):
-        outputs["race"] = _folded_race(outputs["race_7"])
+    outputs |= {head: _folded(outputs[FINER_HEADS[head]], head) for head in heads if head not in learnt}
     for name, size in (projections or {}).items():
         outputs[name] = layers.Dense(size, dtype="float32", name=name)(features)
     return keras.Model(backbone.input, outputs, name="facecli")
 
 
-def fold_matrix() -> np.ndarray:
-    """(7, 5) float32: probabilities of RACES_7 times it are those of RACES."""
-    return np.array([[name == race for race in RACES] for name in RACE_OF_7], np.float32)
-
-
-def _folded_race(race_7):
+def _folded(finer, head: str):
     # A layer with weights that do not learn: it is saved, loaded and exported like any other.
-    fold = layers.Dense(len(RACES), use_bias=False, trainable=False, dtype="float32", name="race")
-    race = fold(race_7)
-    fold.set_weights([fold_matrix()])
-    return race
+    fold = layers.Dense(HEAD_CLASSES[head], use_bias=False, trainable=False, dtype="float32", name=head)
+    probabilities = fold(finer)
+    fold.set_weights([fold_matrix(head)])
+    return probabilities
 
 
 def _head(features, name: str, dropout: float, hidden: int):

@@ -1,18 +1,19 @@
 """A model's probabilities are held against the validation split, and learn to mean what they say."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from facecli.data.batches import load_crops
+from facecli.faces import FACE_HEADS
 from facecli.labels import MISSING, PRESENCE
-from facecli.models.calibration import LEVEL, AgeThresholds, Calibration, temper
+from facecli.models.calibration import Calibration, temper
 from facecli.models.checkpoint import Checkpoint, write_json
-from facecli.models.readout import age_spread, expected_age
-from facecli.training.age_bands import AGE_BANDS, age_band_id
+from facecli.models.folds import stored_heads
+from facecli.training.age_thresholds import fit_age_thresholds
 from facecli.training.evaluate import predict_batches, true_labels
 from facecli.training.prepare import PreparedData
 from facecli.training.start import load_network
@@ -22,14 +23,11 @@ log = logging.getLogger(__name__)
 
 FEWEST_ROWS = 100
 """With fewer labelled faces a head stays as it is: chance would speak."""
-FEWEST_IN_BAND = 20
-"""The 95th of 100 cannot be told from the largest of fewer."""
 REFUSED_FACES = 0.005
 """Share of true faces that the head `face` may refuse."""
 UNCERTAIN_COST = 0.3
 """What "uncertain" costs, a wrong label being 1: labels that would be wrong oftener are not said."""
 _TEMPERATURES = 0.2, 5.0
-_SCALES = np.arange(0.5, 1.5001, 0.01)
 _SMALLEST = 1e-12
 
 
@@ -58,7 +56,8 @@ def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) 
 def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Calibration:
     """Temperatures, thresholds and age interval that fit labelled rows which were not trained on.
 
-    Every data set counts alike, however many rows it has. Of an age that is known as a bin one of its
+    Every data set counts alike, however many rows it has. A head that is folded from a finer one has no
+    temperature, but a confidence below which it is uncertain. Of an age that is known as a bin one of its
     years is drawn: an interval holds as much of a bin as it would of people of all its ages.
 
     Args:
@@ -69,28 +68,40 @@ def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) ->
     Returns:
         The calibration; heads with fewer than FEWEST_ROWS labels, or one class alone, are not in it.
     """
-    temperatures, uncertain, age, face_threshold = {}, {}, None, None
-    sets = frame["set"].to_numpy(str) if "set" in frame else np.full(len(frame), "")
-    for head, probabilities in predicted.items():
-        labels = drawn_ages(frame) if head == "age" else true_labels(frame, head)
-        known = np.flatnonzero(labels != MISSING)
-        if head == "face":
-            parts = [known[sets[known] == name] for name in np.unique(sets[known])]
-            face_threshold = _strictest(labels, np.asarray(probabilities), parts)
-            continue
-        if len(known) < FEWEST_ROWS or len(np.unique(labels[known])) < 2:
-            log.info("%s: %d labelled faces are too few to calibrate", head, len(known))
-            continue
-        rows = known[balanced_rows(sets[known])]
-        labels, probabilities = labels[rows], np.asarray(probabilities)[rows]
-        if head == "age":
-            age = fit_age_thresholds(labels, probabilities)
+    heads = [head for head in predicted if head in FACE_HEADS]
+    temperatures = {}
+    for head in stored_heads(heads):
+        if (shown := _labelled(frame, head, predicted[head])) is not None:
+            temperatures[head] = round(fit_temperature(*shown), 4)
+            log.info("%s: temperature %.3f", head, temperatures[head])
+    uncertain = {}
+    tempered = Calibration(temperatures).apply({head: np.asarray(predicted[head]) for head in heads})
+    for head, probabilities in tempered.items():
+        if (shown := _labelled(frame, head, probabilities)) is not None:
+            uncertain[head] = fit_uncertain_below(*shown)
+            log.info("%s: uncertain below %.2f", head, uncertain[head])
         else:
-            temperatures[head] = round(fit_temperature(labels, probabilities), 4)
-            tempered = temper(probabilities, temperatures[head])
-            uncertain[head] = fit_uncertain_below(labels, tempered)
-            log.info("%s: temperature %.3f, uncertain below %.2f", head, temperatures[head], uncertain[head])
-    return Calibration(temperatures, age, face_threshold, uncertain)
+            log.info("%s: too few labelled faces to calibrate", head)
+    ages = _labelled(frame, "age", predicted["age"]) if "age" in predicted else None
+    thresholds = None if ages is None else fit_age_thresholds(*ages)
+    face = _face_threshold(frame, np.asarray(predicted["face"])) if "face" in predicted else None
+    return Calibration(temperatures, thresholds, face, uncertain)
+
+
+def _labelled(
+    frame: pd.DataFrame, head: str, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Labels and probabilities of the rows that a head is fitted on, every set alike; None: too few."""
+    labels = drawn_ages(frame) if head == "age" else true_labels(frame, head)
+    known = np.flatnonzero(labels != MISSING)
+    if len(known) < FEWEST_ROWS or len(np.unique(labels[known])) < 2:
+        return None
+    rows = known[balanced_rows(_sets(frame)[known])]
+    return labels[rows], np.asarray(probabilities)[rows]
+
+
+def _sets(frame: pd.DataFrame) -> np.ndarray:
+    return frame["set"].to_numpy(str) if "set" in frame else np.full(len(frame), "")
 
 
 def drawn_ages(frame: pd.DataFrame) -> np.ndarray:
@@ -136,8 +147,10 @@ def fit_uncertain_below(true_class: np.ndarray, probabilities: np.ndarray) -> fl
     return float(thresholds[int(np.argmin(costs))])
 
 
-def _strictest(labels: np.ndarray, probabilities: np.ndarray, parts: Sequence[np.ndarray]) -> float | None:
-    """The lowest face threshold of any set: no kind of picture is refused oftener than another."""
+def _face_threshold(frame: pd.DataFrame, probabilities: np.ndarray) -> float | None:
+    """The lowest of any set: no kind of picture is refused oftener than another."""
+    labels, sets = true_labels(frame, "face"), _sets(frame)
+    parts = [(labels != MISSING) & (sets == name) for name in np.unique(sets)]
     found = [fit_face_threshold(labels[part], probabilities[part]) for part in parts]
     return min((threshold for threshold in found if threshold is not None), default=None)
 
@@ -168,46 +181,3 @@ def fit_temperature(true_class: np.ndarray, probabilities: np.ndarray) -> float:
         return float(-np.log(np.maximum(tempered[rows, true_class], _SMALLEST)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded").x))
-
-
-def fit_age_thresholds(true_age: np.ndarray, probabilities: np.ndarray) -> AgeThresholds | None:
-    """Thresholds whose interval holds LEVEL of all true ages and about as many of every band.
-
-    A knot for each band of true ages, at its mean age: how far, in spreads, the truth lies from
-    the expectation at most, below and above, with half of the remaining share on either side.
-    As the interval spans all ages that are not refused, it holds a little too many; one factor
-    for all knots takes that back.
-
-    Args:
-        true_age: (n,) years, all known.
-        probabilities: (n, 117).
-
-    Returns:
-        The thresholds, or None when no band has FEWEST_IN_BAND faces.
-    """
-    distance = (true_age - expected_age(probabilities)) / age_spread(probabilities)
-    bands, knots = age_band_id(true_age), []
-    for index in range(len(AGE_BANDS)):
-        part = distance[bands == index]
-        if len(part) >= FEWEST_IN_BAND:
-            low, high = -_conformal_quantile(-part), _conformal_quantile(part)
-            knots.append((true_age[bands == index].mean(), min(low, 0.0), max(high, 0.0)))
-    if not knots:
-        return None
-    ages, low, high = np.array(knots).T
-    for scale in _SCALES:
-        thresholds = _rounded(ages, low * scale, high * scale)
-        first, last = thresholds.interval(probabilities)
-        if ((first <= true_age) & (true_age <= last)).mean() >= LEVEL:
-            break
-    return thresholds
-
-
-def _conformal_quantile(values: np.ndarray) -> float:
-    """What a further value exceeds with probability (1 - LEVEL) / 2 at most; (n,), not empty."""
-    rank = int(np.ceil((len(values) + 1) * (1 + LEVEL) / 2))
-    return float(np.sort(values)[min(rank, len(values)) - 1])
-
-
-def _rounded(ages: np.ndarray, low: np.ndarray, high: np.ndarray) -> AgeThresholds:
-    return AgeThresholds(*(tuple(values.round(3).tolist()) for values in (ages, low, high)))

@@ -14,6 +14,7 @@ from facecli.crops import CHIP_CROPS
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, write_config
 from facecli.models.export import export_tflite, heads_only
+from facecli.models.folds import stored_heads
 from facecli.models.precision import in_precision
 from facecli.paths import replacing
 from facecli.recipes import FitOptions
@@ -57,7 +58,7 @@ def save_model(
         stored.save(temporary)
     if not recipe.starting_point and _can_export():
         exact = in_precision(stored, "float32")
-        export_tflite(heads_only(exact, recipe.heads), folder / LITERT_FILE, half=True)
+        export_tflite(heads_only(exact, stored_heads(recipe.heads)), folder / LITERT_FILE, half=True)
         files.append(LITERT_FILE)
     with replacing(folder / HISTORY_FILE) as temporary:
         pd.DataFrame(list(history)).round(6).to_csv(temporary, index=False)

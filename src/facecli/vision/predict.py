@@ -9,6 +9,7 @@ from facecli.errors import CheckpointError
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 from facecli.models.calibration import load_calibration
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint
+from facecli.models.folds import folded, stored_heads
 from facecli.vision.quiet import quiet_stderr
 
 _SIGNATURE = "serve"
@@ -55,14 +56,16 @@ class Predictor:
         return self.calibration.apply(self.predict_raw(crops))
 
     def predict_raw(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """Like `predict`, as the network itself says it."""
+        """Like `predict`, as the network itself says it; heads of which it has a finer one are folded."""
         expected = (*self.image_size, 3)
         if crops.shape[1:] != expected or crops.dtype != np.uint8:
             raise ValueError(f"crops are {crops.shape} {crops.dtype}, not (n, {expected}) uint8")
         if len(crops) == 0:
             return {head: np.empty((0, HEAD_CLASSES[head]), np.float32) for head in self.heads}
-        outputs = self._runner(**{_INPUT: np.ascontiguousarray(crops)})
-        return {head: outputs[head] for head in self.heads}
+        return folded(self._run(crops), self.heads)
+
+    def _run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        return self._runner(**{_INPUT: np.ascontiguousarray(crops)})
 
     def _check_input(self, path: Path) -> None:
         inputs = self._runner.get_input_details()
@@ -78,17 +81,18 @@ class Predictor:
 
     def _check_outputs(self, path: Path) -> None:
         """Runs one empty picture: only then are all output shapes known."""
-        if missing := set(self.heads) - set(self._runner.get_output_details()):
+        stored = stored_heads(self.heads)
+        if missing := set(stored) - set(self._runner.get_output_details()):
             raise CheckpointError(f"{path} lacks the heads {sorted(missing)} that config.json names")
         try:
             with quiet_stderr():
-                outputs = self.predict(np.zeros((1, *self.image_size, 3), np.uint8))
+                outputs = self._run(np.zeros((1, *self.image_size, 3), np.uint8))
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(f"{path} cannot be run ({_first_line(error)})") from error
-        for head, probabilities in outputs.items():
-            if probabilities.shape != (1, HEAD_CLASSES[head]):
+        for head in stored:
+            if outputs[head].shape != (1, HEAD_CLASSES[head]):
                 raise CheckpointError(
-                    f"{path}: head '{head}' gives {probabilities.shape[1:]} classes, not "
+                    f"{path}: head '{head}' gives {outputs[head].shape[1:]} classes, not "
                     f"{HEAD_CLASSES[head]}; it is a model of another kind"
                 )
 
