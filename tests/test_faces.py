@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from facecli.faces import NAMED_HEADS, UNCERTAIN, Face, FrameResult
-from facecli.labels import CLASS_NAMES
+from facecli.faces import FACE_HEADS, NAMED_HEADS, UNCERTAIN, Face, FrameResult
+from facecli.labels import CLASS_NAMES, RACES_7
 
 GENDER = {"male": 0.25, "female": 0.75}
 RACE = {"white": 0.1, "black": 0.2, "asian": 0.5, "indian": 0.1, "other": 0.1}
 EMOTION = {"angry": 0.1, "happy": 0.5, "sad": 0.4}
+RACE_7 = dict(zip(RACES_7, (0.3, 0.1, 0.05, 0.2, 0.2, 0.1, 0.05), strict=True))
 
 
 def test_frame_without_faces_is_a_row_with_an_empty_list():
@@ -70,9 +71,19 @@ def test_emotion_comes_after_race():
     assert (row["emotion"], row["emotion_probabilities"]) == ("happy", EMOTION)
 
 
+def test_seven_races_come_after_the_five():
+    face = Face((1, 2, 3, 4), 0.9, None, None, GENDER, RACE, EMOTION, race_7_probabilities=RACE_7)
+    row = face.to_json()
+    assert list(row)[-6:-2] == ["race", "race_probabilities", "race_7", "race_7_probabilities"]
+    assert (row["race_7"], row["race_7_probabilities"]) == ("white", RACE_7)
+    assert face.label("race_7") == "white 30%"
+
+
 def test_every_head_that_describes_a_face_has_its_field():
     face = Face((0, 0, 1, 1), 1.0)
-    assert [face.probabilities(head) for head in NAMED_HEADS] == [None] * len(NAMED_HEADS)
+    assert [face.probabilities(head) for head in FACE_HEADS] == [None] * len(FACE_HEADS)
+    assert [getattr(face, head) for head in FACE_HEADS] == [None] * len(FACE_HEADS)
+    assert FACE_HEADS == ("gender", "race", "race_7", "emotion") and "race_7" not in NAMED_HEADS
     assert set(NAMED_HEADS) <= set(CLASS_NAMES) and "emotion" in NAMED_HEADS and "face" not in NAMED_HEADS
 
 

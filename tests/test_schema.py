@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.age_groups import PRESETS
-from facecli.faces import Face, FrameResult
-from facecli.labels import AGE_CLASSES, EMOTIONS, GENDERS, RACES
+from facecli.faces import FACE_HEADS, Face, FrameResult
+from facecli.labels import AGE_CLASSES, CLASS_NAMES, EMOTIONS, GENDERS, RACES, RACES_7
+from facecli.row_types import FaceRow
 
 jsonschema = pytest.importorskip("jsonschema")
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -55,9 +56,9 @@ def said(draw):
         face = replace(face, face_probability=draw(st.floats(0, 1)), rejected=draw(st.booleans()))
         if face.rejected:
             return face
-    for head, names in {"gender": GENDERS, "race": RACES, "emotion": EMOTIONS}.items():
+    for head in FACE_HEADS:
         if draw(st.booleans()):
-            face = replace(face, **{f"{head}_probabilities": draw(probabilities(names))})
+            face = replace(face, **{f"{head}_probabilities": draw(probabilities(CLASS_NAMES[head]))})
     if draw(st.booleans()):
         spike = draw(st.integers(0, AGE_CLASSES - 1))
         distribution = tuple(float(year == spike) for year in range(AGE_CLASSES))
@@ -94,6 +95,7 @@ FULL = FrameResult(
             face_probability=0.9,
             age_bands={"0-24": 0.25, "25+": 0.75},
             age_distribution=(1.0, *[0.0] * 116),
+            race_7_probabilities=dict.fromkeys(RACES_7, 1 / 7),
         ),
     ),
 ).to_json()
@@ -122,6 +124,8 @@ def test_every_key_of_a_row_is_needed(key):
         ("gender", "woman"),
         ("gender_probabilities", {"male": 1.0}),
         ("race_probabilities", {**dict.fromkeys(RACES, 0.2), "martian": 0.0}),
+        ("race_7", "asian"),
+        ("race_7_probabilities", dict.fromkeys(RACES, 0.2)),
         ("emotion", None),
         ("rejected", True),
         ("track", 0),
@@ -137,7 +141,7 @@ def test_wrong_values_of_a_face_do_not_pass(key, value):
 
 
 @pytest.mark.parametrize(
-    "key", ["age_interval_90", "age_group", "gender_probabilities", "race", "age_band", "age_years"]
+    "key", ["age_interval_90", "age_group", "gender_probabilities", "race", "race_7", "age_band", "age_years"]
 )
 def test_keys_that_belong_together_come_together(key):
     row = copy.deepcopy(FULL)
@@ -154,6 +158,12 @@ def test_the_example_of_the_documentation_passes():
     text = (DOCS / "output.md").read_text(encoding="utf-8")
     example = re.search(r"```json\n(.*?)```", text, re.DOTALL)[1]
     assert problems(json.loads(example)) == []
+
+
+def test_types_of_users_know_every_key_of_a_head():
+    keys = {key for head in FACE_HEADS for key in (head, f"{head}_probabilities")}
+    assert keys <= set(FaceRow.__annotations__)
+    assert keys <= set(SCHEMA["$defs"]["attributes"]["properties"])
 
 
 def test_every_key_is_documented():

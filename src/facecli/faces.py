@@ -33,6 +33,7 @@ class Face:
         age_bands: name -> probability of the bands of years that were asked for; they sum to 1.
         age_distribution: probabilities of the years 0, 1, ... 116; kept when details are wanted.
         by_model: name -> what each of the compared models says of this box; the first is this face.
+        race_7_probabilities: class name -> probability, in the order of `labels.RACES_7`.
     """
 
     box_xyxy: tuple[int, int, int, int]
@@ -48,6 +49,7 @@ class Face:
     age_bands: Mapping[str, float] | None = None
     age_distribution: tuple[float, ...] | None = None
     by_model: Mapping[str, "Face"] | None = None
+    race_7_probabilities: Mapping[str, float] | None = None
 
     @property
     def whole_years(self) -> int | None:
@@ -70,16 +72,21 @@ class Face:
         return _most_probable(self.race_probabilities)
 
     @property
+    def race_7(self) -> str | None:
+        """The most probable of the seven races; it need not be part of `race`, which sums several."""
+        return _most_probable(self.race_7_probabilities)
+
+    @property
     def emotion(self) -> str | None:
         """The most probable emotion."""
         return _most_probable(self.emotion_probabilities)
 
     def probabilities(self, head: str) -> Mapping[str, float] | None:
-        """Class name -> probability of one of NAMED_HEADS."""
+        """Class name -> probability of one of FACE_HEADS."""
         return getattr(self, f"{head}_probabilities")
 
     def label(self, head: str, uncertain_below: float = 0.0) -> str | None:
-        """One of NAMED_HEADS for people: "female 98%".
+        """One of FACE_HEADS for people: "female 98%".
 
         Args:
             head: its name.
@@ -121,7 +128,7 @@ class Face:
             row["rejected"] = self.rejected
         if self.age_years is not None:
             row.update(self._age())
-        for head in NAMED_HEADS:
+        for head in FACE_HEADS:
             if (probabilities := self.probabilities(head)) is not None:
                 row[head] = _most_probable(probabilities)
                 row[f"{head}_probabilities"] = _rounded(probabilities)

@@ -22,6 +22,8 @@ class FaceRow(_FaceBase, total=False):
     gender_probabilities: dict[str, float]
     race: str
     race_probabilities: dict[str, float]
+    race_7: str
+    race_7_probabilities: dict[str, float]
     emotion: str
     emotion_probabilities: dict[str, float]
 

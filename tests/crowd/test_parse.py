@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from facecli.crowd.parse import RowError, parse_row
 from facecli.faces import NAMED_HEADS
+from facecli.labels import RACES_7
 
 
 def test_a_row_without_faces_is_a_row(row):
@@ -24,6 +25,14 @@ def test_what_run_writes_is_read_back(face, row):
         found, written = result.faces[0].probabilities(head), face().probabilities(head)
         assert found == pytest.approx(written, abs=1e-3)
     assert result.faces[0].age_interval_90 == (22, 38)
+
+
+def test_rows_with_and_without_seven_races_are_rows(row, face):
+    seven = face(race_7_probabilities=dict.fromkeys(RACES_7, 1 / 7))
+    text = row("a.jpg", face(), seven)
+    assert "race_7" in json.loads(text)["faces"][1]
+    one, other = parse_row(text).faces
+    assert one == other
 
 
 def test_a_rejected_face_and_unknown_keys_and_missing_heads():

@@ -48,6 +48,13 @@ def test_raw_and_adjusted_tables_and_pictures(make_frame, tmp_path, method):
     assert adjusted["70-79"] == 0.1 if method == "none" else adjusted["70-79"] > 0.15
 
 
+def test_a_table_with_seven_races_has_their_distribution_too(make_frame, tmp_path):
+    frame = make_frame([25] * 7).assign(race_7=[0, 1, 2, 3, 4, 5, -1], split="train")
+    save_data_stats(frame, "none", 0, tmp_path)
+    assert {path.name for path in (tmp_path / "raw").iterdir()} == FILES | {"race_7.csv", "race_7.png"}
+    assert pd.read_csv(tmp_path / "raw" / "race_7.csv")["count"].tolist() == [1, 1, 1, 1, 1, 1, 0, 1]
+
+
 def test_table_without_any_label_is_drawn_too(make_frame, tmp_path):
     frame = make_frame([-1, -1], [-1, -1], [-1, -1]).assign(split="train")
     save_data_stats(frame, "weights", 0, tmp_path)

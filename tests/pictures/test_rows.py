@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from picture_fakes import FACE, item, record
@@ -42,6 +43,13 @@ def test_every_picture_has_a_row(tmp_path):
     ]  # fmt: skip
     assert (rows[0]["gender"], rows[0]["gender_probability"], rows[0]["age_low"]) == ("female", "0.75", "20")
     assert (rows[2]["width"], rows[3]["width"], rows[0]["race"]) == ("30", "", "")
+    assert {row["race_7"] for row in rows} == {row["race_7_probability"] for row in rows} == {""}
+
+
+def test_the_seven_races_are_cells_of_the_table():
+    face = replace(FACE, race_7_probabilities={"indian": 0.7, "white": 0.3})
+    (row,) = flat_rows(record(faces=[face]))
+    assert (row["race_7"], row["race_7_probability"]) == ("indian", 0.7)
 
 
 def test_further_columns_are_found_in_the_json_row():

@@ -35,7 +35,8 @@ def faces(years):
     plain = Face((2, 2, 30, 30), 0.9, float(years), (years - 5, years + 5), {"male": 0.25, "female": 0.75})
     full = Face(
         (2, 2, 30, 30), 0.9, float(years), (years - 5, years + 5), {"male": 0.7, "female": 0.3},
-        emotion_probabilities={"happy": 0.6, "sad": 0.4}, age_bands={"0-24": 0.2, "25+": 0.8},
+        emotion_probabilities={"happy": 0.6, "sad": 0.4},
+        race_7_probabilities={"indian": 0.6, "middle_eastern": 0.4}, age_bands={"0-24": 0.2, "25+": 0.8},
         age_distribution=curve, by_model={"one": plain, "other": Face((2, 2, 30, 30), 0.9, 50.0, (40, 60))},
     )  # fmt: skip
     return (

@@ -42,6 +42,7 @@ def test_no_picture_is_a_page(page):
     (about,) = blocks(page, "about")
     assert about["models"][0]["name"] == "tiny" and "5.0 years" in about["models"][0]["measured"]
     assert len(about["cautions"]) >= 3
+    assert "race_7" in about["heads"]["all"] and "race_7" not in about["heads"]["shown"]
     assert blocks(page, "end") == [{"complete": True, "smaller_from": None, "none_from": None}]
 
 

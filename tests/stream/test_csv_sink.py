@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -50,11 +51,19 @@ def test_a_face_is_a_row(tmp_path):
         "detector_confidence": "0.9123", "face_probability": "0.99", "rejected": "0",
         "age_years": "31.5", "age_low": "24", "age_high": "40", "age_group": "30-39",
         "gender": "female", "gender_probability": "0.97", "race": "white", "race_probability": "0.6",
-        "emotion": "happy", "emotion_probability": "1.0",
+        "race_7": "", "race_7_probability": "", "emotion": "happy", "emotion_probability": "1.0",
     }  # fmt: skip
     assert last["frame"] == "6"
     known = ("source", "frame", "time_s", "x_min", "y_min", "x_max", "y_max", "detector_confidence")
     assert {key for key, cell in bare.items() if cell} == set(known)
+
+
+def test_one_of_seven_races_stands_beside_one_of_five(tmp_path):
+    path = tmp_path / "out.csv"
+    with CsvSink(str(path)) as sink:
+        sink.write(result(replace(FACE, race_7_probabilities={"indian": 0.7, "white": 0.3})))
+    (row,) = rows(path)
+    assert (row["race"], row["race_7"], row["race_7_probability"]) == ("white", "indian", "0.7")
 
 
 def test_a_refused_box_says_so(tmp_path):

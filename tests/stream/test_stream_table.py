@@ -67,6 +67,14 @@ def test_bands_have_a_column_when_a_face_has_them():
     assert uncertain[5] == "uncertain"
 
 
+def test_the_seven_races_have_a_column_among_details_only():
+    face = dataclasses.replace(FACE, race_7_probabilities={"indian": 0.7, "white": 0.3})
+    frame = FrameResult("a.jpg", 9, 9, (face,))
+    assert face_table([frame])[0] == HEADER
+    header, row = face_table([frame], details=", ")
+    assert header == (*HEADER, "race_7") and row[-1] == "indian 70%, white 30%"
+
+
 def test_details_are_all_classes_the_likeliest_first():
     _, row = face_table([FrameResult("a.jpg", 9, 9, (BANDED,))], details=" / ")
     assert row[5:] == ("25-49 75% / 0-24 25%", "female 80% / male 20%", "white 90% / black 10%")

@@ -6,7 +6,7 @@ import pytest
 from facecli.age_groups import PRESETS
 from facecli.crops import crop_face
 from facecli.errors import CheckpointError
-from facecli.labels import EMOTIONS, GENDERS, RACES
+from facecli.labels import EMOTIONS, GENDERS, RACES, RACES_7
 from facecli.models.calibration import AgeThresholds, Calibration
 from facecli.models.checkpoint import Checkpoint
 from facecli.vision.analyze import Analyzer, Reading, read_out
@@ -75,6 +75,14 @@ def test_model_with_one_head_leaves_the_others_unknown(age_checkpoint, astronaut
     face = Analyzer(FixedBoxes((0, 0, 90, 90)), Predictor(age_checkpoint)).analyze(astronaut)[0]
     assert face.age_years is not None
     assert (face.gender, face.race) == (None, None)
+
+
+def test_a_model_of_seven_races_tells_them_beside_the_five(races_checkpoint, astronaut):
+    face = Analyzer(FixedBoxes((0, 0, 90, 90)), Predictor(races_checkpoint)).analyze(astronaut)[0]
+    assert tuple(face.race_7_probabilities) == RACES_7 and tuple(face.race_probabilities) == RACES
+    asian = face.race_7_probabilities["east_asian"] + face.race_7_probabilities["southeast_asian"]
+    assert face.race_probabilities["asian"] == pytest.approx(asian, abs=1e-6)
+    assert face.race_7 in face.to_json()["race_7_probabilities"]
 
 
 def test_detector_that_the_model_does_not_know_is_refused(predictor):

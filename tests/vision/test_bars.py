@@ -1,5 +1,7 @@
 """What the detailed label says, and how long its bars are."""
 
+from dataclasses import replace
+
 import pytest
 
 from facecli.faces import Face
@@ -30,6 +32,10 @@ def test_every_head_has_a_bar_and_a_second_class_that_counts():
     assert rows[0].bar == Bar(0.0, 0.5)
     assert rows[1].bar == Bar(0.0, 0.98)
     assert rows[3].bar == Bar(0.0, 0.3, main=False)
+
+
+def test_the_seven_races_are_no_rows():
+    assert detail_rows(replace(FACE, race_7_probabilities={"white": 0.9, "indian": 0.1})) == detail_rows(FACE)
 
 
 def test_doubtful_heads_say_so_and_keep_their_bars():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from panel_faces import BARE, EMOTION, FULL, GENDER
+from panel_faces import BARE, EMOTION, FULL, GENDER, RACE_7
 
 from facecli.vision.panel import draw_panel, panel_size
 from facecli.vision.panel_ink import SUNKEN
@@ -81,6 +81,25 @@ def test_length_of_a_bar_is_its_probability(picture):
     none, half, full = panel(0.501), panel(0.75), panel(1.0)
     assert none < half < full
     assert (half - none) == pytest.approx(full - half, rel=0.1)
+
+
+def test_seven_races_stand_where_an_emotion_does_not(picture):
+    of_seven = replace(FULL, emotion_probabilities=None, race_7_probabilities=RACE_7)
+    assert panel_size(of_seven, 12) == panel_size(FULL, 12)
+    drawn = draw_panel(picture, of_seven, "1", BLUE, 12)
+    without = draw_panel(picture, replace(FULL, emotion_probabilities=None), "1", BLUE, 12)
+    assert blue_pixels(drawn) > blue_pixels(without)
+    everything = replace(FULL, race_7_probabilities=RACE_7)
+    assert draw_panel(picture, everything, "1", BLUE, 12).shape[0] > drawn.shape[0]
+
+
+def test_long_names_leave_room_for_their_bars(picture):
+    def bar(name):
+        face = replace(BARE, gender_probabilities={name: 1.0})
+        return blue_pixels(draw_panel(picture, face, "", BLUE, 20)) - stripe
+
+    stripe = blue_pixels(draw_panel(picture, BARE, "", BLUE, 20))
+    assert bar("male") == bar("female") > bar("southeast_asian") > bar("male") / 3
 
 
 def test_uncertain_heads_have_no_chosen_class(picture):

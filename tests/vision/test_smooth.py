@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.faces import Face
+from facecli.faces import FACE_HEADS, Face
 from facecli.labels import MAX_AGE_YEARS
 from facecli.vision.smooth import ClassEvidence, Evidence
 from facecli.vision.smooth_age import AgeEvidence
@@ -35,6 +35,16 @@ def test_one_frame_says_what_it_says():
     evidence = Evidence()
     evidence.add(FACE, 3.0)
     assert replace(FACE, **evidence.fields()) == FACE
+
+
+def test_every_head_is_smoothed():
+    probabilities = {f"{head}_probabilities": {"a": 0.25, "b": 0.75} for head in FACE_HEADS}
+    face = Face((0, 0, 9, 9), 0.9, **probabilities)
+    evidence = Evidence()
+    evidence.add(face, 0.0)
+    evidence.add(replace(face, race_7_probabilities={"a": 0.75, "b": 0.25}), 0.0)
+    assert evidence.fields()["race_7_probabilities"] == {"a": 0.5, "b": 0.5}
+    assert set(evidence.fields()) == set(probabilities)
 
 
 def test_heads_that_are_not_there_are_not_made_up():

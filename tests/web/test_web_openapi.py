@@ -12,7 +12,9 @@ import uvicorn
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
+from facecli.faces import FACE_HEADS
 from facecli.web.app import build_app
+from facecli.web.schemas import FACE
 from facecli.web.settings import Settings
 
 load_all_checks()
@@ -48,3 +50,8 @@ def test_every_error_is_described_as_a_problem():
             for status, answer in described["responses"].items():
                 kinds = set(answer["content"])
                 assert (kinds == {"application/problem+json"}) is (status != "200"), path
+
+
+def test_every_head_of_a_face_is_described():
+    keys = {key for head in FACE_HEADS for key in (head, f"{head}_probabilities")}
+    assert keys <= set(FACE["properties"])

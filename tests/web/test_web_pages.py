@@ -1,5 +1,6 @@
 """The pages as they are sent: whole, escaped, and with nothing inline or foreign."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -86,6 +87,13 @@ def test_scripts_say_only_words_that_exist():
             assert used <= words.keys(), name
             assert not re.search(r"https?://(?!www\.w3\.org)", text), name
             assert "innerHTML" not in text and "eval(" not in text, name
+
+
+def test_scripts_know_the_heads_by_one_list():
+    told = static_files()["heads.js"].decode()
+    assert "race_7" in json.loads(told.removeprefix("export default ").rstrip(";\n"))["all"]
+    for name in ("common.js", "panel.js", "downloads.js"):
+        assert '"emotion"' not in static_files()[name].decode(), name
 
 
 def test_scripts_load_only_what_is_here():

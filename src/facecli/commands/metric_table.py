@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from facecli.labels import CLASS_NAMES
+from facecli.faces import FACE_HEADS
 
-CLASS_HEADS = tuple(head for head in CLASS_NAMES if head != "face")
 _BY_CLASS = ("gender",)
 """Heads of which every class has a row of its own."""
 
@@ -34,7 +33,7 @@ def metric_rows(metrics: Mapping) -> list[tuple[str, ...]]:
     rows = _age_rows(metrics["age"]) if metrics.get("age", {}).get("count") else []
     if metrics.get("age_bins", {}).get("count"):
         rows += _bin_rows(metrics["age_bins"])
-    for head in CLASS_HEADS:
+    for head in FACE_HEADS:
         if metrics.get(head, {}).get("count"):
             rows += _class_rows(head, metrics[head])
     if metrics.get("face", {}).get("count"):

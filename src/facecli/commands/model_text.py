@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from facecli.console import tables_wanted
-from facecli.faces import NAMED_HEADS
+from facecli.faces import FACE_HEADS, NAMED_HEADS
 
 _HEADER = ("model", "heads", "size", "age", *NAMED_HEADS, "note")
 _WRAPPED = ("heads", "note")
@@ -107,7 +107,7 @@ def _measured(metrics: dict) -> Iterator[tuple[str, str]]:
     yield "measured on", f"{metrics.get('count', '?')} faces of the {metrics.get('split', '?')} split"
     if age := _number(metrics, "age", "mae", "{:.2f} years"):
         yield "age error", age + _interval(_part(metrics, "age").get("mae_ci95"), "{:.2f}")
-    for head in NAMED_HEADS:
+    for head in FACE_HEADS:
         if right := _number(metrics, head, "accuracy", "{:.1%}"):
             yield f"{head} right", right + _interval(_part(metrics, head).get("accuracy_ci95"), "{:.1%}")
 

@@ -10,7 +10,7 @@ from facecli.commands.overwriting import lies_in
 from facecli.commands.run_details import build_report
 from facecli.commands.run_table import TableSink
 from facecli.errors import InputError
-from facecli.faces import NAMED_HEADS
+from facecli.faces import FACE_HEADS
 
 
 def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, bar) -> list:
@@ -55,7 +55,7 @@ def further_columns(options: dict, models: Sequence[str]) -> dict[str, tuple[str
     names = ["age_band", "age_band_probability"] if options["age_groups"] else []
     columns: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     for model in models:
-        for name in ("age_years", *names, *NAMED_HEADS):
+        for name in ("age_years", *names, *FACE_HEADS):
             columns[f"{model}: {name}"] = ("models", model, name)
     return columns
 

@@ -13,12 +13,15 @@ import pandas as pd
 
 from facecli import paths
 from facecli.data.rebalance import age_decades, rebalance
+from facecli.faces import FACE_HEADS
 from facecli.labels import AGE_CLASSES, AGE_GROUPS, CLASS_NAMES, MISSING
 
-LABELS = ("gender", "race", "emotion")
+LABELS = FACE_HEADS
 """Class labels of which a distribution is shown."""
 _PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#9c6b4e", "#a463f2", "#97bbf5")
 _BAR = "#4269d0"
+_LONG_NAME = 9
+"""Letters from which on names would run into each other."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ def _class_figure(distribution: Distribution, title: str):
     colours = _PALETTE[: len(distribution.names)]
     _bars(left, distribution, colours)
     left.set_ylabel("pictures")
+    if max(map(len, distribution.names)) > _LONG_NAME:
+        left.tick_params(axis="x", rotation=30)
     present = distribution.counts > 0
     if present.any():
         right.pie(

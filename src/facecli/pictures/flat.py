@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from facecli.faces import NAMED_HEADS
+from facecli.faces import FACE_HEADS
 from facecli.pictures.record import Record
 from facecli.stream.csv_sink import COLUMNS as STREAM_COLUMNS
 
@@ -36,7 +36,7 @@ def _cells(face: dict) -> dict[str, Any]:
     plain = ("track", "detector_confidence", "face_probability", "rejected", "age_years", "age_group")
     cells |= {key: face.get(key) for key in plain}
     cells["age_low"], cells["age_high"] = face.get("age_interval_90") or (None, None)
-    for head in NAMED_HEADS:
+    for head in FACE_HEADS:
         name = face.get(head)
         cells[head] = name
         cells[f"{head}_probability"] = face[f"{head}_probabilities"][name] if name else None

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from facecli.errors import InputError
-from facecli.faces import NAMED_HEADS
+from facecli.faces import FACE_HEADS
 from facecli.labels import CLASS_NAMES
 from facecli.pictures.flat import COLUMNS, More, flat_rows
 from facecli.pictures.record import Record
@@ -45,7 +45,7 @@ class ParquetSink:
         """`more` is what `flat.flat_rows` takes."""
         probabilities = {
             f"{head}_{name}": (f"{head}_probabilities", name)
-            for head in NAMED_HEADS
+            for head in FACE_HEADS
             for name in CLASS_NAMES[head]
         }
         self._target, self._more = target, {**probabilities, **(more or {})}
@@ -94,6 +94,6 @@ class ParquetSink:
         for column, keys in self._more.items():
             is_number = keys[0].endswith("_probabilities") or keys[-1].endswith(numbers)
             kinds[column] = pyarrow.float64() if is_number else pyarrow.string()
-        for head in NAMED_HEADS:
+        for head in FACE_HEADS:
             kinds[f"{head}_probability"] = pyarrow.float64()
         return pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in (*COLUMNS, *self._more)])

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from facecli.faces import NAMED_HEADS
+
 GENERAL = (
     "These are apparent attributes: what a network takes a picture for. They are neither identity nor "
     "ancestry nor what somebody feels, and none of them can be read off a face with certainty.",
@@ -24,7 +26,7 @@ def measured(metrics: Mapping[str, Any]) -> str:
     age = metrics.get("age")
     if isinstance(age, Mapping) and isinstance(age.get("mae"), float):
         parts.append(f"ages were {age['mae']:.1f} years off on average")
-    for head in ("gender", "race", "emotion"):
+    for head in NAMED_HEADS:
         part = metrics.get(head)
         if isinstance(part, Mapping) and isinstance(part.get("accuracy"), float):
             parts.append(f"{head} was right for {100 * part['accuracy']:.0f} %")

@@ -1,7 +1,6 @@
 
 "use strict";
 (() => {
-  const HEADS = ["gender", "race", "emotion"];
   const PER_PAGE = 48, FACES_SHOWN = 3, OLDEST = 116, YEARS_A_BAR = 5;
   const SVG = "http://www.w3.org/2000/svg";
   const byId = (id) => document.getElementById(id);
@@ -12,7 +11,7 @@
     node.remove();
     return value;
   });
-  const about = read("about")[0], end = read("end")[0] || {complete: false};
+  const about = read("about")[0], HEADS = about.heads.shown, end = read("end")[0] || {complete: false};
   const rows = read("row");
   const faces = rows.flatMap((row, index) => row.faces.map((face, number) => {
     Object.assign(face, {index, number: number + 1, known: !face.rejected});
@@ -49,7 +48,7 @@
   const plural = (count, one, many) => count.toLocaleString("en") + " " + (count === 1 ? one : many);
 
   // Filters ------------------------------------------------------------------------------------
-  const chosen = {gender: new Set(), race: new Set(), emotion: new Set()};
+  const chosen = Object.fromEntries(HEADS.map((head) => [head, new Set()]));
   let page = 0;
   const number = (id, otherwise) => (byId(id).value === "" ? otherwise : Number(byId(id).value));
   const confidence = (face) => {
@@ -144,7 +143,7 @@
   const probabilities = (face) => {
     const parts = [];
     if (face.age_distribution) parts.push(el("h4", {}, "age"), curve(face));
-    const tables = HEADS.map((head) => [head, face[head + "_probabilities"]]);
+    const tables = about.heads.all.map((head) => [head, face[head + "_probabilities"]]);
     for (const [title, table] of [["age groups", face.age_band_probabilities], ...tables]) {
       if (!table) continue;
       const most = Math.max(...Object.values(table));

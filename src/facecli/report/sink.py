@@ -11,7 +11,7 @@ import numpy as np
 
 from facecli import __version__
 from facecli.errors import OutputError
-from facecli.faces import FrameResult
+from facecli.faces import FACE_HEADS, NAMED_HEADS, FrameResult
 from facecli.models.checkpoint import Checkpoint
 from facecli.paths import replacing
 from facecli.report.cautions import GENERAL, measured
@@ -60,6 +60,7 @@ class ReportSink:
             about = {
                 "version": __version__,
                 "created": created,
+                "heads": {"shown": NAMED_HEADS, "all": FACE_HEADS},
                 "models": self._models,
                 "cautions": list(GENERAL),
             }

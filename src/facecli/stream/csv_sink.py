@@ -6,10 +6,10 @@ from typing import TextIO
 
 import numpy as np
 
-from facecli.faces import NAMED_HEADS, Face, FrameResult
+from facecli.faces import FACE_HEADS, Face, FrameResult
 from facecli.stream.text_file import TextFile, worth_writing
 
-_HEAD_COLUMNS = tuple(column for head in NAMED_HEADS for column in (head, f"{head}_probability"))
+_HEAD_COLUMNS = tuple(column for head in FACE_HEADS for column in (head, f"{head}_probability"))
 COLUMNS = (
     "source", "frame", "time_s", "track", "x_min", "y_min", "x_max", "y_max", "detector_confidence",
     "face_probability", "rejected", "age_years", "age_low", "age_high", "age_group", *_HEAD_COLUMNS,
@@ -56,7 +56,7 @@ def _row(result: FrameResult, face: Face) -> tuple:
     """The cells of COLUMNS, rounded like the JSON row."""
     frame, row = result.to_json(), face.to_json()
     age_low, age_high = row.get("age_interval_90") or ("", "")
-    heads = [cell for head in NAMED_HEADS for cell in _head_cells(row, head)]
+    heads = [cell for head in FACE_HEADS for cell in _head_cells(row, head)]
     return (
         *(frame[key] for key in ("source", "frame", "time_s")),
         row.get("track", ""),

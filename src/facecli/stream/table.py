@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from facecli.age_groups import PRESETS
-from facecli.faces import NAMED_HEADS, Face, FrameResult
+from facecli.faces import FACE_HEADS, NAMED_HEADS, Face, FrameResult
 from facecli.labels import UTKFACE_HEADS
 
 PLACE, AGE = ("picture", "face", "box"), ("age", "90 %")
@@ -28,7 +28,7 @@ def face_table(
         a row for each model.
     """
     faces = [said for result in results for face in result.faces for _, said in _by_model(face)]
-    heads = _shown_heads(faces)
+    heads = _shown_heads(faces, NAMED_HEADS if details is None else FACE_HEADS)
     compared = any(face.by_model for result in results for face in result.faces)
     banded = any(_bands(face, details) for face in faces)
     header = (*PLACE, *(["model"] if compared else []), *AGE, *(["age group"] if banded else []), *heads)
@@ -62,9 +62,9 @@ def _by_model(face: Face) -> list[tuple[str, Face]]:
     return list(face.by_model.items()) if face.by_model else [("", face)]
 
 
-def _shown_heads(faces: Iterable[Face]) -> tuple[str, ...]:
-    found = {head for face in faces for head in NAMED_HEADS if face.probabilities(head) is not None}
-    return tuple(head for head in NAMED_HEADS if head in found or head in UTKFACE_HEADS)
+def _shown_heads(faces: Iterable[Face], among: Sequence[str]) -> tuple[str, ...]:
+    found = {head for face in faces for head in among if face.probabilities(head) is not None}
+    return tuple(head for head in among if head in found or head in UTKFACE_HEADS)
 
 
 def _label_cell(face: Face, head: str, uncertain_below: float, details: str | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facecli.faces import NAMED_HEADS
+from facecli.faces import FACE_HEADS
 from facecli.labels import LABEL_COLUMNS, MISSING
 from facecli.models.checkpoint import write_json
 from facecli.models.readout import expected_age
@@ -48,7 +48,7 @@ def write_report(
     frame, predicted = evaluation.frame, evaluation.predicted
     write_json(folder / "metrics.json", metrics_document(evaluation, about))
     files = [folder / "metrics.json"]
-    class_heads = [head for head in NAMED_HEADS if evaluation.metrics.get(head, {}).get("count")]
+    class_heads = [head for head in FACE_HEADS if evaluation.metrics.get(head, {}).get("count")]
     for head in class_heads:
         files += _class_files(head, frame[head].to_numpy(), predicted[head], folder)
     if evaluation.metrics.get("age", {}).get("count"):
@@ -73,7 +73,7 @@ def _with_all_columns(evaluation: Evaluation) -> Evaluation:
 
 def _pictured(evaluation: Evaluation) -> Evaluation:
     """Without the head `face`: that nearly all faces are faces is a number, no picture."""
-    shown = ("age", *NAMED_HEADS)
+    shown = ("age", *FACE_HEADS)
     return replace(evaluation, predicted={h: p for h, p in evaluation.predicted.items() if h in shown})
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from facecli.faces import NAMED_HEADS
+from facecli.faces import FACE_HEADS
 
 
 def own_numbers(about: Mapping, metrics: Mapping, before: Mapping) -> dict:
@@ -13,7 +13,7 @@ def own_numbers(about: Mapping, metrics: Mapping, before: Mapping) -> dict:
         metrics: of all heads.
         before: the old content; what it says of heads that these data have no labels for stays.
     """
-    kept = {head: before[head] for head in NAMED_HEADS if _from_elsewhere(before, head)}
+    kept = {head: before[head] for head in FACE_HEADS if _from_elsewhere(before, head)}
     unknown = {head: row for head, row in kept.items() if not _counted(metrics, head)}
     return {**about, **metrics, **unknown}
 
@@ -32,7 +32,7 @@ def with_other_data(before: Mapping, about: Mapping, metrics: Mapping, data: str
     told = {"data": data, "split_digest": about["split_digest"]}
     found = {
         head: {**metrics[head], **told}
-        for head in NAMED_HEADS
+        for head in FACE_HEADS
         if _counted(metrics, head) and (not _counted(before, head) or _from_elsewhere(before, head))
     }
     return {**before, **found}

@@ -8,7 +8,7 @@ import numpy as np
 
 from facecli.age_groups import AgeGroups
 from facecli.crops import crop_face
-from facecli.faces import NAMED_HEADS, Face
+from facecli.faces import FACE_HEADS, Face
 from facecli.labels import CLASS_NAMES, PRESENCE
 from facecli.models.calibration import IDENTITY, Calibration
 from facecli.models.checkpoint import Checkpoint
@@ -137,7 +137,7 @@ def read_out(
     if "age" in outputs:
         columns |= _ages(outputs["age"], calibration, reading or Reading())
     columns |= {
-        f"{head}_probabilities": _named(head, outputs[head]) for head in NAMED_HEADS if head in outputs
+        f"{head}_probabilities": _named(head, outputs[head]) for head in FACE_HEADS if head in outputs
     }
     return [
         Face(tuple(box), score, **{name: column[index] for name, column in columns.items()})

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from facecli.crops import crop_face
-from facecli.faces import Face
+from facecli.faces import FACE_HEADS, Face
 from facecli.vision.colours import Colour
 from facecli.vision.panel_ink import GROUND, QUIET, TEXT, Ink, shortened
 from facecli.vision.panel_parts import LINE, Style, bar_lines, draw_age_curve, draw_bars, percent
@@ -12,8 +12,6 @@ from facecli.vision.place import Rectangle
 
 _WIDTH, _CROP, _PAD, _HEAD = 36, 11, 1.0, 2.4
 """In letter heights."""
-_LEFT, _RIGHT = ("gender", "race"), ("emotion",)
-"""Heads of the two columns."""
 _CROP_MARGIN = 0.15
 
 
@@ -75,10 +73,12 @@ class _Units:
 
 
 def _columns(face: Face) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Heads on the left and on the right; without an emotion gender and race share the room."""
-    if face.emotion is None:
-        return _LEFT[:1], _LEFT[1:]
-    return _LEFT, _RIGHT
+    """Heads on the left and on the right, in their order, so that the longer column is as short as can be."""
+    heads = tuple(head for head in FACE_HEADS if face.probabilities(head))
+    return min(
+        ((heads[:count], heads[count:]) for count in range(len(heads), -1, -1)),
+        key=lambda columns: max(bar_lines(face, one) for one in columns),
+    )
 
 
 def _body(face: Face) -> float:

@@ -55,12 +55,16 @@ class Ink:
         self._words.clear()
 
 
+def text_width(text: str, size: int) -> float:
+    """Pixels that a text takes at that size."""
+    return _font(size).getlength(text)
+
+
 def shortened(text: str, size: int, width: float) -> str:
     """The text, cut with three dots when it is wider than `width` pixels at that size."""
-    font = _font(size)
-    if font.getlength(text) <= width:
+    if text_width(text, size) <= width:
         return text
-    while text and font.getlength(f"{text}...") > width:
+    while text and text_width(f"{text}...", size) > width:
         text = text[:-1]
     return f"{text}..."
 

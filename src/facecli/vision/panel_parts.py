@@ -1,6 +1,6 @@
 """What stands on a panel: the curve of the ages, and a bar for each class."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,13 +8,15 @@ import numpy as np
 from facecli.faces import UNCERTAIN, Face
 from facecli.labels import MAX_AGE_YEARS
 from facecli.vision.colours import Colour
-from facecli.vision.panel_ink import QUIET, RULE, SUNKEN, TEXT, Ink
+from facecli.vision.panel_ink import QUIET, RULE, SUNKEN, TEXT, Ink, text_width
 from facecli.vision.place import Rectangle
 
 LINE = 1.5
 """Height of a line in letter heights."""
 _APART = 0.4
 """Room between two heads, in lines."""
+_NAMES = 4.6
+"""Room for the names of classes, in letter heights."""
 _YEARS_APART = 20
 _INTERVAL_SHARE, _CURVE_SHARE = 0.28, 0.62
 """How much of the face's colour is in the interval's ground and in the area below the curve."""
@@ -75,17 +77,28 @@ def draw_bars(
         heading = head if sure else f"{head}: {UNCERTAIN}"
         ink.write(place.left, y + round(1.1 * style.letters), heading, style.letters, QUIET)
         y += line
+        start = place.left + _names_width(probabilities, style.letters)
         for name, share in probabilities.items():
             row = Rectangle(place.left, y, place.right, y + line)
-            _draw_bar(ink, row, name, share, sure and name == label, style)
+            _draw_bar(ink, row, start, (name, share), sure and name == label, style)
             y += line
         y += round(_APART * line)
 
 
-def _draw_bar(ink: Ink, row: Rectangle, name: str, share: float, chosen: bool, style: Style) -> None:
+def _names_width(names: Iterable[str], letters: int) -> int:
+    """Pixels before the bars of a head: the same for all heads with short names."""
+    longest = max(text_width(name, letters) for name in names)
+    return round(max(_NAMES * letters, longest + 0.5 * letters))
+
+
+def _draw_bar(
+    ink: Ink, row: Rectangle, start: int, named: tuple[str, float], chosen: bool, style: Style
+) -> None:
+    """A class's name, its bar from `start` on, and how probable it is."""
+    name, share = named
     baseline = row.top + round(1.1 * style.letters)
     colour = TEXT if chosen else QUIET
-    start, end = row.left + round(4.6 * style.letters), row.right - round(2.9 * style.letters)
+    end = row.right - round(2.9 * style.letters)
     top, bottom = row.top + round(0.28 * style.letters), row.top + round(1.2 * style.letters)
     ink.write(row.left, baseline, name, style.letters, colour)
     ink.box(start, top, end, bottom, SUNKEN)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from facecli.faces import NAMED_HEADS, Face
+from facecli.faces import FACE_HEADS, Face
 from facecli.vision.smooth_age import AgeEvidence
 
-HALF_LIVES_S = {"gender": 60.0, "race": 60.0, "emotion": 0.5, "face": 1.0}
+HALF_LIVES_S = {"gender": 60.0, "race": 60.0, "race_7": 60.0, "emotion": 0.5, "face": 1.0}
 """Time after which a frame counts half as much as a new one: an expression passes, a person stays."""
 _LONGEST_GAP_S = 1.0
 
@@ -54,7 +54,7 @@ class Evidence:
         passed_s = float(np.clip(time_s - self.last_s, 0.0, _LONGEST_GAP_S)) if self.count else 0.0
         if face.age_years is not None:
             self._age.add(face.age_years, face.age_interval_90, trust, passed_s)
-        for head in NAMED_HEADS:
+        for head in FACE_HEADS:
             if (probabilities := face.probabilities(head)) is not None:
                 self._add_class(head, probabilities, trust, passed_s)
         if face.face_probability is not None:
@@ -67,7 +67,7 @@ class Evidence:
         known: dict = {}
         if self._age.count:
             known["age_years"], known["age_interval_90"] = self._age.estimate()
-        for head in NAMED_HEADS:
+        for head in FACE_HEADS:
             if head in self._classes:
                 known[f"{head}_probabilities"] = self._classes[head].probabilities()
         if "face" in self._classes:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
+from facecli.faces import FACE_HEADS, NAMED_HEADS
 from facecli.report.cautions import GENERAL
 from facecli.web.page_dataset import dataset_charts
 from facecli.web.page_how import model_sections
@@ -34,14 +35,19 @@ def texts() -> dict[str, Any]:
 
 @cache
 def static_files() -> dict[str, bytes]:
-    """What pages load, by name: the packaged files, and the words that scripts say."""
+    """What pages load, by name: the packaged files, the words that scripts say, and the names of heads."""
     found = {
         file.name: file.read_bytes()
         for file in files("facecli.web").joinpath("static").iterdir()
         if file.name.endswith(tuple(_KINDS))
     }
-    words = json.dumps(texts()["script"], ensure_ascii=True)
-    return found | {"texts.js": f"export default {words};\n".encode("ascii")}
+    heads = {"shown": NAMED_HEADS, "all": FACE_HEADS}
+    return found | {"texts.js": _module(texts()["script"]), "heads.js": _module(heads)}
+
+
+def _module(value: Any) -> bytes:
+    """A script that gives a value to others."""
+    return f"export default {json.dumps(value, ensure_ascii=True)};\n".encode("ascii")
 
 
 def render(template: str, title: str, **values: Any) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from facecli.faces import FACE_HEADS
 from facecli.labels import CLASS_NAMES
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
@@ -37,7 +38,7 @@ _ATTRIBUTES: dict[str, Any] = {
     "age_group": {"type": "string", "examples": ["30-39"]},
     "age_distribution": {"type": "array", "items": _PROBABILITY, "minItems": 117, "maxItems": 117},
 }
-for _head in ("gender", "race", "emotion"):
+for _head in FACE_HEADS:
     _ATTRIBUTES[_head] = {"type": "string", "enum": list(CLASS_NAMES[_head])}
     _ATTRIBUTES[f"{_head}_probabilities"] = _probabilities(_head)
 

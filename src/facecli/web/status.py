@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from facecli import __version__
-from facecli.faces import NAMED_HEADS
+from facecli.faces import FACE_HEADS
 from facecli.models.catalogue import Entry
 from facecli.report.cautions import measured
 from facecli.vision.anonymize import METHODS
@@ -58,7 +58,7 @@ def describe_model(name: str, entry: Entry) -> dict[str, Any]:
 def _figures(metrics: dict[str, Any]) -> dict[str, float]:
     """The figures of the test split that there are."""
     found = {}
-    for head, key in (("age", "mae"), *((head, "accuracy") for head in NAMED_HEADS)):
+    for head, key in (("age", "mae"), *((head, "accuracy") for head in FACE_HEADS)):
         part = metrics.get(head)
         value = part.get(key) if isinstance(part, dict) else None
         if isinstance(value, float):

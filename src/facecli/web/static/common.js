@@ -1,7 +1,8 @@
 // What both pages share: words, colours, small helpers.
+import heads from "./heads.js";
 import texts from "./texts.js";
 
-export { texts };
+export { heads, texts };
 export const say = (key, values = {}) =>
   (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 
@@ -43,7 +44,7 @@ export function label(face) {
   if (face.rejected) return texts.rejected;
   const parts = [];
   if (face.age_years !== undefined) parts.push(`${Math.round(face.age_years)} ${texts.years}`);
-  for (const head of ["gender", "race", "emotion"]) {
+  for (const head of heads.shown) {
     if (face[head]) parts.push(`${face[head]} ${Math.round(100 * face[`${head}_probabilities`][face[head]])}\u00a0%`);
   }
   return parts.join(", ");

@@ -1,5 +1,5 @@
 // What can be taken away: the answer as JSON, a table, the drawn picture.
-import { save } from "./common.js";
+import { heads, save } from "./common.js";
 
 const COLUMNS = [
   ["x_min", (face) => face.box_xyxy[0]], ["y_min", (face) => face.box_xyxy[1]],
@@ -8,7 +8,7 @@ const COLUMNS = [
   ["rejected", (face) => (face.rejected ? 1 : 0)], ["age_years", (face) => face.age_years],
   ["age_low", (face) => face.age_interval_90?.[0]], ["age_high", (face) => face.age_interval_90?.[1]],
   ["age_group", (face) => face.age_group],
-  ...["gender", "race", "emotion"].flatMap((head) => [
+  ...heads.all.flatMap((head) => [
     [head, (face) => face[head]],
     [`${head}_probability`, (face) => face[head] && face[`${head}_probabilities`][face[head]]],
   ]),

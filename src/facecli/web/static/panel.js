@@ -1,5 +1,5 @@
 // The panel of one face: crop, age curve, bars; a column for each model.
-import { colour, element, label, texts } from "./common.js";
+import { colour, element, heads, label, texts } from "./common.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const YEARS = 116, WIDTH = 320, HEIGHT = 110, FLOOR = 90;
@@ -52,9 +52,9 @@ function column(name, face) {
       element("p", { className: "quiet", textContent: `${texts.interval}: ${low}–${high}` }));
     if (face.age_distribution) made.append(curve(face));
   }
-  for (const head of ["gender", "race", "emotion"]) {
+  for (const head of heads.all) {
     const probabilities = face[`${head}_probabilities`];
-    if (probabilities) made.append(...bars(texts[head], probabilities));
+    if (probabilities) made.append(...bars(texts[head] ?? head, probabilities));
   }
   if (face.face_probability !== undefined) made.append(...bars(texts.face_probability, { [texts.yes]: face.face_probability }));
   return made;
