@@ -5,11 +5,15 @@ evaluation need TensorFlow (2 GB), so they are an extra: `pip install "facecli[t
 Pipfile and environment.yml list both; tests/test_dependencies.py keeps the three equal.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+
+sys.path.insert(0, str(Path(__file__).resolve().with_name("src")))
+from facecli.recipes import EMBEDDING_MODEL, MODEL_FOLDERS  # noqa: E402  (standard library only)
 
 VERSION = "0.1.0"
 
@@ -76,15 +80,15 @@ DEV = [
 SHIPPED = (
     *(
         f"saved_model/{model}/{file}"
-        for model in ("normal_model", "facenet_model")
+        for model in MODEL_FOLDERS.values()
         for file in ("config.json", "metrics.json", "history.csv", "model.tflite", "model.keras")
     ),
-    "saved_model/facenet_embedding/config.json",
-    "saved_model/facenet_embedding/model.keras",
+    f"saved_model/{EMBEDDING_MODEL}/config.json",
+    f"saved_model/{EMBEDDING_MODEL}/model.keras",
     "statistics/data_stats/*/*.csv",
     *(
         f"statistics/model_metrics/{model}/{file}"
-        for model in ("normal_model", "facenet_model")
+        for model in MODEL_FOLDERS.values()
         for file in ("fairness_report.csv", "structure.txt")
     ),
     "xml/*.xml",

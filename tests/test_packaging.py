@@ -17,8 +17,10 @@ import cv2
 import pytest
 from skimage import data
 
+from facecli.recipes import MODEL_FOLDERS
+
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = ("normal_model", "facenet_model")
+MODELS = tuple(folder for folder in MODEL_FOLDERS.values() if (ROOT / "saved_model" / folder).is_dir())
 MODEL_FILES = ("config.json", "metrics.json", "model.tflite")
 MAX_MODEL_BYTES, MAX_WHEEL_BYTES = 40_000_000, 45_000_000
 CASCADE = "haarcascade_frontalface_alt2.xml"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from facecli.errors import FacecliError, ImageError, InputError
+from facecli.recipes import MODEL_FOLDERS, MODEL_TYPES
 from facecli.row_types import PictureRow
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 Picture = Union[str, "os.PathLike[str]", bytes, "np.ndarray"]
 """A path, an encoded picture (JPEG, PNG, ...), or an array (H, W, 3) uint8 RGB."""
-MODEL_TYPES = ("facenet", "normal")
 DETECTORS = ("haar", "yunet", "none")
 _BATCH = 16
 
@@ -32,7 +32,7 @@ class FaceAnalyzer:
     def __init__(
         self,
         *,
-        model_type: str = "facenet",
+        model_type: str = MODEL_TYPES[0],
         model_path: str | os.PathLike[str] | None = None,
         detector: str = "haar",
         threads: int | None = None,
@@ -42,7 +42,7 @@ class FaceAnalyzer:
         """Loads the model.
 
         Args:
-            model_type: "facenet" or "normal", as of `facecli run`.
+            model_type: "facenet", "normal" or "open", as of `facecli run`.
             model_path: another model folder (as `facecli train` writes it), or the name of one.
             detector: "haar", "yunet", or "none": the whole picture is one face.
             threads: of the network and, in the whole process, of OpenCV; None: the cores, at most 4.
@@ -58,7 +58,7 @@ class FaceAnalyzer:
         _check("detector", detector, DETECTORS)
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads must be a whole number from 1 on, not {threads!r}")
-        name = f"{model_type}_model" if model_path is None else os.fspath(model_path)
+        name = MODEL_FOLDERS[model_type] if model_path is None else os.fspath(model_path)
         self._analyzer = _build(name, detector, threads, show_rejected, details)
 
     def analyze(self, picture: Picture, source: str | None = None) -> PictureRow:

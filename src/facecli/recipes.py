@@ -36,6 +36,11 @@ RUN_DEFAULTS = {
 }
 """Backbone, or model type where that decides -> options of the run that measured best."""
 MODEL_TYPES = tuple(BACKBONES)
+"""All there are, the default first: whatever offers a choice of models takes them from here."""
+MODEL_FOLDERS = {model_type: f"{model_type}_model" for model_type in MODEL_TYPES}
+"""Model type -> name of the folder of the model that ships under it."""
+SHIPPED_MODELS = (*MODEL_FOLDERS.values(), EMBEDDING_MODEL)
+"""Names of the folders that come with facecli."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 from facecli import paths
 from facecli.errors import CheckpointError, InputError, OutputError
 from facecli.labels import CLASS_NAMES
-from facecli.models import catalogue
 from facecli.models.catalogue import describe, find_entry, find_short, list_models, remove, verify
 from facecli.models.checkpoint import load_checkpoint, write_config, write_json
+from facecli.recipes import SHIPPED_MODELS
 
 MODEL = b"a network"
 
@@ -50,13 +51,8 @@ def test_an_empty_home_has_the_shipped_models_only(home, monkeypatch):
 
 
 def test_names_of_shipped_models_are_those_that_are_packaged():
-    setup = (paths.PACKAGE.parent.parent / "setup.py").read_text(encoding="utf-8")
-    for name in catalogue.SHIPPED:
-        assert f'"{name}"' in setup or f"saved_model/{name}/" in setup
-    shipped = {
-        line.split("/")[1] for line in setup.splitlines() if '"saved_model/' in line and "{" not in line
-    }
-    assert shipped <= set(catalogue.SHIPPED)
+    manifest = (paths.PACKAGE.parent.parent / "MANIFEST.in").read_text(encoding="utf-8")
+    assert set(re.findall(r"saved_model/(\w+)/", manifest)) == set(SHIPPED_MODELS)
 
 
 def test_own_models_stand_beside_shipped_ones_of_the_same_name(home):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from facecli.commands.messages import say
+from facecli.commands.model_options import model_type_option
 from facecli.commands.overwriting import check_targets, model_files
 from facecli.console import bars_wanted, stderr_console
 from facecli.errors import InputError
@@ -30,7 +31,7 @@ _FEWEST_STARTS = 3
 @click.option(
     "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Stacked bars, .png or .svg (matplotlib)."
 )
-@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@model_type_option()
 @click.option("--model-path", metavar="FOLDER", help="Another model folder.")
 @click.option("--detector", type=click.Choice(["haar", "yunet", "none"]), default="haar", show_default=True)
 @click.option("--detector-weights", metavar="FILE", help="ONNX file for --detector yunet.")

@@ -7,12 +7,13 @@ import click
 from facecli import paths
 from facecli.commands.evaluate import check_split
 from facecli.commands.messages import say, warn
+from facecli.commands.model_options import model_given, model_type_option
 from facecli.commands.training_options import data_options, data_paths, import_keras, log_to_stderr
 from facecli.errors import InputError
 
 
 @click.command()
-@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@model_type_option()
 @click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
 @data_options
 @click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
@@ -30,7 +31,7 @@ def calibrate(**options) -> None:
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
 
-    name = options["model_path"] or f"{options['model_type']}_model"
+    name = model_given(options)
     checkpoint = load_checkpoint(paths.find_model(name))
     if not _is_own(checkpoint.folder, options["model_path"]):
         raise InputError(
@@ -55,10 +56,11 @@ def _is_own(folder: Path, given: str | None) -> bool:
 
 def _show(checkpoint) -> None:
     calibration = checkpoint.config["calibration"]
-    for head, temperature in calibration["temperatures"].items():
-        uncertain = calibration.get("uncertain_below", {}).get(head)
-        told = "" if uncertain is None else f", uncertain below {uncertain:.2f}"
-        click.echo(f"{head}: temperature {temperature:.3f}{told}")
+    temperatures, uncertain = calibration["temperatures"], calibration.get("uncertain_below", {})
+    for head in dict.fromkeys((*temperatures, *uncertain)):
+        told = [f"temperature {temperatures[head]:.3f}"] if head in temperatures else []
+        told += [f"uncertain below {uncertain[head]:.2f}"] if head in uncertain else []
+        click.echo(f"{head}: {', '.join(told)}")
     if knots := calibration.get("age_interval"):
         click.echo(f"age: 90 % interval with thresholds at {len(knots['ages'])} ages")
     if (threshold := calibration.get("face_threshold")) is not None:

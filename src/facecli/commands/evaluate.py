@@ -9,13 +9,14 @@ import click
 from facecli import paths
 from facecli.commands.messages import say, warn
 from facecli.commands.metric_table import show_metrics
+from facecli.commands.model_options import model_given, model_type_option
 from facecli.commands.training_options import data_paths, import_keras, log_to_stderr
 
 SPLITS = ("train", "val", "test", "all")
 
 
 @click.command()
-@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@model_type_option()
 @click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
 @click.option(
     "--data-path",
@@ -63,7 +64,7 @@ def evaluate(**options) -> None:
     from facecli.training.evaluate import mean_over_sets
     from facecli.training.prepare import prepare_data
 
-    checkpoint = load_checkpoint(paths.find_model(options["model_path"] or f"{options['model_type']}_model"))
+    checkpoint = load_checkpoint(paths.find_model(model_given(options)))
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
     data = prepare_data(data_paths(options), seed)
     measured = evaluate_sets(checkpoint, data, **_measured(options))

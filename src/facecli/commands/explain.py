@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from facecli.commands.model_options import model_type_option
 from facecli.errors import InputError
 from facecli.faces import FACE_HEADS
 
@@ -53,7 +54,7 @@ REFERENCES = ("blur", "mean", "grey")
 @click.option(
     "--json", "json_target", metavar="FILE", help="JSON lines with the checks; - is standard output."
 )
-@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@model_type_option()
 @click.option("--model-path", metavar="FOLDER", help="Name or folder of a model, instead of --model-type.")
 @click.option(
     "--detector",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facecli.commands.explain_files import ExplainFiles
+from facecli.commands.model_options import model_given
 from facecli.commands.overwriting import check_targets, model_files
 from facecli.commands.run_failures import Failures, printable
 from facecli.commands.run_setup import build_face_detector
@@ -29,7 +30,7 @@ def run_explain(options: dict) -> None:
     read = ((path, "among what is read") for path in inputs.files())
     lists = ((one[1:], "the list") for one in options["img"] if one.startswith("@") and one != "@-")
     check_targets({"--json": options["json_target"]}, [*read, *lists, *model_files(options)])
-    checkpoint = load_checkpoint(find_model(options["model_path"] or f"{options['model_type']}_model"))
+    checkpoint = load_checkpoint(find_model(model_given(options)))
     heads = chosen_heads(checkpoint, options["heads"])
     for method in options["methods"]:
         check_installed(method)

@@ -7,6 +7,7 @@ import click
 from facecli import paths
 from facecli.commands.evaluate import check_split
 from facecli.commands.messages import say
+from facecli.commands.model_options import model_given, model_type_option
 from facecli.commands.training_options import data_options, data_paths, import_keras, log_to_stderr
 from facecli.errors import DataError
 
@@ -28,7 +29,7 @@ DTYPES = ("float32", "float16", "int8")
     type=click.Choice(DTYPES),
     help="Of the weights; int8 (tflite only) also of the activations.  [default: float16, or what there is]",
 )
-@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@model_type_option()
 @click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
 @click.option(
     "--output",
@@ -61,7 +62,7 @@ def export(**options) -> None:
     from facecli.models.export_record import check_place
 
     chosen, dtype = resolve_format(options["file_format"], options["dtype"])
-    name = options["model_path"] or f"{options['model_type']}_model"
+    name = model_given(options)
     checkpoint = load_checkpoint(paths.find_model(name))
     path = options["output"] or Path(f"{checkpoint.name}-{dtype}{chosen.suffix}")
     check_output(path, chosen)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from facecli.commands.model_options import model_type_option
 from facecli.commands.picture_options import check_picture_options, picture_options
 from facecli.commands.run_details import check_details, details_options
 from facecli.errors import InputError
@@ -59,7 +60,7 @@ from facecli.redaction import redacted
     help="Ask the camera for it; rate of numbered pictures.",
 )
 @click.option("--reconnect", is_flag=True, help="Open a lost camera or stream again, five times at most.")
-@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@model_type_option()
 @click.option("--model-path", metavar="FOLDER", help="Another model folder (as 'facecli train' writes it).")
 @click.option(
     "--detector",

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from facecli.errors import FacecliError, InputError
+from facecli.recipes import MODEL_FOLDERS
 
 _EXIT_TERMINATED = 128 + 15
 
@@ -40,7 +41,7 @@ def build_analyzer(options: dict):
 
     if options.get("compare"):
         return build_comparison(compared_folders(options["compare"]), build)
-    folder = options["model_path"] or find_model(f"{options['model_type']}_model")
+    folder = options["model_path"] or find_model(MODEL_FOLDERS[options["model_type"]])
     return build(load_checkpoint(Path(folder)))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from facecli.commands.messages import say, warn
+from facecli.commands.model_options import model_type_option
 from facecli.console import MANNERS
 from facecli.errors import InputError
 
@@ -19,7 +20,7 @@ _SHORTEST_TOKEN = 8
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="0 takes a free one."
 )
-@click.option("--model-type", type=click.Choice(["facenet", "normal"]), default="facenet", show_default=True)
+@model_type_option()
 @click.option("--model-path", metavar="FOLDER", help="Another model folder; it reads by default.")
 @click.option(
     "--detector",

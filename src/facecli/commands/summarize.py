@@ -7,6 +7,7 @@ import click
 
 from facecli.commands.crowd_rows import raise_if_damaged, read_crowd
 from facecli.commands.messages import say
+from facecli.commands.model_options import model_given, model_type_option
 from facecli.commands.overwriting import STDIN, check_targets
 
 
@@ -16,13 +17,7 @@ from facecli.commands.overwriting import STDIN, check_targets
 @click.option(
     "--plot", metavar="FILE", help="Draw the figures: .png, .svg or .pdf (needs matplotlib, facecli[train])."
 )
-@click.option(
-    "--model-type",
-    type=click.Choice(["facenet", "normal"]),
-    default="facenet",
-    show_default=True,
-    help="The model that wrote the rows: shares are corrected by what it is known to confuse.",
-)
+@model_type_option("The model that wrote the rows: shares are corrected by what it is known to confuse.")
 @click.option("--model-path", metavar="FOLDER", help="Another model folder, likewise.")
 def summarize(rows: tuple[str, ...], as_json: bool, plot: str | None, **model: str | None) -> None:
     """Count people, their ages and shares, in files that 'facecli run --json' wrote.
@@ -76,5 +71,5 @@ def _model(options: dict) -> tuple:
     from facecli.models.checkpoint import load_checkpoint
     from facecli.paths import find_model
 
-    checkpoint = load_checkpoint(find_model(options["model_path"] or f"{options['model_type']}_model"))
+    checkpoint = load_checkpoint(find_model(model_given(options)))
     return checkpoint, load_confusions(checkpoint), typical_age_error(checkpoint)

@@ -3,6 +3,7 @@
 import click
 
 from facecli.commands.messages import say
+from facecli.commands.model_options import model_type_option
 from facecli.commands.training_options import (
     checked_shares,
     command_line,
@@ -14,11 +15,11 @@ from facecli.commands.training_options import (
     show_plan,
     training_options,
 )
-from facecli.recipes import MODEL_TYPES, TrainRequest, resolve, run_defaults
+from facecli.recipes import TrainRequest, resolve, run_defaults
 
 
 @click.command()
-@click.option("--model-type", type=click.Choice(MODEL_TYPES), default="facenet", show_default=True)
+@model_type_option()
 @click.option(
     "--backbone",
     type=click.Choice(["normal", "compact", "mobile-se", "inception-resnet-v1"]),

@@ -25,12 +25,11 @@ from facecli.models.checkpoint import (
     read_json,
 )
 from facecli.models.config_types import CONFIG, first_wrong
+from facecli.recipes import SHIPPED_MODELS
 
 log = logging.getLogger(__name__)
 
 CONFIG_FILE, METRICS_FILE = "config.json", "metrics.json"
-SHIPPED = ("facenet_model", "normal_model", "facenet_embedding")
-"""Names of the folders that come with facecli."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ def _is_model(folder: Path) -> bool:
 
 def _is_shipped(folder: Path) -> bool:
     place = folder.absolute()
-    return place.name in SHIPPED and any(
+    return place.name in SHIPPED_MODELS and any(
         place.parent.resolve() == root.resolve() for root in paths.shipped_places("saved_model")
     )
 

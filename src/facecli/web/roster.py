@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from facecli.errors import CheckpointError, InputError
 from facecli.models.catalogue import Entry, describe, list_models
 from facecli.models.checkpoint import load_checkpoint
+from facecli.recipes import MODEL_FOLDERS
 from facecli.vision.detect import DETECTORS, Detector, build_detector
 from facecli.vision.predict import Predictor
 from facecli.vision.yunet import YunetDetector
@@ -14,7 +15,7 @@ from facecli.web.settings import Settings, usable_cores
 from facecli.web.shared_predictor import SharedPredictor
 
 log = logging.getLogger(__name__)
-_SHORT = {"facenet_model": "facenet", "normal_model": "normal"}
+_SHORT = {folder: model_type for model_type, folder in MODEL_FOLDERS.items()}
 
 
 class Roster:

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facecli.recipes import MODEL_TYPES
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _MOST_CORES = 8
 _QUEUE_OF_A_WORKER = 5
@@ -41,8 +43,8 @@ class Settings:
     """How the application serves.
 
     Attributes:
-        model: name of the model that reads when nothing else is asked for: "facenet", "normal" or a
-            folder's name.
+        model: name of the model that reads when nothing else is asked for: that of a model
+            type or a folder's name.
         model_path: folder of that model when it lies elsewhere.
         detector: name of the detector likewise.
         yunet_weights: ONNX file of the detector "yunet"; without it there is none.
@@ -53,7 +55,7 @@ class Settings:
         limits: where requests end.
     """
 
-    model: str = "facenet"
+    model: str = MODEL_TYPES[0]
     model_path: Path | None = None
     detector: str = "haar"
     yunet_weights: Path | None = None

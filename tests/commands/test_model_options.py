@@ -1,0 +1,59 @@
+"""Which model a command works with: the same types everywhere, and one line where there is none."""
+
+import click
+import pytest
+
+from facecli import cli, paths
+from facecli.commands.model_options import model_given, model_type_option
+from facecli.recipes import MODEL_FOLDERS, MODEL_TYPES, SHIPPED_MODELS
+
+COMMANDS = [
+    "run", "serve", "summarize", "explain", "benchmark", "train", "evaluate", "calibrate", "export",
+]  # fmt: skip
+
+
+@pytest.fixture
+def nothing_shipped(tmp_path, monkeypatch):
+    """An empty home, and an installation without models; returns an empty file."""
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(paths, "shipped_places", lambda folder: [])
+    (tmp_path / "a.jsonl").touch()
+    return str(tmp_path / "a.jsonl")
+
+
+def test_the_first_type_is_the_default():
+    command = click.command()(model_type_option()(lambda model_type: model_type))
+    assert command.main([], standalone_mode=False) == MODEL_TYPES[0] == "facenet"
+    assert model_given({"model_path": None, "model_type": "open"}) == MODEL_FOLDERS["open"] == "open_model"
+    assert model_given({"model_path": "mine", "model_type": "open"}) == "mine"
+    assert set(MODEL_FOLDERS.values()) < set(SHIPPED_MODELS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_offers_all_types(name):
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    (option,) = [one for one in command.params if one.name == "model_type"]
+    assert tuple(option.type.choices) == MODEL_TYPES
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--img", ".", "--detector", "none"],
+        ["serve", "--port", "0"],
+        ["summarize", "FILE"],
+        ["explain", "--img", ".", "--output", "explained"],
+        ["benchmark", "--detector", "none"],
+        ["evaluate"],
+        ["calibrate"],
+        ["export"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_model_that_is_not_here_is_one_line(nothing_shipped, capsys, arguments):
+    if arguments[0] == "serve":
+        pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+    given = [nothing_shipped if argument == "FILE" else argument for argument in arguments]
+    assert cli.main([*given, "--model-type", "open"]) == 1
+    out, said = capsys.readouterr()
+    assert out == "" and said.startswith("Error: no model 'open") and said.count("\n") == 1
