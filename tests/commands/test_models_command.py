@@ -7,6 +7,7 @@ import pytest
 
 from facecli import paths
 from facecli.cli import main
+from facecli.models.terms import OPEN
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,26 @@ def test_show_tells_all(run, home):
     assert code == 0 and json.loads(out)["config"]["heads"] == ["age", "gender", "race"]
 
 
+def test_terms_are_told_with_what_was_learnt_from(run, home):
+    code, out, _ = run("show", "mine")
+    assert code == 0 and "non-commercial research" in out and "https://susanqq.github.io/UTKFace/" in out
+    path = home / "mine" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"terms": OPEN.to_config()}))
+    _, out, _ = run("show", "mine")
+    for told in ("CC BY 4.0", "commercial use", "https://github.com/joojs/fairface"):
+        assert told in out
+    mine, shipped = json.loads(run("list", "--json")[1])
+    assert mine["terms"] == json.loads(run("show", "mine", "--json")[1])["terms"] == OPEN.to_config()
+    assert shipped["terms"]["may_be_used_for"] == "non-commercial research"
+
+
+def test_a_model_of_which_nothing_is_known_says_so(run, home):
+    path = home / "mine" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "stranger"}))
+    told = [line.split() for line in run("show", "mine")[1].splitlines()]
+    assert ["learnt", "from", "not", "known"] in told
+
+
 @pytest.mark.parametrize(
     "changes, key",
     [
@@ -102,6 +123,8 @@ def test_show_tells_all(run, home):
         ({"heads": float("inf")}, "heads is Infinity"),
         ({"sha256": [80, True]}, "sha256 is [80, true]"),
         ({"calibration": "warm"}, "calibration is"),
+        ({"terms": 5}, "terms is 5"),
+        ({"terms": {"licence": "a", "may_be_used_for": "b"}}, "terms.sources is missing"),
     ],
 )
 def test_a_config_of_wrong_types_is_named_with_its_key_and_ends_nothing(run, home, changes, key):

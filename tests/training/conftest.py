@@ -54,12 +54,12 @@ def home(tmp_path, monkeypatch):
 def save_student(home):
     """A function that saves a student, or another model, of random weights, and returns its checkpoint."""
 
-    def save(name, seed, heads=("age", "gender", "race"), backbone="compact", starting_point=True):
+    def save(name, seed, heads=("age", "gender", "race"), backbone="compact", model_type="facenet", **more):
         keras.utils.set_random_seed(seed)
         network = build_model(backbone, heads, (16, 16), {"embedding": 5})
         recipe = Recipe(
             name,
-            "facenet",
+            model_type,
             backbone,
             heads,
             seed=seed,
@@ -68,7 +68,7 @@ def save_student(home):
             options=FitOptions(epochs=0),
             command=f"facecli distil {seed}",
             duration_s=1.0,
-            starting_point=starting_point,
+            **{"starting_point": True, **more},
         )
         return save_model(network, recipe, [{"epoch": seed, "loss": 1.0}], paths.saved_model_dir() / name)
 

@@ -6,6 +6,7 @@ import pytest
 
 from facecli.labels import CLASS_NAMES
 from facecli.models.checkpoint import load_checkpoint, write_config
+from facecli.models.terms import MODEL_TERMS, OPEN, terms_of
 from facecli.training.evaluate import evaluate
 from facecli.training.start import load_network
 
@@ -30,6 +31,16 @@ def test_classes_are_named_and_a_folded_head_is_not_in_the_file_that_runs(save_s
     predictor = Predictor(load_checkpoint(checkpoint.folder))
     assert set(predictor._runner(image=crops)) == {"race_7"}
     assert set(predictor.predict(crops)) == set(HEADS)
+
+
+def test_terms_are_written_and_follow_what_a_model_went_on_from(save_student):
+    assert save_student("student", 1).config["terms"] == MODEL_TERMS["facenet"].to_config()
+    sets = {"sets": {"fairface": "0"}}
+    first = save_student("first", 1, model_type="open", extra=sets)
+    assert first.config["terms"] == OPEN.to_config()
+    for initial, is_narrow in (("first", False), ("student", True), ("gone", True)):
+        on = save_student("on", 1, model_type="open", extra={**sets, "initial": initial})
+        assert terms_of(on.config).is_narrow == is_narrow
 
 
 def test_both_files_tell_a_race_alike_calibrated_before_it_is_folded(save_student, crops):

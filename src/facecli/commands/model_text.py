@@ -96,8 +96,23 @@ def _configured(config: dict) -> Iterator[tuple[str, object]]:
     if "duration_s" in config:
         yield "trained for", f"{config['duration_s']} s"
     yield "calibrated", "yes" if "calibration" in config else "no"
+    yield from _terms(config)
     for file, digest in _part(config, "sha256").items():
         yield f"sha256 of {file}", digest
+
+
+def _terms(config: dict) -> Iterator[tuple[str, object]]:
+    """What the model may be used for, and why."""
+    from facecli.models.terms import terms_of
+
+    terms = terms_of(config)
+    yield "licence", terms.licence
+    yield "may be used for", terms.may_be_used_for
+    if not terms.sources:
+        yield "learnt from", "not known"
+    for number, source in enumerate(terms.sources, start=1):
+        name = f"{source.name} {source.url}".rstrip()
+        yield f"learnt from ({number})", f"{name}: {source.terms}"
 
 
 def _measured(metrics: dict) -> Iterator[tuple[str, str]]:
@@ -126,6 +141,8 @@ def _interval(bounds: object, form: str) -> str:
 
 def json_entry(entry, whole: bool = False) -> dict:
     """A model as plain JSON; `whole` adds all that its `config.json` and `metrics.json` say."""
+    from facecli.models.terms import terms_of
+
     sound = entry.problem is None
     about = {
         "name": entry.name,
@@ -136,6 +153,7 @@ def json_entry(entry, whole: bool = False) -> dict:
         "heads": entry.config["heads"] if sound else [],
         "size_bytes": entry.size_bytes,
         "sha256": entry.config["sha256"] if sound else {},
+        "terms": terms_of(entry.config).to_config(),
     }
     return {**about, "config": entry.config, "metrics": entry.metrics} if whole else about
 

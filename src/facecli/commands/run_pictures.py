@@ -20,6 +20,7 @@ from facecli.commands.run_setup import (
     closing_on_sigterm,
     protection,
 )
+from facecli.commands.terms_notice import note_terms
 from facecli.errors import ImageError
 
 _FILES = {"json_target": "--json", "csv_target": "--csv", "parquet": "--parquet", "report": "--report"}
@@ -37,6 +38,7 @@ def run_pictures(options: dict) -> None:
     if window:
         check_display("the picture")
     analyzer = build_analyzer(options)
+    note_terms(options["detector"], (known.config for known in analyzer.checkpoints.values()))
     bar = PictureBar(inputs.total)
     run = _Run(inputs.is_single, bar)
     sinks = build_sinks(options, output, not inputs.is_single, analyzer, bar)

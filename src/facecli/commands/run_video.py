@@ -13,6 +13,7 @@ from facecli.commands.run_setup import (
     protection,
 )
 from facecli.commands.run_sinks import build_sinks, check_results
+from facecli.commands.terms_notice import note_terms
 
 
 def run_video(options: dict) -> None:
@@ -76,7 +77,9 @@ def _build_analysis(options: dict):
     """What is called with each frame and its time."""
     from facecli.vision.live import build_live_analyzer
 
-    return build_live_analyzer(build_analyzer(options)).analyze
+    analyzer = build_analyzer(options)
+    note_terms(options["detector"], (known.config for known in analyzer.checkpoints.values()))
+    return build_live_analyzer(analyzer).analyze
 
 
 def _build_view(options: dict, source, files: contextlib.ExitStack):

@@ -8,6 +8,7 @@ import click
 
 from facecli.commands.messages import say, warn
 from facecli.commands.model_options import model_type_option
+from facecli.commands.terms_notice import note_terms
 from facecli.console import MANNERS
 from facecli.errors import InputError
 
@@ -65,6 +66,8 @@ def serve(**options) -> None:
     from facecli.web.server import address_of, listen, open_browser, serve
 
     app = build_app(_settings(options, token), LiveLimits(sessions=options["viewers"]))
+    roster = app.state.roster
+    note_terms(options["detector"], [roster.entries[roster.default].config])
     listener = listen(options["host"], options["port"])
     address = address_of(listener)
     if options["access_log"] and not MANNERS.quiet:

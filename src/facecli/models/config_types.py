@@ -152,6 +152,13 @@ _CROP = Fields(
         "shift_y": One("a number from -10 to 10", lambda value: is_number(value) and abs(value) <= 10),
     }
 )
+_TERMS = Fields(
+    {
+        "licence": TEXT,
+        "may_be_used_for": TEXT,
+        "sources": Each("a list of objects", list, Fields(dict.fromkeys(("name", "url", "terms"), TEXT))),
+    }
+)
 CONFIG = Fields(
     {
         "format": _COUNT,
@@ -174,6 +181,8 @@ CONFIG = Fields(
         "extra_data": Each("an object of digests", dict, TEXT),
         "exports": Each("an object of objects", dict, _OBJECT),
         "earlier_stages": Each("a list of objects", list, _OBJECT),
+        "initial": Maybe(TEXT),
+        "terms": _TERMS,
     },
 )
 """All that is read of a `config.json`, but for the calibration, which can be made anew."""

@@ -78,7 +78,7 @@ WEIGHTS = {
     "yunet": Weights(
         "yunet",
         "YuNet face detector for OpenCV",
-        "MIT",
+        "MIT; trained on WIDER FACE, whose pictures are for non-commercial research",
         (
             WeightsFile(
                 "face_detection_yunet_2023mar.onnx",

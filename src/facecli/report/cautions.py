@@ -15,7 +15,8 @@ GENERAL = (
     "girls more often than men for women. Race 'other' is hardly ever recognised.",
     "The 90 % interval of an age holds about 90 of 100 true ages of faces like those it was measured on. "
     "Shares of a crowd are counted from labels that are sometimes wrong.",
-    "The shipped models and the data that they learnt from are for non-commercial research.",
+    "The models facenet and normal, and the data that they learnt from, are for non-commercial research; "
+    "'facecli models show' says what a model may be used for.",
 )
 """For every model that has learnt from such data, in the order of their weight."""
 

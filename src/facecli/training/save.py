@@ -10,12 +10,15 @@ import keras
 import numpy as np
 import pandas as pd
 
+from facecli import paths
 from facecli.crops import CHIP_CROPS
+from facecli.errors import CheckpointError
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
-from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, write_config
+from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, load_checkpoint, write_config
 from facecli.models.export import export_tflite, heads_only
 from facecli.models.folds import stored_heads
 from facecli.models.precision import in_precision
+from facecli.models.terms import Terms, learnt_terms
 from facecli.paths import replacing
 from facecli.recipes import FitOptions
 
@@ -87,6 +90,7 @@ def _config(network: keras.Model, recipe: Recipe) -> dict:
         "image_size": list(network.input.shape[1:3]),
         "detectors": detectors,
         "parameters": int(network.count_params()),
+        "terms": _terms(recipe).to_config(),
         "versions": {
             "python": platform.python_version(),
             "keras": keras.__version__,
@@ -94,6 +98,19 @@ def _config(network: keras.Model, recipe: Recipe) -> dict:
             "numpy": np.__version__,
         },
     }
+
+
+def _terms(recipe: Recipe) -> Terms:
+    """What may be done with the model, by what it and the model that it went on from have learnt."""
+    initial = recipe.extra.get("initial")
+    before = None
+    if initial:
+        try:
+            before = load_checkpoint(paths.find_model(initial)).config
+        except CheckpointError as error:
+            log.warning("what %s has learnt from is not known any more: %s", initial, error)
+            before = {}
+    return learnt_terms(recipe.model_type, recipe.extra.get("sets", ()), before)
 
 
 def _labels(head: str) -> list[str]:

@@ -1,0 +1,142 @@
+"""What models and detectors may be used for, which depends on what they learnt from. Standard library only.
+
+A model's own terms lie in its `config.json` under `terms`. They are a record, not a judgement: what a
+law forbids is forbidden whatever a licence says (docs/model_card.md).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+COMMERCIAL, RESEARCH = "commercial use", "non-commercial research"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that was learnt from, or a published file. `url` is "" where there is none."""
+
+    name: str
+    url: str
+    terms: str
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a model or a detector comes.
+
+    Attributes:
+        licence: of the files.
+        may_be_used_for: COMMERCIAL, RESEARCH, or what somebody else's model says.
+        sources: what it learnt from.
+    """
+
+    licence: str
+    may_be_used_for: str
+    sources: tuple[Source, ...] = ()
+
+    @property
+    def is_narrow(self) -> bool:
+        """Anything but COMMERCIAL, which allows all the rest."""
+        return self.may_be_used_for != COMMERCIAL
+
+    def to_config(self) -> dict[str, Any]:
+        """What `config.json` holds under "terms"."""
+        sources = [asdict(source) for source in self.sources]
+        return {"licence": self.licence, "may_be_used_for": self.may_be_used_for, "sources": sources}
+
+
+_UTKFACE = Source("UTKFace", "https://susanqq.github.io/UTKFace/", "non-commercial research")
+_FER2013 = Source(
+    "FER2013",
+    "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
+    "research",
+)
+_FACENET = Source(
+    "FaceNet 20180402-114759, a teacher",
+    "https://github.com/davidsandberg/facenet",
+    "code MIT; trained on VGGFace2, non-commercial research",
+)
+_MOBILENET = Source(
+    "MobileNet of HSE University, a teacher",
+    "https://github.com/av-savchenko/HSE_FaceRec_tf",
+    "Apache-2.0; trained on VGGFace2, non-commercial research",
+)
+_FAIRFACE = Source("FairFace (Kärkkäinen and Joo 2019)", "https://github.com/joojs/fairface", "CC BY 4.0")
+_DRAWN = Source("pictures drawn by code", "", "none needed")
+_NARROW = f"{RESEARCH} only (LICENSE)"
+
+OPEN = Terms("CC BY 4.0", COMMERCIAL, (_FAIRFACE, _DRAWN))
+MODEL_TERMS = {
+    "facenet": Terms(_NARROW, RESEARCH, (_UTKFACE, _FER2013, _FAIRFACE, _FACENET, _MOBILENET)),
+    "normal": Terms(_NARROW, RESEARCH, (_UTKFACE,)),
+    "open": OPEN,
+}
+"""Model type -> terms of models that learnt what the type is meant to learn from, see `learnt_terms`."""
+UNKNOWN = Terms(_NARROW, RESEARCH)
+"""Of a model of which nothing is written down: the narrowest, without a source."""
+DETECTOR_TERMS = {
+    "haar": Terms(
+        "Intel License Agreement, in the head of each file in xml/",
+        COMMERCIAL,
+        (Source("OpenCV's cascades", "https://github.com/opencv/opencv", "Intel License Agreement"),),
+    ),
+    "yunet": Terms(
+        "MIT",
+        RESEARCH,
+        (Source("WIDER FACE", "http://shuoyang1213.me/WIDERFACE/", "non-commercial research"),),
+    ),
+    "none": Terms("none needed: nothing is searched", COMMERCIAL),
+}
+"""Detector -> its terms."""
+
+
+def terms_of(config: Mapping[str, Any]) -> Terms:
+    """The terms that a `config.json` holds; without them, or where they are damaged, by what it learnt."""
+    if (written := _read(config.get("terms"))) is not None:
+        return written
+    # A stage before it may have learnt from anything.
+    begun = {} if config.get("initial") or config.get("earlier_stages") else None
+    sets = config.get("sets")
+    return learnt_terms(config.get("model_type"), sets if isinstance(sets, Mapping) else (), begun)
+
+
+def learnt_terms(model_type: Any, sets: Iterable[str], start: Mapping[str, Any] | None) -> Terms:
+    """Terms of a model by what it learnt from.
+
+    An open model learnt from FairFace alone, which is known by the names of the sets' folders: "fairface"
+    and names that end so, such as "not_face_fairface" for crops of its pictures without a face. Any
+    other set, or a start that is not open itself, makes it as narrow as a model of which nothing is known.
+
+    Args:
+        model_type: of the model.
+        sets: names of the data sets.
+        start: `config.json` of the model that it went on from, {} where it is not known, None for none.
+    """
+    known = MODEL_TERMS.get(model_type, UNKNOWN) if isinstance(model_type, str) else UNKNOWN
+    if known.is_narrow:
+        return known
+    names = list(sets)
+    closed = [name for name in names if not str(name).lower().endswith("fairface")]
+    if names and not closed and (start is None or not terms_of(start).is_narrow):
+        return known
+    others = tuple(Source(str(name), "", "terms not known") for name in closed)
+    return Terms(UNKNOWN.licence, UNKNOWN.may_be_used_for, others)
+
+
+def _read(value: Any) -> Terms | None:
+    """The terms under the key, or None when that is something else: files may say anything."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("sources"), list):
+        return None
+    texts = [value.get("licence"), value.get("may_be_used_for")]
+    sources = [
+        [source.get(key) for key in ("name", "url", "terms")] if isinstance(source, Mapping) else [None]
+        for source in value["sources"]
+    ]
+    if not all(_is_line(text) for row in (texts, *sources) for text in row):
+        return None
+    return Terms(*texts, tuple(Source(*source) for source in sources))
+
+
+def _is_line(text: Any) -> bool:
+    """One line that can be written as UTF-8."""
+    return isinstance(text, str) and (text.isprintable() or text == "")

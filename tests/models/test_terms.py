@@ -1,0 +1,119 @@
+"""On what terms models and detectors come: as written, by what was learnt, and never wider than known."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facecli.models.terms import (
+    COMMERCIAL,
+    DETECTOR_TERMS,
+    MODEL_TERMS,
+    OPEN,
+    RESEARCH,
+    UNKNOWN,
+    Source,
+    Terms,
+    learnt_terms,
+    terms_of,
+)
+from facecli.recipes import MODEL_TYPES
+from facecli.vision.detect import DETECTORS
+
+FAIR = {"fairface": "0", "not_face_fairface": "1"}
+
+
+def test_nothing_known_is_the_narrowest():
+    assert terms_of({}) == learnt_terms(None, (), None) == UNKNOWN
+    assert UNKNOWN.may_be_used_for == RESEARCH and UNKNOWN.is_narrow and UNKNOWN.sources == ()
+
+
+def test_every_type_and_every_detector_has_terms():
+    assert set(MODEL_TERMS) == set(MODEL_TYPES)
+    assert set(DETECTOR_TERMS) == set(DETECTORS)
+    assert {name for name, terms in MODEL_TERMS.items() if not terms.is_narrow} == {"open"}
+    assert {name for name, terms in DETECTOR_TERMS.items() if terms.is_narrow} == {"yunet"}
+
+
+@pytest.mark.parametrize("terms", [*MODEL_TERMS.values(), *DETECTOR_TERMS.values(), UNKNOWN])
+def test_what_is_written_is_read_back(terms):
+    assert terms_of({"model_type": "normal", "terms": json.loads(json.dumps(terms.to_config()))}) == terms
+    assert set(terms.to_config()) == {"licence", "may_be_used_for", "sources"}
+
+
+def test_somebody_elses_terms_are_told_and_narrow():
+    written = Terms("mine", "use on Sundays", (Source("my album", "", "mine"),))
+    assert terms_of({"terms": written.to_config()}) == written and written.is_narrow
+
+
+@pytest.mark.parametrize("model_type", ["facenet", "normal"])
+def test_models_without_terms_have_those_of_their_type(model_type):
+    terms = terms_of({"model_type": model_type, "sets": FAIR})
+    assert terms == MODEL_TERMS[model_type]
+    assert terms.may_be_used_for == RESEARCH and "UTKFace" in [source.name for source in terms.sources]
+
+
+def test_an_open_model_is_open_by_what_it_learnt():
+    assert learnt_terms("open", FAIR, None) == OPEN
+    assert (OPEN.licence, OPEN.may_be_used_for) == ("CC BY 4.0", COMMERCIAL)
+    assert terms_of({"model_type": "open", "sets": FAIR, "initial": None, "earlier_stages": []}) == OPEN
+    assert learnt_terms("open", FAIR, {"model_type": "open", "sets": FAIR}) == OPEN
+    assert learnt_terms("open", FAIR, {"terms": OPEN.to_config()}) == OPEN
+
+
+@pytest.mark.parametrize(
+    ("sets", "start"),
+    [
+        ((), None),
+        ({"UTKFace": "0"}, None),
+        ({**FAIR, "fer2013": "2"}, None),
+        ({"fairface-2013": "0"}, None),
+        (FAIR, {}),
+        (FAIR, {"model_type": "facenet"}),
+        (FAIR, {"model_type": "open", "sets": {"UTKFace": "0"}}),
+    ],
+)
+def test_an_open_model_that_learnt_from_something_else_is_not(sets, start):
+    terms = learnt_terms("open", sets, start)
+    assert terms.may_be_used_for == RESEARCH and terms.licence == UNKNOWN.licence
+    assert [source.name for source in terms.sources] == [name for name in sets if name not in FAIR]
+
+
+@pytest.mark.parametrize("more", [{"initial": "facenet_model"}, {"earlier_stages": [{"seed": 1}]}])
+def test_an_unwritten_stage_before_may_have_learnt_from_anything(more):
+    assert terms_of({"model_type": "open", "sets": FAIR, **more}).is_narrow
+
+
+SOURCES = [{"name": "a", "url": "b", "terms": "c"}]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        None,
+        "CC BY 4.0",
+        {},
+        {"licence": "CC BY 4.0", "may_be_used_for": COMMERCIAL},
+        {"licence": 4, "may_be_used_for": COMMERCIAL, "sources": SOURCES},
+        {"licence": "two\nlines", "may_be_used_for": COMMERCIAL, "sources": SOURCES},
+        {"licence": "\ud800", "may_be_used_for": COMMERCIAL, "sources": SOURCES},
+        {"licence": "a", "may_be_used_for": COMMERCIAL, "sources": ["FairFace"]},
+        {"licence": "a", "may_be_used_for": COMMERCIAL, "sources": [{"name": "a"}]},
+    ],
+)
+def test_damaged_terms_are_none(damaged):
+    assert terms_of({"model_type": "normal", "terms": damaged}) == MODEL_TERMS["normal"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(JSON, JSON, st.sampled_from(["terms", "model_type", "sets", "initial", "earlier_stages"]))
+def test_no_config_is_an_error_or_opens_a_closed_model(value, other, key):
+    config = {"model_type": "facenet", "terms": other, key: value}
+    assert terms_of(config).to_config()["may_be_used_for"] != COMMERCIAL
