@@ -139,7 +139,8 @@ def near_duplicates(bits: np.ndarray, thumbnails: np.ndarray, across: int | None
 
 def _thumbnails(files: list[Path]) -> np.ndarray:
     with ThreadPoolExecutor() as pool:
-        return np.stack(list(pool.map(_thumbnail, files)))
+        found = list(pool.map(_thumbnail, files))
+    return np.stack(found) if found else np.zeros((0, THUMBNAIL, THUMBNAIL), np.uint8)
 
 
 def _thumbnail(path: Path) -> np.ndarray:
