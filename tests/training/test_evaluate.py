@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facecli.labels import HEAD_CLASSES
+from facecli.labels import GENDERS, HEAD_CLASSES
 from facecli.models.calibration import AgeThresholds, Calibration
 from facecli.training.evaluate import evaluate, predict_batches, true_labels
 
@@ -65,7 +65,8 @@ def test_missing_labels_do_not_count():
     assert found.metrics["age"]["mae"] == pytest.approx(0)
     assert found.metrics["gender"] == {
         "count": 2, "accuracy": 1, "accuracy_ci95": [1, 1], "macro_f1": 1, "ece": 0, "ece_raw": 0,
-        "confusion": [[1, 0], [0, 1]],
+        "confusion": [[1, 0], [0, 1]], "skew": {"male": 0, "female": 0},
+        "by_class": {name: {"count": 1, "accuracy": 1, "accuracy_ci95": None} for name in GENDERS},
     }  # fmt: skip
     assert found.metrics["race"] == {"count": 0}
     assert found.heads == ("age", "gender", "race")

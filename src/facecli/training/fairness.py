@@ -14,6 +14,8 @@ from facecli.training.figures import HALF_YEAR
 from facecli.training.metrics import FEWEST_FOR_INTERVAL
 
 MEASURES = ("age_mae", "bias", "age_in_bin", "gender_accuracy", "race_accuracy", "race_7_accuracy")
+SHARES = tuple(measure for measure in MEASURES if measure not in ("age_mae", "bias"))
+"""Those in [0, 1], of which more is better."""
 FEWEST_FACES = 100
 """Of fewer faces a mean is too uncertain to call a group the best or the worst."""
 SLICES = (
@@ -96,7 +98,7 @@ def gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
 
 def _gap(measure: str, groups: pd.DataFrame) -> dict:
     values = groups[measure].to_numpy()
-    cost = -values if measure.endswith("accuracy") else np.abs(values)
+    cost = -values if measure in SHARES else np.abs(values)
     best, worst = int(cost.argmin()), int(cost.argmax())
     return {
         "gap": float(abs(values[worst] - values[best])),

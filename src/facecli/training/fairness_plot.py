@@ -5,21 +5,25 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from facecli.training.fairness import FEWEST_FACES, MEASURES
+from facecli.training.fairness import FEWEST_FACES, MEASURES, SHARES
 from facecli.training.style import BLUE, GREEN, GREY, ORANGE, new_figure, styled
 
 TITLES = {
     "age_mae": "age error, years",
     "bias": "bias, years\n(predicted - true)",
+    "age_in_bin": "age in its bin",
     "gender_accuracy": "gender accuracy",
     "race_accuracy": "race accuracy",
+    "race_7_accuracy": "race accuracy,\nseven classes",
 }
 LOOKS = {
     "all": ("black", "D"),
     "gender": (ORANGE, "o"),
     "race": (BLUE, "s"),
+    "race_7": (BLUE, "s"),
     "age_band": (GREEN, "^"),
     "gender x race": (BLUE, "s"),
+    "gender x race_7": (BLUE, "s"),
     "gender x age_band": (GREEN, "^"),
 }
 """Slice -> colour and marker; faces divided by all three are too many for a picture."""
@@ -64,7 +68,7 @@ def _panel(axis, measure: str, shown: pd.DataFrame, y: np.ndarray) -> None:
     axis.axvline(shown[measure].iloc[0], color="black", lw=0.9, ls="--", zorder=0)
     if measure == "bias":
         axis.axvline(0, color=GREY, lw=0.9, zorder=0)
-    if measure.endswith("accuracy"):
+    if measure in SHARES:
         axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
         axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.set(title=TITLES[measure], ylim=(y[-1] + 0.7, -0.7))
