@@ -61,7 +61,7 @@ _MOBILENET = Source(
     "https://github.com/av-savchenko/HSE_FaceRec_tf",
     "Apache-2.0; trained on VGGFace2, non-commercial research",
 )
-_FAIRFACE = Source("FairFace (Kärkkäinen and Joo 2019)", "https://github.com/joojs/fairface", "CC BY 4.0")
+_FAIRFACE = Source("FairFace (Karkkainen and Joo 2019)", "https://github.com/joojs/fairface", "CC BY 4.0")
 _DRAWN = Source("pictures drawn by code", "", "none needed")
 _NARROW = f"{RESEARCH} only (LICENSE)"
 
