@@ -68,7 +68,7 @@ def test_near_copies_of_what_one_set_is_judged_by_are_not_trained_on(faces_folde
     copy = tmp_path / "copies"
     copy.mkdir()
     for picture in faces_folder.iterdir():
-        cv2.imwrite(str(copy / picture.name.replace(".jpg", ".png")), cv2.imread(str(picture)))
+        cv2.imwrite(str(copy / picture.name), cv2.imread(str(picture)), [cv2.IMWRITE_JPEG_QUALITY, 97])
     alone = prepare_data(faces_folder, 1)
     both = prepare_data([faces_folder, copy], 1)
     frame = both.frame.assign(photograph=[Path(file).name.split(".")[0] for file in both.frame["file"]])
