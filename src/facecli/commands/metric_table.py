@@ -57,8 +57,12 @@ def mean_rows(documents: Mapping[str, Mapping]) -> list[tuple[str, ...]]:
             if key in names:
                 head, measure = names[key]
                 shown = f"{value:.2f} y" if key in ("mae", "outside") else _percent(value)
-                rows.append((head or part, measure, shown, "", f"{means['sets']} sets"))
+                rows.append((head or part, measure, shown, "", _sets(means["sets"])))
     return rows
+
+
+def _sets(count: int) -> str:
+    return "1 set" if count == 1 else f"{count} sets"
 
 
 def _bin_rows(bins: Mapping) -> list[tuple[str, ...]]:
