@@ -120,12 +120,44 @@ def interval(bounds: list[float], digits: int) -> str:
     return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
+def report_of(model: str, data: str, file: str) -> Path | None:
+    """A table that `facecli evaluate` wrote of a model on a data set; None where there is none."""
+    for row in measurements():
+        if (row["model"], row["data"]) == (model, data):
+            for folder in (METRICS / model / data, METRICS / model):
+                if (folder / file).is_file():
+                    return folder / file
+    return None
+
+
+def shipped_reports(data: str, file: str) -> dict[str, Path]:
+    """Shipped model -> its table of a data set."""
+    models = sorted({row["model"] for row in measurements() if is_shipped(row["model"])})
+    return {model: path for model in models if (path := report_of(model, data, file))}
+
+
 def group_tables() -> str:
-    """A table a model, one row a group, as `evaluate` wrote them."""
-    reports = sorted(METRICS.glob("*/group_report.csv"))
+    """A table a model of UTKFace's faces, one row a group, as `evaluate` wrote them."""
+    reports = shipped_reports("UTKFace", "group_report.csv")
     if not reports:
         return NOT_MEASURED
-    return "\n\n".join(f"### `{path.parent.name}`\n\n{group_table(path)}" for path in reports)
+    return "\n\n".join(f"### `{model}`\n\n{group_table(path)}" for model, path in reports.items())
+
+
+def wild_table() -> str:
+    """FairFace's faces by sex and race: how many are recognised, all shipped models side by side."""
+    reports = shipped_reports("fairface", "fairness_report.csv")
+    if not reports:
+        return NOT_MEASURED
+    groups: dict[str, list[str]] = {}
+    for path in reports.values():
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["slice"] == "gender x race_7"]
+        for row in rows:
+            cells = groups.setdefault(row["group"].replace("_", " "), [row["count"]])
+            cells.append(measure(row, "gender_accuracy"))
+    head = ["sex and race", "faces", *(f"gender, %, `{model}`" for model in reports)]
+    return markdown(head, [[name, *cells] for name, cells in groups.items()])
 
 
 def group_table(path: Path) -> str:
@@ -182,15 +214,18 @@ def between(text: str, marker: str, content: str) -> str:
 
 def renewed_documents() -> dict[Path, str]:
     """Path -> what each document should say."""
+    card = {"accuracy": accuracy_table, "wild": wild_table, "groups": group_tables}
     made = {
-        ROOT / "README.md": ("accuracy", accuracy_table),
-        ROOT / "docs" / "model_card.md": ("groups", group_tables),
-        ROOT / "docs" / "training.md": ("recipe", recipe_table),
+        ROOT / "README.md": {"accuracy": accuracy_table},
+        ROOT / "docs" / "model_card.md": card,
+        ROOT / "docs" / "training.md": {"recipe": recipe_table},
     }
-    return {
-        path: between(path.read_text(encoding="utf-8"), marker, content())
-        for path, (marker, content) in made.items()
-    }
+    renewed = {}
+    for path, parts in made.items():
+        renewed[path] = path.read_text(encoding="utf-8")
+        for marker, content in parts.items():
+            renewed[path] = between(renewed[path], marker, content())
+    return renewed
 
 
 def main() -> None:
