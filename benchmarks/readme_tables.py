@@ -57,8 +57,8 @@ def accuracy_table() -> str:
     rows = [accuracy_row(metrics) for metrics in shown]
     present = [name for name in SETS if any(row["data"] == name for row in shown)]
     protocol = " ".join(protocol_of(name, shown) for name in present)
-    gates = [line for row in shown if (line := gate_line(row["model"], row))]
-    return "\n\n".join([markdown(HEAD, rows), f"Protocol: {protocol} {PROTOCOL}", *dict.fromkeys(gates)])
+    gates = [line for model in sorted({row["model"] for row in shown}) if (line := gate_line(model, shown))]
+    return "\n\n".join([markdown(HEAD, rows), f"Protocol: {protocol} {PROTOCOL}", *gates])
 
 
 def is_shipped(model: str) -> bool:
@@ -98,16 +98,21 @@ def sexes_cell(metrics: dict[str, Any]) -> str:
     return " / ".join(f"{by_class[name]['accuracy']:.1%}" for name in ("female", "male") if name in by_class)
 
 
-def gate_line(name: str, metrics: dict[str, Any]) -> str:
-    """How many faces a model takes for none, and how much that is none it refuses; "" without that head."""
-    refused = (metrics.get("face") or {}).get("faces_refused")
-    others = next((path for path in (METRICS / name).glob("not_face*/metrics.json")), None)
-    if refused is None or others is None:
+def gate_line(model: str, shown: list[dict[str, Any]]) -> str:
+    """How much that is none a model refuses, and how many faces of each set; "" without that head."""
+    others = next(iter(sorted((METRICS / model).glob("not_face*/metrics.json"))), None)
+    refused = {
+        row["data"]: row["face"]["faces_refused"]
+        for row in shown
+        if row["model"] == model and (row.get("face") or {}).get("faces_refused") is not None
+    }
+    if not refused or others is None:
         return ""
     face = json.loads(others.read_text())["face"]
+    faces = ", ".join(f"{share:.1%} ({name})" for name, share in refused.items())
     return (
-        f"`{name}` refuses {refused:.1%} of the test faces of {metrics['data']}, and "
-        f"{face['not_faces_refused']:.1%} of {face['count']:,} pictures without one."
+        f"`{model}` refuses {face['not_faces_refused']:.1%} of {face['count']:,} pictures without a face, "
+        f"and of the test faces {faces}."
     )
 
 

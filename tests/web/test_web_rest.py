@@ -152,6 +152,8 @@ def test_the_models_are_listed(client):
     jsonschema.validate(listed, MODELS)
     assert listed["default"] == "facenet" and listed["default_detector"] == "haar"
     assert {"facenet", "normal"} <= {model["name"] for model in listed["models"]}
+    uses = {model["name"]: model["may_be_used_for"] for model in listed["models"]}
+    assert uses["facenet"] == "non-commercial research" and uses["open"] == "commercial use"
     first = listed["models"][0]
     assert (
         first["name"] == "facenet" and first["metrics"]["age_mae"] < 6 and "test faces" in first["measured"]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from facecli import __version__
 from facecli.faces import FACE_HEADS
 from facecli.models.catalogue import Entry
+from facecli.models.terms import terms_of
 from facecli.report.cautions import measured
 from facecli.vision.anonymize import METHODS
 from facecli.web import openapi
@@ -44,12 +45,15 @@ async def metrics(request: Request) -> Response:
 def describe_model(name: str, entry: Entry) -> dict[str, Any]:
     """One model for clients."""
     config = entry.config
+    terms = terms_of(config)
     return {
         "name": name,
         "heads": list(config["heads"]),
         "image_size": list(config["image_size"]),
         "size_bytes": entry.network_bytes,
         "shipped": entry.shipped,
+        "licence": terms.licence,
+        "may_be_used_for": terms.may_be_used_for,
         "measured": measured(entry.metrics),
         "metrics": _figures(entry.metrics),
     }
