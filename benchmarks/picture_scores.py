@@ -80,8 +80,8 @@ def webcam_rows(degraded: Mapping[str, Answers], clean: Answers) -> list[str]:
     return [*markdown(head, rows), "", *lines, "", promise]
 
 
-def fairface_rows(whole: Answers, found: Answers) -> list[str]:
-    """Read whole and found by Haar: age bins, gender of all, women and men, race."""
+def fairface_rows(whole: Answers, cuts: Mapping[str, Answers]) -> list[str]:
+    """Read whole and cut otherwise: age bins, gender of all, women and men, race; what each cut costs."""
     head = [
         "read",
         "found",
@@ -93,28 +93,28 @@ def fairface_rows(whole: Answers, found: Answers) -> list[str]:
         "men, %",
         "race, %",
     ]
-    sexes = true_labels(whole.frame, "gender")
+    rows = [["whole picture", *_fairface_cells(whole, whole.found)]]
+    costs = []
+    for name, answers in cuts.items():
+        rows.append([name, *_fairface_cells(answers, answers.found)])
+        rows.append(["the same faces, whole", *_fairface_cells(whole, whole.found & answers.found)])
+        gender, race = (_cell(_difference(answers, whole, of), 100, 1, "+") for of in ("gender", "race"))
+        costs.append(f"- {name} against whole picture: gender {gender} points, race {race} points")
+    return [*markdown(head, rows), "", *costs]
+
+
+def _fairface_cells(answers: Answers, rows: np.ndarray) -> list[str]:
+    sexes = true_labels(answers.frame, "gender")
     women, men = (sexes == GENDERS.index(name) for name in ("female", "male"))
-    rows = []
-    chosen = {
-        "whole picture": (whole, whole.found),
-        "Haar box": (found, found.found),
-        "whole picture, those that Haar finds": (whole, whole.found & found.found),
-    }
-    for name, (answers, rows_of) in chosen.items():
-        outside = _years_outside(answers)[rows_of]
-        rows.append(
-            [
-                name,
-                f"{100 * rows_of.mean():.1f} %",
-                f"{int(rows_of.sum()):,}",
-                _cell((outside == 0).astype(float), 100, 1),
-                _cell(outside, 1, 2),
-                *(_cell(answers.errors["gender"][rows_of & of], 100, 1) for of in (rows_of, women, men)),
-                _cell(answers.errors["race"][rows_of], 100, 1),
-            ]
-        )
-    return markdown(head, rows)
+    outside = _years_outside(answers)[rows]
+    return [
+        f"{100 * rows.mean():.1f} %",
+        f"{int(rows.sum()):,}",
+        _cell((outside == 0).astype(float), 100, 1),
+        _cell(outside, 1, 2),
+        *(_cell(answers.errors["gender"][rows & of], 100, 1) for of in (rows, women, men)),
+        _cell(answers.errors["race"][rows], 100, 1),
+    ]
 
 
 def _years_outside(answers: Answers) -> np.ndarray:

@@ -5,7 +5,8 @@
 
 1. Test chips of UTKFace pasted into scenes drawn by code (scenes.py), found by Haar, beside the same
    chips read whole (detector none).
-2. FairFace's pictures, read whole and found by Haar. Its ages are bins.
+2. FairFace's pictures: read whole, found by Haar, and with --yunet-weights found by YuNet and laid
+   upright by its landmarks (upright.py). Its ages are bins.
 3. Webcam copies of the test chips at three severities (webcam.py), read whole, beside the clean ones.
 
 Only pictures of the test splits are shown. Writes real_pictures.md beside this file; with --limit it
@@ -25,6 +26,7 @@ import numpy as np
 import pandas as pd
 from picture_scores import Answers, fairface_rows, found_rows, webcam_rows
 from scenes import SCENE_HEIGHT, SCENE_WIDTH, SURROUNDINGS, build_scene, overlap
+from upright import UprightCropper
 from webcam import SEVERITIES, degrade
 
 from facecli.faces import Face
@@ -57,10 +59,13 @@ def main() -> None:
     for checkpoint in checkpoints:
         predictor = Predictor(checkpoint)
         analyzers = {name: Analyzer(build_detector(name), predictor) for name in ("none", "haar")}
+        if arguments.yunet_weights:
+            analyzers["yunet"] = Analyzer(build_detector("yunet", None, arguments.yunet_weights), predictor)
         lines += ["", f"## `{checkpoint.name}`", ""]
         lines += utkface_section(test_rows(utkface, arguments.limit), utkface.folder, analyzers)
         if fairface:
-            lines += fairface_section(test_rows(fairface, arguments.limit), fairface.folder, analyzers)
+            rows = test_rows(fairface, arguments.limit)
+            lines += fairface_section(rows, fairface.folder, analyzers, arguments.yunet_weights)
     text = "\n".join(lines) + "\n"
     print(text)
     output = arguments.output or (None if arguments.limit else OUTPUT)
@@ -75,6 +80,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model-type", nargs="+", choices=MODEL_TYPES, default=["facenet"])
     parser.add_argument("--data-path", type=Path, default=Path("data/UTKFace"))
     parser.add_argument("--fairface-path", type=Path, help="leave FairFace out without it")
+    parser.add_argument("--yunet-weights", type=Path, help="face_detection_yunet_*.onnx")
     parser.add_argument("--limit", type=int, help="that many random pictures of each test split")
     parser.add_argument("--output", type=Path, help=f"[default: {OUTPUT.name} beside this file]")
     return parser.parse_args()
@@ -108,11 +114,25 @@ def utkface_section(frame: pd.DataFrame, folder: Path, analyzers: dict[str, Anal
     ]
 
 
-def fairface_section(frame: pd.DataFrame, folder: Path, analyzers: dict[str, Analyzer]) -> list[str]:
+def fairface_section(
+    frame: pd.DataFrame, folder: Path, analyzers: dict[str, Analyzer], yunet_weights: Path | None
+) -> list[str]:
     pictures = [load_image(folder / file) for file in frame["file"]]
     whole = Answers(frame, only_faces(analyzers["none"], pictures))
-    found = Answers(frame, [middle_face(analyzers["haar"], picture) for picture in pictures])
-    return ["### FairFace", "", *fairface_rows(whole, found)]
+    cuts = {
+        f"{name} box": Answers(frame, [middle_face(analyzers[key], picture) for picture in pictures])
+        for key, name in (("haar", "Haar"), ("yunet", "YuNet"))
+        if key in analyzers
+    }
+    if yunet_weights:
+        chips = map(UprightCropper(yunet_weights).cut, pictures)
+        cuts["upright by landmarks"] = Answers(frame, faces_of_chips(analyzers["none"], chips))
+    return ["### FairFace", "", *fairface_rows(whole, cuts)]
+
+
+def faces_of_chips(analyzer: Analyzer, chips: Iterable[np.ndarray | None]) -> list[Face | None]:
+    """The one face of each chip; None where there is no chip, or the model refused it."""
+    return [None if chip is None else next(iter(analyzer.analyze(chip)), None) for chip in chips]
 
 
 def enumerate_with(chips: list[np.ndarray], places: Iterable[str]) -> Iterable[tuple[np.ndarray, str, int]]:

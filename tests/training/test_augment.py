@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facecli.training.augment import RandomAffine, RandomColour, RandomErasing, build_augmentation
+from facecli.training.augment import (
+    BOX_SHARE,
+    DETECTOR_BOX,
+    WHOLE_CROP,
+    RandomAffine,
+    RandomColour,
+    RandomErasing,
+    build_augmentation,
+)
 from facecli.training.degrade import WebcamDegradation, jpeg_like
 
 
@@ -42,11 +50,31 @@ def test_no_picture_goes_black():
 
 def test_affine_without_bounds_only_flips():
     images = faces(32)
-    out = ops.convert_to_numpy(RandomAffine(degrees=0, closer=0, wider=0, shift=0)(images, training=True))
+    out = ops.convert_to_numpy(RandomAffine(strength=0)(images, training=True))
     flipped = np.abs(out - images[:, :, ::-1]).max(axis=(1, 2, 3)) < 0.5
     kept = np.abs(out - images).max(axis=(1, 2, 3)) < 0.5
     assert (flipped | kept).all()
     assert flipped.any() and kept.any()
+
+
+@pytest.mark.parametrize(("share", "cut"), [(0.0, WHOLE_CROP), (1.0, DETECTOR_BOX)])
+def test_faces_lie_as_their_kind_of_cut_says(share, cut):
+    a0, a1, a2, b0, b1, b2, *_ = RandomAffine(share)._transforms(400, 32, 32).numpy().T
+    zoom = np.log(np.hypot(a0, b0))
+    assert cut.closer <= zoom.min() < zoom.max() <= cut.wider + 1e-5
+    assert zoom.max() - zoom.min() > 0.9 * (cut.wider - cut.closer)
+    turned = np.degrees(np.arctan2(-a1, b1))
+    assert 0.9 * cut.degrees < np.abs(turned).max() <= cut.degrees + 1e-3
+    centre = np.stack([a0 + a1, b0 + b1]) * 15.5 + [a2, b2] - 15.5
+    assert 0.9 * cut.shift * 32 < np.abs(centre).max() <= cut.shift * 32 + 1e-3
+
+
+def test_half_of_the_faces_are_cut_as_detectors_do():
+    a0, _, _, b0, *_ = RandomAffine()._transforms(2000, 32, 32).numpy().T
+    tight = (np.log(np.hypot(a0, b0)) < WHOLE_CROP.closer).mean()
+    # Of boxes, those that are tighter than any whole crop.
+    box = (WHOLE_CROP.closer - DETECTOR_BOX.closer) / (DETECTOR_BOX.wider - DETECTOR_BOX.closer)
+    assert tight == pytest.approx(BOX_SHARE * box, abs=0.05)
 
 
 def test_a_covered_part_is_a_rectangle_of_the_mean_colour():
