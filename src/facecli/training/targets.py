@@ -10,9 +10,9 @@ NO_AGE = -1.0
 """Last column of an encoded age of which a distribution is known, but no years."""
 IN_BIN = -2.0
 """Last column of an encoded age that is known as a bin: the years with a share are inside."""
-OPEN_BIN_YEARS = 8.0
+OPEN_BIN_YEARS = 10.0
 """How fast the shares of an open bin ("more than 70") fall: the mean age of people beyond its lower end,
-less that end."""
+less that end: the 1,147 of UTKFace are 79.9 years on average."""
 _ENCODED = {*LABEL_COLUMNS.values(), "age_low", "age_high"}
 
 
