@@ -60,7 +60,7 @@ ALLOWED = {
     | {"explain", "web"},
     "web": GROUND
     | {"vision", "stream", "pictures", "report"}
-    | {"models.checkpoint", "models.calibration", "models.readout", "models.catalogue"},
+    | {"models.checkpoint", "models.calibration", "models.readout", "models.catalogue", "models.terms"},
     "cli": GROUND | {"commands", "data", "models", "training", "vision", "stream", "measure"},
     "__main__": {"cli"},
     "__init__": {"analyzer"},
