@@ -54,7 +54,7 @@ class Face:
     @property
     def whole_years(self) -> int | None:
         """The age that people read: the age of the JSON row, which is all that a web page has, rounded."""
-        return None if self.age_years is None else math.floor(self._years() + 0.5)
+        return None if self.age_years is None else math.floor(_shown_years(self.age_years) + 0.5)
 
     @property
     def age_band(self) -> str | None:
@@ -93,18 +93,17 @@ class Face:
             uncertain_below: a label of a smaller probability reads "uncertain".
         """
         probabilities = self.probabilities(head)
-        name = _most_probable(probabilities)
-        if name is None:
+        if not probabilities:
             return None
-        confidence = probabilities[name]
+        name, confidence = likeliest(probabilities)
         return UNCERTAIN if confidence < uncertain_below else f"{name} {100 * confidence:.0f}%"
 
     def band_label(self, uncertain_below: float = 0.0) -> str | None:
         """The most probable band of years for people: "25-49 85%"; None when none were asked for."""
         if not self.age_bands:
             return None
-        confidence = self.age_bands[self.age_band]
-        return UNCERTAIN if confidence < uncertain_below else f"{self.age_band} {100 * confidence:.0f}%"
+        name, confidence = likeliest(self.age_bands)
+        return UNCERTAIN if confidence < uncertain_below else f"{name} {100 * confidence:.0f}%"
 
     def rejection(self) -> str:
         """What people read of a rejected face: "not a face 97%"."""
@@ -127,23 +126,20 @@ class Face:
             row["face_probability"] = round(float(self.face_probability), _DIGITS)
             row["rejected"] = self.rejected
         if self.age_years is not None:
-            row.update(self._age())
+            row.update(self._age(self.age_years))
         for head in FACE_HEADS:
             if (probabilities := self.probabilities(head)) is not None:
                 row[head] = _most_probable(probabilities)
                 row[f"{head}_probabilities"] = _rounded(probabilities)
         return row
 
-    def _years(self) -> float:
-        return round(float(self.age_years), 1)
-
-    def _age(self) -> dict[str, Any]:
-        years = self._years()
+    def _age(self, age_years: float) -> dict[str, Any]:
+        years = _shown_years(age_years)
         interval = [int(value) for value in self.age_interval_90 or ()]
-        row = {"age_years": years, "age_interval_90": interval, "age_group": age_group(years)}
+        row: dict[str, Any] = {"age_years": years, "age_interval_90": interval, "age_group": age_group(years)}
         if self.age_bands is not None:
-            row["age_band"] = self.age_band
-            row["age_band_probability"] = round(float(self.age_bands[self.age_band]), _DIGITS)
+            row["age_band"], probability = likeliest(self.age_bands)
+            row["age_band_probability"] = round(float(probability), _DIGITS)
         if self.age_distribution is not None:
             if self.age_bands is not None:
                 row["age_band_probabilities"] = _rounded(self.age_bands)
@@ -185,9 +181,20 @@ class FrameResult:
         }
 
 
+def likeliest(probabilities: Mapping[str, float]) -> tuple[str, float]:
+    """The most probable name and its probability; of equal ones the first. One at least is needed."""
+    name = max(probabilities, key=probabilities.__getitem__)
+    return name, probabilities[name]
+
+
+def _shown_years(age_years: float) -> float:
+    """The age as rows have it."""
+    return round(float(age_years), 1)
+
+
 def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
     return {name: round(float(probability), _DIGITS) for name, probability in probabilities.items()}
 
 
 def _most_probable(probabilities: Mapping[str, float] | None) -> str | None:
-    return max(probabilities, key=probabilities.__getitem__) if probabilities else None
+    return likeliest(probabilities)[0] if probabilities else None

@@ -46,11 +46,10 @@ def detail_rows(face: Face, uncertain_below: float = 0.0) -> list[Row]:
 
 
 def _head_rows(face: Face, head: str, uncertain_below: float) -> list[Row]:
-    probabilities = face.probabilities(head)
-    if not probabilities:
+    probabilities, label = face.probabilities(head), face.label(head, uncertain_below)
+    if not probabilities or label is None:
         return []
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])[:2]
-    label = face.label(head, uncertain_below)
     rows = [Row(f"{head} {label}" if label == UNCERTAIN else label, Bar(0.0, ranked[0][1]))]
     for name, probability in ranked[1:]:
         if probability >= _RUNNER_UP:

@@ -17,7 +17,9 @@ def mark_rejected(faces: Sequence[Face], threshold: float | None) -> list[Face]:
 
 
 def _is_none(face: Face, threshold: float | None) -> bool:
-    return None not in (threshold, face.face_probability) and face.face_probability < threshold
+    if threshold is None or face.face_probability is None:
+        return False
+    return face.face_probability < threshold
 
 
 def _refused(face: Face) -> Face:

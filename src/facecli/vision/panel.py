@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from facecli.crops import crop_face
-from facecli.faces import FACE_HEADS, Face
+from facecli.faces import FACE_HEADS, Face, likeliest
 from facecli.vision.colours import Colour
 from facecli.vision.panel_ink import GROUND, QUIET, TEXT, Ink, shortened
 from facecli.vision.panel_parts import LINE, Style, bar_lines, draw_age_curve, draw_bars, percent
@@ -44,9 +44,8 @@ def draw_panel(
     _draw_head(ink, face, title, colour, unit)
     _paste_crop(panel, image_rgb, face, unit)
     style, left = Style(letters, colour), unit(2 * _PAD + _CROP + 0.3)
-    if face.age_years is not None:
-        area = Rectangle(left, unit(_PAD + _HEAD), unit(_WIDTH - _PAD), unit(_PAD + _HEAD + _CROP))
-        draw_age_curve(ink, area, face, style)
+    area = Rectangle(left, unit(_PAD + _HEAD), unit(_WIDTH - _PAD), unit(_PAD + _HEAD + _CROP))
+    draw_age_curve(ink, area, face, style)
     top, middle = unit(_PAD + _HEAD + _CROP + _PAD), unit(_WIDTH / 2)
     columns = _columns(face)
     spans = ((unit(1.3 * _PAD), middle - unit(0.6)), (middle + unit(0.6), unit(_WIDTH - _PAD)))
@@ -104,8 +103,15 @@ def _summary(face: Face) -> tuple[str, str]:
     if face.age_years is None:
         return "", ""
     low, high = face.age_interval_90 or (face.age_years, face.age_years)
-    band = f"{face.age_band}: {percent(face.age_bands[face.age_band])}" if face.age_bands else ""
-    return f"{face.whole_years} years  (90 %: {low:.0f}-{high:.0f})", band
+    return f"{face.whole_years} years  (90 %: {low:.0f}-{high:.0f})", _band(face)
+
+
+def _band(face: Face) -> str:
+    """The most probable band of years; "" when none were asked for."""
+    if not face.age_bands:
+        return ""
+    name, share = likeliest(face.age_bands)
+    return f"{name}: {percent(share)}"
 
 
 def _paste_crop(panel: np.ndarray, image_rgb: np.ndarray, face: Face, unit: _Units) -> None:

@@ -30,7 +30,9 @@ class Style(NamedTuple):
 
 
 def draw_age_curve(ink: Ink, place: Rectangle, face: Face, style: Style) -> None:
-    """Probability over the years, the 90 % interval behind it, the expectation as a line."""
+    """Probability by year, the 90 % interval behind it, the expectation as a line; nothing without an age."""
+    if face.age_years is None:
+        return
     left, right = place.left, place.right - 1
     base, top = place.bottom - round(1.7 * style.letters), place.top
 
