@@ -13,6 +13,9 @@ SOURCE_CROPS = {"fer2013": (-0.039, 0.082)}
 """Data set -> (margin, shift_y) with which its whole pictures look like UTKFace's chips, the eyes
 as far apart and as high; measured by benchmarks/source_crops.py."""
 
+Box = Sequence[float] | np.ndarray
+"""Four numbers, x_min, y_min, x_max, y_max, or an array (4,) of them."""
+
 
 def tighter_crop(crop: tuple[float, float], chip_margin: float) -> tuple[float, float]:
     """(margin, shift_y) for a network that sees chips with a further margin.
@@ -25,7 +28,7 @@ def tighter_crop(crop: tuple[float, float], chip_margin: float) -> tuple[float, 
 
 def crop_face(
     image_rgb: np.ndarray,
-    xyxy: Sequence[float],
+    xyxy: Box,
     margin: float,
     image_size: tuple[int, int],
     shift_y: float = 0.0,
@@ -56,7 +59,7 @@ def crop_face(
     return cv2.resize(_cut(image_rgb, left, top, side), (width, height), interpolation=interpolation)
 
 
-def _square(xyxy: Sequence[float], margin: float, shift_y: float) -> tuple[int, int, int]:
+def _square(xyxy: Box, margin: float, shift_y: float) -> tuple[int, int, int]:
     x_min, y_min, x_max, y_max = (float(value) for value in xyxy)
     box_side = max(x_max - x_min, y_max - y_min)
     side = round(box_side * (1 + 2 * margin))

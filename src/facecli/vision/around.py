@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from facecli.crops import Box
 from facecli.vision.cascade import Cascade, Sizes
 from facecli.vision.window import Window
 
@@ -25,7 +26,7 @@ class Found(NamedTuple):
 
 
 def find_around(
-    grey: np.ndarray, xyxy: Sequence[float], cascades: Sequence[Cascade], order: Sequence[int]
+    grey: np.ndarray, xyxy: Box, cascades: Sequence[Cascade], order: Sequence[int]
 ) -> Found | None:
     """What the first cascade finds that finds anything, nearest to the middle.
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from facecli.crops import Box
+
 WIDTH, HEIGHT = 64, 36
 """Cells of a glance. Averaging over a cell takes the noise of a camera away."""
 _STILL = 3.0
@@ -46,7 +48,7 @@ class Glance:
         return bool(decorrelation > _CUT_DECORRELATION or other_colours > _CUT_COLOURS)
 
     def changed_since(
-        self, before: "Glance | None", known: Sequence[Sequence[float]] = ()
+        self, before: "Glance | None", known: Sequence[Box] = ()
     ) -> tuple[float, float, float, float] | None:
         """The rectangle that holds all change.
 
@@ -70,7 +72,7 @@ class Glance:
         top, bottom = rows[0] / HEIGHT, (rows[-1] + 1) / HEIGHT
         return float(left), float(top), float(right), float(bottom)
 
-    def _cells_of(self, xyxy: Sequence[float]) -> list[int]:
+    def _cells_of(self, xyxy: Box) -> list[int]:
         height, width = self.shape[:2]
         shares = np.asarray(xyxy, np.float64) / (width, height, width, height)
         return np.rint(np.clip(shares, 0, 1) * (WIDTH, HEIGHT, WIDTH, HEIGHT)).astype(int).tolist()

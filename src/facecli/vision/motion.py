@@ -1,9 +1,10 @@
 """Where a box goes next: constant velocity that is learnt from its last places and dies away."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
+
+from facecli.crops import Box
 
 _LEARNING_S = 0.2
 """Time in which a new velocity is believed: shorter follows faster, and trembles more."""
@@ -15,13 +16,13 @@ _SHORTEST_S = 1e-3
 class Motion:
     """One box in motion. Sizes are taken as seen last: they change slowly."""
 
-    def __init__(self, xyxy: Sequence[float], time_s: float) -> None:
+    def __init__(self, xyxy: Box, time_s: float) -> None:
         """Begins at rest."""
         self.xyxy = np.asarray(xyxy, np.float64)
         self.time_s = time_s
         self._velocity = np.zeros(2)
 
-    def observe(self, xyxy: Sequence[float], time_s: float) -> None:
+    def observe(self, xyxy: Box, time_s: float) -> None:
         """The box was seen there. A time that does not grow moves the box and teaches nothing."""
         seen = np.asarray(xyxy, np.float64)
         passed_s = time_s - self.time_s

@@ -1,10 +1,9 @@
 """A face held by its looks while no detector sees it: the patch that it was, found again nearby."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
+from facecli.crops import Box
 from facecli.vision.window import Window
 
 _SIDE, _SEARCHED = 32, 56
@@ -18,11 +17,11 @@ _FLAT = 1.0
 class Patch:
     """How a face looked."""
 
-    def __init__(self, grey: np.ndarray, xyxy: Sequence[float]) -> None:
+    def __init__(self, grey: np.ndarray, xyxy: Box) -> None:
         """Remembers a box of a (H, W) uint8 picture."""
         self._pixels = Window(grey, xyxy, _INNER, _SIDE).pixels
 
-    def follow(self, grey: np.ndarray, xyxy: Sequence[float]) -> tuple[np.ndarray, float]:
+    def follow(self, grey: np.ndarray, xyxy: Box) -> tuple[np.ndarray, float]:
         """Searches around a box.
 
         Args:
@@ -33,13 +32,13 @@ class Patch:
             The box (4,) float64 where it looks most like the patch, and how much: the correlation
             in [-1, 1], 0 for a flat picture.
         """
-        xyxy = np.asarray(xyxy, np.float64)
+        expected = np.asarray(xyxy, np.float64)
         # To OpenCV a flat patch is like everything.
         if self._pixels.std() < _FLAT:
-            return xyxy, 0.0
-        window = Window(grey, xyxy, _INNER * _SEARCHED / _SIDE, _SEARCHED)
+            return expected, 0.0
+        window = Window(grey, expected, _INNER * _SEARCHED / _SIDE, _SEARCHED)
         scores = cv2.matchTemplate(window.pixels, self._pixels, cv2.TM_CCOEFF_NORMED)
         scores[~np.isfinite(scores)] = 0
         _, best, _, corner = cv2.minMaxLoc(scores)
         moved = (np.array(corner) - (_SEARCHED - _SIDE) / 2) * window.scale
-        return xyxy + np.tile(moved, 2), min(max(float(best), -1.0), 1.0)
+        return expected + np.tile(moved, 2), min(max(float(best), -1.0), 1.0)

@@ -1,10 +1,10 @@
 """One person of a video: how they look, when they were seen, and what is known of them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from facecli.crops import Box
 from facecli.faces import Face
 from facecli.vision.appearance import distance
 from facecli.vision.patch import Patch
@@ -67,7 +67,7 @@ class Person:
         self.sights += 1
         self.misses = 0
 
-    def hold(self, grey: np.ndarray, xyxy: Sequence[float], time_s: float) -> np.ndarray | None:
+    def hold(self, grey: np.ndarray, xyxy: Box, time_s: float) -> np.ndarray | None:
         """Looks around a box for the face.
 
         Returns its box (4,) float64, or None when it is not to be seen or was held for too long.

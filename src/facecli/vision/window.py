@@ -1,9 +1,9 @@
 """A square of a grey picture at a handy size, and the way back to the picture's own pixels."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
+
+from facecli.crops import Box
 
 _SMALLEST = 4
 
@@ -16,7 +16,7 @@ class Window:
         scale: pixels of the picture for one of the window.
     """
 
-    def __init__(self, grey: np.ndarray, xyxy: Sequence[float], share: float, size: int) -> None:
+    def __init__(self, grey: np.ndarray, xyxy: Box, share: float, size: int) -> None:
         """Cuts and resizes.
 
         Args:
