@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,7 +15,18 @@ from facecli.models.checkpoint import Checkpoint
 from facecli.models.readout import expected_age
 from facecli.vision.detect import Detector, WholePicture
 from facecli.vision.gate import mark_rejected
-from facecli.vision.predict import Predictor
+
+
+class Network(Protocol):
+    """What reads crops: a `vision.predict.Predictor`, or what stands in for it."""
+
+    checkpoint: Checkpoint
+    image_size: tuple[int, int]
+    calibration: Calibration
+
+    def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """(n, height, width, 3) uint8 RGB, n may be 0 -> head: calibrated probabilities (n, classes)."""
+        ...
 
 
 class Found(NamedTuple):
@@ -51,7 +62,7 @@ class Analyzer:
     def __init__(
         self,
         detector: Detector,
-        predictor: Predictor,
+        predictor: Network,
         margin: float | None = None,
         show_rejected: bool = False,
         reading: Reading | None = None,
