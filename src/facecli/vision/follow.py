@@ -46,4 +46,5 @@ class BoxFollower:
         motion = self._motions.get(face.track) if face.track is not None else None
         if motion is None:
             return face
-        return replace(face, box_xyxy=tuple(round(float(value)) for value in motion.at(time_s)))
+        x_min, y_min, x_max, y_max = (round(float(value)) for value in motion.at(time_s))
+        return replace(face, box_xyxy=(x_min, y_min, x_max, y_max))

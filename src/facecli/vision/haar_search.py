@@ -7,6 +7,8 @@ that was halved, so always in steps of two pixels, and only what answers is look
 Measured in benchmarks/haar_search.md.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -61,10 +63,17 @@ def _candidates(
         windows = cascade.detectMultiScale(
             halved, step, 0, minSize=(least, least), maxSize=(2 * side - 1, 2 * side - 1)
         )
-        found += [tuple(int(value) * factor for value in window) for window in windows]
+        found += [_scaled(window, factor) for window in windows]
         factor, least = 2 * factor, side
     # Groups of one are dropped, so that everything is there twice.
-    return [tuple(window) for window in cv2.groupRectangles(found + found, 1, _ALIKE)[0]] if found else []
+    if not found:
+        return []
+    return [_scaled(window, 1) for window in cv2.groupRectangles(found + found, 1, _ALIKE)[0]]
+
+
+def _scaled(window: Sequence[int], factor: int) -> tuple[int, int, int, int]:
+    left, top, width, height = (int(value) * factor for value in window)
+    return left, top, width, height
 
 
 def _look_closely(
@@ -81,8 +90,8 @@ def _look_closely(
     x, y = max(left - room, 0), max(top - room, 0)
     part = np.ascontiguousarray(grey[y : top + side + room, x : left + side + room])
     least, most = max(smallest, round(side / _SIZES)), round(side * _SIZES)
-    boxes, _, weights = cascade.detectMultiScale3(
+    windows, _, weights = cascade.detectMultiScale3(
         part, step, neighbors, minSize=(least, least), maxSize=(most, most), outputRejectLevels=True
     )
-    boxes = np.reshape(boxes, (-1, 4)).astype(np.int32) + np.array([x, y, 0, 0], np.int32)
+    boxes = np.reshape(windows, (-1, 4)).astype(np.int32) + np.array([x, y, 0, 0], np.int32)
     return boxes, np.reshape(weights, -1).astype(np.float64)

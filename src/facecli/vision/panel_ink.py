@@ -13,6 +13,8 @@ SUNKEN: Colour = (46, 48, 52)
 RULE: Colour = (84, 87, 93)
 TEXT: Colour = (240, 241, 243)
 QUIET: Colour = (168, 172, 179)
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+"""The second where Pillow was built without FreeType."""
 _FRACTION = 4
 """Bits behind the point of OpenCV's coordinates: lines lie between pixels."""
 
@@ -23,7 +25,7 @@ class Ink:
     def __init__(self, panel: np.ndarray) -> None:
         """Takes a contiguous array, which is drawn on."""
         self.panel = panel
-        self._words: list[tuple[tuple[float, float], str, ImageFont.FreeTypeFont, Colour, str]] = []
+        self._words: list[tuple[tuple[float, float], str, _Font, Colour, str]] = []
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
         """A filled rectangle; nothing when it has no width."""
@@ -70,7 +72,7 @@ def shortened(text: str, size: int, width: float) -> str:
 
 
 @lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> _Font:
     return ImageFont.load_default(size)
 
 

@@ -84,7 +84,7 @@ def place(
     places = {} if habits is None else habits.places
     tracks = tracks or [None] * len(boxes)
     choices = [
-        _Choice(plates, box, resolution_wh, places.get(track))
+        _Choice(plates, box, resolution_wh, None if track is None else places.get(track))
         for plates, box, track in zip(labels, boxes, tracks, strict=True)
     ]
     occupied = np.array([*boxes, *keep_off], np.int64).reshape(-1, 4)

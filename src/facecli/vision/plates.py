@@ -91,7 +91,8 @@ def _draw_bar(image: np.ndarray, bar: Bar, corner: tuple[int, int], plate: Plate
     bottom = corner[1] + round(plate.step * 0.85)
     start, end = (left + round(share * plate.bar_width) for share in (bar.low, bar.high))
     if not bar.main:
-        colour = tuple(round(_MINOR_SHARE * value) for value in colour)
+        red, green, blue = (round(_MINOR_SHARE * value) for value in colour)
+        colour = red, green, blue
     cv2.rectangle(image, (left, top), (left + plate.bar_width - 1, bottom), _BAR_GROUND, cv2.FILLED)
     cv2.rectangle(image, (start, top), (max(end - 1, start), bottom), colour, cv2.FILLED)
 
