@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Union, cast
 
 from facecli.errors import FacecliError, ImageError, InputError
 from facecli.recipes import MODEL_FOLDERS, MODEL_TYPES
@@ -171,7 +171,10 @@ def _checked(picture: object) -> np.ndarray:
 def _row(name: str, size: tuple[int, int] | None, faces: Iterable, error: str | None = None) -> PictureRow:
     from facecli.faces import FrameResult
 
-    return FrameResult(name, *(size or (None, None)), tuple(faces), error=error).to_json()
+    width, height = size or (None, None)
+    row = FrameResult(name, width, height, tuple(faces), error=error).to_json()
+    # Keys of faces are made of the heads' names, which no type checker can follow.
+    return cast(PictureRow, row)
 
 
 __all__ = ["FaceAnalyzer", "FacecliError", "ImageError", "InputError", "Picture", "PictureRow"]
