@@ -1,7 +1,7 @@
 """Where results go: the interface of all sinks, and JSON lines. Each is a context manager."""
 
 import json
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, TypeGuard
 
 import numpy as np
 
@@ -21,14 +21,25 @@ class Quit(Exception):
 class Sink(Protocol):
     """Takes every result; `drawn_rgb` is the annotated frame, (H, W, 3) uint8, not to be changed.
 
-    `wants_drawing` says whether the sink looks at it at all.
+    `wants_drawing` says whether the sink looks at it at all; a `RowSink` does not.
     """
 
     wants_drawing: bool
 
-    def __enter__(self) -> "Sink": ...
-    def __exit__(self, *error) -> None: ...
+    def write(self, result: FrameResult, drawn_rgb: np.ndarray) -> None: ...
+
+
+class RowSink(Protocol):
+    """A sink that does without drawings."""
+
+    wants_drawing: bool
+
     def write(self, result: FrameResult, drawn_rgb: np.ndarray | None) -> None: ...
+
+
+def is_row_sink(sink: Sink) -> TypeGuard[RowSink]:
+    """Need nothing be drawn for it?"""
+    return not sink.wants_drawing
 
 
 class JsonLinesSink:

@@ -10,7 +10,7 @@ from facecli.stream.capture_thread import Shot
 from facecli.stream.overlay import Overlay, Picture
 from facecli.stream.pace import Cadence, Meter
 from facecli.stream.results import Summary, count_faces, frame_result
-from facecli.stream.sinks import Sink
+from facecli.stream.sinks import Sink, is_row_sink
 from facecli.stream.sources import VideoSource
 from facecli.stream.stats import Stats
 from facecli.stream.whole import Draw
@@ -22,7 +22,8 @@ _LATENCY_MEMORY = 0.8
 class View(Protocol):
     """The window: `stream.view.LiveView`. `show` raises `sinks.Quit` when the user has seen enough."""
 
-    paused: bool
+    @property
+    def paused(self) -> bool: ...
 
     def show(self, image_rgb: np.ndarray, faces: Sequence[Face], stats: Stats) -> None: ...
 
@@ -45,7 +46,7 @@ class Stage:
     ) -> None:
         self.summary = Summary()
         self._given = source.given
-        self._rows = [sink for sink in sinks if not sink.wants_drawing]
+        self._rows = [sink for sink in sinks if is_row_sink(sink)]
         self._videos = [sink for sink in sinks if sink.wants_drawing]
         self._view = view
         self._overlay = overlay

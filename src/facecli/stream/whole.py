@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from facecli.stream.channel import End, InOrder
 from facecli.stream.crew import crew
 from facecli.stream.results import Summary, count_faces, frame_result
 from facecli.stream.shield import Shield
-from facecli.stream.sinks import Quit, Sink
+from facecli.stream.sinks import Quit, Sink, is_row_sink
 from facecli.stream.sources import VideoSource
 from facecli.stream.watch import POLL_S, check_silence
 from facecli.stream.worker import AnalysisThread, Analyze, Analyzed
@@ -34,7 +34,7 @@ def run_whole(
 
     Raises what the source, the analysis or a sink raises; all frames before were written.
     """
-    drawing = any(sink.wants_drawing for sink in sinks)
+    rows = [sink for sink in sinks if is_row_sink(sink)]
     summary = Summary()
     with (
         contextlib.suppress(Quit),
@@ -43,15 +43,18 @@ def run_whole(
         for (frame, _), faces, covered, _ in all_analyzed:
             number = summary.frames + 1
             summary = Summary(number, summary.faces + count_faces(faces), number)
-            image_rgb = shield.cover(frame.image_rgb, covered, frame.time_s) if drawing else None
-            drawn_rgb = draw(image_rgb, faces) if drawing else None
             result = frame_result(source.given, frame, faces)
+            if len(rows) == len(sinks):
+                for row_sink in rows:
+                    row_sink.write(result, None)
+                continue
+            drawn_rgb = draw(shield.cover(frame.image_rgb, covered, frame.time_s), faces)
             for sink in sinks:
                 sink.write(result, drawn_rgb)
     return summary
 
 
-def _analyzed(source: VideoSource, analyze: Analyze, show_rejected: bool) -> Iterator[Analyzed]:
+def _analyzed(source: VideoSource, analyze: Analyze, show_rejected: bool) -> Generator[Analyzed, None, None]:
     """Every frame with its faces, in order."""
     stop = threading.Event()
     shots, results = InOrder(stop, 1), InOrder(stop, _RESULTS_AHEAD)
