@@ -9,7 +9,7 @@ import numpy as np
 from facecli.faces import FrameResult
 from facecli.stream.fresh import give_back, reserve
 from facecli.stream.pace import Cadence
-from facecli.stream.video_file import VideoFileSink
+from facecli.stream.video_file import OpenVideo
 
 _LARGEST_WH = 1920, 1080
 """Larger frames are shrunk: encoding them would hold up the live picture."""
@@ -26,9 +26,8 @@ class Recorder:
         self.path = self._reserved[0]
         self._cadence = Cadence(fps)
         self._now = now
-        self._sink = VideoFileSink(self.path, fps)
+        self._video = OpenVideo(self.path, fps)
         self._frames, self._fps = 0, fps
-        self._sink.__enter__()
 
     @property
     def seconds(self) -> float:
@@ -43,7 +42,7 @@ class Recorder:
         drawn_rgb = _shrunk(drawn_rgb)
         height, width = drawn_rgb.shape[:2]
         for _ in range(copies):
-            self._sink.write(FrameResult(str(self.path), width, height), drawn_rgb)
+            self._video.write(FrameResult(str(self.path), width, height), drawn_rgb)
         self._frames += copies
 
     def pause(self) -> None:
@@ -53,7 +52,7 @@ class Recorder:
     def close(self) -> None:
         """Completes the file. Raises OutputError when it cannot be, as on a full disk."""
         try:
-            self._sink.__exit__(None, None, None)
+            self._video.close()
         finally:
             give_back(self._reserved)
 

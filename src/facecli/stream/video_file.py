@@ -1,5 +1,6 @@
 """Annotated frames as a video file that is closed and playable however the run ends."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -27,24 +28,38 @@ class VideoFileSink:
     get their index at the end and cannot be played without it.
     """
 
-    wants_drawing = True
-
     def __init__(self, path: Path, fps: float) -> None:
         """Raises InputError when the suffix names no container that can be written."""
         check_suffix(path)
         self._path = Path(path)
         self._fps = fps
-        self._pending: PendingFile | None = None
-        self._writer: cv2.VideoWriter | None = None
-        self._resolution_wh = (0, 0)
+        self._end = contextlib.ExitStack()
 
-    def __enter__(self) -> "VideoFileSink":
-        """Raises OutputError when the folder cannot be written."""
-        self._pending = PendingFile(self._path)
-        return self
+    def __enter__(self) -> "OpenVideo":
+        """The sink that takes the frames. Raises OutputError when the folder cannot be written."""
+        video = OpenVideo(self._path, self._fps)
+        self._end.callback(video.close)
+        return video
 
     def __exit__(self, *_) -> None:
         """Raises OutputError when the file cannot be completed, as on a full disk."""
+        self._end.close()
+
+
+class OpenVideo:
+    """A video file in the making (see `VideoFileSink`), for whoever closes it."""
+
+    wants_drawing = True
+
+    def __init__(self, path: Path, fps: float) -> None:
+        """Raises OutputError when the folder cannot be written."""
+        self._path, self._fps = path, fps
+        self._pending = PendingFile(path)
+        self._writer: cv2.VideoWriter | None = None
+        self._resolution_wh = (0, 0)
+
+    def close(self) -> None:
+        """Completes the file. Raises OutputError when it cannot be, as on a full disk."""
         if self._writer is None:
             self._pending.discard()
             return
@@ -61,7 +76,8 @@ class VideoFileSink:
         """
         self._check_room()
         if self._writer is None:
-            self._open((drawn_rgb.shape[1], drawn_rgb.shape[0]))
+            self._resolution_wh = drawn_rgb.shape[1], drawn_rgb.shape[0]
+            self._writer = self._opened(self._resolution_wh)
         if drawn_rgb.shape[1::-1] != self._resolution_wh:
             drawn_rgb = cv2.resize(drawn_rgb, self._resolution_wh, interpolation=cv2.INTER_AREA)
         self._writer.write(cv2.cvtColor(drawn_rgb, cv2.COLOR_RGB2BGR))
@@ -77,12 +93,12 @@ class VideoFileSink:
                 f"cannot write {self._path}: the disk is full; what was written until then is kept"
             )
 
-    def _open(self, resolution_wh: tuple[int, int]) -> None:
+    def _opened(self, resolution_wh: tuple[int, int]) -> cv2.VideoWriter:
         codec = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
         writer = cv2.VideoWriter(str(self._pending.temporary), codec, self._fps, resolution_wh)
         if not writer.isOpened():
             raise OutputError(f"cannot write {self._path}: OpenCV cannot encode it; try a name with .avi")
-        self._writer, self._resolution_wh = writer, resolution_wh
+        return writer
 
 
 def check_suffix(path: Path) -> None:
