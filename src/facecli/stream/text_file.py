@@ -1,6 +1,7 @@
 """Text that grows line by line, in a file that takes the old one's place, or on standard output."""
 
 import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ class TextFile:
         self._target, self._appends = target, append
         self._stdout = stdout or sys.stdout
         self._pending: PendingFile | None = None
-        self._file: TextIO | None = None
+        self._file: TextIO = _closed()
         self._whole_bytes: int | None = None
 
     def __enter__(self) -> "TextFile":
@@ -45,7 +46,7 @@ class TextFile:
     def __exit__(self, *_) -> None:
         if self._pending is not None:
             self._pending.discard()
-        if self._file is not None and self._file is not self._stdout:
+        if self._file is not self._stdout:
             try:
                 self._file.close()
             except OSError as error:
@@ -55,7 +56,7 @@ class TextFile:
         """Raises OutputError when it cannot be written (BrokenPipeError on standard output)."""
         try:
             if self._pending is not None:
-                self._begin(text)
+                self._begin(self._pending, text)
             else:
                 self._file.write(text)
                 self._file.flush()
@@ -67,9 +68,9 @@ class TextFile:
             self._take_back()
             raise self._failed(error) from error
 
-    def _begin(self, text: str) -> None:
-        self._pending.temporary.write_text(text, encoding="utf-8", newline="\n")
-        self._pending.keep()
+    def _begin(self, pending: PendingFile, text: str) -> None:
+        pending.temporary.write_text(text, encoding="utf-8", newline="\n")
+        pending.keep()
         self._pending = None
         self._file = self._append()
         self._whole_bytes = 0
@@ -78,10 +79,9 @@ class TextFile:
         """Cuts off what was written of the last text."""
         if self._whole_bytes is None:
             return
-        file, self._file = self._file, None
         with contextlib.suppress(OSError):
             # It tries to write the rest once more.
-            file.close()
+            self._file.close()
         with contextlib.suppress(OSError):
             os.truncate(self._target, self._whole_bytes)
 
@@ -94,6 +94,13 @@ class TextFile:
     def _failed(self, error: OSError) -> OutputError:
         name = "standard output" if self._target == "-" else self._target
         return OutputError(f"cannot write {name}: {error.strerror or error}")
+
+
+def _closed() -> TextIO:
+    """What stands for a file before it is opened, and refuses to be written."""
+    file = io.StringIO()
+    file.close()
+    return file
 
 
 def worth_writing(error_type: type[BaseException] | None) -> bool:
