@@ -1,6 +1,7 @@
 """A window of OpenCV: opened with the first picture, asked for keys, gone when the display is."""
 
 import contextlib
+import functools
 from collections.abc import Callable
 
 import cv2
@@ -85,8 +86,8 @@ class Screen:
         """For calls in which Qt may end the process."""
         if self._when_lost is None:
             return contextlib.nullcontext()
-        return before_exit(lambda: self._lose(message), aborts)
+        return before_exit(functools.partial(self._lose, self._when_lost, message), aborts)
 
-    def _lose(self, message: str) -> None:
+    def _lose(self, when_lost: Callable[[OutputError], None], message: str) -> None:
         self._lost = True
-        self._when_lost(OutputError(message))
+        when_lost(OutputError(message))

@@ -19,7 +19,8 @@ class Veil:
     """
 
     def __init__(self) -> None:
-        self._shield, self._method = Shield(None), None
+        self._shield = Shield(None)
+        self._method: str | None = None
 
     def cover(
         self, image_rgb: np.ndarray, faces: Sequence[Face], time_s: float, controls: Controls

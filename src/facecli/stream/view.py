@@ -24,6 +24,9 @@ from facecli.vision.place import Habits
 
 log = logging.getLogger(__name__)
 
+Drawn = tuple[np.ndarray, list[Face]]
+"""A frame as it is seen, and its faces there."""
+
 _NOTICE_S = 3.0
 _REDRAWN = (Action.MIRROR, Action.DETAILS, Action.ANONYMIZE, Action.HELP)
 """After these the same frame looks otherwise."""
@@ -71,7 +74,7 @@ class LiveView:
         self._veil, self._habits = Veil(), Habits()
         self._image: np.ndarray | None = None
         self._seen_s = 0.0
-        self._drawn: tuple[np.ndarray, list[Face]] | None = None
+        self._drawn: Drawn | None = None
         self._shown: Shown | None = None
 
     def __enter__(self) -> "LiveView":
@@ -82,7 +85,7 @@ class LiveView:
         """Ends the recording and closes the window. Raises OutputError when the video is incomplete."""
         try:
             if self._recorder is not None:
-                self._end_recording()
+                self._end_recording(self._recorder)
         finally:
             self._screen.__exit__(*error)
 
@@ -104,18 +107,19 @@ class LiveView:
         """
         if image_rgb is not self._image:
             self._image, self._seen_s, self._drawn = image_rgb, self._now(), None
-        if self._drawn is None:
-            self._drawn, self._shown = self._draw(image_rgb, faces), None
-        self._record()
-        self._refresh(stats)
+        drawn = self._drawn
+        if drawn is None:
+            drawn = self._draw(image_rgb, faces)
+            self._drawn, self._shown = drawn, None
+        self._record(drawn[0])
+        self._refresh(drawn[0], stats)
         action = action_of(self._screen.key())
         if action is Action.QUIT or self._screen.closed():
             raise Quit
         if action is not None:
-            self._obey(action)
+            self._obey(action, drawn)
 
-    def _draw(self, image_rgb: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[Face]]:
-        """The frame as it is seen, and its faces there."""
+    def _draw(self, image_rgb: np.ndarray, faces: Sequence[Face]) -> Drawn:
         image_rgb = self._veil.cover(image_rgb, faces, self._seen_s, self._controls)
         if self._controls.mirror:
             image_rgb, faces = mirrored(image_rgb, faces)
@@ -124,19 +128,19 @@ class LiveView:
         drawn = annotate(image_rgb, faces, self._uncertain_below, details, areas, self._habits)
         return drawn, list(faces)
 
-    def _refresh(self, stats: Stats) -> None:
+    def _refresh(self, drawn_rgb: np.ndarray, stats: Stats) -> None:
         """Shows the frame, unless just that is shown already."""
         if self._now() >= self._notice_until_s:
             self._notice = ""
         recorded_s = None if self._recorder is None else float(int(self._recorder.seconds))
         shown = Shown(self._controls, recorded_s, self._notice)
         if shown != self._shown:
-            picture = self._drawn[0].copy()
+            picture = drawn_rgb.copy()
             draw_hud(picture, stats, shown)
             self._screen.show(picture)
             self._shown = shown
 
-    def _obey(self, action: Action) -> None:
+    def _obey(self, action: Action, drawn: Drawn) -> None:
         self._controls = self._controls.after(action)
         if action in _REDRAWN:
             self._drawn = None
@@ -144,34 +148,36 @@ class LiveView:
             self._recorder.pause()
         if action in (Action.SNAPSHOT, Action.RECORD):
             try:
-                self._snapshot() if action is Action.SNAPSHOT else self._toggle_recording()
+                self._snapshot(*drawn) if action is Action.SNAPSHOT else self._toggle_recording()
             except OutputError as error:
                 self._fail(error)
 
-    def _snapshot(self) -> None:
-        path = save_snapshot(self._folder or Path.cwd(), *self._drawn, self._source, self._controls)
+    def _snapshot(self, drawn_rgb: np.ndarray, faces: list[Face]) -> None:
+        folder = self._folder or Path.cwd()
+        path = save_snapshot(folder, drawn_rgb, faces, self._source, self._controls)
         self._say(f"saved {path.name}")
 
     def _toggle_recording(self) -> None:
         if self._recorder is None:
             self._recorder = Recorder(self._folder or Path.cwd(), self._fps, self._now)
         else:
-            self._say(f"saved {self._end_recording().name}")
+            self._say(f"saved {self._end_recording(self._recorder).name}")
 
-    def _end_recording(self) -> Path:
-        recorder, self._recorder = self._recorder, None
+    def _end_recording(self, recorder: Recorder) -> Path:
+        self._recorder = None
         recorder.close()
         return recorder.path
 
-    def _record(self) -> None:
-        if self._recorder is None or self._controls.paused:
+    def _record(self, drawn_rgb: np.ndarray) -> None:
+        recorder = self._recorder
+        if recorder is None or self._controls.paused:
             return
         try:
-            self._recorder.write(self._drawn[0])
+            recorder.write(drawn_rgb)
         except OutputError as error:
             self._fail(error)
             with contextlib.suppress(OutputError):
-                self._end_recording()
+                self._end_recording(recorder)
 
     def _say(self, notice: str) -> None:
         self._notice, self._notice_until_s = notice, self._now() + _NOTICE_S
