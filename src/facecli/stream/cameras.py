@@ -49,8 +49,8 @@ def _probed(number: int, open_capture: Callable[[int], Capture]) -> Camera | Non
         # A Linux webcam has a second device that opens and never gives a picture.
         if not capture.isOpened() or not capture.read()[0]:
             return None
-        sizes = (capture.get(prop) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        return Camera(number, _name(number), *(int(size) for size in sizes), capture.get(cv2.CAP_PROP_FPS))
+        width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        return Camera(number, _name(number), int(width), int(height), capture.get(cv2.CAP_PROP_FPS))
     finally:
         capture.release()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import cv2
 
 from facecli.stream.sequence import SequenceCapture, sequence_pictures
-from facecli.stream.sources import FALLBACK_FPS, STALL_S, Capture, VideoSource
+from facecli.stream.sources import FALLBACK_FPS, STALL_S, CameraCapture, VideoSource
 from facecli.stream.specs import (
     Wishes,
     camera_of,
@@ -26,7 +26,7 @@ def open_source(
     spec: str,
     wishes: Wishes | None = None,
     notify: Callable[[str], None] = log.warning,
-    open_capture: Callable[[int | str], Capture] | None = None,
+    open_capture: Callable[[int | str], CameraCapture] | None = None,
 ) -> VideoSource:
     """Opens a camera, clip, sequence of pictures or stream.
 
@@ -55,7 +55,7 @@ def open_source(
     return source
 
 
-def default_capture(what: int | str) -> Capture:
+def default_capture(what: int | str) -> CameraCapture:
     """OpenCV's capture; of an address one that gives up after STALL_S."""
     if isinstance(what, int) or not is_address(what):
         return cv2.VideoCapture(what)
@@ -70,7 +70,7 @@ def default_capture(what: int | str) -> Capture:
     )
 
 
-def _ask_camera(capture: Capture, wishes: Wishes) -> None:
+def _ask_camera(capture: CameraCapture, wishes: Wishes) -> None:
     """Asks for size and rate; a driver takes what is nearest to it, or nothing."""
     if wishes.width or wishes.height:
         # Most webcams give large pictures at a useful rate as JPEG only.
@@ -80,7 +80,7 @@ def _ask_camera(capture: Capture, wishes: Wishes) -> None:
             capture.set(prop, value)
 
 
-def _refused(capture: Capture, wishes: Wishes) -> str:
+def _refused(capture: CameraCapture, wishes: Wishes) -> str:
     """What the camera gives when it is not what was asked for: "640x480 at 30 fps"; else ""."""
     width, height, fps = given = [capture.get(prop) for prop in _WISHED]
     if all(not wish or round(wish) == round(value) for wish, value in zip(wishes, given, strict=True)):

@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -34,7 +35,14 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-class Frame(NamedTuple):
+class CameraCapture(Capture, Protocol):
+    """Likewise of a capture that may be a camera's."""
+
+    def set(self, prop: int, value: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
     """Index from 0, seconds since the start, (H, W, 3) uint8 RGB."""
 
     index: int

@@ -1,6 +1,6 @@
 """Results as rows of a table for people; `--json` is for programs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from facecli.age_groups import PRESETS
 from facecli.faces import FACE_HEADS, NAMED_HEADS, Face, FrameResult
@@ -74,7 +74,7 @@ def _label_cell(face: Face, head: str, uncertain_below: float, details: str | No
     return details.join(_ranked(probabilities))
 
 
-def _bands(face: Face, details: str | None) -> dict[str, float] | None:
+def _bands(face: Face, details: str | None) -> Mapping[str, float] | None:
     """Probabilities of the bands that were asked for, or of decades among other details."""
     if face.age_bands is not None or details is None or face.age_distribution is None:
         return face.age_bands
@@ -90,7 +90,7 @@ def _bands_cell(face: Face, uncertain_below: float, details: str | None) -> str:
     return face.band_label(uncertain_below) or ""
 
 
-def _ranked(probabilities: dict[str, float]) -> Iterator[str]:
+def _ranked(probabilities: Mapping[str, float]) -> Iterator[str]:
     for name, share in sorted(probabilities.items(), key=lambda item: -item[1]):
         yield f"{name} {100 * share:.0f}%"
 
