@@ -5,11 +5,13 @@ the source checkout when facecli runs from one, else in the platform's user data
 """
 
 import contextlib
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import platformdirs
 
@@ -95,6 +97,13 @@ def find_cascade(name: str = "haarcascade_frontalface_alt2.xml") -> Path:
 def shipped_places(folder: str) -> list[Path]:
     """Places of a shipped folder, such as "saved_model": inside the installed package, or in the checkout."""
     return [PACKAGE / "shipped" / folder, _CHECKOUT / folder]
+
+
+def unopened_text() -> TextIO:
+    """What stands for a text file until it is opened: like a closed one it refuses to be written."""
+    file = io.StringIO()
+    file.close()
+    return file
 
 
 @contextlib.contextmanager

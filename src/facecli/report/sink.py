@@ -13,7 +13,7 @@ from facecli import __version__
 from facecli.errors import OutputError
 from facecli.faces import FACE_HEADS, NAMED_HEADS, FrameResult
 from facecli.models.checkpoint import Checkpoint
-from facecli.paths import replacing
+from facecli.paths import replacing, unopened_text
 from facecli.report.cautions import GENERAL, measured
 from facecli.report.page import data_block, page_end, page_head
 from facecli.report.thumbnails import Budget, Size, face_thumbnail, picture_thumbnail
@@ -24,8 +24,11 @@ log = logging.getLogger(__name__)
 class Analysed(Protocol):
     """A picture's result and its pixels, (H, W, 3) uint8 RGB or None."""
 
-    result: FrameResult
-    image_rgb: np.ndarray | None
+    @property
+    def result(self) -> FrameResult: ...
+
+    @property
+    def image_rgb(self) -> np.ndarray | None: ...
 
 
 class ReportSink:
@@ -47,7 +50,7 @@ class ReportSink:
         self._models = [_about_model(name, checkpoint, metrics) for name, checkpoint, metrics in models]
         self._budget = Budget()
         self._stack = contextlib.ExitStack()
-        self._file: TextIO | None = None
+        self._file: TextIO = unopened_text()
         self._broken = False
 
     def __enter__(self) -> "ReportSink":
@@ -93,13 +96,13 @@ class ReportSink:
 
 def page_row(record: Analysed, budget: Budget) -> dict[str, Any]:
     """What the page knows of a picture: its JSON row, `thumb`, and a `crop` for each face."""
-    row = record.result.to_json()
-    size = budget.next_size() if record.image_rgb is not None else None
-    if size is not None:
-        row["thumb"] = budget.take(picture_thumbnail(record.image_rgb, size.picture))
-        for face, known in zip(row["faces"], record.result.faces, strict=True):
-            if (crop := _crop(record.image_rgb, known.box_xyxy, size)) is not None:
-                face["crop"] = budget.take(crop)
+    row, image_rgb = record.result.to_json(), record.image_rgb
+    if image_rgb is None or (size := budget.next_size()) is None:
+        return row
+    row["thumb"] = budget.take(picture_thumbnail(image_rgb, size.picture))
+    for face, known in zip(row["faces"], record.result.faces, strict=True):
+        if (crop := _crop(image_rgb, known.box_xyxy, size)) is not None:
+            face["crop"] = budget.take(crop)
     return row
 
 

@@ -1,13 +1,13 @@
 """Text that grows line by line, in a file that takes the old one's place, or on standard output."""
 
 import contextlib
-import io
 import os
 import sys
 from pathlib import Path
 from typing import TextIO
 
 from facecli.errors import OutputError
+from facecli.paths import unopened_text
 from facecli.stream.pending import PendingFile
 
 
@@ -24,7 +24,7 @@ class TextFile:
         self._target, self._appends = target, append
         self._stdout = stdout or sys.stdout
         self._pending: PendingFile | None = None
-        self._file: TextIO = _closed()
+        self._file: TextIO = unopened_text()
         self._whole_bytes: int | None = None
 
     def __enter__(self) -> "TextFile":
@@ -94,13 +94,6 @@ class TextFile:
     def _failed(self, error: OSError) -> OutputError:
         name = "standard output" if self._target == "-" else self._target
         return OutputError(f"cannot write {name}: {error.strerror or error}")
-
-
-def _closed() -> TextIO:
-    """What stands for a file before it is opened, and refuses to be written."""
-    file = io.StringIO()
-    file.close()
-    return file
 
 
 def worth_writing(error_type: type[BaseException] | None) -> bool:
