@@ -9,7 +9,7 @@ from picture_fakes import OneFace, item
 
 from facecli.images import decode_image, decode_reduced
 from facecli.paths import find_cascade
-from facecli.pictures.look import find_in, look
+from facecli.pictures.look import Unread, find_in, look
 from facecli.vision.analyze import Found
 from facecli.vision.haar import HaarDetector
 
@@ -34,10 +34,8 @@ def jpeg(width, height, **exif):
 
 
 def test_empty_bytes_are_an_error():
-    looked = look(item("a.jpg"), OneFace(), wants_image=True)
-    assert (
-        looked.error == "a.jpg is empty (0 bytes)" and looked.image_rgb is looked.found is looked.size is None
-    )
+    given = item("a.jpg")
+    assert look(given, OneFace(), wants_image=True) == Unread(given, "a.jpg is empty (0 bytes)")
 
 
 def test_small_pictures_are_searched_whole():

@@ -7,7 +7,7 @@ from functools import partial
 
 from facecli.faces import Face, FrameResult
 from facecli.pictures.item import Item
-from facecli.pictures.look import Looked, Looker, Reader, look
+from facecli.pictures.look import Looked, Looker, Reader, Unread, look
 from facecli.pictures.record import Record
 from facecli.stream.shield import Protect
 
@@ -59,7 +59,7 @@ class Batch:
 
     def records(self, items: Iterable[Item]) -> Iterator[Record]:
         """One record for each item, in their order; memory does not depend on how many there are."""
-        held: list[Looked] = []
+        held: list[Looked | Unread] = []
         for looked in self._looked(items):
             if looked is not None:
                 held.append(looked)
@@ -68,7 +68,7 @@ class Batch:
                 held = []
         yield from self._read(held)
 
-    def _looked(self, items: Iterable[Item]) -> Iterator[Looked | None]:
+    def _looked(self, items: Iterable[Item]) -> Iterator[Looked | Unread | None]:
         """Every picture looked at; None when the next one lets itself be waited for."""
         if self._effort.workers == 1:
             looker = self._lookers()
@@ -83,29 +83,33 @@ class Batch:
         with OrderedPool(functions, ahead=2 * self._effort.workers) as pool:
             yield from pool.results(items, _IDLE_S)
 
-    def _is_full(self, held: Sequence[Looked]) -> bool:
-        faces = sum(len(one.found.scores) for one in held if one.found is not None)
+    def _is_full(self, held: Sequence[Looked | Unread]) -> bool:
+        faces = sum(len(one.found.scores) for one in held if isinstance(one, Looked))
         return (
             faces >= self._effort.batch_size
             or len(held) >= _MOST_PICTURES
             or sum(one.held_bytes for one in held) >= _MOST_BYTES
         )
 
-    def _read(self, held: Sequence[Looked]) -> Iterator[Record]:
-        found = [one.found for one in held if one.found is not None]
+    def _read(self, held: Sequence[Looked | Unread]) -> Iterator[Record]:
+        found = [one.found for one in held if isinstance(one, Looked)]
         faces = iter(self._reader.read(found) if found else [])
         for one in held:
-            yield self._record(one, next(faces) if one.found is not None else [])
+            yield self._record(one, next(faces)) if isinstance(one, Looked) else _failed(one)
 
     def _record(self, looked: Looked, found: list[Face]) -> Record:
-        item = looked.item
-        log.debug("%s: %s", item.source, looked.error or f"{len(found)} faces")
-        if looked.error is not None:
-            result = FrameResult(item.source, None, None, error=looked.error)
-            return Record(item.source, result, None, item.target_name)
+        item, (width, height) = looked.item, looked.size
+        log.debug("%s: %d faces", item.source, len(found))
         faces = tuple(face for face in found if self._show_rejected or not face.rejected)
         image_rgb = looked.image_rgb
         if image_rgb is not None and self._protect is not None:
             image_rgb = self._protect(image_rgb, found)
-        result = FrameResult(item.source, *looked.size, faces)
+        result = FrameResult(item.source, width, height, faces)
         return Record(item.source, result, image_rgb, item.target_name)
+
+
+def _failed(unread: Unread) -> Record:
+    item = unread.item
+    log.debug("%s: %s", item.source, unread.error)
+    result = FrameResult(item.source, None, None, error=unread.error)
+    return Record(item.source, result, None, item.target_name)

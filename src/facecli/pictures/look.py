@@ -35,17 +35,17 @@ class Looked:
 
     Attributes:
         item: which one.
-        size: width and height in pixels; None when it could not be read.
-        found: boxes in pixels of the whole picture, scores and crops; None likewise.
-        image_rgb: (H, W, 3) uint8 RGB, the whole picture; None when it is not wanted, or likewise.
-        error: why it could not be read.
+        size: width and height in pixels.
+        found: boxes in pixels of the whole picture, scores and crops.
+        image_rgb: (H, W, 3) uint8 RGB, the whole picture; None when it is not wanted.
+        error: there is none.
     """
 
     item: Item
-    size: tuple[int, int] | None = None
-    found: Found | None = None
+    size: tuple[int, int]
+    found: Found
     image_rgb: np.ndarray | None = None
-    error: str | None = None
+    error: None = None
 
     @property
     def held_bytes(self) -> int:
@@ -53,16 +53,25 @@ class Looked:
         return 0 if self.image_rgb is None else self.image_rgb.nbytes
 
 
-def look(item: Item, looker: Looker, wants_image: bool) -> Looked:
+@dataclass(slots=True)
+class Unread:
+    """A picture that could not be read, and why."""
+
+    item: Item
+    error: str
+    held_bytes: int = 0
+
+
+def look(item: Item, looker: Looker, wants_image: bool) -> Looked | Unread:
     """Reads, decodes and searches one picture. What is no picture gives an `error`, and never raises."""
     try:
         return _look(item, item.load(), looker, wants_image)
     except ImageError as error:
-        return Looked(item, error=one_line(error))
+        return Unread(item, one_line(error))
     except MemoryError:
-        return Looked(item, error=f"not enough memory for {item.source}; make it smaller")
+        return Unread(item, f"not enough memory for {item.source}; make it smaller")
     except cv2.error as error:
-        return Looked(item, error=f"{item.source} cannot be searched ({error.err}); save it again")
+        return Unread(item, f"{item.source} cannot be searched ({error.err}); save it again")
 
 
 def _look(item: Item, data: bytes, looker: Looker, wants_image: bool) -> Looked:
