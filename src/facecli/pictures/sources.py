@@ -31,10 +31,17 @@ class Source(Protocol):
         files: every file that is read.
     """
 
-    is_single: bool
-    total: int | None
-    name: str
-    path: Path | None
+    @property
+    def is_single(self) -> bool: ...
+
+    @property
+    def total(self) -> int | None: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> Path | None: ...
 
     def files(self) -> Iterator[Path]: ...
 
@@ -61,7 +68,8 @@ class Inputs:
         """`are_plain`: given by name, so that one source that is one picture is all there can be."""
         self.sources = tuple(sources)
         totals = [source.total for source in self.sources]
-        self.total = None if None in totals else sum(totals)
+        known = [total for total in totals if total is not None]
+        self.total = sum(known) if len(known) == len(totals) else None
         self.is_single = are_plain and len(self.sources) == 1 and self.sources[0].is_single
 
     @property

@@ -6,8 +6,10 @@ import gzip
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO, Literal, Protocol, cast
 
 from facecli.errors import InputError
 from facecli.images import MAX_BYTES
@@ -15,7 +17,16 @@ from facecli.pictures.archives import is_picture, leads_out, member_parts
 from facecli.pictures.item import Item, as_text, failed
 from facecli.pictures.names import TargetNames
 
-_OPENERS = {
+
+class _File(Protocol):
+    """What is read of an opened archive."""
+
+    def read(self, size: int, /) -> bytes: ...
+    def seek(self, position: int, whence: int, /) -> int: ...
+    def tell(self) -> int: ...
+
+
+_OPENERS: dict[str, Callable[[Path, Literal["rb"]], AbstractContextManager[_File]]] = {
     ".tar": open,
     ".tar.gz": gzip.open,
     ".tgz": gzip.open,
@@ -55,8 +66,8 @@ class TarSource:
         """Every picture, by the archive's path and its own; one that fails for what cannot be read on."""
         count = 0
         try:
-            with _open(self.path) as archive:
-                for member in _members(archive):
+            with _open(self.path) as (archive, file):
+                for member in _members(archive, file):
                     count += 1
                     yield self._item(archive, member, names, prefix)
         except _DAMAGED as error:
@@ -75,32 +86,37 @@ class TarSource:
         target = names.claim((*prefix, *member_parts(member.name)))
         if leads_out(member.name):
             return failed(source, target, f"{source} is refused: its name leads out of the archive")
-        if not member.isreg():
+        content = archive.extractfile(member) if member.isreg() else None
+        if content is None:
             return failed(source, target, f"{source} is refused: it is a link or no file")
         if member.size > MAX_BYTES:
             return failed(source, target, f"{source} is refused: it has more than {MAX_BYTES:,} bytes")
-        data = archive.extractfile(member).read()
+        data = content.read()
         return Item(source, target, lambda: data)
 
 
-def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _members(archive: tarfile.TarFile, file: "_Bounded") -> Iterator[tarfile.TarInfo]:
     while (member := archive.next()) is not None:
-        # It would keep them all.
-        archive.members = []
+        # It would keep them all. Its stub does not know of the list.
+        archive.members = []  # type: ignore[attr-defined]
         if is_picture(member.name) and not member.isdir():
             yield member
-    if archive.fileobj.last_read.strip(b"\0"):
+    if file.last_read.strip(b"\0"):
         # tarfile takes a damaged header for the end.
         raise ValueError("it is damaged")
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[tarfile.TarFile]:
+def _open(path: Path) -> Iterator[tuple[tarfile.TarFile, "_Bounded"]]:
+    """The archive, and the file that it is read from."""
     name = path.name.lower()
     opener = next(opener for suffix, opener in _OPENERS.items() if name.endswith(suffix))
     limit = max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size)
-    with opener(path, "rb") as file, tarfile.open(fileobj=_Bounded(file, limit), mode="r:") as archive:
-        yield archive
+    with opener(path, "rb") as file:
+        bounded = _Bounded(file, limit)
+        # By its stub tarfile would also write and close what it only reads from.
+        with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as archive:
+            yield archive, bounded
 
 
 class _Bounded:
@@ -109,7 +125,7 @@ class _Bounded:
     tarfile reads headers of whatever size an archive claims for them into memory.
     """
 
-    def __init__(self, file, limit: int) -> None:
+    def __init__(self, file: _File, limit: int) -> None:
         self._file, self._limit = file, limit
         self.last_read = b""
 
