@@ -26,7 +26,8 @@ def resolve(host: str, port: int, allow_private: bool) -> list[tuple]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ImageError(f"no address for host {host}; check it, and the network") from error
-    refused = [address[4][0] for address in found if not is_public(address[4][0])]
+    asked = [str(address[4][0]) for address in found]
+    refused = [one for one in asked if not is_public(one)]
     if refused and not allow_private:
         known = "" if host == refused[0] else f" {refused[0]},"
         raise ImageError(f"{host} is{known} a private address; add --allow-private to ask it")

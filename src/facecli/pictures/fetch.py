@@ -87,12 +87,15 @@ def fetch(url: str, allow_private: bool = False, limits: Limits = LIMITS) -> byt
 def _ask(url: str, allow_private: bool, limits: Limits, end: float) -> bytes | str:
     """The content, or the address that the answer redirects to."""
     parts, called = urlsplit(url), redacted(url)
-    with _Connection(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "https") as line:
+    # An address without a host is refused by `check_url`; nobody would know the name "" either.
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    with _Connection(host, port, parts.scheme == "https") as line:
         with _translated(called, line, limits):
             line.open(allow_private, limits.connect_s, end)
             response = line.get(_path(parts))
-            if response.status in _REDIRECTS and response.getheader("Location"):
-                return _redirected(url, response.getheader("Location"))
+            location = response.getheader("Location")
+            if response.status in _REDIRECTS and location:
+                return _redirected(url, location)
             if response.status != 200:
                 raise ImageError(f"{called} answers {response.status} {response.reason}"[:300])
             data = _read(called, response, limits)
@@ -196,5 +199,6 @@ class _Connection:
     def _give_up(self) -> None:
         """Answers that come drop by drop keep every single wait short; this ends them."""
         self.is_late = True
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)

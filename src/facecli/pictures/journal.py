@@ -68,7 +68,8 @@ def resume_csv(target: Path, columns: Sequence[str]) -> Journal:
         columns: what the header must say.
     """
     header = _encoded(columns)
-    journal, groups = Journal(), []
+    journal = Journal()
+    groups: list[tuple[int, dict[str, str]]] = []
     with _reading(target) as file:
         begin = file.read(len(header))
     if begin != header:
@@ -79,7 +80,7 @@ def resume_csv(target: Path, columns: Sequence[str]) -> Journal:
         _cut(target, 0)
         return journal
     journal.end = len(header)
-    end, last_face = len(header), None
+    end, last_face = len(header), 0
     for record in _records(target, len(header)):
         row = _csv_row(record, columns, target)
         if not groups or groups[-1][1]["source"] != row["source"] or _number(row) <= last_face:

@@ -42,7 +42,7 @@ class OrderedPool(Generic[Task, Result]):
         start_threads(self._threads)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *error) -> None:
         self._stopped = True
         for _ in self._threads:
             self._todo.put(None)
