@@ -95,10 +95,11 @@ def parse_frame(message: bytes, limits: LiveLimits) -> LiveFrame:
 def parse_command(text: str) -> Command:
     """Reads a text message. Raises LiveProblem when it is none of the two that exist."""
     try:
-        value = json.loads(text) if len(text) <= _MOST_TEXT else None
+        parsed = json.loads(text) if len(text) <= _MOST_TEXT else None
     except (ValueError, RecursionError):
-        value = None
-    kind = value.get("type") if isinstance(value, dict) else None
+        parsed = None
+    value: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
+    kind = value.get("type")
     if not isinstance(kind, str) or kind not in _KNOWN_KEYS or not value.keys() <= _KNOWN_KEYS[kind]:
         detail = 'Text messages are {"type": "reset"} and {"type": "settings", "model": …, "detector": …}.'
         raise LiveProblem(400, "Unknown message", detail)

@@ -9,8 +9,9 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from facecli.errors import FacecliError
@@ -29,17 +30,21 @@ from facecli.web.service import Busy
 
 log = logging.getLogger(__name__)
 _AGAIN_S, _TRIES = 0.05, 200
+Answer = TypeVar("Answer")
 
 
 class Engine(Protocol):
     """The part of `Service` that is needed here."""
 
-    default_model: str
-    default_detector: str
+    @property
+    def default_model(self) -> str: ...
+
+    @property
+    def default_detector(self) -> str: ...
 
     def analyzer(self, model: str, detector: str) -> Analyzer: ...
 
-    async def run(self, function: Callable[..., Any], *args: Any) -> Any: ...
+    async def run(self, function: Callable[..., Answer], *args: Any) -> Answer: ...
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,8 @@ class LiveSession:
         self._wish = wish
         self._slot = NewestFrame()
         self._news = asyncio.Event()
-        self._new_wish: LiveWish | None = wish
+        self._new_wish: LiveWish | None = None
         self._reset = False
-        self._worker: LiveWorker | None = None
         self.frames = 0
 
     async def serve(self) -> None:
@@ -100,7 +104,7 @@ class LiveSession:
                 self._obey(parse_command(message.get("text") or ""))
             self._news.set()
 
-    async def _next_message(self) -> dict[str, Any]:
+    async def _next_message(self) -> Message:
         try:
             message = await asyncio.wait_for(self._socket.receive(), self._limits.idle_s)
         except asyncio.TimeoutError:
@@ -117,24 +121,29 @@ class LiveSession:
             self._new_wish = (self._new_wish or self._wish).changed(command)
 
     async def _answer(self) -> None:
+        await self._next_news()
+        worker = await self._grant(self._new_wish or self._wish)
         while True:
-            await self._news.wait()
-            self._news.clear()
-            if self._new_wish is not None:
-                await self._grant()
-            if self._reset and self._worker is not None:
-                self._worker.reset()
+            if self._reset:
+                worker.reset()
             self._reset = False
-            answer = await self._run(self._worker.work)
+            answer = await self._run(worker.work)
             if answer is not None:
                 self.frames += 1
                 await self._say(answer)
+            await self._next_news()
+            if self._new_wish is not None:
+                worker = await self._grant(self._new_wish)
 
-    async def _grant(self) -> None:
+    async def _next_news(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+
+    async def _grant(self, wish: LiveWish) -> LiveWorker:
         """Takes the wanted model and detector, and says hello."""
-        wish, self._new_wish = self._new_wish, None
+        self._new_wish = None
         try:
-            self._worker = await self._run(self._build, wish)
+            worker = await self._run(self._build, wish)
         except FacecliError as error:
             log.info("live: %s", error)
             detail = f"Model '{wish.model}' with detector '{wish.detector}' cannot be used here."
@@ -149,6 +158,7 @@ class LiveSession:
                 "max_frame_bytes": self._limits.frame_bytes,
             }
         )
+        return worker
 
     def _build(self, wish: LiveWish) -> LiveWorker:
         analyzer = self._engine.analyzer(wish.model, wish.detector)
@@ -156,7 +166,7 @@ class LiveSession:
         analyzer.show_rejected = wish.anonymize is not None
         return LiveWorker(analyzer, self._slot, self._limits, wish.anonymize is not None)
 
-    async def _run(self, function: Callable[..., Any], *args: Any) -> Any:
+    async def _run(self, function: Callable[..., Answer], *args: Any) -> Answer:
         """On the workers; while they are all taken, a frame waits and a newer one replaces it."""
         for _ in range(_TRIES):
             try:
