@@ -21,12 +21,21 @@ _LONGEST_NAME = 200
 _LONGEST_URL = 2000
 
 
-class Given(NamedTuple):
-    """A picture of a request: what rows call it, and its bytes, or the address that it is fetched from."""
+class Sent(NamedTuple):
+    """A picture that came with a request: what rows call it, and its bytes."""
 
     name: str
-    data: bytes | None
-    url: str | None = None
+    data: bytes
+
+
+class Named(NamedTuple):
+    """A picture that a request names: what rows call it, and the address that it is fetched from."""
+
+    name: str
+    url: str
+
+
+Given = Sent | Named
 
 
 class _Parser(MultiPartParser):
@@ -35,7 +44,7 @@ class _Parser(MultiPartParser):
     spool_max_size = 1 << 40
 
 
-async def read_given(request: Request, limits: Limits) -> list[Given]:
+async def read_given(request: Request, limits: Limits) -> Sequence[Given]:
     """The pictures of a request, one at least, in their order.
 
     Args:
@@ -47,18 +56,16 @@ async def read_given(request: Request, limits: Limits) -> list[Given]:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        given = await _read_form(request, limits)
-    elif kind == "application/json":
-        given = _read_addresses(await request.body(), limits)
-    elif kind.startswith("image/") or kind == "application/octet-stream":
-        given = [Given("picture", await request.body())]
-    else:
-        detail = "Send multipart/form-data with the field 'file', the picture itself as image/*, or JSON."
-        raise Problem(415, "Unsupported media type", detail)
-    return given
+        return await _read_form(request, limits)
+    if kind == "application/json":
+        return _read_addresses(await request.body(), limits)
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        return [Sent("picture", await request.body())]
+    detail = "Send multipart/form-data with the field 'file', the picture itself as image/*, or JSON."
+    raise Problem(415, "Unsupported media type", detail)
 
 
-async def _read_form(request: Request, limits: Limits) -> list[Given]:
+async def _read_form(request: Request, limits: Limits) -> Sequence[Sent]:
     parser = _Parser(
         Headers(scope=request.scope), request.stream(), max_files=limits.pictures, max_fields=_MOST_FIELDS
     )
@@ -69,11 +76,11 @@ async def _read_form(request: Request, limits: Limits) -> list[Given]:
     except (LookupError, ValueError) as error:
         # No boundary, a charset that does not exist.
         raise _unreadable_form("its head is damaged", limits) from error
+    given: list[Sent] = []
     try:
-        given = []
         for field, value in form.multi_items():
             if field in FIELDS and isinstance(value, UploadFile):
-                given.append(Given(_name(value.filename, len(given)), await value.read()))
+                given.append(Sent(_name(value.filename, len(given)), await value.read()))
     finally:
         await form.close()
     if not given:
@@ -94,7 +101,7 @@ def _name(filename: str | None, index: int) -> str:
     return name[:_LONGEST_NAME] or f"picture {index + 1}"
 
 
-def _read_addresses(body: bytes, limits: Limits) -> list[Given]:
+def _read_addresses(body: bytes, limits: Limits) -> Sequence[Named]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -107,7 +114,7 @@ def _read_addresses(body: bytes, limits: Limits) -> list[Given]:
         raise _too_many(limits)
     for url in urls:
         _check(url)
-    return [Given(redacted(url), None, url) for url in urls]
+    return [Named(redacted(url), url) for url in urls]
 
 
 def _urls(value: Any) -> Sequence[Any] | None:

@@ -1,7 +1,7 @@
 """The routes that analyse: pictures in, rows or drawn pictures out."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from facecli.web import openapi
 from facecli.web.analysis import Wish, analyze_picture, annotate_picture, failed_row
-from facecli.web.given import Given, read_given
+from facecli.web.given import Given, Named, read_given
 from facecli.web.problems import Problem, busy
 from facecli.web.service import Busy
 from facecli.web.wishes import Wished
@@ -61,7 +61,7 @@ async def annotate(
     return Response(drawn, media_type=_MEDIA_TYPES[format])
 
 
-async def receive(request: Request) -> list[Given]:
+async def receive(request: Request) -> Sequence[Given]:
     """The pictures of a request. Raises Problem; when the queue is full, before the body is read."""
     state = request.app.state
     if state.service.is_full:
@@ -96,8 +96,9 @@ async def _row_or_error(state: State, given: Given, wish: Wish, waits: bool) -> 
 
 async def _loaded(state: State, given: Given) -> tuple[str, bytes]:
     """Name and bytes, fetched when it is an address."""
-    data = await state.fetcher.fetch(given.url) if given.url is not None else given.data
-    return given.name, data
+    if isinstance(given, Named):
+        return given.name, await state.fetcher.fetch(given.url)
+    return given.name, given.data
 
 
 async def in_turn(state: State, function: Callable[..., Any], *arguments: Any, waits: bool = False) -> Any:
