@@ -34,7 +34,7 @@ class Guard:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             # A WebSocket is refused by an answer to its handshake.
-            await answer(scope | {"type": "http"}, receive, _denying(send))
+            await answer({**scope, "type": "http"}, receive, _denying(send))
         else:
             await answer(scope, receive, send)
 
@@ -69,13 +69,15 @@ class Guard:
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self._is_token(given.strip()):
             return None
-        cookie = HTTPConnection(scope | {"type": "http"}).cookies.get(COOKIE, "")
+        cookie = HTTPConnection({**scope, "type": "http"}).cookies.get(COOKIE, "")
         if self._is_token(parse_qs(cookie).get("t", [""])[0]):
             return None
         return _refusal(headers)
 
     def _is_token(self, given: str) -> bool:
         """In a time that does not tell how much of it is right."""
+        if self._token is None:
+            return False
         return hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode("utf-8"))
 
 

@@ -54,9 +54,13 @@ def internal() -> Problem:
 
 def install(app: FastAPI) -> None:
     """Makes the application answer every error as a problem."""
-    app.add_exception_handler(Problem, lambda _, problem: problem.response())
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.exception_handler(Problem)(_told)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http)
+
+
+def _told(_: Request, problem: Problem) -> Response:
+    return problem.response()
 
 
 def _invalid(_: Request, error: RequestValidationError) -> Response:

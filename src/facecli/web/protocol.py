@@ -17,7 +17,8 @@ def bounded_protocol(head_s: float, connections: int) -> type[H11Protocol]:
     class BoundedProtocol(H11Protocol):
         """Closes what says nothing."""
 
-        def connection_made(self, transport: asyncio.Transport) -> None:
+        # asyncio's stub names a more general transport than a server of TCP ever gives.
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._head_timer = self.loop.call_later(head_s, self._give_up)
             if len(self.connections) > connections:
