@@ -8,7 +8,7 @@ from facecli.stream.pace import Clock
 from facecli.stream.results import Summary
 from facecli.stream.shield import Protect, Shield
 from facecli.stream.sinks import Sink
-from facecli.stream.sources import VideoSource
+from facecli.stream.sources import FrameSource
 from facecli.stream.stage import Stage, View
 from facecli.stream.whole import Draw, run_whole
 from facecli.stream.worker import Analyze
@@ -16,7 +16,7 @@ from facecli.vision.annotate import annotate
 
 
 def run_live(
-    source: VideoSource,
+    source: FrameSource,
     analyze: Analyze,
     sinks: Sequence[Sink],
     view: View | None = None,

@@ -8,7 +8,7 @@ from facecli.stream.channel import End, InOrder, Newest
 from facecli.stream.crew import crew
 from facecli.stream.pace import Clock, Pacer
 from facecli.stream.sinks import Quit
-from facecli.stream.sources import VideoSource
+from facecli.stream.sources import FrameSource
 from facecli.stream.stage import Stage
 from facecli.stream.watch import POLL_S, check_silence
 from facecli.stream.worker import AnalysisThread, Analyze, Analyzed
@@ -21,7 +21,7 @@ class LivePicture:
 
     def __init__(
         self,
-        source: VideoSource,
+        source: FrameSource,
         analyze: Analyze,
         stage: Stage,
         clock: Clock,

@@ -50,6 +50,27 @@ class Frame:
     image_rgb: np.ndarray
 
 
+class FrameSource(Protocol):
+    """The part of a `VideoSource` that a running stream needs; it is opened and closed by others."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def given(self) -> str: ...
+
+    @property
+    def fps(self) -> float: ...
+
+    @property
+    def live(self) -> bool: ...
+
+    @property
+    def stall_s(self) -> float: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
 class VideoSource:
     """An open camera, clip, sequence or stream: a context manager and an iterator of `Frame`.
 

@@ -11,7 +11,7 @@ from facecli.stream.overlay import Overlay, Picture
 from facecli.stream.pace import Cadence, Meter
 from facecli.stream.results import Summary, count_faces, frame_result
 from facecli.stream.sinks import Sink, is_row_sink
-from facecli.stream.sources import VideoSource
+from facecli.stream.sources import FrameSource
 from facecli.stream.stats import Stats
 from facecli.stream.whole import Draw
 from facecli.stream.worker import Analyzed
@@ -37,7 +37,7 @@ class Stage:
 
     def __init__(
         self,
-        source: VideoSource,
+        source: FrameSource,
         sinks: Sequence[Sink],
         view: View | None,
         overlay: Overlay,

@@ -2,13 +2,13 @@
 
 from facecli.errors import SourceError
 from facecli.stream.capture_thread import CaptureThread
-from facecli.stream.sources import VideoSource
+from facecli.stream.sources import FrameSource
 
 POLL_S = 0.05
 """How long the main thread waits for anything before it looks at keys and clocks again."""
 
 
-def check_silence(source: VideoSource, capture: CaptureThread) -> None:
+def check_silence(source: FrameSource, capture: CaptureThread) -> None:
     """Raises SourceError when the source has owed a frame for too long."""
     if capture.silent_s() > source.stall_s:
         raise SourceError(

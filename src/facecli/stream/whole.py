@@ -13,7 +13,7 @@ from facecli.stream.crew import crew
 from facecli.stream.results import Summary, count_faces, frame_result
 from facecli.stream.shield import Shield
 from facecli.stream.sinks import Quit, Sink, is_row_sink
-from facecli.stream.sources import VideoSource
+from facecli.stream.sources import FrameSource
 from facecli.stream.watch import POLL_S, check_silence
 from facecli.stream.worker import AnalysisThread, Analyze, Analyzed
 
@@ -23,7 +23,7 @@ _RESULTS_AHEAD = 3
 
 
 def run_whole(
-    source: VideoSource,
+    source: FrameSource,
     analyze: Analyze,
     sinks: Sequence[Sink],
     draw: Draw,
@@ -54,7 +54,7 @@ def run_whole(
     return summary
 
 
-def _analyzed(source: VideoSource, analyze: Analyze, show_rejected: bool) -> Generator[Analyzed, None, None]:
+def _analyzed(source: FrameSource, analyze: Analyze, show_rejected: bool) -> Generator[Analyzed, None, None]:
     """Every frame with its faces, in order."""
     stop = threading.Event()
     shots, results = InOrder(stop, 1), InOrder(stop, _RESULTS_AHEAD)
