@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,6 +177,31 @@ def test_the_detector_is_switched_in_the_middle(client, portrait):
         assert face["box_xyxy"] == [0, 0, 512, 480]
 
 
+def test_settings_that_come_while_a_model_is_loaded_add_to_it(client, monkeypatch):
+    loading, go_on, build = threading.Event(), threading.Event(), LiveSession._build
+
+    def slowly(self, wish):
+        if wish == LiveWish("normal", "haar"):
+            loading.set()
+            go_on.wait(10)
+        return build(self, replace(wish, model="facenet"))
+
+    monkeypatch.setattr(LiveSession, "_build", slowly)
+    with client.websocket_connect(PATH) as socket:
+        socket.receive_json()
+        socket.send_json({"type": "settings", "model": "normal"})
+        assert loading.wait(10)
+        socket.send_json({"type": "settings", "detector": "none"})
+        # So that it is read before the model is there.
+        time.sleep(0.3)
+        go_on.set()
+        hellos = [socket.receive_json() for _ in range(2)]
+        assert [(hello["model"], hello["detector"]) for hello in hellos] == [
+            ("normal", "haar"),
+            ("normal", "none"),
+        ]
+
+
 def test_frames_of_changing_size_are_taken(client, portrait):
     with client.websocket_connect(PATH) as socket:
         socket.receive_json()
@@ -234,6 +260,21 @@ def test_the_slot_counts_what_nobody_took():
     taken = slot.take()
     assert (taken.frame.number, taken.time_s, taken.dropped) == (2, 2, 2)
     assert slot.take() is None
+
+
+def test_what_was_put_before_a_reset_is_not_of_what_comes_after():
+    slot = NewestFrame()
+
+    def put_and_take(*steps):
+        for number, step in enumerate(steps):
+            slot.begin_anew() if step == "reset" else slot.put(parse_frame(frame(b"x", number), LIMITS))
+        return slot.take().anew
+
+    assert put_and_take("frame") is False
+    assert put_and_take("frame", "reset") is False
+    assert put_and_take("frame", "frame") is True
+    assert put_and_take("reset", "frame", "frame") is True
+    assert put_and_take("frame") is False
 
 
 def test_the_bucket_lets_a_burst_through_and_then_a_rate():

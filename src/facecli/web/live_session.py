@@ -69,7 +69,6 @@ class LiveSession:
         self._slot = NewestFrame()
         self._news = asyncio.Event()
         self._new_wish: LiveWish | None = None
-        self._reset = False
         self.frames = 0
 
     async def serve(self) -> None:
@@ -116,7 +115,7 @@ class LiveSession:
 
     def _obey(self, command: Command) -> None:
         if command.kind == "reset":
-            self._reset = True
+            self._slot.begin_anew()
         else:
             self._new_wish = (self._new_wish or self._wish).changed(command)
 
@@ -124,9 +123,6 @@ class LiveSession:
         await self._next_news()
         worker = await self._grant(self._new_wish or self._wish)
         while True:
-            if self._reset:
-                worker.reset()
-            self._reset = False
             answer = await self._run(worker.work)
             if answer is not None:
                 self.frames += 1
@@ -141,14 +137,14 @@ class LiveSession:
 
     async def _grant(self, wish: LiveWish) -> LiveWorker:
         """Takes the wanted model and detector, and says hello."""
-        self._new_wish = None
+        # Before they are loaded: what is wanted meanwhile is a change of this wish.
+        self._wish, self._new_wish = wish, None
         try:
             worker = await self._run(self._build, wish)
         except FacecliError as error:
             log.info("live: %s", error)
             detail = f"Model '{wish.model}' with detector '{wish.detector}' cannot be used here."
             raise LiveProblem(404, "Unknown model or detector", detail) from error
-        self._wish = wish
         await self._say(
             {
                 "type": "hello",

@@ -9,11 +9,18 @@ from facecli.web.live_protocol import LiveFrame
 
 
 class Taken(NamedTuple):
-    """A frame to be analysed, when it came (seconds, rising), and how many before it nobody took."""
+    """A frame to be analysed.
+
+    Attributes:
+        time_s: when it came, seconds, rising.
+        dropped: how many before it nobody took.
+        anew: it has nothing to do with the frames before it.
+    """
 
     frame: LiveFrame
     time_s: float
     dropped: int
+    anew: bool
 
 
 class NewestFrame:
@@ -22,21 +29,33 @@ class NewestFrame:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: tuple[LiveFrame, float] | None = None
+        self._held: tuple[LiveFrame, float, bool] | None = None
         self._dropped = 0
+        self._anew = False
+
+    def begin_anew(self) -> None:
+        """What is put from now on has nothing to do with what was put before.
+
+        Frames carry it, not workers: one that was called for an earlier frame may take a later one.
+        """
+        with self._lock:
+            self._anew = True
 
     def put(self, frame: LiveFrame) -> None:
         """Replaces the frame that lies there."""
         with self._lock:
-            self._dropped += self._held is not None
-            self._held = frame, self._clock()
+            if self._held is not None:
+                self._dropped += 1
+                self._anew |= self._held[2]
+            self._held, self._anew = (frame, self._clock(), self._anew), False
 
     def take(self) -> Taken | None:
         """The newest frame, once; None when it was taken already."""
         with self._lock:
             if self._held is None:
                 return None
-            taken = Taken(*self._held, self._dropped)
+            frame, time_s, anew = self._held
+            taken = Taken(frame, time_s, self._dropped, anew)
             self._held, self._dropped = None, 0
             return taken
 

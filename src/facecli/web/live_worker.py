@@ -31,15 +31,13 @@ class LiveWorker:
         self._slot, self._limits, self._with_heads = slot, limits, with_heads
         self._last_s = float("-inf")
 
-    def reset(self) -> None:
-        """The next frame has nothing to do with the last one."""
-        self._live.reset()
-
     def work(self) -> dict[str, Any] | None:
         """The answer to the newest frame; None when there is none. Raises LiveProblem."""
         taken = self._slot.take()
         if taken is None:
             return None
+        if taken.anew:
+            self._live.reset()
         start_s = time.perf_counter()
         faces, size = self._look(taken)
         return {
