@@ -51,7 +51,9 @@ def _of_metrics(path: Path) -> dict[str, Confusion]:
     metrics, found = read_json(path), {}
     for head in NAMED_HEADS:
         row = metrics.get(head)
-        counts = _checked(head, row.get("confusion")) if isinstance(row, dict) else None
+        if not isinstance(row, dict):
+            continue
+        counts = _checked(head, row.get("confusion"))
         if counts is not None:
             data = row.get("data") or f"the {metrics.get('split', 'test')} split of its data"
             found[head] = Confusion(counts, str(data))

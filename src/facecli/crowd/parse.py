@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from facecli.faces import NAMED_HEADS, Face, FrameResult
+from facecli.faces import Face, FrameResult
 from facecli.labels import AGE_CLASSES, CLASS_NAMES
 
 _OLDEST = 200
@@ -32,18 +32,19 @@ def parse_row(text: str) -> FrameResult:
         raise RowError(f"not JSON ({reason})", is_syntax=True) from error
     if not isinstance(row, dict) or not isinstance(row.get("source"), str) or "faces" not in row:
         raise RowError("no row of 'facecli run --json' (it has no 'source' and 'faces')")
-    error = row.get("error")
-    if error is not None and not isinstance(error, str):
+    failure = row.get("error")
+    if failure is not None and not isinstance(failure, str):
         raise RowError("'error' is neither null nor a text")
     if not isinstance(row["faces"], list):
         raise RowError("'faces' is no list")
     return FrameResult(
         row["source"],
-        *(_size(row, side) for side in ("width", "height")),
-        tuple(_face(face, number) for number, face in enumerate(row["faces"], start=1)),
-        _whole(row.get("frame", 0), "'frame'"),
-        _number(row.get("time_s", 0.0), "'time_s'"),
-        error,
+        width=_size(row, "width"),
+        height=_size(row, "height"),
+        faces=tuple(_face(face, number) for number, face in enumerate(row["faces"], start=1)),
+        frame=_whole(row.get("frame", 0), "'frame'"),
+        time_s=_number(row.get("time_s", 0.0), "'time_s'"),
+        error=failure,
     )
 
 
@@ -60,7 +61,9 @@ def _face(row: Any, number: int) -> Face:
             rejected=rejected,
             track=None if row.get("track") is None else _whole(row["track"], "'track'"),
             **_ages(row),
-            **{f"{head}_probabilities": _probabilities(row, head) for head in NAMED_HEADS},
+            gender_probabilities=_probabilities(row, "gender"),
+            race_probabilities=_probabilities(row, "race"),
+            emotion_probabilities=_probabilities(row, "emotion"),
         )
     except RowError as error:
         raise RowError(f"face {number}: {error}") from error
@@ -69,7 +72,8 @@ def _face(row: Any, number: int) -> Face:
 def _box(value: Any) -> tuple[int, int, int, int]:
     if not isinstance(value, list) or len(value) != 4:
         raise RowError("'box_xyxy' is no list of four numbers")
-    return tuple(int(_number(side, "'box_xyxy'")) for side in value)
+    x_min, y_min, x_max, y_max = (int(_number(side, "'box_xyxy'")) for side in value)
+    return x_min, y_min, x_max, y_max
 
 
 def _ages(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,25 @@
 """A crowd's figures as a picture. Needs matplotlib, which only comes with the train lane."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from facecli.crowd.figures import Figures, Share
 from facecli.errors import InputError
 from facecli.faces import NAMED_HEADS
 from facecli.paths import replacing
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 _SAID, _CORRECTED, _DARK = "#B8C4CE", "#0072B2", "#333333"
 """The blue is Okabe and Ito's (2008), which colour-blind people can tell apart."""
 _SUFFIXES = (".png", ".svg", ".pdf")
-_STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "axes.axisbelow": True}
+_STYLE: "dict[RcKeyType, Any]" = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 10,
+    "axes.axisbelow": True,
+}
 
 
 def check_suffix(path: Path) -> None:
@@ -109,7 +118,17 @@ def _draw_shares(axes, head: str, shares: dict[str, Share]) -> None:
     axes.legend(frameon=False, fontsize=8, loc="best")
 
 
-def _draw_bar(axes, place: float, height: float, share: float, interval, colour: str) -> None:
+def _draw_bar(
+    axes,
+    place: float,
+    height: float,
+    share: float | None,
+    interval: tuple[float, float] | None,
+    colour: str,
+) -> None:
+    """A bar with its interval; none of a share that is not known."""
+    if share is None or interval is None:
+        return
     low, high = interval
     error = [[100 * (share - low)], [100 * (high - share)]]
     axes.barh(
