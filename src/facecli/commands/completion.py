@@ -55,10 +55,11 @@ def completion(shell: str | None) -> None:
 
 def script(shell: str) -> str:
     """The text that the shell reads. `shell` is one of SHELLS."""
-    from click.shell_completion import get_completion_class
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
+    complete = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
     whole = click.get_current_context().find_root().command
-    return get_completion_class(shell)(whole, {}, "facecli", "_FACECLI_COMPLETE").source()
+    return complete(whole, {}, "facecli", "_FACECLI_COMPLETE").source()
 
 
 def how_to_install() -> str:

@@ -68,7 +68,7 @@ def _histogram(histogram: Mapping[str, int]) -> list[Sequence[str]]:
 
 
 def _share_rows(found: Mapping[str, Any]) -> list[Sequence[str]]:
-    rows = []
+    rows: list[Sequence[str]] = []
     for head in NAMED_HEADS:
         for name, share in found.get(head, {}).items():
             rows.append(

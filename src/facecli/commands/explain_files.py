@@ -4,12 +4,16 @@ import contextlib
 import json
 import os
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from facecli.commands.messages import say
 from facecli.commands.run_failures import printable
 from facecli.commands.show_table import show_table
 from facecli.errors import OutputError
 from facecli.paths import replacing
+
+if TYPE_CHECKING:
+    from facecli.stream.text_file import TextFile
 
 
 class ExplainFiles:
@@ -22,7 +26,7 @@ class ExplainFiles:
         self._faces: list = []
         self._table: list[tuple[str, ...]] = []
         self._stack = contextlib.ExitStack()
-        self._rows = None
+        self._rows: TextFile | None = None
         self._count, self._is_new = 0, False
 
     def __enter__(self) -> "ExplainFiles":

@@ -83,7 +83,7 @@ def _explain_picture(item, analyzer, network, heads, options: dict, files: Expla
     from facecli.pictures.look import look
 
     looked = look(item, analyzer, wants_image=False)
-    if looked.error is not None:
+    if looked.found is None:
         return looked.error
     (faces,) = analyzer.read_all([looked.found])
     crops = [crop for crop, face in zip(looked.found.crops[0], faces, strict=True) if not face.rejected]

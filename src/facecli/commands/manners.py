@@ -41,14 +41,27 @@ def with_manners(command: click.Command) -> click.Command:
 
 
 def _options() -> list[click.Option]:
-    texts = {"expose_value": False, "callback": _take}
     return [
         click.Option(
-            ["-q", "--quiet"], is_flag=True, help="Errors only on standard error: no news, no bar.", **texts
+            ["-q", "--quiet"],
+            is_flag=True,
+            help="Errors only on standard error: no news, no bar.",
+            expose_value=False,
+            callback=_take,
         ),
-        click.Option(["-v", "--verbose"], count=True, help="Say more; -vv also shows tracebacks.", **texts),
         click.Option(
-            ["--log-json"], is_flag=True, help="What is said there as JSON, an object a line.", **texts
+            ["-v", "--verbose"],
+            count=True,
+            help="Say more; -vv also shows tracebacks.",
+            expose_value=False,
+            callback=_take,
+        ),
+        click.Option(
+            ["--log-json"],
+            is_flag=True,
+            help="What is said there as JSON, an object a line.",
+            expose_value=False,
+            callback=_take,
         ),
     ]
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from facecli.faces import FACE_HEADS
 
+Row = tuple[str, str, str, str, str]
+"""Head, measure, value, interval, faces."""
 _BY_CLASS = ("gender",)
 """Heads of which every class has a row of its own."""
 
@@ -28,8 +30,8 @@ def show_metrics(documents: Mapping[str, Mapping]) -> None:
         Console().print(table)
 
 
-def metric_rows(metrics: Mapping) -> list[tuple[str, ...]]:
-    """(head, measure, value, interval, faces) of every number in the table."""
+def metric_rows(metrics: Mapping) -> list[Row]:
+    """Every number in the table."""
     rows = _age_rows(metrics["age"]) if metrics.get("age", {}).get("count") else []
     if metrics.get("age_bins", {}).get("count"):
         rows += _bin_rows(metrics["age_bins"])
@@ -41,7 +43,7 @@ def metric_rows(metrics: Mapping) -> list[tuple[str, ...]]:
     return rows
 
 
-def mean_rows(documents: Mapping[str, Mapping]) -> list[tuple[str, ...]]:
+def mean_rows(documents: Mapping[str, Mapping]) -> list[Row]:
     """The same of the mean over data sets; in place of faces, the sets that have such labels."""
     from facecli.training.evaluate import mean_over_sets
 
@@ -57,7 +59,7 @@ def mean_rows(documents: Mapping[str, Mapping]) -> list[tuple[str, ...]]:
             if key in names:
                 head, measure = names[key]
                 shown = f"{value:.2f} y" if key in ("mae", "outside") else _percent(value)
-                rows.append((head or part, measure, shown, "", _sets(means["sets"])))
+                rows.append((head or part, measure, shown, "", _sets(int(means["sets"]))))
     return rows
 
 
@@ -65,7 +67,7 @@ def _sets(count: int) -> str:
     return "1 set" if count == 1 else f"{count} sets"
 
 
-def _bin_rows(bins: Mapping) -> list[tuple[str, ...]]:
+def _bin_rows(bins: Mapping) -> list[Row]:
     low, high = (100 * bound for bound in bins["in_bin_ci95"])
     first = ("age", "expectation in its bin", _percent(bins["in_bin"]), f"{low:.1f}-{high:.1f}")
     worst = min(bins["by_bin"], key=lambda name: bins["by_bin"][name]["in_bin"])
@@ -77,7 +79,7 @@ def _bin_rows(bins: Mapping) -> list[tuple[str, ...]]:
     ]
 
 
-def _age_rows(age: Mapping) -> list[tuple[str, ...]]:
+def _age_rows(age: Mapping) -> list[Row]:
     low, high = age["mae_ci95"]
     worst = min(age["coverage_90_by_band"], key=age["coverage_90_by_band"].get)
     values = {
@@ -97,7 +99,7 @@ def _age_rows(age: Mapping) -> list[tuple[str, ...]]:
     return [first, *rest, *bands]
 
 
-def _class_rows(head: str, row: Mapping) -> list[tuple[str, ...]]:
+def _class_rows(head: str, row: Mapping) -> list[Row]:
     classes = [
         (head, f"... of {name}", _percent(of["accuracy"]), _range(of), str(of["count"]))
         for name, of in (row.get("by_class", {}) if head in _BY_CLASS else {}).items()
@@ -111,7 +113,7 @@ def _class_rows(head: str, row: Mapping) -> list[tuple[str, ...]]:
     ]
 
 
-def _refused_rows(face: Mapping) -> list[tuple[str, ...]]:
+def _refused_rows(face: Mapping) -> list[Row]:
     values = {"faces refused": face["faces_refused"], "others refused": face["not_faces_refused"]}
     return [
         ("face", name, _percent(share), "", str(face["count"]))

@@ -160,8 +160,9 @@ def json_entry(entry, whole: bool = False) -> dict:
 
 def size_text(count: int) -> str:
     """Bytes for people: "7.2 MB"."""
+    size: float = count
     for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

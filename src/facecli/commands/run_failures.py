@@ -29,11 +29,12 @@ class Failures:
         """Writes the table, nothing without a failure."""
         from facecli.stream.table import plain_table
 
-        rows = [("could not be analysed", "why"), *(tuple(map(printable, row)) for row in self._kept)]
+        kept = [(printable(source), printable(why)) for source, why in self._kept]
+        rows = [("could not be analysed", "why"), *kept]
         if not self.count:
             return
         if MANNERS.log_json:
-            for source, why in rows[1:]:
+            for source, why in kept:
                 complain(f"{source}: {why}")
         elif sys.stderr.isatty():
             _show_rich(rows)

@@ -32,8 +32,12 @@ def show_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), folded:
     header, *body = rows
     table = Table(box=box.SIMPLE)
     for column, name in enumerate(header):
-        side = "right" if column in right else "left"
-        table.add_column(Text(name), justify=side, overflow="fold", no_wrap=folded not in (None, column))
+        table.add_column(
+            Text(name),
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=folded not in (None, column),
+        )
     for row in body:
         # Text: names with [brackets] are not markup.
         table.add_row(*map(Text, row))
