@@ -62,15 +62,21 @@ def draw_face(side: int, skin: tuple[int, int, int] = _SKINS[0]) -> np.ndarray:
     size = side * _OVERSAMPLING
     canvas = np.full((size, size, 3), _WALL, np.uint8)
     for part in _FACE:
-        colour = part.colour
-        if isinstance(colour, float):
-            colour = tuple(min(255, int(value * part.colour)) for value in skin)
+        colour = _filling(part.colour, skin)
         centre = int(part.x * size), int(part.y * size)
         axes = int(part.half_width * size), int(part.half_height * size)
         line = max(1, int(part.line * size)) if part.line else cv2.FILLED
         cv2.ellipse(canvas, centre, axes, 0, part.start, part.end, colour, line, cv2.LINE_AA)
-    canvas = cv2.GaussianBlur(canvas, (0, 0), 0.012 * size)
-    return cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(canvas, (0, 0), 0.012 * size)
+    return cv2.resize(soft, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _filling(colour: tuple[int, int, int] | float, skin: tuple[int, int, int]) -> tuple[int, int, int]:
+    """RGB of a part: its own, or the skin brighter or darker."""
+    if isinstance(colour, tuple):
+        return colour
+    red, green, blue = (min(255, int(value * colour)) for value in skin)
+    return red, green, blue
 
 
 def iter_scene(resolution_wh: tuple[int, int], faces: int, frames: int) -> Iterator[np.ndarray]:

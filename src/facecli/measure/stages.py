@@ -112,7 +112,13 @@ class _Limit:
     def __init__(self, frames: int) -> None:
         self._left = frames
 
-    def write(self, result: FrameResult, drawn_rgb: np.ndarray) -> None:
+    def __enter__(self) -> "_Limit":
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Nothing is open."""
+
+    def write(self, result: FrameResult, drawn_rgb: np.ndarray | None) -> None:
         """Raises Quit at the last frame."""
         self._left -= 1
         if self._left <= 0:
