@@ -67,9 +67,10 @@ class Explained:
             "reference": self.reference_name,
             "unit": self.target.unit,
         }
-        if self.heat.additive is not None:
-            before, after = (round(one, 4) for one in self.heat.additive)
-            row |= {"score_reference": before, "score": after, "residual": round(self.heat.residual, 4)}
+        additive, residual = self.heat.additive, self.heat.residual
+        if additive is not None and residual is not None:
+            before, after = (round(one, 4) for one in additive)
+            row |= {"score_reference": before, "score": after, "residual": round(residual, 4)}
         return {**row, "deletion": self.deletion.to_json()}
 
     def _said(self, value: float) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from facecli.explain.explained import Explained
 
@@ -31,8 +32,8 @@ def draw(explained: Explained) -> Figure:
     most = float(np.percentile(np.abs(values), _MOST)) or float(np.abs(values).max()) or 1.0
     norm = Normalize(-most if explained.heat.signed else 0, most)
     colours = colormaps[_BOTH_WAYS if explained.heat.signed else _ONE_WAY]
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(rect=(0.005, 0.1, 0.99, 0.78))
+    layout = ConstrainedLayoutEngine(rect=(0.005, 0.1, 0.99, 0.78))
+    figure = Figure(figsize=_SIZE_INCHES, layout=layout, facecolor="white")
     axes = figure.subplots(1, 3)
     overlay = overlaid(explained.crop, colours(norm(values))[..., :3], np.abs(values) / most)
     shown = (explained.crop, values, overlay)
