@@ -82,8 +82,8 @@ def unpack(archives: list[Path], name: str, progress: bool = True) -> Path:
         with _new_folder(folder) as temporary:
             budget = _Budget(MAX_FILES, MAX_UNPACKED_BYTES)
             for archive in archives:
-                target = temporary / archive_stem(archive) if len(archives) > 1 else temporary
-                _unpack_one(archive, target, budget, progress)
+                inner = (archive_stem(archive) or archive.name) if len(archives) > 1 else ""
+                _unpack_one(archive, temporary / inner, budget, progress)
             (temporary / MARKER).write_text(contents, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"cannot unpack to {folder}: {error.strerror or error}") from error

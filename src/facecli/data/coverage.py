@@ -50,8 +50,10 @@ class Gap:
 def class_counts(frame: pd.DataFrame, head: str) -> dict[str, int]:
     """Class -> number of labelled rows, in the order of the head; {} without a label."""
     column = LABEL_COLUMNS[head]
-    known = frame[column][frame[column] != MISSING] if column in frame else []
-    if not len(known):
+    if column not in frame:
+        return {}
+    known = frame[column][frame[column] != MISSING]
+    if known.empty:
         return {}
     counts = known.value_counts()
     return {name: int(counts.get(index, 0)) for index, name in enumerate(CLASS_NAMES[head])}
@@ -71,7 +73,7 @@ def find_gaps(frame: pd.DataFrame, heads: Sequence[str], allowed: Collection[str
     gaps = []
     frame = frame[frame["split"] == "train"] if "split" in frame else frame
     for head in (head for head in heads if head in CLASS_NAMES and head not in POOLED_HEADS):
-        counts = {name: class_counts(rows, head) for name, rows in frame.groupby("set", sort=False)}
+        counts = {str(name): class_counts(rows, head) for name, rows in frame.groupby("set", sort=False)}
         counts = {name: found for name, found in counts.items() if found}
         for name, found in counts.items() if len(counts) > 1 else ():
             labels = sum(found.values())

@@ -31,13 +31,13 @@ def read_fairface(tables: list[Path]) -> Table:
     """
     rows, problems, dates = [], [], 0
     for path in tables:
-        for row in _read_csv(path).to_dict("records"):
-            bin_ = _DATES.get(row["age"].lower(), row["age"])
-            dates += bin_ != row["age"]
+        for file, age, gender, race in _read_csv(path).itertuples(index=False, name=None):
+            bin_ = _DATES.get(age.lower(), age)
+            dates += bin_ != age
             try:
-                rows.append({"file": row["file"], **_labels({**row, "age": bin_})})
+                rows.append({"file": file, **_labels(bin_, gender, race)})
             except ValueError as error:
-                problems.append((row["file"], str(error)))
+                problems.append((file, str(error)))
     if dates:
         log.warning("%s: %d ages were turned into dates by a spreadsheet; read as 3-9 and 10-19", path, dates)
     return build_table(tables[0].parent, rows, problems, source="fairface")
@@ -55,16 +55,16 @@ def age_bounds(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _labels(row: dict[str, str]) -> dict[str, int]:
-    low, high = age_bounds(row["age"])
-    gender, race = row["gender"].lower(), row["race"].lower().replace(" ", "_")
-    if gender not in GENDERS:
-        raise ValueError(f"unknown gender '{row['gender']}'")
-    if race not in RACES_7:
-        raise ValueError(f"unknown race '{row['race']}'")
-    race_7 = RACES_7.index(race)
+def _labels(age_bin: str, gender: str, race: str) -> dict[str, int]:
+    low, high = age_bounds(age_bin)
+    known_gender, known_race = gender.lower(), race.lower().replace(" ", "_")
+    if known_gender not in GENDERS:
+        raise ValueError(f"unknown gender '{gender}'")
+    if known_race not in RACES_7:
+        raise ValueError(f"unknown race '{race}'")
+    race_7 = RACES_7.index(known_race)
     return {
-        "gender": GENDERS.index(gender),
+        "gender": GENDERS.index(known_gender),
         "race": RACES.index(RACE_OF_7[race_7]),
         "race_7": race_7,
         "age_low": low,

@@ -111,8 +111,8 @@ def add_groups(frame: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[Co
 def dhash_bits(thumbnails: np.ndarray) -> np.ndarray:
     """(n, 32, 32) grey uint8 -> (n, 64) bool: is a cell brighter than its left neighbour?"""
     small = [cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA) for image in thumbnails]
-    small = np.asarray(small, np.int16).reshape(len(thumbnails), 8, 9)
-    return (small[:, :, 1:] > small[:, :, :-1]).reshape(len(small), 64)
+    cells = np.asarray(small, np.int16).reshape(len(thumbnails), 8, 9)
+    return (cells[:, :, 1:] > cells[:, :, :-1]).reshape(len(cells), 64)
 
 
 def near_duplicates(bits: np.ndarray, thumbnails: np.ndarray, across: int | None = None) -> np.ndarray:

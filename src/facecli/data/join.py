@@ -36,7 +36,8 @@ def join_tables(
         The rows of all tables in their order, a label that a set does not have being -1. Files
         of later tables are absolute. Groups of different tables differ.
     """
-    joined, seen, first_group = [], set(), 0
+    joined, first_group = [], 0
+    seen: set[str] = set()
     for number, (folder, frame) in enumerate(tables):
         kept = frame[~frame["sha256"].isin(seen)] if number else frame
         if len(kept) < len(frame):

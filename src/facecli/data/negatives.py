@@ -38,12 +38,12 @@ def iter_negatives(chips: Iterable[np.ndarray], boxes: Boxes, side: int, seed: i
     random = np.random.default_rng(seed)
     for chip in chips:
         if (box := _mined(chip, boxes(chip), random)) is not None:
-            yield crop_face(chip, box, random.uniform(-0.05, 0.1), (side, side))
+            yield crop_face(chip, box.tolist(), random.uniform(-0.05, 0.1), (side, side))
         kind = random.random() * (SHARES["window"] + SHARES["drawn"])
         if kind < SHARES["drawn"]:
             yield draw_texture(random, side)
         elif (box := _window(chip, random)) is not None:
-            yield crop_face(chip, box, 0.0, (side, side))
+            yield crop_face(chip, box.tolist(), 0.0, (side, side))
 
 
 def face_share(box: np.ndarray, width: int, height: int) -> float:

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import NamedTuple
 
 from facecli.data.archives import archive_stem, unpack
 from facecli.data.fairface import PATTERN as FAIRFACE_PATTERN
@@ -29,6 +30,13 @@ from facecli.labels import EMOTIONS
 
 _PAIR = re.compile(r"(?P<name>dataset)_[12]", re.IGNORECASE)
 """The ancestor project's data set came in two archives."""
+
+
+class _Pair(NamedTuple):
+    """Both archives, and the name of the folder that they are unpacked to."""
+
+    archives: list[Path]
+    name: str
 
 
 def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
@@ -58,7 +66,7 @@ def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
 
 def _read_folder(folder: Path, progress: bool) -> tuple[Path, Table]:
     if pair := _pair_in(folder):
-        return _read_folder(_unpack_pair(pair, progress), progress)
+        return _read_folder(unpack(pair.archives, pair.name, progress), progress)
     marker = _find_table(folder)
     if marker:
         return _read_table(marker)
@@ -78,7 +86,10 @@ def _read_file(path: Path, progress: bool) -> tuple[Path, Table]:
             )
         return _read_table(path)
     if _PAIR.fullmatch(stem):
-        return _read_folder(_unpack_pair(_pair_in(path.parent) or [path], progress), progress)
+        pair = _pair_in(path.parent)
+        if pair is None:
+            raise DataError(f"{path} is one of two archives; put dataset_1 and dataset_2 into one folder")
+        return _read_folder(unpack(pair.archives, pair.name, progress), progress)
     return _read_folder(unpack([path], stem, progress), progress)
 
 
@@ -116,16 +127,16 @@ def _find_fer2013(folder: Path) -> Path | None:
     return None
 
 
-def _pair_in(folder: Path) -> list[Path]:
-    """Archives `dataset_1` and `dataset_2` of a folder; [] unless both are there."""
-    found = [entry for entry in sorted(folder.iterdir()) if _PAIR.fullmatch(archive_stem(entry) or "")]
-    return found if len({archive_stem(archive).lower() for archive in found}) == 2 == len(found) else []
-
-
-def _unpack_pair(archives: list[Path], progress: bool) -> Path:
-    if len(archives) == 1:
-        raise DataError(f"{archives[0]} is one of two archives; put dataset_1 and dataset_2 into one folder")
-    return unpack(archives, _PAIR.fullmatch(archive_stem(archives[0]))["name"], progress)
+def _pair_in(folder: Path) -> _Pair | None:
+    """Archives `dataset_1` and `dataset_2` of a folder; None unless both are there."""
+    found = [
+        (entry, match)
+        for entry in sorted(folder.iterdir())
+        if (match := _PAIR.fullmatch(archive_stem(entry) or ""))
+    ]
+    if len(found) != 2 or len({match[0].lower() for _, match in found}) != 2:
+        return None
+    return _Pair([entry for entry, _ in found], found[0][1]["name"])
 
 
 def _nearby(path: Path) -> str:

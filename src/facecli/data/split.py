@@ -7,6 +7,7 @@ kept: what it tests on is the test split.
 """
 
 import hashlib
+from collections.abc import Hashable
 
 import pandas as pd
 
@@ -57,13 +58,13 @@ def _groups(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return groups.assign(draw=draws).sort_values("draw")
 
 
-def _deal(stratum: pd.DataFrame, debt: dict[str, float]) -> dict[int, str]:
+def _deal(stratum: pd.DataFrame, debt: dict[str, float]) -> dict[Hashable, str]:
     """Group -> split. What a small stratum cannot give is owed by the next (`debt`, in rows)."""
     for name in debt:
         debt[name] += SHARES[name] * stratum["size"].sum()
     names = {}
     for group, size in stratum["size"].items():
-        owed = max(debt, key=debt.get)
+        owed = max(debt, key=debt.__getitem__)
         name = owed if debt[owed] >= size / 2 else "train"
         if name != "train":
             debt[name] -= size
