@@ -25,7 +25,9 @@ def build_backbone(name: str, image_size: tuple[int, int] | None = None) -> kera
 
 def default_size(name: str) -> tuple[int, int]:
     """(height, width) of a backbone's pictures unless others are asked for."""
-    return {**residual.SPECS, **mobile.SPECS}[name].image_size
+    if name in mobile.SPECS:
+        return mobile.SPECS[name].image_size
+    return residual.SPECS[name].image_size
 
 
 def build_model(

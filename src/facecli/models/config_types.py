@@ -55,7 +55,7 @@ class Each(Kind):
     """A list whose items are all of a kind, or an object whose values are."""
 
     wanted: str
-    container: type
+    container: type[list] | type[dict]
     kind: Kind
 
     def wrong(self, value: Any, key: str) -> Iterator[Wrong]:

@@ -1,7 +1,8 @@
 """LiteRT (TensorFlow Lite): what the run lane loads instead of TensorFlow."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,21 +20,22 @@ def litert_bytes(network: keras.Model, dtype: str, range_crops: np.ndarray | Non
     float16 is of the weights: XNNPACK computes in float32 either way. int8 is of weights and
     activations; only the softmax, which makes the probabilities, stays float32.
     """
-    if dtype == "int8" and (range_crops is None or not len(range_crops)):
+    ranges = [] if range_crops is None else list(range_crops)
+    if dtype == "int8" and not ranges:
         raise InputError("int8 needs pictures of faces to set its ranges by, and there are none")
     with tempfile.TemporaryDirectory() as folder:
-        write_saved_model(network, folder)
+        write_saved_model(network, Path(folder))
         import tensorflow as tf
 
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         try:
-            return _convert(converter, dtype, range_crops)
+            return _convert(converter, dtype, ranges)
         except (ValueError, RuntimeError, tf.errors.OpError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             raise FacecliError(f"the network cannot be converted to LiteRT {dtype}: {reason}") from error
 
 
-def _convert(converter, dtype: str, range_crops: np.ndarray | None) -> bytes:
+def _convert(converter, dtype: str, ranges: Sequence[np.ndarray]) -> bytes:
     import tensorflow as tf
 
     if dtype == "float32":
@@ -44,7 +46,7 @@ def _convert(converter, dtype: str, range_crops: np.ndarray | None) -> bytes:
         return converter.convert()
 
     def one_by_one() -> Iterator[dict[str, np.ndarray]]:
-        for crop in range_crops:
+        for crop in ranges:
             yield {INPUT_NAME: crop[None]}
 
     converter.representative_dataset = one_by_one

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from facecli.errors import WeightsError
-from facecli.models.inception_resnet_v1 import AFTER_BLOCK17, STEM, UP_TO_BLOCK17, Residual
+from facecli.models.inception_resnet_v1 import AFTER_BLOCK17, STEM, UP_TO_BLOCK17, Reduction, Residual
 
 # (block name, first index) -> module of facenet-pytorch that holds the block or the row of blocks.
 _MODULES = {
@@ -99,7 +99,8 @@ def _projections() -> Iterator[tuple[str, str]]:
             yield f"{module}.conv2d", f"{name}_Conv2d_1x1"
 
 
-def _block_modules() -> Iterator[tuple[str, str, tuple]]:
+def _block_modules() -> Iterator[tuple[str, str, Residual | Reduction]]:
+    """(facenet-pytorch module, our name, shape) of every block."""
     for block in (*UP_TO_BLOCK17, *AFTER_BLOCK17):
         if not isinstance(block, Residual):
             yield _MODULES[block.name, None], block.name, block

@@ -22,7 +22,7 @@ def describe(network: keras.Model) -> list[Part]:
     leaves = list(_leaves(network))
     owner = {id(layer): _part_name(layer, heads) for layer in leaves}
     parts: dict[str, Part] = {}
-    before = ()
+    before: tuple[str, ...] = ()
     for layer in leaves:
         name = owner[id(layer)]
         part = parts.get(name) or Part(name, _kind(layer, name in heads), (), 0)

@@ -56,10 +56,8 @@ def _collapse(parts: Sequence[Part]) -> list[_Box]:
     boxes: list[_Box] = []
     new_name: dict[str, str] = {}
     for part in parts:
-        match = _REPEATED.match(part.name)
         last = boxes[-1] if boxes else None
-        same = last and match and _REPEATED.match(last.part.name)
-        if same and part.kind == "block" and same["stem"] == match["stem"] and last.part.shape == part.shape:
+        if last is not None and _goes_on(last.part, part):
             total = last.part.parameters + part.parameters
             boxes[-1] = _Box(replace(last.part, parameters=total), last.repeats + 1)
             new_name[part.name] = last.part.name
@@ -68,6 +66,19 @@ def _collapse(parts: Sequence[Part]) -> list[_Box]:
         sources = tuple(dict.fromkeys(new_name[source] for source in part.sources))
         boxes.append(_Box(replace(part, sources=sources)))
     return boxes
+
+
+def _goes_on(last: Part, part: Part) -> bool:
+    """Is it one more block of the same row?"""
+    stem = _stem(part.name)
+    alike = part.kind == "block" and last.shape == part.shape
+    return alike and stem is not None and stem == _stem(last.name)
+
+
+def _stem(name: str) -> str | None:
+    """What the names of a row of blocks have in common; None of a name without a number."""
+    match = _REPEATED.match(name)
+    return match["stem"] if match else None
 
 
 def _places(boxes: Sequence[_Box]) -> dict[str, tuple[float, float]]:
@@ -99,8 +110,7 @@ def _draw_box(axis, box: _Box, x: float, y: float) -> None:
         zorder=2,
     )
     axis.add_patch(frame)
-    stem = _REPEATED.match(part.name)["stem"] if box.repeats > 1 else part.name
-    name = f"{stem}, {box.repeats} blocks" if box.repeats > 1 else stem
+    name = f"{_stem(part.name)}, {box.repeats} blocks" if box.repeats > 1 else part.name
     weights = f"   {part.parameters:,} weights" if part.parameters else ""
     axis.text(x, y + 0.13, name, ha="center", va="center", fontsize=9, fontweight="bold", zorder=3)
     axis.text(x, y - 0.15, part.shape_text + weights, ha="center", va="center", fontsize=8, zorder=3)

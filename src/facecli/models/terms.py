@@ -95,7 +95,7 @@ def terms_of(config: Mapping[str, Any]) -> Terms:
     if (written := _read(config.get("terms"))) is not None:
         return written
     # A stage before it may have learnt from anything.
-    begun = {} if config.get("initial") or config.get("earlier_stages") else None
+    begun: dict[str, Any] | None = {} if config.get("initial") or config.get("earlier_stages") else None
     sets = config.get("sets")
     return learnt_terms(config.get("model_type"), sets if isinstance(sets, Mapping) else (), begun)
 
@@ -127,16 +127,22 @@ def _read(value: Any) -> Terms | None:
     """The terms under the key, or None when that is something else: files may say anything."""
     if not isinstance(value, Mapping) or not isinstance(value.get("sources"), list):
         return None
-    texts = [value.get("licence"), value.get("may_be_used_for")]
-    sources = [
-        [source.get(key) for key in ("name", "url", "terms")] if isinstance(source, Mapping) else [None]
-        for source in value["sources"]
-    ]
-    if not all(_is_line(text) for row in (texts, *sources) for text in row):
+    licence, use = _line(value.get("licence")), _line(value.get("may_be_used_for"))
+    sources = [source for one in value["sources"] if (source := _read_source(one)) is not None]
+    if licence is None or use is None or len(sources) < len(value["sources"]):
         return None
-    return Terms(*texts, tuple(Source(*source) for source in sources))
+    return Terms(licence, use, tuple(sources))
 
 
-def _is_line(text: Any) -> bool:
-    """One line that can be written as UTF-8."""
-    return isinstance(text, str) and (text.isprintable() or text == "")
+def _read_source(value: Any) -> Source | None:
+    if not isinstance(value, Mapping):
+        return None
+    name, url, terms = (_line(value.get(key)) for key in ("name", "url", "terms"))
+    if name is None or url is None or terms is None:
+        return None
+    return Source(name, url, terms)
+
+
+def _line(text: Any) -> str | None:
+    """The text, when it is one line that can be written as UTF-8."""
+    return text if isinstance(text, str) and (text.isprintable() or text == "") else None
