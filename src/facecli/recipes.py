@@ -1,7 +1,7 @@
 """What to train and how: plain records, light to import."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from facecli.errors import InputError
@@ -97,6 +97,14 @@ class TrainRequest:
 
 
 @dataclass(frozen=True)
+class ResolvedRequest(TrainRequest):
+    """A request that leaves nothing open, see `resolve`."""
+
+    backbone: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class DistilRequest:
     """What a student is and learns from.
 
@@ -134,7 +142,7 @@ class DistilRequest:
     command: str = ""
 
 
-def resolve(request: TrainRequest) -> TrainRequest:
+def resolve(request: TrainRequest) -> ResolvedRequest:
     """The request with backbone, heads and name filled in. Raises InputError when they do not fit."""
     backbone = request.backbone or BACKBONES[request.model_type][0]
     if backbone not in BACKBONES[request.model_type]:
@@ -150,9 +158,9 @@ def resolve(request: TrainRequest) -> TrainRequest:
     suffix = "" if heads == HEADS[request.model_type] else "_" + "_".join(heads)
     trunk = "_inception" if backbone == GENUINE else ""
     name = request.name or f"{request.model_type}{trunk}{suffix}_model"
-    return replace(request, backbone=backbone, heads=heads, name=name)
+    return ResolvedRequest(**{**vars(request), "backbone": backbone, "heads": heads, "name": name})
 
 
-def run_defaults(request: TrainRequest) -> dict[str, object]:
-    """Options of the run that measured best, for a resolved request."""
+def run_defaults(request: ResolvedRequest) -> dict[str, float]:
+    """Options of the run that measured best."""
     return RUN_DEFAULTS.get(request.model_type, RUN_DEFAULTS[request.backbone])

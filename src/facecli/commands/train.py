@@ -63,8 +63,8 @@ def train(**options) -> None:
       facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
     """
     fields = TrainRequest.__dataclass_fields__
-    request = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
-    request = resolve(request)
+    asked = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
+    request = resolve(asked)
     options = resolved(options, run_defaults(request))
     places = data_paths(options)
     if options.pop("dry_run"):
