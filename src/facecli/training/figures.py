@@ -63,10 +63,12 @@ class AgeFigures:
 def class_figures(head: str, labels: np.ndarray, probabilities: np.ndarray) -> ClassFigures | None:
     """Figures of (n,) class ids, -1 where missing, and (n, classes); None when no label is known."""
     known = labels != MISSING
-    if not known.any():
-        return None
-    true, said = labels[known], probabilities[known].argmax(axis=1)
-    names = CLASS_NAMES[head]
+    return figures_of_known(head, labels[known], probabilities[known]) if known.any() else None
+
+
+def figures_of_known(head: str, true: np.ndarray, probabilities: np.ndarray) -> ClassFigures:
+    """Figures of (n,) class ids, all of them known and one at least, and (n, classes)."""
+    said, names = probabilities.argmax(axis=1), CLASS_NAMES[head]
     shares = np.bincount(said, minlength=len(names)) - np.bincount(true, minlength=len(names))
     return ClassFigures(
         count=len(true),

@@ -1,6 +1,6 @@
 """Numbers about predictions: NumPy and scikit-learn on arrays, rows without a label left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,8 @@ from facecli.models.readout import expected_age
 from facecli.training.age_bands import AGE_BANDS, age_band_id, interval_metrics
 from facecli.training.band_metrics import band_metrics
 from facecli.training.bootstrap import mean_interval
-from facecli.training.figures import HALF_YEAR, class_figures
-from facecli.training.targets import encode_age_bins
+from facecli.training.figures import HALF_YEAR, figures_of_known
+from facecli.training.targets import Columns, encode_age_bins
 
 CALIBRATION_BINS = 10
 CUMULATIVE_YEARS = (1, 2, 3, 5, 10, 15)
@@ -99,7 +99,7 @@ def class_metrics(
 
 
 def _by_class(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> dict:
-    figures = class_figures(head, true_class, probabilities)
+    figures = figures_of_known(head, true_class, probabilities)
     hit, rows = probabilities.argmax(axis=1) == true_class, {}
     for name, accuracy in figures.by_class.items():
         part = hit[true_class == CLASS_NAMES[head].index(name)]
@@ -207,7 +207,7 @@ def calibration_error(hit: np.ndarray, confidence: np.ndarray) -> float:
     return float((gaps * bins["count"]).sum() / max(len(hit), 1))
 
 
-def group_report(labels: Mapping[str, Sequence[int]], predicted: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def group_report(labels: Columns, predicted: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Errors by gender x race x age band, with counts and 95 % intervals; groups of none left out.
 
     Columns of heads that were not predicted are absent. Rows that lack one of the three

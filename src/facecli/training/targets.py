@@ -1,8 +1,10 @@
 """Labels of rows as the arrays that the losses take; a missing label is a row of zeros."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from facecli.labels import AGE_CLASSES, HEAD_CLASSES, LABEL_COLUMNS, MAX_AGE_YEARS, MISSING
 
@@ -16,7 +18,14 @@ less that end: the 1,147 of UTKFace are 79.9 years on average."""
 _ENCODED = {*LABEL_COLUMNS.values(), "age_low", "age_high"}
 
 
-def build_targets(labels: Mapping[str, Sequence[int]], heads: Sequence[str]) -> dict[str, np.ndarray]:
+class Columns(Protocol):
+    """A table, or a mapping of names to arrays or lists."""
+
+    def __getitem__(self, name: str, /) -> npt.ArrayLike: ...
+    def __contains__(self, name: str, /) -> bool: ...
+
+
+def build_targets(labels: Columns, heads: Sequence[str]) -> dict[str, np.ndarray]:
     """Encodes the label columns of a table.
 
     Args:
@@ -29,8 +38,8 @@ def build_targets(labels: Mapping[str, Sequence[int]], heads: Sequence[str]) -> 
         Head -> (n, classes) float32 one-hot rows; for age (n, classes + 1): a Gaussian over
         the years, then the age itself.
     """
-    count = len(labels["age_years"])
-    columns = {name: np.asarray(labels[name], np.int64) for name in labels if name in _ENCODED}
+    columns = {name: np.asarray(labels[name], np.int64) for name in _ENCODED if name in labels}
+    count = len(columns["age_years"])
     targets = {}
     for head in heads:
         values = columns.get(LABEL_COLUMNS[head], np.full(count, MISSING))

@@ -5,6 +5,7 @@ from itertools import accumulate
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from facecli.labels import HEAD_CLASSES, PRESENCE
 from facecli.models.checkpoint import Checkpoint
@@ -81,7 +82,7 @@ def _mixed(labels: np.ndarray, probabilities: np.ndarray, faces: np.ndarray) -> 
     return mixed
 
 
-def are_faces(presence: Sequence[int]) -> np.ndarray:
+def are_faces(presence: npt.ArrayLike) -> np.ndarray:
     """(n,) bool of a table's column `face`."""
     return np.asarray(presence) == PRESENCE.index("face")
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from facecli.training.features import TAPS, facenet_features, mobilenet_features
 from facecli.training.prepare import PreparedData
@@ -30,7 +31,7 @@ def teacher_features(
     rows: np.ndarray,
     teachers: Sequence[str],
     weights: Path | None = None,
-    unlabelled: Sequence[int] = (),
+    unlabelled: npt.ArrayLike = (),
 ) -> dict[str, np.ndarray]:
     """Feature -> (n, d) float32 with a row for each row of the table, zeros for rows not asked for.
 
