@@ -48,8 +48,7 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
     check_trainable(data.frame, request.heads)
     folder = paths.saved_model_dir() / request.name
     size = (request.image_size,) * 2 if request.image_size else default_size(request.backbone)
-    by_views = request.teacher_model is not None
-    train, val = (_view_rows if by_views else _frozen_rows)(data, request, options, size, folder)
+    train, val = _rows(data, request, options, size, folder)
     taps = {name: values.shape[1] for name, values in train.targets.items() if name not in HEAD_CLASSES}
     # Seeded here: everything before it must not shift the initial weights.
     keras.utils.set_random_seed(options.seed)
@@ -57,7 +56,7 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
     if request.initial is not None:
         others = [paths.find_model(name) for name in request.average]
         load_embedding(network, paths.find_model(request.initial), others)
-    strength = VIEW_STRENGTH if by_views else 1.0
+    strength = 1.0 if request.teacher_model is None else VIEW_STRENGTH
     augmentation = build_augmentation(size, options.degraded_share, options.seed, strength)
     history = fit(network, train, val, options, folder / f"epochs-{size[0]}", augmentation)
     recipe = Recipe(
@@ -85,6 +84,16 @@ def distil(data: PreparedData, options: FitOptions, request: DistilRequest) -> C
     return save_model(network, recipe, history, folder)
 
 
+def _rows(
+    data: PreparedData, request: DistilRequest, options: FitOptions, size: tuple[int, int], folder: Path
+) -> tuple[Rows, Rows]:
+    """Training and validation rows with what the teachers say."""
+    if request.teacher_model is None:
+        return _frozen_rows(data, request, options, size, folder)
+    teacher = load_checkpoint(paths.find_model(request.teacher_model))
+    return _view_rows(data, teacher, request, options, size, folder)
+
+
 def _frozen_rows(
     data: PreparedData, request: DistilRequest, options: FitOptions, size: tuple[int, int], folder: Path
 ) -> tuple[Rows, Rows]:
@@ -98,10 +107,14 @@ def _frozen_rows(
 
 
 def _view_rows(
-    data: PreparedData, request: DistilRequest, options: FitOptions, size: tuple[int, int], folder: Path
+    data: PreparedData,
+    teacher: Checkpoint,
+    request: DistilRequest,
+    options: FitOptions,
+    size: tuple[int, int],
+    folder: Path,
 ) -> tuple[Rows, Rows]:
     """Views of the training rows with what a trained model says of each, and the validation rows."""
-    teacher = load_checkpoint(paths.find_model(request.teacher_model))
     labels = softened_labels(data, request, folder / "epochs-teacher", options)
     view_size = (request.view_size,) * 2 if request.view_size else size
     train = view_rows(data, teacher, request.views, labels, view_size, options.seed)

@@ -102,15 +102,15 @@ def _config(network: keras.Model, recipe: Recipe) -> dict:
 
 def _terms(recipe: Recipe) -> Terms:
     """What may be done with the model, by what it and the model that it went on from have learnt."""
-    initial = recipe.extra.get("initial")
+    initial, sets = recipe.extra.get("initial"), recipe.extra.get("sets")
     before = None
-    if initial:
+    if isinstance(initial, str) and initial:
         try:
             before = load_checkpoint(paths.find_model(initial)).config
         except CheckpointError as error:
             log.warning("what %s has learnt from is not known any more: %s", initial, error)
             before = {}
-    return learnt_terms(recipe.model_type, recipe.extra.get("sets", ()), before)
+    return learnt_terms(recipe.model_type, sets if isinstance(sets, Mapping) else (), before)
 
 
 def _labels(head: str) -> list[str]:

@@ -15,7 +15,7 @@ from facecli.data.rebalance import rebalance
 from facecli.errors import InputError
 from facecli.models.build import build_model
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
-from facecli.recipes import GENUINE, STUDENTS, FitOptions, TrainRequest, resolve
+from facecli.recipes import GENUINE, STUDENTS, FitOptions, ResolvedRequest, TrainRequest, resolve
 from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
@@ -36,41 +36,41 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         InputError: the request does not fit together.
         CheckpointError, WeightsError: what the model starts from is missing.
     """
-    request = resolve(request)
-    data = data.taught(request.heads, request.allow_one_sided)
-    check_trainable(data.frame, request.heads)
+    plan = resolve(request)
+    data = data.taught(plan.heads, plan.allow_one_sided)
+    check_trainable(data.frame, plan.heads)
     started = time.monotonic()
-    folder = paths.saved_model_dir() / request.name
-    rows, weights = _rebalanced(data, request.rebalance, options.seed)
-    if request.backbone == GENUINE:
+    folder = paths.saved_model_dir() / plan.name
+    rows, weights = _rebalanced(data, plan.rebalance, options.seed)
+    if plan.backbone == GENUINE:
         network, history = train_transfer(
             data,
             rows,
             weights,
-            request.heads,
+            plan.heads,
             options,
             folder / "epochs",
-            request.trunk_weights,
-            request.unfreeze,
-            request.unfreeze_epochs,
+            plan.trunk_weights,
+            plan.unfreeze,
+            plan.unfreeze_epochs,
         )
     else:
-        network, history = _train_whole(data, rows, weights, request, options, folder / "epochs")
+        network, history = _train_whole(data, rows, weights, plan, options, folder / "epochs")
     recipe = Recipe(
-        name=request.name,
-        model_type=request.model_type,
-        backbone=request.backbone,
-        heads=request.heads,
+        name=plan.name,
+        model_type=plan.model_type,
+        backbone=plan.backbone,
+        heads=plan.heads,
         seed=options.seed,
         split_digest=data.digest,
-        rebalance=request.rebalance,
+        rebalance=plan.rebalance,
         options=options,
-        command=request.command,
+        command=plan.command,
         duration_s=round(time.monotonic() - started, 1),
         extra={
             "sets": dict(data.sets),
-            "initial": request.initial,
-            "earlier_stages": earlier_stages(_start(request)),
+            "initial": plan.initial,
+            "earlier_stages": earlier_stages(_start(plan)),
         },
     )
     return calibrate(save_model(network, recipe, history, folder), data)
@@ -85,12 +85,13 @@ def _rebalanced(data: PreparedData, method: str, seed: int) -> tuple[np.ndarray,
 def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[str, float]]:
     """The history of a model that is taken as it is. Raises InputError when there is none to take."""
     lacking = set(heads) - set(student.heads if student else ())
-    if lacking:
+    if student is None or lacking:
         raise InputError(
             f"--epochs 0 takes a model as it is, but none has learnt {', '.join(sorted(lacking))}"
         )
     path = student.folder / HISTORY_FILE
-    return pd.read_csv(path).to_dict("records") if path.is_file() else []
+    rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def _start(request: TrainRequest) -> str | None:
@@ -103,7 +104,7 @@ def _train_whole(
     data: PreparedData,
     rows: np.ndarray,
     weights: np.ndarray | None,
-    request: TrainRequest,
+    request: ResolvedRequest,
     options: FitOptions,
     folder: Path,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
