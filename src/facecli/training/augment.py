@@ -157,7 +157,7 @@ class Augmentation(layers.Layer):
     def __init__(self, image_size, degraded_share=0.25, seed=0, strength=1.0, **kwargs):
         super().__init__(dtype="float32", **kwargs)
         self.image_size = tuple(image_size)
-        self.steps = [
+        self.steps: list[layers.Layer] = [
             RandomAffine(strength=strength, seed=seed),
             RandomColour(0.2 * strength, 0.25 * strength, 0.4 * strength, seed=seed + 1),
             RandomErasing(0.25 * strength, seed=seed + 3),

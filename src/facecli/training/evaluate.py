@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,14 +54,14 @@ def evaluate(
     """
     raw = predict_batches(predict, crops, batch_size)
     predicted = calibration.apply(raw)
-    metrics = {"count": len(frame)}
+    metrics: dict[str, Any] = {"count": len(frame)}
     for head, probabilities in predicted.items():
         labels = true_labels(frame, head)
         if head == "age":
             metrics["age"] = age_metrics(labels, probabilities, calibration)
             if "age_low" in frame:
-                bounds = (frame[column].to_numpy() for column in ("age_low", "age_high"))
-                metrics["age_bins"] = age_bin_metrics(*bounds, probabilities, calibration)
+                low, high = (frame[column].to_numpy() for column in ("age_low", "age_high"))
+                metrics["age_bins"] = age_bin_metrics(low, high, probabilities, calibration)
         elif head == "face":
             metrics["face"] = presence_metrics(labels, probabilities, raw[head], calibration.face_threshold)
         else:

@@ -1,6 +1,7 @@
 """Whom does a model serve worse? Errors by gender, race and age band, and how far groups lie apart."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,7 +168,7 @@ def _age_range(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict
     years = true_labels(frame, "age")
     low, high = AGE_RANGE_21_60
     inside = (low <= years) & (years <= high)
-    found = {"count": int(inside.sum())}
+    found: dict[str, Any] = {"count": int(inside.sum())}
     for measure, values in _scores(frame, predicted).items():
         known = values[inside][np.isfinite(values[inside])]
         if len(known):

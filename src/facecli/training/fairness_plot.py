@@ -57,7 +57,7 @@ def fairness_plot(table: pd.DataFrame) -> Figure:
 
 def _panel(axis, measure: str, shown: pd.DataFrame, y: np.ndarray) -> None:
     for slice_name, part in shown.groupby("slice", sort=False):
-        colour, marker = LOOKS[slice_name]
+        colour, marker = LOOKS[str(slice_name)]
         values, low, high = (part[f"{measure}{end}"].to_numpy() for end in ("", "_low", "_high"))
         at = y[part.index]
         axis.hlines(at, low, high, color=colour, lw=1.4)

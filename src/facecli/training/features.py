@@ -53,7 +53,8 @@ class FeatureStore:
         start = len(self.rows)
         self.rows.update({key: start + row for row, key in enumerate(keys)})
         with paths.replacing(self.path) as temporary:
-            np.savez(temporary, sha256=np.array(list(self.rows)), **self.arrays)
+            # Of a mapping NumPy's stub supposes that it may hold the keyword `allow_pickle`, too.
+            np.savez(temporary, sha256=np.array(list(self.rows)), **self.arrays)  # type: ignore[arg-type]
 
     def get(self, keys: Sequence[str]) -> dict[str, np.ndarray]:
         """Tap -> (n, d) float32, a row for each key."""

@@ -6,12 +6,19 @@ Colours are Okabe and Ito's (2008), which colour-blind people can tell apart.
 
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+_Given = ParamSpec("_Given")
+_Drawn = TypeVar("_Drawn")
+
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "figure.dpi": 120,
     "font.size": 10,
     "axes.titlesize": 11,
@@ -26,11 +33,11 @@ STYLE = {
 }
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[_Given, _Drawn]) -> Callable[_Given, _Drawn]:
     """Decorator: everything that the function draws, legends and texts too, has the style."""
 
     @functools.wraps(draw)
-    def in_style(*arguments, **options) -> Figure:
+    def in_style(*arguments: _Given.args, **options: _Given.kwargs) -> _Drawn:
         with rc_context(STYLE):
             return draw(*arguments, **options)
 

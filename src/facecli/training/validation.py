@@ -62,11 +62,12 @@ def encoded_figures(
     targets: Mapping[str, np.ndarray], predicted: Mapping[str, np.ndarray]
 ) -> dict[str, ClassFigures | AgeFigures]:
     """Head -> figures of labels as `targets.build_targets` encodes them; heads without a label have none."""
-    found = {}
+    found: dict[str, ClassFigures | AgeFigures] = {}
     for head in HEAD_CLASSES:
         if head not in targets or head not in predicted:
             continue
         encoded = targets[head]
+        row: ClassFigures | AgeFigures | None
         if head == "age":
             row = age_figures(*_decoded_ages(encoded), predicted[head])
         else:
@@ -88,7 +89,8 @@ def _decoded_ages(encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def epoch_logs(figures: Mapping[str, Mapping[str, ClassFigures | AgeFigures]]) -> dict[str, float]:
     """Flat numbers of an epoch: those of each set, if there are several, and their means."""
     found = {name: _numbers(rows) for name, rows in figures.items()}
-    logs, means = {}, {}
+    logs: dict[str, float] = {}
+    means: dict[str, list[float]] = {}
     for name, numbers in found.items():
         for key, value in numbers.items():
             means.setdefault(key, []).append(value)

@@ -55,7 +55,7 @@ class ViewMaker(keras.Model):
     def __init__(self, teacher: keras.Model, image_size: tuple[int, int], seed: int = 0) -> None:
         super().__init__(name="views")
         self.teacher, self.image_size = teacher, image_size
-        self.steps = [RandomAffine(seed=seed), RandomColour(seed=seed + 1)]
+        self.steps: list[keras.layers.Layer] = [RandomAffine(seed=seed), RandomColour(seed=seed + 1)]
 
     def call(self, crops, training=False):
         images = ops.cast(crops, "float32")
