@@ -1,6 +1,6 @@
 # make run    sets up the run lane and analyses a real face: out/annotated.png
 # make test   sets up everything and passes the tests
-# make lint   style and format
+# make lint   style, format and types
 # Needs Python >= 3.10, make, and an index to install packages from.
 
 PYTHON ?= python3
@@ -28,6 +28,7 @@ test: $(VENV)/.test
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy src/facecli
 
 clean:
 	rm -rf $(VENV) build dist out src/*.egg-info

@@ -39,7 +39,7 @@ class Face:
     box_xyxy: tuple[int, int, int, int]
     detector_confidence: float
     age_years: float | None = None
-    age_interval_90: tuple[int, int] | None = None
+    age_interval_90: tuple[float, float] | None = None
     gender_probabilities: Mapping[str, float] | None = None
     race_probabilities: Mapping[str, float] | None = None
     emotion_probabilities: Mapping[str, float] | None = None

@@ -65,7 +65,8 @@ def read_header(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Header:
             _check_scans(header, data, name)
             orientation = header.getexif().get(_ORIENTATION, 1)
             transparent = header.has_transparency_data
-            return Header(*header.size, transparent, orientation, header.format in _JPEGS)
+            width, height = header.size
+            return Header(width, height, transparent, orientation, header.format in _JPEGS)
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(f"{name} has more than {max_pixels:,} pixels; make it smaller") from error
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:

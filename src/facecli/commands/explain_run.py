@@ -80,10 +80,10 @@ def _build(options: dict, checkpoint) -> tuple:
 def _explain_picture(item, analyzer, network, heads, options: dict, files: ExplainFiles) -> str | None:
     """Explains a picture's faces and hands them on; returns why there is nothing, or None."""
     from facecli.explain.face import explain_face
-    from facecli.pictures.look import look
+    from facecli.pictures.look import Unread, look
 
     looked = look(item, analyzer, wants_image=False)
-    if looked.found is None:
+    if isinstance(looked, Unread):
         return looked.error
     (faces,) = analyzer.read_all([looked.found])
     crops = [crop for crop, face in zip(looked.found.crops[0], faces, strict=True) if not face.rejected]
