@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -85,6 +87,36 @@ def test_many_go_on_past_what_is_broken_and_keep_their_order(analyzer, picture, 
         records[1]["source"].endswith("bad.jpg") and records[1]["width"] is None and records[1]["faces"] == []
     )
     assert records[0] == records[-1]
+
+
+@pytest.mark.parametrize("odd", [None, 3, {}, np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.float32)])
+def test_many_go_on_past_what_is_no_picture(analyzer, picture, odd):
+    records = list(analyzer.analyze_many([picture, odd, picture]))
+    assert [record["error"] is None for record in records] == [True, False, True]
+    assert "array (H, W, 3) uint8 RGB" in records[1]["error"] or "uint8 RGB, not" in records[1]["error"]
+
+
+def test_many_go_on_past_errors_of_opencv_and_of_memory(analyzer, picture, monkeypatch):
+    errors = iter([cv2.error("odd size"), MemoryError()])
+    look = FaceAnalyzer._look
+
+    def failing(self, given, source):
+        if given == b"odd":
+            raise next(errors)
+        return look(self, given, source)
+
+    monkeypatch.setattr(FaceAnalyzer, "_look", failing)
+    records = list(analyzer.analyze_many([b"odd", picture, b"odd", picture]))
+    assert [record["error"] for record in records] == ["odd size", None, "MemoryError", None]
+
+
+def test_threads_share_an_analyzer(tiny_checkpoint, astronaut):
+    analyzer = FaceAnalyzer(model_path=str(tiny_checkpoint.folder))
+    pictures = [np.roll(astronaut, 7 * shift, axis=1) for shift in range(8)]
+    alone = [analyzer.analyze(given) for given in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        shared = list(pool.map(analyzer.analyze, pictures * 20))
+    assert shared == alone * 20
 
 
 def test_many_are_read_as_they_are_asked_for(analyzer, picture):

@@ -7,6 +7,7 @@ FaceAnalyzer().analyze("photo.jpg")["faces"]
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Union, cast
@@ -18,6 +19,7 @@ from facecli.row_types import PictureRow
 if TYPE_CHECKING:
     import numpy as np
 
+    from facecli.faces import Face
     from facecli.vision.analyze import Analyzer, Found
 
 Picture = Union[str, "os.PathLike[str]", bytes, "np.ndarray"]
@@ -27,7 +29,8 @@ _BATCH = 16
 
 
 class FaceAnalyzer:
-    """A detector and a model, loaded once. One thread at a time may use it."""
+    """A detector and a model, loaded once. Threads may share it: they decode beside each other and wait
+    for each other where faces are searched and read."""
 
     def __init__(
         self,
@@ -59,7 +62,7 @@ class FaceAnalyzer:
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads must be a whole number from 1 on, not {threads!r}")
         name = MODEL_FOLDERS[model_type] if model_path is None else os.fspath(model_path)
-        self._analyzer = _build(name, detector, threads, show_rejected, details)
+        self._analyzer = _OneAtATime(_build(name, detector, threads, show_rejected, details))
 
     def analyze(self, picture: Picture, source: str | None = None) -> PictureRow:
         """The faces of one picture: the record that `facecli run --json` writes for it (docs/output.md).
@@ -78,12 +81,11 @@ class FaceAnalyzer:
     def analyze_many(self, pictures: Iterable[Picture]) -> Iterator[PictureRow]:
         """A record for each picture, in their order; the faces of some pictures are read together.
 
-        One that cannot be read or decoded gives a record with `error`, and the rest goes on. Memory does
-        not depend on how many there are.
-
-        Raises:
-            TypeError, ValueError: one is no picture at all, or an array of another shape or type.
+        One that cannot be read or decoded, or is no picture at all, gives a record with `error`, and the
+        rest goes on. Memory does not depend on how many there are.
         """
+        import cv2
+
         from facecli.pictures.item import one_line
 
         held: list[tuple[str, Found | str, tuple[int, int] | None]] = []
@@ -93,8 +95,8 @@ class FaceAnalyzer:
                 name, found, size = self._look(picture, None)
                 faces += len(found.scores)
                 held.append((name, found, size))
-            except ImageError as error:
-                held.append((_name(picture), one_line(error), None))
+            except (ImageError, TypeError, ValueError, MemoryError, cv2.error) as error:
+                held.append((_name(picture), one_line(error) or type(error).__name__, None))
             if faces >= _BATCH or len(held) >= _BATCH:
                 yield from self._read(held)
                 held, faces = [], 0
@@ -120,6 +122,22 @@ class FaceAnalyzer:
             return name, *find_in(bytes(picture), name, self._analyzer)
         image_rgb = _checked(picture)
         return name, self._analyzer.find(image_rgb), (image_rgb.shape[1], image_rgb.shape[0])
+
+
+class _OneAtATime:
+    """An analyzer that several threads may call: neither OpenCV's detectors nor the network allow it."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+        self._lock = threading.Lock()
+
+    def find(self, image_rgb: np.ndarray) -> Found:
+        with self._lock:
+            return self._analyzer.find(image_rgb)
+
+    def read(self, found: Sequence[Found]) -> list[list[Face]]:
+        with self._lock:
+            return self._analyzer.read(found)
 
 
 def _check(name: str, value: str, known: Sequence[str]) -> None:
