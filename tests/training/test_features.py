@@ -64,6 +64,33 @@ def test_features_are_computed_once_and_follow_the_order_of_the_files(tmp_path, 
     assert seen == [2]
 
 
+def test_features_of_many_pictures_are_written_some_chunks_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
+    monkeypatch.setattr("facecli.training.features.CHUNK_ROWS", 2)
+    monkeypatch.setattr("facecli.training.features.CHUNKS_A_WRITE", 3)
+    files = [tmp_path / f"{value}.png" for value in range(15)]
+    for value, file in enumerate(files):
+        cv2.imwrite(str(file), np.full((8, 8, 3), value, np.uint8))
+    looks = []
+
+    def load(path=None):
+        def network(crops):
+            looks.append(len(crops))
+            if len(looks) == 6:
+                raise KeyboardInterrupt
+            return {"mobilenet": crops[:, 0, 0, :1].astype(np.float32)}
+
+        return network
+
+    monkeypatch.setattr("facecli.models.mobilenet.load_mobilenet", load)
+    keys = [str(value) for value in range(15)]
+    with pytest.raises(KeyboardInterrupt):
+        mobilenet_features(files, keys)
+    # Three chunks of two were written; what came after them is looked at once more.
+    found = mobilenet_features(files, keys)["mobilenet"][:, 0]
+    assert found.tolist() == list(range(15)) and looks[6:] == [2, 2, 2, 2, 1]
+
+
 def test_each_margin_and_mirror_has_features_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
     picture = np.zeros((160, 160, 3), np.uint8)

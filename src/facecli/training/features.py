@@ -1,12 +1,13 @@
 """What frozen teachers say of each face, computed once and kept on disk.
 
 Rows are found by the sha256 of the picture file, so that another split, order or subset of
-the same pictures reuses them. The store is written after every chunk: an interrupted run
-goes on where it stopped.
+the same pictures reuses them. The store is written after some chunks: an interrupted run
+goes on near where it stopped.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from facecli.training.fused_norm import fused_normalization
 log = logging.getLogger(__name__)
 
 CHUNK_ROWS = 1024
+CHUNKS_A_WRITE = 8
+"""The store is written whole: after each chunk that would cost more than the chunk."""
 TAPS = ("block17", "block8", "embedding")
 Predict = Callable[[np.ndarray], dict[str, np.ndarray]]
 """(n, h, w, 3) uint8 RGB -> tap -> (n, d)."""
@@ -45,7 +48,7 @@ class FeatureStore:
         return sorted(position for key, position in first.items() if key not in self.rows)
 
     def add(self, keys: Sequence[str], features: dict[str, np.ndarray]) -> None:
-        """Appends rows and writes the store."""
+        """Appends rows and writes the store, whole."""
         for tap, values in features.items():
             values = values.astype(np.float16)
             known = self.arrays.get(tap)
@@ -53,7 +56,7 @@ class FeatureStore:
         start = len(self.rows)
         self.rows.update({key: start + row for row, key in enumerate(keys)})
         with paths.replacing(self.path) as temporary:
-            # Of a mapping NumPy's stub supposes that it may hold the keyword `allow_pickle`, too.
+            # The stub takes every keyword for `allow_pickle`.
             np.savez(temporary, sha256=np.array(list(self.rows)), **self.arrays)  # type: ignore[arg-type]
 
     def get(self, keys: Sequence[str]) -> dict[str, np.ndarray]:
@@ -146,13 +149,36 @@ def _features(
         predict = load()
         log.info("computing %s features of %d pictures", name, len(wanted))
         chunks = [wanted[start : start + CHUNK_ROWS] for start in range(0, len(wanted), CHUNK_ROWS)]
-        for chunk in track(chunks, description=name, console=stderr_console(), disable=len(chunks) < 2):
-            crops = np.stack([_crop(files[row], margin, image_size) for row in chunk])
-            features = predict(crops[:, :, ::-1] if flip else crops)
-            if not all(np.isfinite(values).all() for values in features.values()):
+        pictures = _prefetched(chunks, lambda row: _crop(files[row], margin, image_size))
+        shown = track(
+            pictures, description=name, total=len(chunks), console=stderr_console(), disable=len(chunks) < 2
+        )
+        held: list[dict[str, np.ndarray]] = []
+        for number, crops in enumerate(shown, start=1):
+            held.append(predict(crops[:, :, ::-1] if flip else crops))
+            if not all(np.isfinite(values).all() for values in held[-1].values()):
                 raise WeightsError(f"{name} gave features that are not finite: the weights are damaged")
-            store.add([keys[row] for row in chunk], features)
+            if len(held) == CHUNKS_A_WRITE or number == len(chunks):
+                rows = [row for chunk in chunks[number - len(held) : number] for row in chunk]
+                together = {tap: np.concatenate([one[tap] for one in held]) for tap in held[0]}
+                store.add([keys[row] for row in rows], together)
+                held = []
     return store.get(keys)
+
+
+def _prefetched(chunks: Sequence[Sequence[int]], load: Callable[[int], np.ndarray]) -> Iterator[np.ndarray]:
+    """The pictures of each chunk, stacked; those of the next one are decoded while one is looked at."""
+
+    def stacked(chunk: Sequence[int]) -> np.ndarray:
+        return np.stack([load(row) for row in chunk])
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(stacked, chunks[0])
+        for following in [*chunks[1:], None]:
+            crops = coming.result()
+            if following is not None:
+                coming = pool.submit(stacked, following)
+            yield crops
 
 
 def _crop(file: Path, margin: float, image_size: tuple[int, int]) -> np.ndarray:
