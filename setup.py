@@ -13,9 +13,8 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).resolve().with_name("src")))
+from facecli import __version__  # noqa: E402
 from facecli.recipes import EMBEDDING_MODEL, MODEL_FOLDERS  # noqa: E402  (standard library only)
-
-VERSION = "0.1.0"
 
 RUN = [
     "ai-edge-litert>=2.0,<3",
@@ -123,7 +122,7 @@ class BuildWithModels(build_py):
 
 setup(
     name="facecli",
-    version=VERSION,
+    version=__version__,
     description="Age, gender, race and emotion of every face in pictures and video, on the command line",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

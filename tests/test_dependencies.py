@@ -1,11 +1,14 @@
 """setup.py, Pipfile and environment.yml name the same packages, and the code needs those and no others."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+import facecli
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -158,3 +161,16 @@ def test_everything_listed_is_used():
     lists = setup_lists()
     unused = import_names(sum((lists[name] for name in EVERYTHING), [])) - imported("src")
     assert unused - set(NEEDED_BY_OTHERS) == set()
+
+
+def test_the_version_is_one():
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    assert cited.group(1) == facecli.__version__
+    assert f"{facecli.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_workflow_tries_every_python_that_is_promised():
+    workflow = (ROOT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8")
+    tried = {(int(major), int(minor)) for major, minor in re.findall(r'"(3)\.(\d+)"', workflow)}
+    lowest = re.search(r'python_requires=">=(\d+)\.(\d+)', (ROOT / "setup.py").read_text(encoding="utf-8"))
+    assert min(tried) == tuple(map(int, lowest.groups())) and len(tried) >= 4
