@@ -1,10 +1,15 @@
 """Which model a command works with: the same types everywhere, and one line where there is none."""
 
+import shutil
+
 import click
+import numpy as np
 import pytest
 
 from facecli import cli, paths
-from facecli.commands.model_options import model_given, model_type_option
+from facecli.commands.model_options import check_model_path, model_given, model_type_option
+from facecli.errors import InputError
+from facecli.images import save_image
 from facecli.recipes import MODEL_FOLDERS, MODEL_TYPES, SHIPPED_MODELS
 
 COMMANDS = [
@@ -57,3 +62,23 @@ def test_a_model_that_is_not_here_is_one_line(nothing_shipped, capsys, arguments
     assert cli.main([*given, "--model-type", "open"]) == 1
     out, said = capsys.readouterr()
     assert out == "" and said.startswith("Error: no model 'open") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_that_reads_a_model_takes_names(name):
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    told = [one.help for one in command.params if one.name == "model_path"]
+    assert told == ([] if name == "train" else ["Name or folder of a model, instead of --model-type."])
+
+
+def test_a_model_is_found_by_its_name_and_by_its_folder(tiny_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
+    shutil.copytree(tiny_checkpoint.folder, tmp_path / "saved_model" / "mine")
+    for given in (None, "mine", str(tmp_path / "saved_model" / "mine"), "normal_model"):
+        check_model_path({"model_path": given})
+    save_image(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
+    picture = ["--img", str(tmp_path / "a.png"), "--no-show", "--detector", "none"]
+    assert cli.main(["run", *picture, "--model-path", "mine"]) == 0
+    for given in ("yours", str(tmp_path), ""):
+        with pytest.raises(InputError, match=f"no model '{given}'"):
+            check_model_path({"model_path": given})

@@ -301,7 +301,7 @@ REFUSED = [
     (["--token", "short"], "can be guessed"),
     (["--token", "with a space"], "visible ASCII"),
     (["--token", "tökentöken"], "visible ASCII"),
-    (["--model-path", "nowhere"], "no model folder"),
+    (["--model-path", "nowhere"], "no model 'nowhere'"),
     (["--port", "70000"], "--port"),
     (["--workers", "0"], "--workers"),
     (["--host", "no.such.host.invalid", "--insecure"], "cannot listen"),

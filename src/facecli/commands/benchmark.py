@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from facecli.commands.messages import say
-from facecli.commands.model_options import model_type_option
+from facecli.commands.model_options import check_model_path, model_path_option, model_type_option
 from facecli.commands.overwriting import check_targets, model_files
 from facecli.console import bars_wanted, stderr_console
 from facecli.errors import InputError
@@ -32,7 +32,7 @@ _FEWEST_STARTS = 3
     "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Stacked bars, .png or .svg (matplotlib)."
 )
 @model_type_option()
-@click.option("--model-path", metavar="FOLDER", help="Another model folder.")
+@model_path_option()
 @click.option("--detector", type=click.Choice(["haar", "yunet", "none"]), default="haar", show_default=True)
 @click.option("--detector-weights", metavar="FILE", help="ONNX file for --detector yunet.")
 @click.option(
@@ -61,11 +61,10 @@ def benchmark(**options) -> None:
 
 def _check(options: dict) -> None:
     """What can be refused before minutes are spent."""
-    clip, model = options["video"], options["model_path"]
+    clip = options["video"]
     if clip is not None and not Path(clip).is_file():
         raise InputError(f"no such clip: {clip}; check the path")
-    if model is not None and not Path(model).is_dir():
-        raise InputError(f"no model folder {model}; check --model-path")
+    check_model_path(options)
     if options["detector_weights"] and options["detector"] != "yunet":
         raise InputError("--detector-weights needs --detector yunet")
     read = [(clip, "the clip itself")] if clip else []

@@ -7,14 +7,14 @@ import click
 from facecli import paths
 from facecli.commands.evaluate import check_split
 from facecli.commands.messages import say, warn
-from facecli.commands.model_options import model_given, model_type_option
+from facecli.commands.model_options import model_given, model_path_option, model_type_option
 from facecli.commands.training_options import data_options, data_paths, import_keras, log_to_stderr
 from facecli.errors import InputError
 
 
 @click.command()
 @model_type_option()
-@click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
+@model_path_option()
 @data_options
 @click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)

@@ -9,7 +9,7 @@ import click
 from facecli import paths
 from facecli.commands.messages import say, warn
 from facecli.commands.metric_table import show_metrics
-from facecli.commands.model_options import model_given, model_type_option
+from facecli.commands.model_options import model_given, model_path_option, model_type_option
 from facecli.commands.training_options import data_paths, import_keras, log_to_stderr
 
 SPLITS = ("train", "val", "test", "all")
@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test", "all")
 
 @click.command()
 @model_type_option()
-@click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
+@model_path_option()
 @click.option(
     "--data-path",
     "data_paths",

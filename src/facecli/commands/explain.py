@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from facecli.commands.model_options import model_type_option
+from facecli.commands.model_options import model_path_option, model_type_option
 from facecli.errors import InputError
 from facecli.faces import FACE_HEADS
 
@@ -55,7 +55,7 @@ REFERENCES = ("blur", "mean", "grey")
     "--json", "json_target", metavar="FILE", help="JSON lines with the checks; - is standard output."
 )
 @model_type_option()
-@click.option("--model-path", metavar="FOLDER", help="Name or folder of a model, instead of --model-type.")
+@model_path_option()
 @click.option(
     "--detector",
     type=click.Choice(["haar", "yunet", "none"]),

@@ -7,7 +7,7 @@ import click
 from facecli import paths
 from facecli.commands.evaluate import check_split
 from facecli.commands.messages import say
-from facecli.commands.model_options import model_given, model_type_option
+from facecli.commands.model_options import model_given, model_path_option, model_type_option
 from facecli.commands.training_options import data_options, data_paths, import_keras, log_to_stderr
 from facecli.errors import DataError
 
@@ -30,7 +30,7 @@ DTYPES = ("float32", "float16", "int8")
     help="Of the weights; int8 (tflite only) also of the activations.  [default: float16, or what there is]",
 )
 @model_type_option()
-@click.option("--model-path", help="Name or folder of a model, instead of --model-type.")
+@model_path_option()
 @click.option(
     "--output",
     type=click.Path(path_type=Path),

@@ -1,9 +1,10 @@
-"""`--model-type`: the shipped model that a command works with unless a folder is named."""
+"""`--model-type` and `--model-path`: the model that a command works with."""
 
 from collections.abc import Callable, Mapping
 
 import click
 
+from facecli.errors import CheckpointError, InputError
 from facecli.recipes import MODEL_FOLDERS, MODEL_TYPES
 
 
@@ -14,6 +15,29 @@ def model_type_option(told: str | None = None) -> Callable:
     )
 
 
+def model_path_option() -> Callable:
+    """The option that names another model, as all commands have it."""
+    return click.option(
+        "--model-path", metavar="MODEL", help="Name or folder of a model, instead of --model-type."
+    )
+
+
 def model_given(options: Mapping) -> str:
     """Name or folder of the model: that of `--model-path`, else the one that ships as `--model-type`."""
     return options["model_path"] or MODEL_FOLDERS[options["model_type"]]
+
+
+def check_model_path(options: Mapping) -> None:
+    """Raises InputError when `--model-path` is given and is neither a model's folder nor a model's name."""
+    from facecli.paths import find_model
+
+    given = options["model_path"]
+    if given is None:
+        return
+    try:
+        find_model(given)
+    except CheckpointError as error:
+        raise InputError(
+            f"no model '{given}': neither a folder with a config.json nor a name that 'facecli models list' "
+            "knows; check --model-path"
+        ) from error

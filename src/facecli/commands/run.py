@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from facecli.commands.model_options import model_type_option
+from facecli.commands.model_options import check_model_path, model_path_option, model_type_option
 from facecli.commands.picture_options import check_picture_options, picture_options
 from facecli.commands.run_details import check_details, details_options
 from facecli.errors import InputError
@@ -61,7 +61,7 @@ from facecli.redaction import redacted
 )
 @click.option("--reconnect", is_flag=True, help="Open a lost camera or stream again, five times at most.")
 @model_type_option()
-@click.option("--model-path", metavar="FOLDER", help="Another model folder (as 'facecli train' writes it).")
+@model_path_option()
 @click.option(
     "--detector",
     type=click.Choice(["haar", "yunet", "none"]),
@@ -142,11 +142,10 @@ _OF_VIDEO = dict.fromkeys(("summary", "width", "height", "fps", "mirror")) | {"r
 
 def _check_paths(options: dict) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
-    image, weights, model = options["img"], options["detector_weights"], options["model_path"]
+    image, weights = options["img"], options["detector_weights"]
     if image is not None and len(image) == 1 and _is_missing(image[0]):
         raise InputError(f"no such picture or folder: {redacted(image[0])}; check the path")
-    if model is not None and not Path(model).is_dir():
-        raise InputError(f"no model folder {model}; check --model-path")
+    check_model_path(options)
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if image is not None and strays:
         raise InputError(f"--{strays[0]} needs --video")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from facecli.commands.model_options import model_given
 from facecli.errors import FacecliError, InputError
-from facecli.recipes import MODEL_FOLDERS
 
 _EXIT_TERMINATED = 128 + 15
 
@@ -41,8 +41,7 @@ def build_analyzer(options: dict):
 
     if options.get("compare"):
         return build_comparison(compared_folders(options["compare"]), build)
-    folder = options["model_path"] or find_model(MODEL_FOLDERS[options["model_type"]])
-    return build(load_checkpoint(Path(folder)))
+    return build(load_checkpoint(find_model(model_given(options))))
 
 
 def build_face_detector(options: dict):

@@ -2,12 +2,11 @@
 
 import logging
 import os
-from pathlib import Path
 
 import click
 
 from facecli.commands.messages import say, warn
-from facecli.commands.model_options import model_type_option
+from facecli.commands.model_options import check_model_path, model_path_option, model_type_option
 from facecli.commands.terms_notice import note_terms
 from facecli.console import MANNERS
 from facecli.errors import InputError
@@ -22,7 +21,7 @@ _SHORTEST_TOKEN = 8
     "--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="0 takes a free one."
 )
 @model_type_option()
-@click.option("--model-path", metavar="FOLDER", help="Another model folder; it reads by default.")
+@model_path_option()
 @click.option(
     "--detector",
     type=click.Choice(["haar", "yunet", "none"]),
@@ -84,8 +83,7 @@ def serve(**options) -> None:
 def _check_access(options: dict) -> str | None:
     """The token; empty is none. Raises InputError when others could use the server without one."""
     token = (options["token"] if options["token"] is not None else os.environ.get(_TOKEN_VARIABLE)) or None
-    if options["model_path"] is not None and not Path(options["model_path"]).is_dir():
-        raise InputError(f"no model folder {options['model_path']}; check --model-path")
+    check_model_path(options)
     if token is not None and len(token) < _SHORTEST_TOKEN:
         raise InputError(f"a token of {len(token)} letters can be guessed; take {_SHORTEST_TOKEN} or more")
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
@@ -111,6 +109,7 @@ def _is_loopback(host: str) -> bool:
 
 def _settings(options: dict, token: str | None):
     from facecli.models.weights import find_weights
+    from facecli.paths import find_model
     from facecli.web.settings import LOOPBACK, Settings, default_workers
 
     # Names matter where there is no token: a page of somebody else can point a name of its own here.
@@ -119,7 +118,7 @@ def _settings(options: dict, token: str | None):
     path = options["model_path"]
     return Settings(
         model=options["model_type"],
-        model_path=Path(path) if path else None,
+        model_path=find_model(path) if path else None,
         detector=options["detector"],
         yunet_weights=find_weights("yunet"),
         workers=options["workers"] or default_workers(),

@@ -7,7 +7,7 @@ import click
 
 from facecli.commands.crowd_rows import raise_if_damaged, read_crowd
 from facecli.commands.messages import say
-from facecli.commands.model_options import model_given, model_type_option
+from facecli.commands.model_options import model_given, model_path_option, model_type_option
 from facecli.commands.overwriting import STDIN, check_targets
 
 
@@ -18,7 +18,7 @@ from facecli.commands.overwriting import STDIN, check_targets
     "--plot", metavar="FILE", help="Draw the figures: .png, .svg or .pdf (needs matplotlib, facecli[train])."
 )
 @model_type_option("The model that wrote the rows: shares are corrected by what it is known to confuse.")
-@click.option("--model-path", metavar="FOLDER", help="Another model folder, likewise.")
+@model_path_option()
 def summarize(rows: tuple[str, ...], as_json: bool, plot: str | None, **model: str | None) -> None:
     """Count people, their ages and shares, in files that 'facecli run --json' wrote.
 
