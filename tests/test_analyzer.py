@@ -97,7 +97,9 @@ def test_many_go_on_past_what_is_no_picture(analyzer, picture, odd):
 
 
 def test_many_go_on_past_errors_of_opencv_and_of_memory(analyzer, picture, monkeypatch):
-    errors = iter([cv2.error("odd size"), MemoryError()])
+    odd = cv2.error("odd size")
+    odd.err = "odd size"
+    errors = iter([odd, MemoryError()])
     look = FaceAnalyzer._look
 
     def failing(self, given, source):
@@ -107,7 +109,21 @@ def test_many_go_on_past_errors_of_opencv_and_of_memory(analyzer, picture, monke
 
     monkeypatch.setattr(FaceAnalyzer, "_look", failing)
     records = list(analyzer.analyze_many([b"odd", picture, b"odd", picture]))
-    assert [record["error"] for record in records] == ["odd size", None, "MemoryError", None]
+    assert [record["error"] for record in records] == [
+        "bytes cannot be searched (odd size); save it again",
+        None,
+        "not enough memory for bytes; make it smaller",
+        None,
+    ]
+
+
+def test_errors_of_the_code_itself_are_not_taken_for_those_of_a_picture(analyzer, picture, monkeypatch):
+    def broken(self, given, source):
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr(FaceAnalyzer, "_look", broken)
+    with pytest.raises(ValueError, match="of ours"):
+        list(analyzer.analyze_many([picture]))
 
 
 def test_threads_share_an_analyzer(tiny_checkpoint, astronaut):

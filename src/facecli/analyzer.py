@@ -84,19 +84,12 @@ class FaceAnalyzer:
         One that cannot be read or decoded, or is no picture at all, gives a record with `error`, and the
         rest goes on. Memory does not depend on how many there are.
         """
-        import cv2
-
-        from facecli.pictures.item import one_line
-
         held: list[tuple[str, Found | str, tuple[int, int] | None]] = []
         faces = 0
         for picture in pictures:
-            try:
-                name, found, size = self._look(picture, None)
-                faces += len(found.scores)
-                held.append((name, found, size))
-            except (ImageError, TypeError, ValueError, MemoryError, cv2.error) as error:
-                held.append((_name(picture), one_line(error) or type(error).__name__, None))
+            looked = self._look_or_say_why(picture)
+            held.append(looked)
+            faces += len(looked[1].scores) if looked[2] is not None else 0
             if faces >= _BATCH or len(held) >= _BATCH:
                 yield from self._read(held)
                 held, faces = [], 0
@@ -106,6 +99,29 @@ class FaceAnalyzer:
         read = iter(self._analyzer.read([found for _, found, size in held if size is not None]))
         for name, found, size in held:
             yield _row(name, size, next(read)) if size is not None else _row(name, None, (), found)
+
+    def _look_or_say_why(
+        self, picture: Picture
+    ) -> tuple[str, Found, tuple[int, int]] | tuple[str, str, None]:
+        """As `_look`; of what cannot be read its name, why, and no size."""
+        import cv2
+
+        from facecli.pictures.item import one_line
+
+        name = _name(picture)
+        try:
+            if name == "array":
+                picture = _checked(picture)
+        except (TypeError, ValueError) as error:
+            return name, one_line(error), None
+        try:
+            return self._look(picture, None)
+        except ImageError as error:
+            return name, one_line(error), None
+        except MemoryError:
+            return name, f"not enough memory for {name}; make it smaller", None
+        except cv2.error as error:
+            return name, f"{name} cannot be searched ({error.err}); save it again", None
 
     def _look(self, picture: Picture, source: str | None) -> tuple[str, Found, tuple[int, int]]:
         """What it is called, its boxes and crops, and its width and height."""

@@ -66,7 +66,7 @@ def find_model(name: str) -> Path:
 
     Raises CheckpointError when there is none.
     """
-    given = Path(name).expanduser()
+    given = _expanded(name)
     tried = [given] if given.parts != (name,) or given.is_dir() else []
     tried += [saved_model_dir() / name, *(root / name for root in shipped_places("saved_model"))]
     for folder in tried:
@@ -76,6 +76,14 @@ def find_model(name: str) -> Path:
         f"no model '{name}': no config.json in {', '.join(map(str, dict.fromkeys(tried)))}; "
         "train one with 'facecli train' or name a model folder with --model-path"
     )
+
+
+def _expanded(name: str) -> Path:
+    """With the home of "~"; as it is where nobody has that name."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def may_hold(folder: Path, file: str) -> bool:

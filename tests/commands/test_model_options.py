@@ -65,7 +65,7 @@ def test_a_model_that_is_not_here_is_one_line(nothing_shipped, capsys, arguments
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_that_reads_a_model_takes_names(name):
+def test_every_command_says_that_it_takes_names(name):
     command = cli.cli.get_command(click.Context(cli.cli), name)
     told = [one.help for one in command.params if one.name == "model_path"]
     assert told == ([] if name == "train" else ["Name or folder of a model, instead of --model-type."])
@@ -74,11 +74,11 @@ def test_every_command_that_reads_a_model_takes_names(name):
 def test_a_model_is_found_by_its_name_and_by_its_folder(tiny_checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
     shutil.copytree(tiny_checkpoint.folder, tmp_path / "saved_model" / "mine")
-    for given in (None, "mine", str(tmp_path / "saved_model" / "mine"), "normal_model"):
+    for given in (None, "", "mine", str(tmp_path / "saved_model" / "mine"), "normal_model"):
         check_model_path({"model_path": given})
     save_image(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
     picture = ["--img", str(tmp_path / "a.png"), "--no-show", "--detector", "none"]
     assert cli.main(["run", *picture, "--model-path", "mine"]) == 0
-    for given in ("yours", str(tmp_path), ""):
+    for given in ("yours", str(tmp_path), "~nobody/mine"):
         with pytest.raises(InputError, match=f"no model '{given}'"):
             check_model_path({"model_path": given})

@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,17 @@ def results(tmp_path_factory, astronaut):
     """Name -> record of all commands, run one after another in the corpus' folder."""
     folder = tmp_path_factory.mktemp("corpus")
     draw_corpus(folder, astronaut)
+    rows = (HERE / "rows.jsonl").read_text(encoding="utf-8")
+    (folder / "rows.jsonl").write_text(rows, encoding="utf-8")
+    (folder / "half.jsonl").write_text("".join(rows.splitlines(keepends=True)[:4]), encoding="utf-8")
+    shutil.copytree(MODEL, folder / "models" / "other")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("FACECLI_HOME", str(folder / "home"))
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
-        patch.delenv("DISPLAY", raising=False)
+        for name in ("DISPLAY", "FORCE_COLOR"):
+            patch.delenv(name, raising=False)
         yield folder
 
 
@@ -67,9 +73,10 @@ def test_no_record_is_of_nothing():
 
 
 def written_in(folder):
-    """What lies in `out`, by when and how large."""
-    files = (path for path in (folder / "out").rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+    """What lies in the corpus, by when and how large; what is read there must stay as it is."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "home" not in path.parts]
+    stamps = [(path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+    return {path.relative_to(folder).as_posix(): stamp for path, stamp in zip(files, stamps, strict=True)}
 
 
 def check(name, found):
@@ -78,3 +85,21 @@ def check(name, found):
         path.parent.mkdir(exist_ok=True)
         path.write_text(found, encoding="utf-8")
     assert not differences(path.read_text(encoding="utf-8"), found)
+
+
+def test_differences_are_seen():
+    row = '{"age_years": 57.1, "box_xyxy": [80, 29, 128, 77]}'
+    assert differences(row, row.replace("57.1", "57.2").replace("[80", "[81")) == []
+    assert differences(row, row.replace("57.1", "58.2")) and differences(row, row.replace("[80", "[82"))
+    assert differences("a.png  1  male 74%", "a.png  1  male 75%") == []
+    for one, other in [
+        ("exit code 1", "exit code 2"),
+        ("3 of 11 pictures", "4 of 11 pictures"),
+        (row, f"{row}\n{row}"),
+        ("a\n\nb", "a\nb"),
+        ("no face", "No face"),
+    ]:
+        assert differences(one, other)
+    grey, lighter, light = (f"picture 20x20 {bytes([level] * 400).hex()}" for level in (90, 95, 120))
+    assert differences(grey, lighter) == [] and differences(grey, light)
+    assert differences(grey, grey.replace("20x20", "20x21"))

@@ -32,7 +32,7 @@ def check_model_path(options: Mapping) -> None:
     from facecli.paths import find_model
 
     given = options["model_path"]
-    if given is None:
+    if not given:
         return
     try:
         find_model(given)

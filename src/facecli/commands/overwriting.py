@@ -1,11 +1,13 @@
 """What a command reads is never written over: one check before anything is touched, for all commands."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from facecli.errors import InputError
+from facecli.errors import CheckpointError, InputError
+from facecli.recipes import MODEL_FOLDERS
 
 STDIN = "/dev/stdin"
 """Of that name is the file that standard input was redirected from, on systems that give it one."""
@@ -79,9 +81,20 @@ def files_below(path: Path) -> Iterator[Path]:
 
 
 def model_files(options: Mapping) -> Iterator[tuple[Path, str]]:
-    """What `--model-path`, `--compare` and `--detector-weights` name, as `check_targets` takes it."""
+    """What the options name as models and as weights, as `check_targets` takes it."""
     if options.get("detector_weights"):
         yield Path(options["detector_weights"]), "the weights of the detector"
-    models = [options.get("model_path"), *(options.get("compare") or "").split(",")]
-    for model in filter(None, models):
-        yield from ((path, "a file of the model") for path in Path(model).glob("*"))
+    compared = [name.strip() for name in (options.get("compare") or "").split(",") if name.strip()]
+    by_type = MODEL_FOLDERS.get(options.get("model_type") or "")
+    for model in compared or filter(None, [options.get("model_path") or by_type]):
+        yield from ((path, "a file of the model") for path in _model_folder(model).glob("*"))
+
+
+def _model_folder(name: str) -> Path:
+    """By name or folder, also by the short names of `--compare`; the name itself where none is found."""
+    from facecli.paths import find_model
+
+    for known in (name, f"{name}_model"):
+        with contextlib.suppress(CheckpointError):
+            return find_model(known)
+    return Path(name)

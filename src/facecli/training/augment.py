@@ -34,8 +34,8 @@ class Cut(NamedTuple):
 
 WHOLE_CROP = Cut(12.0, -0.2, 0.12, 0.06)
 DETECTOR_BOX = Cut(18.0, -0.42, -0.1, 0.12)
-"""What 96 of 100 boxes of Haar and YuNet do to pictures of UTKFace and FairFace, see
-benchmarks/cuts.md: they are tighter than whole crops, and where a face fills the picture off its middle."""
+"""About what boxes of Haar and YuNet do to pictures of UTKFace and FairFace (benchmarks/cuts.md): they
+are tighter than whole crops, and where a face fills the picture off its middle."""
 BOX_SHARE = 0.5
 """Of the pictures, that are cut as a detector would. The others are whole: in both sets those are upright."""
 

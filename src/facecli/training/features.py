@@ -1,13 +1,14 @@
 """What frozen teachers say of each face, computed once and kept on disk.
 
 Rows are found by the sha256 of the picture file, so that another split, order or subset of
-the same pictures reuses them. The store is written after some chunks: an interrupted run
-goes on near where it stopped.
+the same pictures reuses them. The store is written after some chunks and at the end, however
+that comes: an interrupted run goes on where it stopped.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -153,17 +154,38 @@ def _features(
         shown = track(
             pictures, description=name, total=len(chunks), console=stderr_console(), disable=len(chunks) < 2
         )
-        held: list[dict[str, np.ndarray]] = []
-        for number, crops in enumerate(shown, start=1):
-            held.append(predict(crops[:, :, ::-1] if flip else crops))
-            if not all(np.isfinite(values).all() for values in held[-1].values()):
-                raise WeightsError(f"{name} gave features that are not finite: the weights are damaged")
-            if len(held) == CHUNKS_A_WRITE or number == len(chunks):
-                rows = [row for chunk in chunks[number - len(held) : number] for row in chunk]
-                together = {tap: np.concatenate([one[tap] for one in held]) for tap in held[0]}
-                store.add([keys[row] for row in rows], together)
-                held = []
+        with _written_together(store) as add:
+            for chunk, crops in zip(chunks, shown, strict=True):
+                features = predict(crops[:, :, ::-1] if flip else crops)
+                if not all(np.isfinite(values).all() for values in features.values()):
+                    raise WeightsError(f"{name} gave features that are not finite: the weights are damaged")
+                add([keys[row] for row in chunk], features)
     return store.get(keys)
+
+
+@contextmanager
+def _written_together(
+    store: FeatureStore,
+) -> Iterator[Callable[[list[str], dict[str, np.ndarray]], None]]:
+    """Yields what takes keys and features of chunks; also those before an error or Ctrl-C are written."""
+    held: list[tuple[list[str], dict[str, np.ndarray]]] = []
+
+    def write() -> None:
+        if held:
+            keys = [key for chunk, _ in held for key in chunk]
+            taps = held[0][1]
+            store.add(keys, {tap: np.concatenate([features[tap] for _, features in held]) for tap in taps})
+            held.clear()
+
+    def add(keys: list[str], features: dict[str, np.ndarray]) -> None:
+        held.append((keys, features))
+        if len(held) == CHUNKS_A_WRITE:
+            write()
+
+    try:
+        yield add
+    finally:
+        write()
 
 
 def _prefetched(chunks: Sequence[Sequence[int]], load: Callable[[int], np.ndarray]) -> Iterator[np.ndarray]:
