@@ -30,7 +30,8 @@ def results(tmp_path_factory, astronaut):
     rows = (HERE / "rows.jsonl").read_text(encoding="utf-8")
     (folder / "rows.jsonl").write_text(rows, encoding="utf-8")
     (folder / "half.jsonl").write_text("".join(rows.splitlines(keepends=True)[:4]), encoding="utf-8")
-    shutil.copytree(MODEL, folder / "models" / "other")
+    for name in ("tiny", "other"):
+        shutil.copytree(MODEL, folder / "models" / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("FACECLI_HOME", str(folder / "home"))
@@ -46,12 +47,11 @@ def test_a_command_gives_what_it_gave(name, results, capfd):
     line = COMMANDS[name]
     before = written_in(results)
     capfd.readouterr()
-    code = main([word.format(model=MODEL) for word in line.split()])
+    code = main([word.format(model="models/tiny") for word in line.split()])
     said = capfd.readouterr()
     after = written_in(results)
     new = {path: results / path for path, stamp in after.items() if before.get(path) != stamp}
     hidden = {
-        str(MODEL): "MODEL",
         str(results): "CORPUS",
         str(HERE.parents[1]): "ROOT",
         __version__: "VERSION",
