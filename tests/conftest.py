@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+from facecli.console import MANNERS
 from facecli.crops import CHIP_CROPS
 from facecli.labels import CLASS_NAMES, HEAD_CLASSES
 
@@ -48,6 +49,13 @@ def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **cha
         },
     }
     return write_config(folder, {**config, **changes}, (LITERT_FILE,))
+
+
+@pytest.fixture(autouse=True)
+def spoken_to_as_by_default(monkeypatch):
+    """A command line that a test has run leaves its --quiet and --log-json behind."""
+    monkeypatch.setattr(MANNERS, "quiet", False)
+    monkeypatch.setattr(MANNERS, "log_json", False)
 
 
 @pytest.fixture(scope="session")

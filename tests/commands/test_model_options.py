@@ -79,6 +79,6 @@ def test_a_model_is_found_by_its_name_and_by_its_folder(tiny_checkpoint, tmp_pat
     save_image(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
     picture = ["--img", str(tmp_path / "a.png"), "--no-show", "--detector", "none"]
     assert cli.main(["run", *picture, "--model-path", "mine"]) == 0
-    for given in ("yours", str(tmp_path), "~nobody/mine"):
+    for given in ("yours", str(tmp_path / "yours"), "~nobody/mine"):
         with pytest.raises(InputError, match=f"no model '{given}'"):
             check_model_path({"model_path": given})

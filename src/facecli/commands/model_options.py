@@ -1,6 +1,7 @@
 """`--model-type` and `--model-path`: the model that a command works with."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import click
 
@@ -28,16 +29,16 @@ def model_given(options: Mapping) -> str:
 
 
 def check_model_path(options: Mapping) -> None:
-    """Raises InputError when `--model-path` is given and is neither a model's folder nor a model's name."""
+    """Raises InputError when `--model-path` is given and is neither a folder nor a model's name."""
     from facecli.paths import find_model
 
     given = options["model_path"]
-    if not given:
+    if not given or Path(given).is_dir():
         return
     try:
         find_model(given)
     except CheckpointError as error:
         raise InputError(
-            f"no model '{given}': neither a folder with a config.json nor a name that 'facecli models list' "
-            "knows; check --model-path"
+            f"no model '{given}': neither a folder nor a name that 'facecli models list' knows; "
+            "check --model-path"
         ) from error
