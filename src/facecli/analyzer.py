@@ -104,9 +104,8 @@ class FaceAnalyzer:
         self, picture: Picture
     ) -> tuple[str, Found, tuple[int, int]] | tuple[str, str, None]:
         """As `_look`; of what cannot be read its name, why, and no size."""
-        import cv2
-
         from facecli.pictures.item import one_line
+        from facecli.pictures.look import UNREADABLE, why_unread
 
         name = _name(picture)
         try:
@@ -116,12 +115,8 @@ class FaceAnalyzer:
             return name, one_line(error), None
         try:
             return self._look(picture, None)
-        except ImageError as error:
-            return name, one_line(error), None
-        except MemoryError:
-            return name, f"not enough memory for {name}; make it smaller", None
-        except cv2.error as error:
-            return name, f"{name} cannot be searched ({error.err}); save it again", None
+        except UNREADABLE as error:
+            return name, why_unread(error, name), None
 
     def _look(self, picture: Picture, source: str | None) -> tuple[str, Found, tuple[int, int]]:
         """What it is called, its boxes and crops, and its width and height."""

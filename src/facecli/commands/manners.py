@@ -1,5 +1,7 @@
 """Options that every command has: how it speaks on standard error, and what its words complete to."""
 
+from functools import partial
+
 import click
 from click.shell_completion import CompletionItem
 
@@ -41,28 +43,11 @@ def with_manners(command: click.Command) -> click.Command:
 
 
 def _options() -> list[click.Option]:
+    option = partial(click.Option, expose_value=False, callback=_take)
     return [
-        click.Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            help="Errors only on standard error: no news, no bar.",
-            expose_value=False,
-            callback=_take,
-        ),
-        click.Option(
-            ["-v", "--verbose"],
-            count=True,
-            help="Say more; -vv also shows tracebacks.",
-            expose_value=False,
-            callback=_take,
-        ),
-        click.Option(
-            ["--log-json"],
-            is_flag=True,
-            help="What is said there as JSON, an object a line.",
-            expose_value=False,
-            callback=_take,
-        ),
+        option(["-q", "--quiet"], is_flag=True, help="Errors only on standard error: no news, no bar."),
+        option(["-v", "--verbose"], count=True, help="Say more; -vv also shows tracebacks."),
+        option(["--log-json"], is_flag=True, help="What is said there as JSON, an object a line."),
     ]
 
 

@@ -28,6 +28,22 @@ def model_given(options: Mapping) -> str:
     return options["model_path"] or MODEL_FOLDERS[options["model_type"]]
 
 
+def find_compared(name: str) -> Path:
+    """Folder of a model by name or folder, also by the short names of `--model-type`.
+
+    Raises CheckpointError when there is none.
+    """
+    from facecli.paths import find_model
+
+    try:
+        return find_model(name)
+    except CheckpointError as error:
+        try:
+            return find_model(f"{name}_model")
+        except CheckpointError:
+            raise error from None
+
+
 def check_model_path(options: Mapping) -> None:
     """Raises InputError when `--model-path` is given and is neither a folder nor a model's name."""
     from facecli.paths import find_model

@@ -1,11 +1,11 @@
 """What a command reads is never written over: one check before anything is touched, for all commands."""
 
-import contextlib
 import os
 import stat
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from facecli.commands.model_options import find_compared
 from facecli.errors import CheckpointError, InputError
 from facecli.recipes import MODEL_FOLDERS
 
@@ -91,10 +91,8 @@ def model_files(options: Mapping) -> Iterator[tuple[Path, str]]:
 
 
 def _model_folder(name: str) -> Path:
-    """By name or folder, also by the short names of `--compare`; the name itself where none is found."""
-    from facecli.paths import find_model
-
-    for known in (name, f"{name}_model"):
-        with contextlib.suppress(CheckpointError):
-            return find_model(known)
-    return Path(name)
+    """The name itself where no model has it."""
+    try:
+        return find_compared(name)
+    except CheckpointError:
+        return Path(name)

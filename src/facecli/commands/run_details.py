@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from facecli import paths
+from facecli.commands.model_options import find_compared
 from facecli.errors import CheckpointError, InputError
 
 _OPTIONS = (
@@ -92,13 +92,12 @@ def compared_folders(spec: str) -> dict[str, Path]:
 
 
 def _find(name: str) -> Path:
-    """The short names of the shipped models are those of --model-type."""
-    for known in (name, f"{name}_model"):
-        try:
-            return paths.find_model(known)
-        except CheckpointError:
-            continue
-    raise InputError(f"--compare: no model '{name}'; 'facecli models list' says which are here")
+    try:
+        return find_compared(name)
+    except CheckpointError as error:
+        raise InputError(
+            f"--compare: no model '{name}'; 'facecli models list' says which are here"
+        ) from error
 
 
 def build_reading(options: dict):

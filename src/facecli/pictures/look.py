@@ -17,6 +17,10 @@ SEARCHED_SIDE = 1280
 """Longer side in pixels to which a large JPEG may be reduced while it is decoded. Detectors search in 640."""
 
 
+UNREADABLE = (ImageError, MemoryError, cv2.error)
+"""What a picture may be to blame for."""
+
+
 class Looker(Protocol):
     """The part of an `Analyzer` that is needed here; one thread at a time may use it."""
 
@@ -66,12 +70,17 @@ def look(item: Item, looker: Looker, wants_image: bool) -> Looked | Unread:
     """Reads, decodes and searches one picture. What is no picture gives an `error`, and never raises."""
     try:
         return _look(item, item.load(), looker, wants_image)
-    except ImageError as error:
-        return Unread(item, one_line(error))
-    except MemoryError:
-        return Unread(item, f"not enough memory for {item.source}; make it smaller")
-    except cv2.error as error:
-        return Unread(item, f"{item.source} cannot be searched ({error.err}); save it again")
+    except UNREADABLE as error:
+        return Unread(item, why_unread(error, item.source))
+
+
+def why_unread(error: Exception, source: str) -> str:
+    """One of UNREADABLE in one line."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory for {source}; make it smaller"
+    if isinstance(error, cv2.error):
+        return f"{source} cannot be searched ({error.err}); save it again"
+    return one_line(error)
 
 
 def _look(item: Item, data: bytes, looker: Looker, wants_image: bool) -> Looked:
