@@ -14,7 +14,7 @@ from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).resolve().with_name("src")))
 from facecli import __version__  # noqa: E402
-from facecli.recipes import EMBEDDING_MODEL, MODEL_FOLDERS  # noqa: E402  (standard library only)
+from facecli.core.recipes import EMBEDDING_MODEL, MODEL_FOLDERS  # noqa: E402  (standard library only)
 
 RUN = [
     "ai-edge-litert>=2.0,<3",
@@ -77,7 +77,7 @@ DEV = [
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries
-# copies of them inside the package (facecli/paths.py looks there first).
+# copies of them inside the package (facecli/core/paths.py looks there first).
 SHIPPED = (
     *(
         f"saved_model/{model}/{file}"
@@ -132,7 +132,7 @@ setup(
     packages=find_packages("src"),
     package_data={
         "facecli": ["py.typed"],
-        "facecli.report": ["*.html", "*.css", "*.js"],
+        "facecli.sinks": ["*.html", "*.css", "*.js"],
         "facecli.web": ["texts.json", "templates/*.html", "static/*"],
     },
     python_requires=">=3.10",

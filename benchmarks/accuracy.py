@@ -15,7 +15,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from readme_tables import HEAD, SETS, accuracy_row, interval, markdown, measurements, protocol_of, share
 
-from facecli.training.style import BLUE, GREEN, GREY, new_figure, styled
+from facecli.training.plots import BLUE, GREEN, GREY, new_figure, plot_style
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -188,7 +188,7 @@ def accuracy(entry: Mapping, head: str) -> str:
     return share(entry[head], bounds) if bounds else f"{entry[head]:.1%}"
 
 
-@styled
+@plot_style
 def draw(entries: list[dict]) -> Figure:
     """Age errors of one look, a dot a system, the best at the top; intervals where they are known."""
     figure, axes = new_figure(11, 6.5, 1, 2)

@@ -19,7 +19,7 @@ import pandas as pd
 from ai_edge_litert.interpreter import Interpreter
 from matplotlib.figure import Figure
 
-from facecli.labels import HEAD_CLASSES
+from facecli.core.attributes import HEAD_CLASSES
 from facecli.models.build import build_model
 from facecli.models.export import export_model
 

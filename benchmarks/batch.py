@@ -31,15 +31,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facecli.images import find_images, load_image
+from facecli.core.images import find_images, load_image
+from facecli.core.paths import find_model
+from facecli.detect.registry import build_detector
+from facecli.infer.analyzer import Analyzer
+from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
-from facecli.paths import find_model
-from facecli.pictures.batch import Batch, Effort
-from facecli.pictures.files import FileSource
-from facecli.pictures.sources import Inputs
-from facecli.vision.analyze import Analyzer
-from facecli.vision.detect import build_detector
-from facecli.vision.predict import Predictor
+from facecli.pipeline.batch import Batch, Parallelism
+from facecli.sources.files import FileSource
+from facecli.sources.inputs import Inputs
 
 SMALL, PHOTOS, MEGAPIXELS = 2000, 40, 12
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -95,7 +95,7 @@ def batch(pictures: list[Path], analyzer: Analyzer, make_detector) -> int:
         own.detector = make_detector()
         return own
 
-    many = Batch(looker, analyzer, Effort(min(CORES, 8), 16))
+    many = Batch(looker, analyzer, Parallelism(min(CORES, 8), 16))
     return sum(len(one.result.faces) for one in many.records(Inputs([FileSource(path) for path in pictures])))
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facecli.images import find_images, load_image
-from facecli.vision.detect import Detector, build_detector
+from facecli.core.images import find_images, load_image
+from facecli.detect.registry import Detector, build_detector
 
 ROW = "{:<8}{:>7}{:>8}{:>10}{:>10}{:>8}{:>8}{:>8}{:>9}{:>9}"
 HEADER = ("", "chips", "found", "centre_x", "centre_y", "side", "q10", "q90", "margin", "shift_y")

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from chip_margin import nearest_box, on_canvas
 
-from facecli.crops import crop_face
-from facecli.images import load_image
-from facecli.labels import GENDERS, RACES
+from facecli.core.attributes import GENDERS, RACES
+from facecli.core.crops import crop_face
+from facecli.core.images import load_image
+from facecli.core.paths import find_model
+from facecli.detect.registry import Detector, build_detector
+from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.readout import expected_age
-from facecli.paths import find_model
 from facecli.training.prepare import prepare_data
-from facecli.vision.detect import Detector, build_detector
-from facecli.vision.predict import Predictor
 
 OFFSETS = (-0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.25)
 ROW = "{:<10}{:>8}{:>10}{:>10}{:>10}"

@@ -9,10 +9,9 @@ is in docs/crowds.md.
 
 import numpy as np
 
-from facecli.crowd.confusion import load_confusions
-from facecli.crowd.correct import correct_shares
+from facecli.core.paths import find_model
+from facecli.crowd.correct import correct_shares, load_confusions
 from facecli.models.checkpoint import load_checkpoint
-from facecli.paths import find_model
 
 TRIALS, DRAWS = 400, 200
 PEOPLE = (30, 300)

@@ -2,7 +2,7 @@
 
     python benchmarks/cuts.py --data-path data/UTKFace --data-path data/fairface --yunet-weights FILE
 
-Each picture's largest box is turned into the square that a network would see (`crops.CHIP_CROPS`). Its
+Each picture's largest box is turned into the square that a network would see (`core.crops.CHIP_CROPS`). Its
 size is told as the logarithm of its share of the side, its middle in sides of the picture. The tilt is
 that of the eyes of YuNet. `training.augment` draws its cuts from what is seen here. Pictures of the
 training part only. Writes cuts.md beside this file.
@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from picture_scores import markdown
 
-from facecli.crops import CHIP_CROPS, _square
-from facecli.images import load_image
+from facecli.core.crops import CHIP_CROPS, _square
+from facecli.core.images import load_image
+from facecli.detect.registry import build_detector
 from facecli.training.prepare import prepare_data
-from facecli.vision.detect import build_detector
 
 PICTURES, SEED = 400, 1
 PERCENTILES = (2, 10, 50, 90, 98)

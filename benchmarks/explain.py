@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facecli.commands.training_options import import_keras
+from facecli.cli.training_options import import_keras
 
 METHODS = ("integrated-gradients", "grad-cam", "smooth-grad", "shap")
 DELETION = "{:<14}{:<22}{:<9}{:>6}  {:<9}{:>9}{:>9}{:>9}{:>16}{:>14}"
@@ -44,10 +44,10 @@ def parse() -> argparse.Namespace:
 
 def measure(model: str, arguments: argparse.Namespace) -> Iterator[dict]:
     """Records of all faces: model, method and head, with what was measured."""
+    from facecli.core.paths import find_model
     from facecli.data.batches import load_crops
     from facecli.explain.network import ExplainedNetwork
     from facecli.models.checkpoint import load_checkpoint
-    from facecli.paths import find_model
     from facecli.training.prepare import prepare_data
     from facecli.training.start import load_network
 
@@ -83,7 +83,7 @@ def keep(path: Path | None, key: str, records: list) -> None:
 def face_records(network, crop: np.ndarray, full: bool) -> Iterator[dict]:
     """One record for each method and head; `full` has all methods, and the randomised weights."""
     from facecli.explain.face import explain_face
-    from facecli.explain.target import HEADS
+    from facecli.explain.heat_map import HEADS
 
     heads = [head for head in HEADS if head in network.heads]
     found = correlations(network, crop, heads) if full else {}
@@ -100,18 +100,17 @@ def face_records(network, crop: np.ndarray, full: bool) -> Iterator[dict]:
 
 def correlations(network, crop: np.ndarray, heads: list[str]) -> dict:
     """(method, head) -> rank correlations with the map of shuffled weights, as ordered and by size."""
-    from facecli.explain.methods import explain
-    from facecli.explain.randomise import randomised, rank_correlation
-    from facecli.explain.reference import reference_of
-    from facecli.explain.target import Target, predicted_target
+    from facecli.explain.checks import randomised, rank_correlation
+    from facecli.explain.heat_map import Target, predicted_target
+    from facecli.explain.methods import compute_heat_maps, reference_of
 
     read = network.predict(crop[None])
     targets = [predicted_target(head, read[head][0]) for head in heads]
     found = {}
     for method in METHODS[:3]:
-        maps = explain(network, crop, targets, method, reference_of(crop))
+        maps = compute_heat_maps(network, crop, targets, method, reference_of(crop))
         with randomised(network.network):
-            others = explain(network, crop, targets, method, reference_of(crop))
+            others = compute_heat_maps(network, crop, targets, method, reference_of(crop))
         for target, heat, other in zip(targets, maps, others, strict=True):
             found[method, target.head] = {
                 "ordered": rank_correlation(heat.values, other.values, target),

@@ -27,11 +27,11 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from architectures import yardstick
 
-from facecli import paths
-from facecli.commands.export import training_crops
+from facecli.cli.export import training_crops
+from facecli.core import paths
 from facecli.data.batches import load_crops
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_checkpoint
-from facecli.models.export import export_model, heads_only, size_of
+from facecli.models.export import export_model, export_size, heads_only
 from facecli.models.export_formats import FORMATS
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import predict_batches, true_labels
@@ -81,7 +81,10 @@ def measure(
     network = heads_only(load_network(checkpoint), checkpoint.heads)
     exact = predict_batches(network.predict_on_batch, crops, BATCH)
     rows = [
-        {"name": "Keras, float32 (a file of float16)", "mb": size_of(checkpoint.folder / "model.keras") / 1e6}
+        {
+            "name": "Keras, float32 (a file of float16)",
+            "mb": export_size(checkpoint.folder / "model.keras") / 1e6,
+        }
     ]
     rows[0] |= accuracy(frame, exact)
     predictors: dict[str, tuple[Predict, tuple[int, int]]] = {}
@@ -93,12 +96,12 @@ def measure(
             export_model(network, path, file_format.name, dtype, ranges)
             predictors[name] = (load(path, file_format.name), checkpoint.image_size)
             found = predict_batches(predictors[name][0], crops, BATCH)
-            row = {"name": name, "mb": size_of(path) / 1e6, "mark": mark(checkpoint, path, dtype)}
+            row = {"name": name, "mb": export_size(path) / 1e6, "mark": mark(checkpoint, path, dtype)}
             rows.append({**row, **accuracy(frame, found), **difference(found, exact)})
     path = folder / "yardstick.tflite"
     export_model(yardstick(), path, "tflite", "float32")
     predictors[YARDSTICK] = (load(path, "tflite"), (112, 112))
-    rows.append({"name": YARDSTICK, "mb": size_of(path) / 1e6})
+    rows.append({"name": YARDSTICK, "mb": export_size(path) / 1e6})
     timed = milliseconds(predictors)
     for row in rows:
         row["ms"] = timed.get(row["name"])

@@ -5,7 +5,7 @@
 The threshold on cosine similarity is chosen on nine tenths of the pairs and judged on the
 other tenth, ten times; same and different pairs are spread evenly over the tenths. The
 picture is cut around its centre (deep-funneled LFW has the face there) and resized by
-`crops.crop_face`. Exit code 1 when the accuracy of the main setting is under 99 % (a student's: 97 %).
+`core.crops.crop_face`. Exit code 1 when the accuracy of the main setting is under 99 % (a student's: 97 %).
 """
 
 import argparse
@@ -17,9 +17,9 @@ import cv2
 import keras
 import numpy as np
 
-from facecli.crops import crop_face
+from facecli.core.crops import crop_face
 from facecli.models.checkpoint import load_checkpoint
-from facecli.models.facenet import load_facenet
+from facecli.models.trunks import load_facenet
 from facecli.training.start import load_network
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

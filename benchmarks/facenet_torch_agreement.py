@@ -7,7 +7,7 @@ Needs torch and facenet-pytorch, whose own pins are old, so in an environment of
     KERAS_BACKEND=torch PYTHONPATH=src python benchmarks/facenet_torch_agreement.py
 
 Every parameter and every normalisation statistic is random, gamma included (it is folded by
-`pretrained_torch.from_state_dict`). Exit code 1 when the networks differ by more than 1e-4.
+`models.pretrained.from_state_dict`). Exit code 1 when the networks differ by more than 1e-4.
 """
 
 import importlib
@@ -22,8 +22,7 @@ import numpy as np
 import torch
 
 from facecli.models.inception_resnet_v1 import TAPS, build_inception_resnet_v1
-from facecli.models.pretrained import assign
-from facecli.models.pretrained_torch import from_state_dict
+from facecli.models.pretrained import assign_weights, from_state_dict
 
 TOLERANCE = 1e-4
 IMAGES = 8
@@ -35,7 +34,9 @@ def main() -> None:
     torch.manual_seed(SEED)
     network = _random_network()
     model = build_inception_resnet_v1(TAPS)
-    assign(model, from_state_dict({name: tensor.numpy() for name, tensor in network.state_dict().items()}))
+    assign_weights(
+        model, from_state_dict({name: tensor.numpy() for name, tensor in network.state_dict().items()})
+    )
     images = np.random.default_rng(SEED).integers(0, 256, (IMAGES, 160, 160, 3), dtype=np.uint8)
 
     theirs = _torch_features(network, images)

@@ -23,10 +23,9 @@ import cv2
 import numpy as np
 from skimage import data
 
-from facecli.images import find_images, load_image
-from facecli.paths import find_cascade
-from facecli.vision.haar import HaarOptions, load_cascade
-from facecli.vision.haar_search import search
+from facecli.core.images import find_images, load_image
+from facecli.core.paths import find_cascade
+from facecli.detect.haar import HaarOptions, load_cascade, search_coarse_to_fine
 
 BACKGROUNDS = ("coffee", "chelsea", "rocket", "brick", "grass", "gravel", "hubble_deep_field", "retina")
 FACE_SHARE = 0.45
@@ -80,7 +79,7 @@ def dense(cascade: cv2.CascadeClassifier, grey: np.ndarray, step: float, neighbo
 
 def ours(cascade: cv2.CascadeClassifier, grey: np.ndarray, step: float, neighbors: int) -> Boxes:
     """Coarsely first."""
-    return search(cascade, grey, 30, step, neighbors)[0]
+    return search_coarse_to_fine(cascade, grey, 30, step, neighbors)[0]
 
 
 class Result(NamedTuple):

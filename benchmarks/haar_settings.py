@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 
-from facecli.images import find_images, load_image
-from facecli.paths import find_cascade
-from facecli.stream.opening import open_source
-from facecli.vision.haar import HaarDetector, HaarOptions
+from facecli.core.images import find_images, load_image
+from facecli.core.paths import find_cascade
+from facecli.detect.haar import HaarDetector, HaarOptions
+from facecli.sources.video import open_source
 
 CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
 SETTINGS = tuple(itertools.product((1.1, 1.15, 1.2), (4, 5, 6)))

@@ -18,18 +18,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facecli.core.paths import find_model
+from facecli.detect.registry import build_detector
+from facecli.infer.analyzer import Analyzer
+from facecli.infer.predictor import Predictor
+from facecli.live.analyzer import build_live_analyzer
 from facecli.models.checkpoint import load_checkpoint
-from facecli.paths import find_model
-from facecli.stream.controls import Controls
-from facecli.stream.engine import run_live
-from facecli.stream.opening import open_source
-from facecli.stream.screen import Screen
-from facecli.stream.sources import STALL_S, Frame
-from facecli.stream.view import LiveView
-from facecli.vision.analyze import Analyzer
-from facecli.vision.detect import build_detector
-from facecli.vision.live import build_live_analyzer
-from facecli.vision.predict import Predictor
+from facecli.pipeline.stream import run_live
+from facecli.sources.video import STALL_S, Frame, open_source
+from facecli.window.controls import Controls
+from facecli.window.screen import Screen
+from facecli.window.view import LiveView
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0
 WARM_S = 2.0

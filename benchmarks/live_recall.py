@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 from live_reference import Shot, false_boxes, found, read_clip
 
+from facecli.core.paths import find_cascade, find_model
+from facecli.detect.registry import build_detector
+from facecli.infer.analyzer import Analyzer
+from facecli.infer.predictor import Predictor
+from facecli.live.analyzer import build_live_analyzer
 from facecli.models.checkpoint import load_checkpoint
-from facecli.paths import find_cascade, find_model
-from facecli.vision.analyze import Analyzer
-from facecli.vision.detect import build_detector
-from facecli.vision.live import build_live_analyzer
-from facecli.vision.predict import Predictor
 
 CLIPS = ("scene_cuts.mp4", "single_face.mp4", "face_then_no_face.mov", "no_face.mp4")
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scenes import overlap
 
-from facecli.stream.opening import open_source
-from facecli.vision.yunet import YunetDetector
+from facecli.detect.yunet import YunetDetector
+from facecli.sources.video import open_source
 
 SCORE, SIDE, OVERLAP = 0.8, 40, 0.4
 """A reference face has at least this score and this many pixels a side; a box that overlaps it by

@@ -23,8 +23,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facecli.paths import find_cascade, find_model
-from facecli.stream.opening import open_source
+from facecli.core.paths import find_cascade, find_model
+from facecli.sources.video import open_source
 
 EARLY, LATE = 2_000, 20_000
 OPTIONS = ["--no-show", "--json"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from skimage import data
 
-from facecli.images import save_image
+from facecli.core.images import save_image
 
 if __name__ == "__main__":
     target = Path(sys.argv[1])

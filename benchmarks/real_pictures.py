@@ -29,15 +29,15 @@ from scenes import SCENE_HEIGHT, SCENE_WIDTH, SURROUNDINGS, build_scene, overlap
 from upright import UprightCropper
 from webcam import SEVERITIES, degrade
 
-from facecli.faces import Face
-from facecli.images import load_image
+from facecli.core.faces import Face
+from facecli.core.images import load_image
+from facecli.core.paths import find_model
+from facecli.core.recipes import MODEL_TYPES
+from facecli.detect.registry import build_detector
+from facecli.infer.analyzer import Analyzer
+from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
-from facecli.paths import find_model
-from facecli.recipes import MODEL_TYPES
 from facecli.training.prepare import PreparedData, prepare_data
-from facecli.vision.analyze import Analyzer
-from facecli.vision.detect import build_detector
-from facecli.vision.predict import Predictor
 
 OUTPUT = Path(__file__).resolve().with_suffix(".md")
 SEED = 20

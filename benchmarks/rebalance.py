@@ -15,13 +15,13 @@ import keras
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 
+from facecli.core.recipes import GENUINE, RUN_DEFAULTS, FitOptions
 from facecli.data.rebalance import METHODS, age_decades, rebalance
 from facecli.models.readout import expected_age
-from facecli.recipes import GENUINE, RUN_DEFAULTS, FitOptions
 from facecli.training.engine import Rows, fit
-from facecli.training.features import TAPS, facenet_features
 from facecli.training.prepare import PreparedData, prepare_data
 from facecli.training.targets import build_targets
+from facecli.training.teachers import TAPS, facenet_features
 from facecli.training.transfer import build_feature_heads
 
 HEADS = ("age", "gender", "race")

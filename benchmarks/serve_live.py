@@ -64,7 +64,7 @@ def moving_portrait(frames: int = 300) -> list[np.ndarray]:
 
 def clip_frames(path: Path, most: int = 300) -> list[np.ndarray]:
     """The clip's first frames at 640x480."""
-    from facecli.stream.opening import open_source
+    from facecli.sources.video import open_source
 
     shown = []
     with open_source(str(path)) as source:

@@ -6,7 +6,7 @@
 The first set is the measure. YuNet's eyes and mouth corners are found in random pictures of each
 set, scaled to one size and put on a canvas that repeats the border. `crop_face(box, margin, shift_y)`
 of the whole picture then shows the eyes as far apart and as high as in the first set: these are
-`facecli.crops.SOURCE_CROPS`, and of LFW what facenet_lfw.py cuts for a student.
+`facecli.core.crops.SOURCE_CROPS`, and of LFW what facenet_lfw.py cuts for a student.
 Writes source_crops.md beside this file.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facecli.images import find_images, load_image
+from facecli.core.images import find_images, load_image
 
 SIDE, BORDER = 200, 60
 HEAD = ("set", "faces", "eyes apart", "eyes x", "eyes y", "mouth y", "margin", "shift_y", "mouth y, cut so")

@@ -17,9 +17,9 @@ import keras
 import numpy as np
 from readme_tables import markdown
 
-from facecli import paths
+from facecli.core import paths
+from facecli.core.attributes import UTKFACE_HEADS
 from facecli.data.batches import load_crops
-from facecli.labels import UTKFACE_HEADS
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import true_labels

@@ -23,11 +23,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facecli import paths
+from facecli.core import paths
+from facecli.core.attributes import UTKFACE_HEADS
+from facecli.core.recipes import GENUINE, RUN_DEFAULTS, FitOptions
 from facecli.data.batches import load_crops
-from facecli.labels import UTKFACE_HEADS
 from facecli.models.checkpoint import load_checkpoint
-from facecli.recipes import GENUINE, RUN_DEFAULTS, FitOptions
 from facecli.training.engine import Rows, fit
 from facecli.training.evaluate import evaluate
 from facecli.training.fairness import fairness_metrics

@@ -17,14 +17,14 @@ import numpy as np
 from live_reference import OVERLAP, Shot, chains, read_clip
 from scenes import overlap
 
-from facecli.faces import Face
+from facecli.core.faces import Face
+from facecli.core.paths import find_model
+from facecli.detect.registry import build_detector
+from facecli.infer.analyzer import Analyzer
+from facecli.infer.predictor import Predictor
+from facecli.live.analyzer import build_live_analyzer
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.readout import expected_age
-from facecli.paths import find_model
-from facecli.vision.analyze import Analyzer
-from facecli.vision.detect import build_detector
-from facecli.vision.live import build_live_analyzer
-from facecli.vision.predict import Predictor
 
 CLIPS = ("scene_cuts.mp4", "single_face.mp4", "face_then_no_face.mov")
 

@@ -73,9 +73,9 @@ def measure(side: int, setting: Setting) -> dict[str, float]:
     import keras
     import numpy as np
 
-    from facecli.labels import HEAD_CLASSES
+    from facecli.core.attributes import HEAD_CLASSES
+    from facecli.core.recipes import FitOptions
     from facecli.models.build import build_model
-    from facecli.recipes import FitOptions
     from facecli.training.augment import build_augmentation
     from facecli.training.engine import AugmentedModel, _compile
     from facecli.training.fused_norm import fused_normalization

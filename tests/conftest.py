@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from facecli.console import MANNERS
-from facecli.crops import CHIP_CROPS
-from facecli.labels import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.console import OUTPUT_POLICY
+from facecli.core.crops import CHIP_CROPS
 
 # As `facecli` itself does, before OpenCV opens its first clip in this process.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+pytest_plugins = ["picture_fixtures", "stream_fixtures"]
 TINY_SIZE = (32, 24)
 # Test machines are shared: a slow moment is no failure.
 settings.register_profile("facecli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,7 +28,7 @@ def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **cha
     keras = pytest.importorskip("keras")
     from facecli.models.checkpoint import LITERT_FILE, write_config
     from facecli.models.export import export_tflite
-    from facecli.models.folds import stored_heads
+    from facecli.models.readout import stored_heads
 
     keras.utils.set_random_seed(3)
     image = keras.Input((*TINY_SIZE, 3), dtype="uint8")
@@ -54,8 +55,8 @@ def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **cha
 @pytest.fixture(autouse=True)
 def spoken_to_as_by_default(monkeypatch):
     """A command line that a test has run leaves its --quiet and --log-json behind."""
-    monkeypatch.setattr(MANNERS, "quiet", False)
-    monkeypatch.setattr(MANNERS, "log_json", False)
+    monkeypatch.setattr(OUTPUT_POLICY, "quiet", False)
+    monkeypatch.setattr(OUTPUT_POLICY, "log_json", False)
 
 
 @pytest.fixture(scope="session")

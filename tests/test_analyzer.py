@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import facecli
-from facecli import FaceAnalyzer, cli
-from facecli.errors import CheckpointError, FacecliError, ImageError, InputError
-from facecli.images import save_image
+from facecli import FaceAnalyzer
+from facecli.cli import app
+from facecli.core.errors import CheckpointError, FacecliError, ImageError, InputError
+from facecli.core.images import save_image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,7 +38,7 @@ def test_no_pictures_no_records(analyzer):
 
 def test_it_is_what_the_command_line_writes(analyzer, tiny_checkpoint, picture, capsys):
     options = ["--detector", "none", "--model-path", str(tiny_checkpoint.folder), "--json", "-"]
-    assert cli.main(["run", "--img", str(picture), *options]) == 0
+    assert app.main(["run", "--img", str(picture), *options]) == 0
     written = json.loads(capsys.readouterr().out)
     assert json.loads(json.dumps(analyzer.analyze(picture))) == written
     assert list(analyzer.analyze_many([str(picture)])) == [written]
@@ -52,7 +53,7 @@ def test_a_password_in_what_is_no_path_is_not_said(analyzer):
 
 
 def test_a_path_bytes_and_an_array_are_one_picture(analyzer, picture):
-    from facecli.images import load_image
+    from facecli.core.images import load_image
 
     records = [
         analyzer.analyze(one) for one in (str(picture), picture, picture.read_bytes(), load_image(picture))
@@ -218,7 +219,7 @@ def test_the_package_says_what_it_has():
 
 
 def test_it_is_marked_as_typed_and_the_types_are_those_of_the_records(analyzer, picture):
-    from facecli.row_types import FaceRow, PictureRow
+    from facecli.core.faces import FaceRow, PictureRow
 
     assert (Path(facecli.__file__).parent / "py.typed").is_file()
     record = analyzer.analyze(picture)

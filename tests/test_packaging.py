@@ -17,7 +17,7 @@ import cv2
 import pytest
 from skimage import data
 
-from facecli.recipes import MODEL_FOLDERS
+from facecli.core.recipes import MODEL_FOLDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = tuple(folder for folder in MODEL_FOLDERS.values() if (ROOT / "saved_model" / folder).is_dir())
@@ -74,7 +74,7 @@ def site(wheel, tmp_path_factory) -> Path:
 def test_wheel_has_the_package_the_licence_and_the_console_script(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     sources = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
-    sources |= {f"facecli/report/page.{suffix}" for suffix in ("html", "css", "js")}
+    sources |= {f"facecli/sinks/page.{suffix}" for suffix in ("html", "css", "js")}
     assert sources <= set(names)
     assert any(name.endswith("LICENSE") for name in names)
     (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
@@ -119,7 +119,7 @@ def test_installed_command_shows_help_from_any_folder(site, tmp_path):
 
 
 def test_installed_package_finds_its_own_cascade(site, tmp_path):
-    code = "from facecli import paths; print(paths.find_cascade()); print(paths.home())"
+    code = "from facecli.core import paths; print(paths.find_cascade()); print(paths.home())"
     found, home = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(site)).stdout.split()
     assert Path(found) == site / "facecli" / "shipped" / "xml" / CASCADE
     assert not Path(home).is_relative_to(site)

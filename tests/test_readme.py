@@ -59,7 +59,7 @@ def example_folder(tmp_path, monkeypatch):
 
 
 def the_group() -> click.Group:
-    cli = importlib.import_module("facecli.cli")
+    cli = importlib.import_module("facecli.cli.app")
     return next(value for value in vars(cli).values() if isinstance(value, click.Group))
 
 

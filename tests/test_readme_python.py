@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facecli.images import save_image
+from facecli.core.images import save_image
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)

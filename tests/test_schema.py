@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.age_groups import PRESETS
-from facecli.faces import FACE_HEADS, Face, FrameResult
-from facecli.labels import AGE_CLASSES, CLASS_NAMES, EMOTIONS, GENDERS, RACES, RACES_7
-from facecli.row_types import FaceRow
+from facecli.core.attributes import AGE_CLASSES, CLASS_NAMES, EMOTIONS, GENDERS, PRESETS, RACES, RACES_7
+from facecli.core.faces import FACE_HEADS, Face, FaceRow, FrameResult
 
 jsonschema = pytest.importorskip("jsonschema")
 DOCS = Path(__file__).resolve().parent.parent / "docs"

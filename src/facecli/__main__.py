@@ -2,7 +2,7 @@
 
 import sys
 
-from facecli.cli import main
+from facecli.cli.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Union, cast
 
-from facecli.errors import FacecliError, ImageError, InputError
-from facecli.recipes import MODEL_FOLDERS, MODEL_TYPES
-from facecli.row_types import PictureRow
+from facecli.core.errors import FacecliError, ImageError, InputError
+from facecli.core.faces import PictureRow
+from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from facecli.faces import Face
-    from facecli.vision.analyze import Analyzer, Found
+    from facecli.core.faces import Face
+    from facecli.infer.analyzer import Analyzer, FoundFaces
 
 Picture = Union[str, "os.PathLike[str]", bytes, "np.ndarray"]
 """A path, an encoded picture (JPEG, PNG, ...), or an array (H, W, 3) uint8 RGB."""
@@ -76,7 +76,7 @@ class FaceAnalyzer:
             TypeError, ValueError: it is no such thing, or an array of another shape or type.
         """
         name, found, size = self._look(picture, source)
-        return _row(name, size, self._analyzer.read([found])[0])
+        return self._row(name, size, self._analyzer.read([found])[0])
 
     def analyze_many(self, pictures: Iterable[Picture]) -> Iterator[PictureRow]:
         """A record for each picture, in their order; the faces of some pictures are read together.
@@ -84,7 +84,7 @@ class FaceAnalyzer:
         One that cannot be read or decoded, or is no picture at all, gives a record with `error`, and the
         rest goes on. Memory does not depend on how many there are.
         """
-        held: list[tuple[str, Found | str, tuple[int, int] | None]] = []
+        held: list[tuple[str, FoundFaces | str, tuple[int, int] | None]] = []
         faces = 0
         for picture in pictures:
             looked = self._look_or_say_why(picture)
@@ -98,14 +98,24 @@ class FaceAnalyzer:
     def _read(self, held: Sequence[tuple]) -> Iterator[PictureRow]:
         read = iter(self._analyzer.read([found for _, found, size in held if size is not None]))
         for name, found, size in held:
-            yield _row(name, size, next(read)) if size is not None else _row(name, None, (), found)
+            yield self._row(name, size, next(read)) if size is not None else self._row(name, None, (), found)
+
+    def _row(
+        self, name: str, size: tuple[int, int] | None, faces: Iterable, error: str | None = None
+    ) -> PictureRow:
+        from facecli.core.faces import FrameResult
+
+        width, height = size or (None, None)
+        result = FrameResult(name, width, height, tuple(faces), error=error, model=self._analyzer.model)
+        # Keys of faces are made of the heads' names, which no type checker can follow.
+        return cast(PictureRow, result.to_json())
 
     def _look_or_say_why(
         self, picture: Picture
-    ) -> tuple[str, Found, tuple[int, int]] | tuple[str, str, None]:
+    ) -> tuple[str, FoundFaces, tuple[int, int]] | tuple[str, str, None]:
         """As `_look`; of what cannot be read its name, why, and no size."""
-        from facecli.pictures.item import one_line
-        from facecli.pictures.look import UNREADABLE, why_unread
+        from facecli.pipeline.batch import UNREADABLE, why_unread
+        from facecli.sources.files import one_line
 
         name = _name(picture)
         try:
@@ -118,19 +128,19 @@ class FaceAnalyzer:
         except UNREADABLE as error:
             return name, why_unread(error, name), None
 
-    def _look(self, picture: Picture, source: str | None) -> tuple[str, Found, tuple[int, int]]:
+    def _look(self, picture: Picture, source: str | None) -> tuple[str, FoundFaces, tuple[int, int]]:
         """What it is called, its boxes and crops, and its width and height."""
-        from facecli.images import read_bytes
-        from facecli.pictures.files import check_regular
-        from facecli.pictures.look import find_in
+        from facecli.core.images import read_bytes
+        from facecli.pipeline.batch import find_faces_in
+        from facecli.sources.files import check_regular
 
         name = _name(picture) if source is None else source
         if isinstance(picture, str | os.PathLike):
             path = Path(picture)
             check_regular(path)
-            return name, *find_in(read_bytes(path), name, self._analyzer)
+            return name, *find_faces_in(read_bytes(path), name, self._analyzer)
         if isinstance(picture, bytes | bytearray | memoryview):
-            return name, *find_in(bytes(picture), name, self._analyzer)
+            return name, *find_faces_in(bytes(picture), name, self._analyzer)
         image_rgb = _checked(picture)
         return name, self._analyzer.find(image_rgb), (image_rgb.shape[1], image_rgb.shape[0])
 
@@ -141,12 +151,13 @@ class _OneAtATime:
     def __init__(self, analyzer: Analyzer) -> None:
         self._analyzer = analyzer
         self._lock = threading.Lock()
+        self.model = analyzer.model
 
-    def find(self, image_rgb: np.ndarray) -> Found:
+    def find(self, image_rgb: np.ndarray) -> FoundFaces:
         with self._lock:
             return self._analyzer.find(image_rgb)
 
-    def read(self, found: Sequence[Found]) -> list[list[Face]]:
+    def read(self, found: Sequence[FoundFaces]) -> list[list[Face]]:
         with self._lock:
             return self._analyzer.read(found)
 
@@ -159,11 +170,11 @@ def _check(name: str, value: str, known: Sequence[str]) -> None:
 def _build(model: str, detector: str, threads: int | None, show_rejected: bool, details: bool) -> Analyzer:
     import cv2
 
+    from facecli.core.paths import find_model
+    from facecli.detect.registry import build_detector
+    from facecli.infer.analyzer import Analyzer, ReadoutOptions
+    from facecli.infer.predictor import Predictor
     from facecli.models.checkpoint import load_checkpoint
-    from facecli.paths import find_model
-    from facecli.vision.analyze import Analyzer, Reading
-    from facecli.vision.detect import build_detector
-    from facecli.vision.predict import Predictor
 
     weights = None
     if detector == "yunet":
@@ -174,12 +185,14 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
     if threads:
         cv2.setNumThreads(threads)
     found = build_detector(detector, yunet_weights=weights)
-    return Analyzer(found, predictor, show_rejected=show_rejected, reading=Reading(distribution=details))
+    return Analyzer(
+        found, predictor, show_rejected=show_rejected, reading=ReadoutOptions(distribution=details)
+    )
 
 
 def _name(picture: Picture) -> str:
     if isinstance(picture, str | os.PathLike):
-        from facecli.pictures.item import shown
+        from facecli.sources.files import shown
 
         return shown(os.fspath(picture))
     return "bytes" if isinstance(picture, bytes | bytearray | memoryview) else "array"
@@ -195,15 +208,6 @@ def _checked(picture: object) -> np.ndarray:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise ValueError(f"an array must be (H, W, 3) uint8 RGB, not {picture.shape} {picture.dtype}")
     return np.ascontiguousarray(picture)
-
-
-def _row(name: str, size: tuple[int, int] | None, faces: Iterable, error: str | None = None) -> PictureRow:
-    from facecli.faces import FrameResult
-
-    width, height = size or (None, None)
-    row = FrameResult(name, width, height, tuple(faces), error=error).to_json()
-    # Keys of faces are made of the heads' names, which no type checker can follow.
-    return cast(PictureRow, row)
 
 
 __all__ = ["FaceAnalyzer", "FacecliError", "ImageError", "InputError", "Picture", "PictureRow"]

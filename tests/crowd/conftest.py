@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from facecli.faces import Face, FrameResult
+from facecli.core.faces import Face, FrameResult
 
 
 def a_face(gender="male", race="white", emotion="happy", age=30.0, track=None, sure=0.9, **more):
     """A face whose classes are as named, each with the probability `sure`."""
-    from facecli.labels import CLASS_NAMES
+    from facecli.core.attributes import CLASS_NAMES
 
     def spread(head, name):
         names = CLASS_NAMES[head]
@@ -52,6 +52,6 @@ def rows_file(tmp_path):
 def crowd_of(rows_file):
     """The crowd that lines hold."""
     from facecli.crowd.gather import gather
-    from facecli.crowd.read import Reading, read_rows
+    from facecli.crowd.rows import Reading, read_rows
 
     return lambda *lines: gather(read_rows([rows_file(*lines)], Reading()))

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.crowd.age_range import AgeRange, parse_age_range
-from facecli.errors import InputError
-from facecli.faces import Face
-from facecli.stream.people import Person
+from facecli.core.errors import InputError
+from facecli.core.faces import Face
+from facecli.crowd.search import AgeRange, parse_age_range
+from facecli.sinks.summary import Person
 
 
 def person(years=30.0, interval=(20, 45), distribution=None):

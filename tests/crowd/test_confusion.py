@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from facecli.crowd.confusion import load_confusions, typical_age_error
+from facecli.core.paths import find_model
+from facecli.crowd.correct import load_confusions, typical_age_error
 from facecli.models.checkpoint import Checkpoint
-from facecli.paths import find_model
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from facecli.crowd.copies import copy_pictures
-from facecli.errors import OutputError
+from facecli.core.errors import OutputError
+from facecli.crowd.search import copy_pictures
 
 
 @pytest.fixture

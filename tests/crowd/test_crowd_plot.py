@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from facecli.crowd.confusion import Confusion
+from facecli.core.errors import InputError
+from facecli.crowd.correct import Confusion
 from facecli.crowd.figures import figures_of
-from facecli.errors import InputError
 
 plot = pytest.importorskip("facecli.crowd.plot")
 pytest.importorskip("matplotlib")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from facecli.crowd.confusion import Confusion
+from facecli.core.stats import Z_90, wilson_interval
+from facecli.crowd.correct import Confusion
 from facecli.crowd.document import document
 from facecli.crowd.figures import figures_of
-from facecli.crowd.read import Reading
-from facecli.stream.wilson import Z_90, wilson_interval
+from facecli.crowd.rows import Reading
 
 GENDER = Confusion(np.array([[95, 5], [10, 90]]), "some faces")
 

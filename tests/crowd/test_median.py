@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.crowd.median import median_interval
+from facecli.core.stats import median_interval
 
 
 def test_nobody_has_no_median():

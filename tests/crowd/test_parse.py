@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.crowd.parse import RowError, parse_row
-from facecli.faces import NAMED_HEADS
-from facecli.labels import RACES_7
+from facecli.core.attributes import RACES_7
+from facecli.core.faces import NAMED_HEADS
+from facecli.crowd.rows import RowError, parse_row
 
 
 def test_a_row_without_faces_is_a_row(row):

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from facecli.crowd.read import Reading, read_rows
-from facecli.errors import InputError
+from facecli.core.errors import InputError
+from facecli.crowd.rows import Reading, read_rows
 
 
 def read(*files, stdin=None):
@@ -73,6 +73,6 @@ def test_places_that_are_no_files(tmp_path):
 
 
 def test_a_line_without_end_does_not_fill_the_memory(monkeypatch, rows_file):
-    monkeypatch.setattr("facecli.crowd.read.MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr("facecli.crowd.rows.MAX_LINE_BYTES", 1000)
     with pytest.raises(InputError, match="line of more than"):
         read(rows_file("x" * 5000))

@@ -4,9 +4,9 @@ import zipfile
 
 import pytest
 
+from facecli.core.errors import DataError, InputError
 from facecli.data import archives
 from facecli.data.archives import archive_stem, unpack
-from facecli.errors import DataError, InputError
 
 
 @pytest.fixture

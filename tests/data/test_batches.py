@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from facecli.crops import crop_face
+from facecli.core.crops import crop_face
+from facecli.core.errors import ImageError
+from facecli.core.images import load_image
 from facecli.data import batches
 from facecli.data.batches import load_crops
 from facecli.data.table import read_utkface
-from facecli.errors import ImageError
-from facecli.images import load_image
 
 
 def test_no_rows_give_no_crops(tmp_path):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from facecli.core.errors import DataError
 from facecli.data.checks import check_trainable
-from facecli.errors import DataError
 
 HEADS = ("age", "gender", "race")
 

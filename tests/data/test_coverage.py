@@ -4,13 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.data.coverage import (
-    MIN_CLASS_SHARE,
-    class_counts,
-    find_gaps,
-    forget_one_sided,
-    knowing_sets,
-)
+from facecli.data.checks import MIN_CLASS_SHARE, class_counts, find_gaps, forget_one_sided, knowing_sets
 
 
 def table(**sets):
@@ -87,10 +81,10 @@ def test_a_bin_is_a_known_age():
 def test_the_rule_saves_the_women_of_the_other_kind_of_picture(ruled, tmp_path):
     """Two kinds of pictures, one shown with men only: what a network makes of women of that kind."""
     keras = pytest.importorskip("keras")
-    from facecli.recipes import FitOptions
+    from facecli.core.recipes import FitOptions
     from facecli.training.engine import Rows, fit
+    from facecli.training.epochs import encoded_figures
     from facecli.training.targets import build_targets
-    from facecli.training.validation import encoded_figures
 
     random = np.random.default_rng(0)
     count = 1200

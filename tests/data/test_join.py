@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from facecli.data.join import join_tables
+from facecli.data.table import join_tables
 
 FIRST, SECOND = Path("/data/first"), Path("/data/second")
 

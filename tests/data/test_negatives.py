@@ -4,9 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli import paths
-from facecli.data.negatives import FACE_BOX, MOST_FACE, face_share, iter_negatives, loose_cascade
-from facecli.data.textures import KINDS, draw_texture
+from facecli.core import paths
+from facecli.data.negatives import (
+    FACE_BOX,
+    KINDS,
+    MOST_FACE,
+    draw_texture,
+    face_share,
+    iter_negatives,
+    loose_cascade,
+)
 
 
 def chip(seed=0, side=200):

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facecli.core.errors import InputError
 from facecli.data.rebalance import MAX_REPEATS, MAX_WEIGHT, METHODS, age_decades, rebalance
-from facecli.errors import InputError
 
 
 @pytest.mark.parametrize("method", METHODS)

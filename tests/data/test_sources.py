@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facecli.core.attributes import EMOTIONS, RACES_7
+from facecli.core.errors import DataError, FacecliError, InputError
 from facecli.data.fairface import age_bounds
 from facecli.data.sources import open_dataset
 from facecli.data.table import COLUMNS
 from facecli.data.wiki import age_in_years
-from facecli.errors import DataError, FacecliError, InputError
-from facecli.labels import EMOTIONS, RACES_7
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -250,7 +250,7 @@ def test_fer2013_csv_becomes_pictures_once(tmp_path, name, header):
     assert [EMOTIONS[code] for code in table.frame["emotion"]] == ["neutral", "angry"]
     assert table.frame["published_split"].tolist() == ["test", "train"]
     assert [file for file, _ in table.problems] == ["line 4", "line 5", "line 6"]
-    from facecli.images import load_image
+    from facecli.core.images import load_image
 
     image = load_image(folder / table.frame["file"][1])
     assert (image[:, :, 0].ravel() == np.random.default_rng(1).integers(0, 256, 48 * 48)).all()

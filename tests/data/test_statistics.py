@@ -3,9 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facecli.data.contact_sheet import contact_sheet
-from facecli.data.statistics import distributions, save_data_stats
-from facecli.errors import OutputError
+from facecli.core.errors import OutputError
+from facecli.data.statistics import contact_sheet, distributions, save_data_stats
 
 FILES = {"age.csv", "age_group.csv", "gender.csv", "race.csv", "age.png", "gender.png", "race.png"}
 

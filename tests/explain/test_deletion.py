@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 pytest.importorskip("keras")
-from facecli.explain.deletion import delete, hottest_mask  # noqa: E402
-from facecli.explain.methods import explain  # noqa: E402
-from facecli.explain.target import Target  # noqa: E402
+from facecli.explain.checks import hottest_mask, measure_deletion  # noqa: E402
+from facecli.explain.heat_map import Target  # noqa: E402
+from facecli.explain.methods import compute_heat_maps  # noqa: E402
 
 DARK = np.zeros((16, 16, 3), np.float32)
 TARGETS = [Target("age"), Target("gender", 1)]
@@ -28,9 +28,9 @@ def test_an_even_map_gives_the_first_pixels():
 
 
 def test_a_true_map_costs_more_than_chance(corner, crop):
-    maps = explain(corner, crop, TARGETS, "integrated-gradients", DARK)
+    maps = compute_heat_maps(corner, crop, TARGETS, "integrated-gradients", DARK)
     for target, heat in zip(TARGETS, maps, strict=True):
-        found = delete(corner, crop, target, heat.values, DARK)
+        found = measure_deletion(corner, crop, target, heat.values, DARK)
         assert found.effect_hottest > 3 * found.effect_random > 0
         assert found.effect_hottest > 2 * found.effect_shifted
         assert found.value_hottest < found.value_random < found.value
@@ -40,7 +40,7 @@ def test_a_map_of_the_wrong_corner_costs_nothing(corner, crop):
     wrong = np.zeros((16, 16))
     wrong[9:, 9:] = 1
     for target in TARGETS:
-        found = delete(corner, crop, target, wrong, DARK)
+        found = measure_deletion(corner, crop, target, wrong, DARK)
         assert found.effect_hottest == pytest.approx(0, abs=1e-4)
         assert found.effect_random > 0
         assert found.value_hottest == pytest.approx(found.value, abs=1e-4)
@@ -48,22 +48,24 @@ def test_a_map_of_the_wrong_corner_costs_nothing(corner, crop):
 
 def test_an_age_is_hurt_in_both_directions(corner, crop):
     """Darkness makes younger; white in place of the hottest makes older: both count as years."""
-    values = explain(corner, crop, TARGETS[:1], "integrated-gradients", DARK)[0].values
-    younger = delete(corner, crop, TARGETS[0], values, DARK)
-    older = delete(corner, crop, TARGETS[0], values, DARK + 255)
+    values = compute_heat_maps(corner, crop, TARGETS[:1], "integrated-gradients", DARK)[0].values
+    younger = measure_deletion(corner, crop, TARGETS[0], values, DARK)
+    older = measure_deletion(corner, crop, TARGETS[0], values, DARK + 255)
     assert younger.value_hottest < younger.value < older.value_hottest
     assert min(younger.effect_hottest, older.effect_hottest) > 0
 
 
 def test_the_same_seed_gives_the_same_numbers(corner, crop):
     values = np.random.default_rng(2).normal(size=(16, 16))
-    first, again, other = (delete(corner, crop, TARGETS[1], values, DARK, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        measure_deletion(corner, crop, TARGETS[1], values, DARK, seed=seed) for seed in (1, 1, 2)
+    )
     assert first == again
     assert first.effect_random != other.effect_random
 
 
 def test_numbers_as_json(corner, crop):
-    row = delete(corner, crop, TARGETS[1], np.ones((16, 16)), DARK, draws=3).to_json()
+    row = measure_deletion(corner, crop, TARGETS[1], np.ones((16, 16)), DARK, draws=3).to_json()
     assert row["share"] == 0.1
     assert row["draws"] == 3
     assert all(isinstance(value, float) for key, value in row.items() if key != "draws")

@@ -5,16 +5,19 @@ import pytest
 from explain_networks import CORNER, SIDE, bright_network, explained_network
 
 keras = pytest.importorskip("keras")
-from facecli.errors import FacecliError, InputError  # noqa: E402
-from facecli.explain import gradients  # noqa: E402
-from facecli.explain.integrated import integrated_gradients  # noqa: E402
+from facecli.core.errors import FacecliError, InputError  # noqa: E402
+from facecli.explain import network  # noqa: E402
+from facecli.explain.heat_map import Target  # noqa: E402
 from facecli.explain.method_names import METHODS  # noqa: E402
-from facecli.explain.methods import explain  # noqa: E402
-from facecli.explain.reference import REFERENCES, reference_of  # noqa: E402
-from facecli.explain.shapley import shapley  # noqa: E402
-from facecli.explain.target import Target  # noqa: E402
-from facecli.models.heads import attach_heads  # noqa: E402
-from facecli.models.residual import Residual, Stage, build_residual  # noqa: E402
+from facecli.explain.methods import (  # noqa: E402
+    REFERENCES,
+    compute_heat_maps,
+    integrated_gradients,
+    reference_of,
+    shapley,
+)
+from facecli.models.build import attach_heads  # noqa: E402
+from facecli.models.networks import Residual, Stage, build_residual  # noqa: E402
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 FEMALE, AGE = Target("gender", 1), Target("age")
@@ -29,14 +32,14 @@ def inside(values):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_is_asked(corner, crop, method):
-    assert explain(corner, crop, [], method, DARK) == []
+    assert compute_heat_maps(corner, crop, [], method, DARK) == []
 
 
 @pytest.mark.parametrize("method", ["integrated-gradients", "smooth-grad", "shap"])
 def test_what_looks_at_a_corner_has_its_heat_there(corner, crop, method):
     if method == "shap":
         pytest.importorskip("shap")
-    maps = explain(corner, crop, [AGE, FEMALE], method, DARK)
+    maps = compute_heat_maps(corner, crop, [AGE, FEMALE], method, DARK)
     assert len(maps) == 2
     for heat in maps:
         assert heat.values.shape == (SIDE, SIDE)
@@ -46,14 +49,14 @@ def test_what_looks_at_a_corner_has_its_heat_there(corner, crop, method):
 
 
 def test_grad_cam_finds_the_bright_corner(bright, crop):
-    (heat,) = explain(bright, crop, [FEMALE], "grad-cam", DARK)
+    (heat,) = compute_heat_maps(bright, crop, [FEMALE], "grad-cam", DARK)
     assert heat.values.min() >= 0
     assert not heat.signed
     assert heat.values[CORNER].mean() > 3 * heat.values[8:, 8:].mean()
 
 
 def test_grad_cam_says_when_nothing_speaks_for_the_class(bright, crop):
-    (heat,) = explain(bright, crop, [Target("gender", 0)], "grad-cam", DARK)
+    (heat,) = compute_heat_maps(bright, crop, [Target("gender", 0)], "grad-cam", DARK)
     assert heat.values.max() == 0
 
 
@@ -62,7 +65,7 @@ def test_grad_cam_needs_a_feature_map(crop):
     x = keras.layers.Flatten()(image)
     network = keras.Model(image, {"gender": keras.layers.Dense(2, "softmax")(x)})
     with pytest.raises(InputError, match="no feature map"):
-        explain(explained_network(network, ("gender",)), crop, [FEMALE], "grad-cam", DARK)
+        compute_heat_maps(explained_network(network, ("gender",)), crop, [FEMALE], "grad-cam", DARK)
 
 
 @pytest.mark.parametrize("reference", REFERENCES)
@@ -99,18 +102,18 @@ def test_shap_shares_out_the_whole_difference(corner, crop):
 def test_shap_that_is_not_installed(corner, crop, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(FacecliError, match=r"facecli\[explain\]"):
-        explain(corner, crop, [AGE], "shap", DARK)
+        compute_heat_maps(corner, crop, [AGE], "shap", DARK)
 
 
 def test_gradients_on_another_backend_are_refused(corner, crop, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(InputError, match="tensorflow, not jax"):
-        explain(corner, crop, [AGE], "integrated-gradients", DARK)
+        compute_heat_maps(corner, crop, [AGE], "integrated-gradients", DARK)
 
 
 def test_gradients_are_those_of_small_differences(bright, crop):
     picture = crop.astype(np.float32)[None]
-    (found,) = gradients.input_gradients(bright._path.model, picture, [FEMALE])
+    (found,) = network.input_gradients(bright._path.model, picture, [FEMALE])
     for row, column in ((1, 1), (4, 3), (12, 9)):
         step = np.zeros_like(picture)
         step[0, row, column, 1] = 2

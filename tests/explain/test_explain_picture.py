@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 pytest.importorskip("keras")
-from facecli.explain.deletion import Deletion  # noqa: E402
-from facecli.explain.explained import Explained  # noqa: E402
-from facecli.explain.heat_map import HeatMap  # noqa: E402
-from facecli.explain.page import FaceOnPage, Shown, build_page  # noqa: E402
-from facecli.explain.picture import overlaid, render_png  # noqa: E402
-from facecli.explain.target import Target  # noqa: E402
-from facecli.images import decode_image  # noqa: E402
+from facecli.core.images import decode_image  # noqa: E402
+from facecli.explain.checks import Deletion  # noqa: E402
+from facecli.explain.face import Explained  # noqa: E402
+from facecli.explain.heat_map import HeatMap, Target
+from facecli.explain.page import FaceOnPage, Shown, build_page, overlaid, render_png  # noqa: E402  # noqa: E402
 
 CROP = np.full((24, 20, 3), 128, np.uint8)
 

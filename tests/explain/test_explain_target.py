@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras")
-from facecli.explain.target import HEADS, Target, predicted_target  # noqa: E402
+from facecli.explain.heat_map import HEADS, Target, predicted_target  # noqa: E402
 from facecli.models.readout import expected_age  # noqa: E402
 
 

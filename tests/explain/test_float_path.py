@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
-from facecli.explain.float_path import float_path  # noqa: E402
-from facecli.models.heads import attach_heads  # noqa: E402
-from facecli.models.mobile import SPECS, build_mobile  # noqa: E402
-from facecli.models.residual import Residual, Stage, build_residual  # noqa: E402
+from facecli.explain.network import float_path  # noqa: E402
+from facecli.models.build import attach_heads  # noqa: E402
+from facecli.models.networks import MOBILE_SPECS, Residual, Stage, build_mobile, build_residual  # noqa: E402  # noqa: E402
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 
@@ -29,7 +28,7 @@ def with_sequential():
     ("build", "size"),
     [
         (lambda: attach_heads(build_residual(TINY), ("age", "gender")), 16),
-        (lambda: attach_heads(build_mobile(SPECS["mobile-se"], (32, 32)), ("age",)), 32),
+        (lambda: attach_heads(build_mobile(MOBILE_SPECS["mobile-se"], (32, 32)), ("age",)), 32),
         (with_sequential, 16),
     ],
 )

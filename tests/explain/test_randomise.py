@@ -5,12 +5,11 @@ import pytest
 from explain_networks import explained_network
 
 keras = pytest.importorskip("keras")
-from facecli.explain.methods import explain  # noqa: E402
-from facecli.explain.randomise import randomised, rank_correlation  # noqa: E402
-from facecli.explain.reference import reference_of  # noqa: E402
-from facecli.explain.target import Target  # noqa: E402
-from facecli.models.heads import attach_heads  # noqa: E402
-from facecli.models.residual import Residual, Stage, build_residual  # noqa: E402
+from facecli.explain.checks import randomised, rank_correlation  # noqa: E402
+from facecli.explain.heat_map import Target  # noqa: E402
+from facecli.explain.methods import compute_heat_maps, reference_of  # noqa: E402
+from facecli.models.build import attach_heads  # noqa: E402
+from facecli.models.networks import Residual, Stage, build_residual  # noqa: E402
 
 FEMALE = Target("gender", 1)
 TINY = Residual((8,), (Stage(8, 1), Stage(8, 1)), (16, 16))
@@ -36,10 +35,10 @@ def test_shuffled_weights_change_the_map(trained, method):
     found = []
     for crop in crops:
         reference = reference_of(crop, "mean")
-        (heat,) = explain(network, crop, [FEMALE], method, reference)
+        (heat,) = compute_heat_maps(network, crop, [FEMALE], method, reference)
         with randomised(network.network):
-            (other,) = explain(network, crop, [FEMALE], method, reference)
-        (again,) = explain(network, crop, [FEMALE], method, reference)
+            (other,) = compute_heat_maps(network, crop, [FEMALE], method, reference)
+        (again,) = compute_heat_maps(network, crop, [FEMALE], method, reference)
         assert rank_correlation(heat.values, again.values, FEMALE) == pytest.approx(1, abs=1e-3)
         found.append(rank_correlation(heat.values, other.values, FEMALE))
     assert np.mean(found) < 0.5
@@ -48,7 +47,9 @@ def test_shuffled_weights_change_the_map(trained, method):
 def test_what_was_learnt_is_where_it_was_shown(trained):
     network, crops = trained
     for crop in crops:
-        (heat,) = explain(network, crop, [FEMALE], "integrated-gradients", reference_of(crop, "mean"))
+        (heat,) = compute_heat_maps(
+            network, crop, [FEMALE], "integrated-gradients", reference_of(crop, "mean")
+        )
         rows, columns = np.unravel_index(np.argsort(-heat.values.ravel())[:12], heat.values.shape)
         assert np.mean((rows < 7) & (columns < 7)) > 0.7
 

@@ -15,7 +15,7 @@ from golden_corpus import draw_corpus
 from golden_records import differences, record
 
 from facecli import __version__
-from facecli.cli import main
+from facecli.cli.app import main
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records"

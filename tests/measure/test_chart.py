@@ -2,10 +2,9 @@
 
 import pytest
 
-from facecli.errors import OutputError
-from facecli.images import load_image
-from facecli.measure.stages import STEPS, Scene
-from facecli.measure.timing import Timing
+from facecli.core.errors import OutputError
+from facecli.core.images import load_image
+from facecli.measure.stages import STEPS, Scene, Timing
 
 chart = pytest.importorskip("facecli.measure.chart", exc_type=ImportError)
 SCENES = [

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from facecli.core.paths import find_cascade
+from facecli.detect.haar import HaarDetector
 from facecli.measure.scene import MOST_FACES, RESOLUTIONS, draw_face, iter_scene
-from facecli.paths import find_cascade
-from facecli.vision.haar import HaarDetector
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from facecli.errors import FacecliError, SourceError
-from facecli.measure import startup
+from facecli.core.errors import FacecliError, SourceError
+from facecli.measure import stages
 from facecli.measure.stages import FACE_COUNTS, STEPS, measure_clip, measure_predict, write_scene
-from facecli.models.calibration import IDENTITY
+from facecli.models.readout import IDENTITY
 
 
 class FakeAnalyzer:
@@ -67,4 +67,4 @@ def test_the_network_is_measured_by_number_of_faces():
 
 def test_a_start_that_fails_is_one_error(monkeypatch):
     with pytest.raises(FacecliError, match="failed: .*no such folder"):
-        startup._call(["python3", "-c", "import sys; sys.exit('Error: no such folder')"])
+        stages._call(["python3", "-c", "import sys; sys.exit('Error: no such folder')"])

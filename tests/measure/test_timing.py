@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from facecli.measure.conditions import conditions
-from facecli.measure.timing import Timing, measure, timing_of
+from facecli.measure.stages import Timing, measure_repeatedly, measurement_conditions, timing_of
 
 
 def test_one_repetition_is_its_own_median():
@@ -20,11 +19,11 @@ def test_median_and_middle_half():
 
 def test_the_first_call_warms_up_and_is_not_counted():
     calls, ticks = [], itertools.count()
-    timing = measure(lambda: calls.append(1), 4, lambda: next(ticks))
+    timing = measure_repeatedly(lambda: calls.append(1), 4, lambda: next(ticks))
     assert len(calls) == 5 and timing == Timing(1000.0, 1000.0, 1000.0)
     assert timing.to_json() == {"median_ms": 1000.0, "low_ms": 1000.0, "high_ms": 1000.0}
 
 
 def test_conditions_are_plain_values():
-    found = json.loads(json.dumps(conditions()))
+    found = json.loads(json.dumps(measurement_conditions()))
     assert found["cpu"] and found["cores"] >= 1 and found["numpy"] and found["python"]

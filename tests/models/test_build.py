@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from facecli.errors import InputError
-from facecli.labels import HEAD_CLASSES
-from facecli.models.build import BACKBONES, build_backbone, build_model, copy_weights
-from facecli.models.heads import attach_heads
-from facecli.models.residual import Residual, Stage, build_residual
+from facecli.core.attributes import HEAD_CLASSES
+from facecli.core.errors import InputError
+from facecli.models.build import BACKBONES, attach_heads, build_backbone, build_model, copy_weights
+from facecli.models.networks import Residual, Stage, build_residual
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.errors import CheckpointError
-from facecli.models.calibration import IDENTITY, AgeThresholds, Calibration, load_calibration, temper
+from facecli.core.errors import CheckpointError
 from facecli.models.checkpoint import Checkpoint
-from facecli.models.readout import age_interval, expected_age
+from facecli.models.readout import (
+    IDENTITY,
+    AgeThresholds,
+    Calibration,
+    age_interval,
+    expected_age,
+    load_calibration,
+    temper,
+)
 
 THRESHOLDS = AgeThresholds((5.0, 30.0, 80.0), (-1.2, -1.5, -0.8), (1.1, 1.6, 2.4))
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from facecli import paths
-from facecli.errors import CheckpointError, InputError, OutputError
-from facecli.labels import CLASS_NAMES
-from facecli.models.catalogue import describe, find_entry, find_short, list_models, remove, verify
+from facecli.core import paths
+from facecli.core.attributes import CLASS_NAMES
+from facecli.core.errors import CheckpointError, InputError, OutputError
+from facecli.core.recipes import SHIPPED_MODELS
 from facecli.models.checkpoint import load_checkpoint, write_config, write_json
-from facecli.recipes import SHIPPED_MODELS
+from facecli.models.registry import describe, find_entry, find_short, list_models, remove, verify
 
 MODEL = b"a network"
 

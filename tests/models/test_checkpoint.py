@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from facecli.errors import CheckpointError
+from facecli.core.errors import CheckpointError
 from facecli.models.checkpoint import load_checkpoint, write_config
 
 CONFIG = {

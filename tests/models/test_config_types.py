@@ -7,12 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facecli import paths
-from facecli.commands.model_text import describe_lines, json_entry, list_rows
-from facecli.errors import CheckpointError
-from facecli.models.catalogue import describe, verify
-from facecli.models.checkpoint import load_checkpoint, read_json
-from facecli.models.config_types import CALIBRATION, CONFIG, first_wrong, is_count, is_number, is_text
+from facecli.cli.models import describe_lines, json_entry, list_rows
+from facecli.core import paths
+from facecli.core.errors import CheckpointError
+from facecli.models.checkpoint import (
+    CALIBRATION,
+    CONFIG,
+    first_wrong,
+    is_count,
+    is_number,
+    is_text,
+    load_checkpoint,
+    read_json,
+)
+from facecli.models.registry import describe, verify
 
 JSON = st.recursive(
     st.none()
@@ -107,9 +115,9 @@ def test_the_model_itself_is_sound(model):
 @settings(max_examples=300)
 def test_wrong_types_are_a_problem_and_never_another_error(model, data):
     """Replaces a value somewhere in config.json by any other JSON."""
-    from facecli.vision.predict import Predictor
-    from facecli.web.page_how import model_sections
-    from facecli.web.status import describe_model
+    from facecli.infer.predictor import Predictor
+    from facecli.web.app import describe_model
+    from facecli.web.pages import model_sections
 
     folder, config = model
     path = data.draw(st.sampled_from(sorted(places(config), key=str)))
@@ -137,7 +145,7 @@ def test_wrong_types_are_a_problem_and_never_another_error(model, data):
 )
 @settings(max_examples=100)
 def test_odd_metrics_are_shown_or_left_out(model, metrics):
-    from facecli.web.status import describe_model
+    from facecli.web.app import describe_model
 
     folder, config = model
     (folder / "config.json").write_text(json.dumps(config))

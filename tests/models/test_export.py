@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from facecli.errors import FacecliError, InputError, OutputError
-from facecli.models import export, export_litert
-from facecli.models.export import digest_of, export_model, export_tflite, heads_only
-from facecli.models.heads import attach_heads
-from facecli.models.residual import Residual, Stage, build_residual
+from facecli.core.errors import FacecliError, InputError, OutputError
+from facecli.models import export
+from facecli.models.build import attach_heads
+from facecli.models.export import export_digest, export_model, export_tflite, heads_only
+from facecli.models.networks import Residual, Stage, build_residual
 
 Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
@@ -76,7 +76,7 @@ def test_half_the_weights_keep_the_answers(network, tmp_path):
 def test_onnx_gives_what_keras_gives(network, tmp_path, dtype, tolerance):
     pytest.importorskip("tf2onnx")
     path = tmp_path / "model.onnx"
-    assert export_model(network, path, "onnx", dtype) == digest_of(path)
+    assert export_model(network, path, "onnx", dtype) == export_digest(path)
     assert_like_keras(onnx(path), network, tolerance)
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
 
@@ -97,7 +97,7 @@ def test_saved_model_gives_what_keras_gives_and_replaces_the_old_one(network, tm
     path = tmp_path / "here" / "model"
     export_model(network, path, "saved_model")
     (path / "left_over").write_text("of the old one")
-    assert export_model(network, path, "saved_model") == digest_of(path)
+    assert export_model(network, path, "saved_model") == export_digest(path)
     assert not (path / "left_over").exists()
     assert_like_keras(saved_model(path), network, 1e-4)
     assert [file.name for file in path.parent.iterdir()] == ["model"]
@@ -133,7 +133,7 @@ def test_a_failed_conversion_keeps_the_old_file(network, tmp_path, monkeypatch):
     def fail(*arguments):
         raise RuntimeError("no such operation\nand a long trace")
 
-    monkeypatch.setattr(export_litert, "_convert", fail)
+    monkeypatch.setattr(export, "_convert_to_litert", fail)
     with pytest.raises(FacecliError, match="cannot be converted.*: no such operation$"):
         export_model(network, path, "tflite", "float32")
     assert path.read_bytes() == b"old"
@@ -186,14 +186,14 @@ def test_a_failed_onnx_conversion(network, tmp_path, monkeypatch):
 
 
 def test_digest_of_a_folder_is_that_of_the_sums_of_its_files(tmp_path):
-    assert digest_of(tmp_path) == hashlib.sha256(b"").hexdigest()
+    assert export_digest(tmp_path) == hashlib.sha256(b"").hexdigest()
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "c").write_bytes(b"1")
     (tmp_path / "a").write_bytes(b"2")
     lines = [
         f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in (("a", b"2"), ("b/c", b"1"))
     ]
-    assert digest_of(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert export_digest(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def test_another_backend_of_keras_is_named(network, tmp_path, monkeypatch):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.commands.export import DTYPES
-from facecli.commands.export import FORMATS as OFFERED
-from facecli.errors import InputError, OutputError
+from facecli.cli.export import DTYPES
+from facecli.cli.export import FORMATS as OFFERED
+from facecli.core.errors import InputError, OutputError
 from facecli.models.export_formats import FORMATS, check_output, resolve_format
 
 

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from facecli.errors import InputError
+from facecli.core.errors import InputError
 from facecli.models.checkpoint import Checkpoint, file_sha256, load_checkpoint
-from facecli.models.export_record import check_place, write_record
+from facecli.models.export_formats import check_place, write_record
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from facecli.labels import CLASS_NAMES, FINER_HEADS, FOLDS
-from facecli.models.folds import fold_matrix, folded, stored_heads
+from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, FOLDS
+from facecli.models.readout import fold_heads, fold_matrix, stored_heads
 
 
 def test_nothing_is_folded_from_nothing():
     assert stored_heads(()) == ()
-    assert folded({}, ()) == {}
-    empty = folded({"race_7": np.zeros((0, 7), np.float32)}, ("race", "race_7"))
+    assert fold_heads({}, ()) == {}
+    empty = fold_heads({"race_7": np.zeros((0, 7), np.float32)}, ("race", "race_7"))
     assert {head: values.shape for head, values in empty.items()} == {"race": (0, 5), "race_7": (0, 7)}
 
 
@@ -38,9 +38,9 @@ def test_a_race_is_the_sum_of_its_parts_whatever_the_network_says_of_it():
     seven = np.array([[0.1, 0.2, 0.05, 0.15, 0.2, 0.0, 0.3]], np.float32)
     age = np.ones((1, 117), np.float32)
     outputs = {"race": np.full((1, 5), 0.2, np.float32), "age": age, "race_7": seven}
-    found = folded(outputs, ("age", "race", "race_7"))
+    found = fold_heads(outputs, ("age", "race", "race_7"))
     assert list(found) == ["age", "race", "race_7"]
     np.testing.assert_allclose(found["race"], [[0.1, 0.2, 0.35, 0.0, 0.35]], atol=1e-7)
     assert found["race"].dtype == np.float32
     assert found["age"] is age and found["race_7"] is seven
-    assert folded(outputs, ("race",))["race"] is outputs["race"]
+    assert fold_heads(outputs, ("race",))["race"] is outputs["race"]

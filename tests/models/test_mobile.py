@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from facecli.models.build import BACKBONES
-from facecli.models.mobile import SPECS, Row, build_mobile
+from facecli.models.networks import MOBILE_SPECS, Row, build_mobile
 
 
 def tiny(name):
     rows = (Row(4, 1, 1, 1), Row(8, 2, 2, 2))
-    return SPECS[name]._replace(stem=4, rows=rows, last=8, image_size=(16, 16))
+    return MOBILE_SPECS[name]._replace(stem=4, rows=rows, last=8, image_size=(16, 16))
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", MOBILE_SPECS)
 def test_features_of_none_one_and_many(name):
     network = build_mobile(tiny(name))
     assert network.input.dtype == "uint8" and name in BACKBONES
@@ -20,7 +20,7 @@ def test_features_of_none_one_and_many(name):
     np.testing.assert_allclose(network.predict(crops[:1], verbose=0), features[:1], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", MOBILE_SPECS)
 def test_only_blocks_of_equal_shape_add_their_input(name):
     names = {layer.name for layer in build_mobile(tiny(name)).layers}
     assert {"stage0_block0_add", "stage1_block1_add"} <= names

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from facecli.models.build import build_model
-from facecli.models.precision import in_precision
+from facecli.models.build import build_model, in_precision
 
 
 @pytest.mark.parametrize("backbone", ["normal", "compact"])

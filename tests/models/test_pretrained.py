@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.errors import WeightsError
-from facecli.models import facenet, pretrained, pretrained_torch
+from facecli.core.errors import WeightsError
+from facecli.models import pretrained, trunks
 from facecli.models.inception_resnet_v1 import TAPS, build_inception_resnet_v1
 from facecli.models.weights_registry import WEIGHTS
 
@@ -48,7 +48,7 @@ TINY = {
 
 def test_assign_sets_float32_weights_from_float16_arrays():
     tiny = tiny_model()
-    pretrained.assign(tiny, TINY)
+    pretrained.assign_weights(tiny, TINY)
     kernel, bias = tiny.get_layer("Bottleneck").get_weights()
     assert kernel.dtype == np.float32
     np.testing.assert_array_equal(kernel, TINY["Bottleneck_kernel"])
@@ -71,7 +71,7 @@ def test_arrays_that_do_not_fit_are_refused_by_name_and_nothing_is_set(changed, 
     tiny = tiny_model()
     before = tiny.get_layer("Bottleneck").get_weights()
     with pytest.raises(WeightsError, match=message):
-        pretrained.assign(tiny, changed)
+        pretrained.assign_weights(tiny, changed)
     for old, new in zip(before, tiny.get_layer("Bottleneck").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -109,7 +109,7 @@ def test_missing_file_and_unknown_kind(tmp_path):
 def test_load_facenet_without_weights_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
     with pytest.raises(WeightsError, match="facecli weights get facenet"):
-        facenet.load_facenet()
+        trunks.load_facenet()
 
 
 def write_h5(path: Path, arrays: dict, root: str = "") -> None:
@@ -128,7 +128,7 @@ def write_h5(path: Path, arrays: dict, root: str = "") -> None:
 def test_h5_of_the_published_layout_fits_the_trunk(tmp_path, model, arrays, root):
     write_h5(tmp_path / "facenet512_weights.h5", arrays, root)
     loaded = pretrained.load_arrays(tmp_path / "facenet512_weights.h5")
-    pretrained.assign(model, loaded)
+    pretrained.assign_weights(model, loaded)
     bottleneck = model.get_layer("Bottleneck").get_weights()[0]
     np.testing.assert_array_equal(bottleneck, arrays["Bottleneck_kernel"])
     assert pretrained.content_digest(loaded) == pretrained.content_digest(arrays)
@@ -137,13 +137,13 @@ def test_h5_of_the_published_layout_fits_the_trunk(tmp_path, model, arrays, root
 def test_an_h5_of_another_network_is_refused(tmp_path, model):
     write_h5(tmp_path / "other.h5", {"conv1_kernel": np.ones((3, 3, 3, 8))})
     with pytest.raises(WeightsError, match="they are not of FaceNet"):
-        pretrained.assign(model, pretrained.load_arrays(tmp_path / "other.h5"))
+        pretrained.assign_weights(model, pretrained.load_arrays(tmp_path / "other.h5"))
 
 
 def torch_state(arrays: dict, gamma: float) -> dict[str, np.ndarray]:
     """`arrays` in facenet-pytorch's names and axes, normalised with `gamma`, plus its classifier."""
     state = {"logits.weight": np.ones((7, 512)), "logits.bias": np.ones(7)}
-    conv = list(pretrained_torch._convolutions())
+    conv = list(pretrained._convolutions())
     triples = [(f"{m}.conv.weight", f"{m}.bn", layer) for m, layer in conv]
     triples.append(("last_linear.weight", "last_bn", "Bottleneck"))
     for weight, bn, layer in triples:
@@ -154,7 +154,7 @@ def torch_state(arrays: dict, gamma: float) -> dict[str, np.ndarray]:
         state[f"{bn}.running_mean"] = arrays[f"{layer}_BatchNorm_moving_mean"] / np.float32(gamma)
         state[f"{bn}.running_var"] = arrays[f"{layer}_BatchNorm_moving_variance"]
         state[f"{bn}.num_batches_tracked"] = np.array(0)
-    for module, layer in pretrained_torch._projections():
+    for module, layer in pretrained._projections():
         state[f"{module}.weight"] = arrays[f"{layer}_kernel"].transpose(3, 2, 0, 1)
         state[f"{module}.bias"] = arrays[f"{layer}_bias"]
     return state
@@ -162,14 +162,14 @@ def torch_state(arrays: dict, gamma: float) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("gamma", [1.0, -0.5])
 def test_a_torch_state_dict_becomes_our_arrays_with_gamma_folded(arrays, gamma):
-    converted = pretrained_torch.from_state_dict(torch_state(arrays, gamma))
+    converted = pretrained.from_state_dict(torch_state(arrays, gamma))
     assert converted.keys() == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_allclose(converted[name], array, rtol=1e-6, err_msg=name)
 
 
 def test_torch_names_are_those_of_facenet_pytorch():
-    modules = {module for module, _ in pretrained_torch._convolutions()}
+    modules = {module for module, _ in pretrained._convolutions()}
     assert {
         "conv2d_1a",
         "conv2d_4b",
@@ -181,18 +181,18 @@ def test_torch_names_are_those_of_facenet_pytorch():
         "repeat_3.4.branch1.2",
         "block8.branch0",
     } <= modules
-    assert len(modules) == len(list(pretrained_torch._convolutions())) == 111
+    assert len(modules) == len(list(pretrained._convolutions())) == 111
 
 
 def test_a_torch_state_dict_of_another_network_is_refused(arrays):
     state = torch_state(arrays, 1.0)
     with pytest.raises(WeightsError, match="unknown extra"):
-        pretrained_torch.from_state_dict(state | {"extra.weight": np.ones(1)})
+        pretrained.from_state_dict(state | {"extra.weight": np.ones(1)})
     del state["repeat_2.3.branch1.1.bn.running_var"]
     with pytest.raises(WeightsError, match=r"repeat_2\.3\.branch1\.1\.bn\.running_var"):
-        pretrained_torch.from_state_dict(state)
+        pretrained.from_state_dict(state)
     with pytest.raises(WeightsError, match=r"conv2d_1a\.conv\.weight"):
-        pretrained_torch.from_state_dict({})
+        pretrained.from_state_dict({})
 
 
 def test_a_torch_file_is_read_weights_only(tmp_path, arrays):
@@ -237,11 +237,11 @@ def test_the_published_weights_fit_and_have_the_registered_digest():
 @pytest.mark.skipif(not NPZ.exists(), reason="the published weights are not here")
 def test_the_published_weights_know_a_face_from_its_mirror_image_and_from_a_cat():
     data = pytest.importorskip("skimage.data")
-    from facecli.crops import crop_face
+    from facecli.core.crops import crop_face
 
     face = crop_face(data.astronaut(), (170, 60, 280, 210), 0.1, (160, 160))
     cat = crop_face(data.chelsea(), (100, 50, 300, 250), 0.0, (160, 160))
-    trunk = facenet.load_facenet(NPZ)
+    trunk = trunks.load_facenet(NPZ)
     out = trunk(np.stack([face, face[:, ::-1], cat]), training=False)
     embedding = keras.ops.convert_to_numpy(out["embedding"])
     assert list(out) == ["embedding"]

@@ -1,10 +1,9 @@
 import cv2
 import keras
 
-from facecli.models.heads import attach_heads
-from facecli.models.residual import Residual, Stage, build_residual
-from facecli.models.structure import describe, draw_structure, structure_table
-from facecli.models.structure_picture import draw_parts
+from facecli.models.build import attach_heads
+from facecli.models.networks import Residual, Stage, build_residual
+from facecli.models.structure import describe_blocks, draw_parts, draw_structure, structure_table
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 
@@ -15,7 +14,7 @@ def network():
 
 def test_all_weights_are_counted_once():
     built = network()
-    parts = describe(built)
+    parts = describe_blocks(built)
     assert sum(part.parameters for part in parts) == built.count_params()
     assert parts[0].kind == "image"
     assert [part.name for part in parts if part.kind == "head"] == ["age", "gender"]
@@ -31,7 +30,7 @@ def test_table_and_picture(tmp_path):
 
 def test_parts_read_what_really_flows_into_them():
     """Both pooled stages flow into the features, and these into every head."""
-    parts = {part.name: part for part in describe(network())}
+    parts = {part.name: part for part in describe_blocks(network())}
     assert parts["image"].sources == ()
     assert parts["features"].sources == ("stage0_pool", "stage1_pool")
     assert parts["stage0_pool"].sources == ("stage0_block0",)
@@ -42,7 +41,7 @@ def test_parts_read_what_really_flows_into_them():
 
 def test_a_part_comes_after_its_sources():
     seen = set()
-    for part in describe(network()):
+    for part in describe_blocks(network()):
         assert set(part.sources) <= seen
         seen.add(part.name)
 
@@ -50,7 +49,7 @@ def test_a_part_comes_after_its_sources():
 def test_a_saved_network_has_the_same_structure(tmp_path):
     built = network()
     built.save(tmp_path / "model.keras")
-    assert describe(keras.saving.load_model(tmp_path / "model.keras")) == describe(built)
+    assert describe_blocks(keras.saving.load_model(tmp_path / "model.keras")) == describe_blocks(built)
 
 
 def test_heads_on_stored_features_read_what_the_trunk_put_out():
@@ -61,14 +60,14 @@ def test_heads_on_stored_features_read_what_the_trunk_put_out():
     heads = attach_heads(
         keras.Model(stored, keras.layers.BatchNormalization(name="standardise")(stored)), ("age",)
     )
-    parts = {part.name: part for part in describe(keras.Model(image, heads(pooled)))}
+    parts = {part.name: part for part in describe_blocks(keras.Model(image, heads(pooled)))}
     assert parts["standardise"].sources == ("pooled",)
     assert parts["age"].sources == ("standardise",)
 
 
 def test_equal_neighbours_are_one_box():
     spec = Residual((4,), (Stage(4, 3), Stage(6, 1)), (16, 16))
-    figure = draw_parts(describe(attach_heads(build_residual(spec), ("age",))), "tiny")
+    figure = draw_parts(describe_blocks(attach_heads(build_residual(spec), ("age",))), "tiny")
     words = {text.get_text() for text in figure.axes[0].texts}
     assert "stage0, 3 blocks" in words
     assert "stage0_block1" not in words

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facecli.core.recipes import MODEL_TYPES
+from facecli.detect.registry import DETECTORS
 from facecli.models.terms import (
     COMMERCIAL,
     DETECTOR_TERMS,
@@ -18,8 +20,6 @@ from facecli.models.terms import (
     learnt_terms,
     terms_of,
 )
-from facecli.recipes import MODEL_TYPES
-from facecli.vision.detect import DETECTORS
 
 FAIR = {"fairface": "0", "not_face_fairface": "1"}
 

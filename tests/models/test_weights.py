@@ -10,14 +10,14 @@ import threading
 
 import pytest
 
-from facecli import paths
-from facecli.errors import OutputError, WeightsError
+from facecli.core import paths
+from facecli.core.errors import OutputError, WeightsError
 from facecli.models import weights
-from facecli.models.download import Patience, discard, download
+from facecli.models.download import RetryPolicy, discard, download
 from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile
 
 BODY = bytes(range(256)) * 1024
-QUICK = Patience(tries=2, timeout_s=5, pause_s=0)
+QUICK = RetryPolicy(tries=2, timeout_s=5, pause_s=0)
 FILE = "model.onnx"
 
 
@@ -120,7 +120,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(folder):
 def test_download_is_whole_and_leaves_nothing_else(server, folder, register):
     register(server.url)
     seen = []
-    path = weights.fetch("toy", on_progress=lambda done, total: seen.append((done, total)), patience=QUICK)
+    path = weights.fetch("toy", on_progress=lambda done, total: seen.append((done, total)), retry=QUICK)
     assert path == folder / FILE == weights.find_weights("toy")
     assert path.read_bytes() == BODY
     assert names(folder) == [FILE]
@@ -136,7 +136,7 @@ def test_a_password_of_an_address_is_not_said(server, folder, register, url):
     register(server.url)
     server.status = 404
     with pytest.raises(WeightsError) as caught:
-        weights.fetch("toy", url.format(server.url if url.startswith("{") else FILE), patience=QUICK)
+        weights.fetch("toy", url.format(server.url if url.startswith("{") else FILE), retry=QUICK)
     chain, error = "", caught.value
     while error is not None:
         chain, error = f"{chain}{error}\n", error.__cause__
@@ -145,15 +145,15 @@ def test_a_password_of_an_address_is_not_said(server, folder, register, url):
 
 def test_genuine_weights_are_not_fetched_again(server, folder, register):
     register(server.url)
-    weights.fetch("toy", patience=QUICK)
-    weights.fetch("toy", patience=QUICK)
+    weights.fetch("toy", retry=QUICK)
+    weights.fetch("toy", retry=QUICK)
     assert len(server.requests) == 1
 
 
 def test_a_cut_download_is_resumed_at_once(server, folder, register):
     register(server.url)
     server.cut = 1
-    assert weights.fetch("toy", patience=QUICK).read_bytes() == BODY
+    assert weights.fetch("toy", retry=QUICK).read_bytes() == BODY
     headers = server.requests[1][1]
     assert headers["Range"] == f"bytes={len(BODY) // 2}-"
     assert headers["If-Range"] == '"one"'
@@ -163,11 +163,11 @@ def test_cut_again_and_again_keeps_the_part_for_the_next_command(server, folder,
     register(server.url)
     server.cut = 2
     with pytest.raises(WeightsError, match="the same command goes on from there"):
-        weights.fetch("toy", patience=QUICK)
+        weights.fetch("toy", retry=QUICK)
     assert weights.find_weights("toy") is None
     kept = (folder / f"{FILE}.part").stat().st_size
     assert kept == len(BODY) * 3 // 4
-    assert weights.fetch("toy", patience=QUICK).read_bytes() == BODY
+    assert weights.fetch("toy", retry=QUICK).read_bytes() == BODY
     assert server.requests[-1][1]["Range"] == f"bytes={kept}-"
     assert names(folder) == [FILE]
 
@@ -180,10 +180,10 @@ def test_ctrl_c_keeps_the_part(server, folder, register):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        weights.fetch("toy", on_progress=interrupt, patience=QUICK)
+        weights.fetch("toy", on_progress=interrupt, retry=QUICK)
     assert weights.find_weights("toy") is None
     assert (folder / f"{FILE}.part").stat().st_size > len(BODY) // 2
-    assert weights.fetch("toy", patience=QUICK).read_bytes() == BODY
+    assert weights.fetch("toy", retry=QUICK).read_bytes() == BODY
     assert server.requests[-1][1]["Range"]
 
 
@@ -194,17 +194,17 @@ def test_a_server_that_cannot_resume_sends_it_all_again(server, folder, register
     register(server.url)
     server.cut = 2
     with pytest.raises(WeightsError):
-        weights.fetch("toy", patience=QUICK)
+        weights.fetch("toy", retry=QUICK)
     for name, value in manners.items():
         setattr(server, name, value)
-    assert weights.fetch("toy", patience=QUICK).read_bytes() == BODY
+    assert weights.fetch("toy", retry=QUICK).read_bytes() == BODY
 
 
 @pytest.mark.parametrize("etag", ['W/"one"', None])
 def test_without_a_strong_etag_no_range_is_asked(server, folder, register, etag):
     register(server.url)
     server.etag, server.cut = etag, 1
-    assert weights.fetch("toy", patience=QUICK).read_bytes() == BODY
+    assert weights.fetch("toy", retry=QUICK).read_bytes() == BODY
     assert all("Range" not in headers for _, headers in server.requests)
 
 
@@ -213,7 +213,7 @@ def test_a_part_that_is_already_whole_is_started_anew(server, folder, register):
     folder.mkdir(parents=True)
     (folder / f"{FILE}.part").write_bytes(BODY)
     (folder / f"{FILE}.part.etag").write_text('"one"')
-    assert weights.fetch("toy", patience=QUICK).read_bytes() == BODY
+    assert weights.fetch("toy", retry=QUICK).read_bytes() == BODY
     assert names(folder) == [FILE]
 
 
@@ -228,20 +228,20 @@ def test_a_part_that_is_already_whole_is_started_anew(server, folder, register):
 def test_what_is_not_the_published_file_is_not_installed(server, folder, register, changes, message):
     register(server.url, **changes)
     with pytest.raises(WeightsError, match=message):
-        weights.fetch("toy", patience=QUICK)
+        weights.fetch("toy", retry=QUICK)
     assert names(folder) == []
 
 
 def test_a_damaged_installed_file_is_told_not_trusted(server, folder, register):
     register(server.url)
-    weights.fetch("toy", patience=QUICK).write_bytes(b"x" * len(BODY))
+    weights.fetch("toy", retry=QUICK).write_bytes(b"x" * len(BODY))
     with pytest.raises(WeightsError, match="delete it and fetch it again"):
-        weights.fetch("toy", patience=QUICK)
+        weights.fetch("toy", retry=QUICK)
 
 
 def test_not_found_tries_the_next_address(server, folder, register):
     register(server.url.replace(FILE, f"gone/{FILE}"), server.url)
-    assert weights.fetch("toy", patience=QUICK).read_bytes() == BODY
+    assert weights.fetch("toy", retry=QUICK).read_bytes() == BODY
     assert [path for path, _ in server.requests] == [f"/gone/{FILE}", f"/{FILE}"]
 
 
@@ -249,7 +249,7 @@ def test_not_found_anywhere_names_address_folder_and_the_way_by_hand(server, fol
     register(server.url)
     server.status = 404
     with pytest.raises(WeightsError, match="HTTP 404") as caught:
-        weights.fetch("toy", patience=QUICK)
+        weights.fetch("toy", retry=QUICK)
     for part in (server.url, str(folder), "--from PATH"):
         assert part in str(caught.value)
     assert len(server.requests) == 1
@@ -261,7 +261,7 @@ def test_only_passing_troubles_are_retried(server, folder, register, status, req
     register(server.url)
     server.status = status
     with pytest.raises(WeightsError, match=f"HTTP {status}"):
-        weights.fetch("toy", patience=QUICK)
+        weights.fetch("toy", retry=QUICK)
     assert len(server.requests) == requests
 
 
@@ -272,7 +272,7 @@ def test_offline_is_one_plain_line(folder, register, monkeypatch):
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/{FILE}"
     register(url)
     with pytest.raises(WeightsError, match="cannot fetch") as caught:
-        weights.fetch("toy", patience=QUICK)
+        weights.fetch("toy", retry=QUICK)
     message = str(caught.value)
     assert "\n" not in message
     for part in (url, str(folder), "--from PATH"):
@@ -282,9 +282,9 @@ def test_offline_is_one_plain_line(folder, register, monkeypatch):
 
 def test_another_address_must_name_a_known_kind_of_file(server, folder, register):
     register("http://127.0.0.1:1/never-asked.onnx")
-    assert weights.fetch("toy", url=f"{server.url}?token=1", patience=QUICK).name == FILE
+    assert weights.fetch("toy", url=f"{server.url}?token=1", retry=QUICK).name == FILE
     with pytest.raises(WeightsError, match="none of model.onnx"):
-        weights.fetch("toy", url="http://127.0.0.1/model.exe", patience=QUICK)
+        weights.fetch("toy", url="http://127.0.0.1/model.exe", retry=QUICK)
 
 
 def test_only_http_is_fetched(folder, tmp_path):
@@ -294,7 +294,7 @@ def test_only_http_is_fetched(folder, tmp_path):
 
 def test_an_endless_answer_is_stopped(server, tmp_path):
     with pytest.raises(WeightsError, match="at most 1000"):
-        download(server.url, tmp_path / "part", max_bytes=1000, patience=QUICK)
+        download(server.url, tmp_path / "part", max_bytes=1000, retry=QUICK)
     discard(tmp_path / "part")
     assert list(tmp_path.iterdir()) == []
 
@@ -304,7 +304,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(server, folder, register):
     folder.parent.mkdir(parents=True)
     folder.write_text("a file in the way")
     with pytest.raises(OutputError, match="cannot write"):
-        weights.fetch("toy", patience=QUICK)
+        weights.fetch("toy", retry=QUICK)
     assert server.requests == []
 
 

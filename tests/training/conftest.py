@@ -5,11 +5,11 @@ import keras
 import numpy as np
 import pytest
 
-from facecli import paths
-from facecli.models import residual
+from facecli.core import paths
+from facecli.core.recipes import FitOptions
+from facecli.models import networks
 from facecli.models.build import build_model
-from facecli.models.residual import Residual, Stage
-from facecli.recipes import FitOptions
+from facecli.models.networks import Residual, Stage
 from facecli.training.save import Recipe, save_model
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
@@ -46,7 +46,7 @@ def home(tmp_path, monkeypatch):
     """An empty FACECLI_HOME, and backbones of a few hundred parameters under the real names."""
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path / "home"))
     for name in ("normal", "compact"):
-        monkeypatch.setitem(residual.SPECS, name, TINY)
+        monkeypatch.setitem(networks.RESIDUAL_SPECS, name, TINY)
     return tmp_path / "home"
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facecli.training.age_thresholds import fit_age_thresholds
+from facecli.training.calibrate import fit_age_thresholds
 
 
 def faces(count, seed=0):

@@ -9,9 +9,10 @@ from facecli.training.augment import (
     RandomAffine,
     RandomColour,
     RandomErasing,
+    WebcamDegradation,
     build_augmentation,
+    jpeg_like,
 )
-from facecli.training.degrade import WebcamDegradation, jpeg_like
 
 
 def faces(count=8, size=32):

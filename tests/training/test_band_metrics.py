@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facecli.training.band_metrics import BAND_SETS, band_metrics, band_table
+from facecli.training.metrics import BAND_SETS, band_metrics, band_table
 
 
 def certain(*ages):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.training import bootstrap
-from facecli.training.bootstrap import mean_interval
+from facecli.training import metrics
+from facecli.training.metrics import mean_interval
 
 
 def test_interval_of_nothing_and_of_one_value():
@@ -31,7 +31,7 @@ def test_a_wider_level_is_a_wider_interval():
 def test_small_chunks_draw_as_many_resamples(monkeypatch):
     """Memory is bounded by drawing in parts; 7 does not divide 1000."""
     whole = mean_interval(np.arange(20.0))
-    monkeypatch.setattr(bootstrap, "_CHUNK_CELLS", 7 * 20)
+    monkeypatch.setattr(metrics, "_CHUNK_CELLS", 7 * 20)
     assert mean_interval(np.arange(20.0)) == pytest.approx(whole, abs=0.6)
 
 

@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from facecli.core.attributes import HEAD_CLASSES, MISSING, PRESENCE, RACE_OF_7, RACES
 from facecli.data.table import read_utkface
-from facecli.labels import HEAD_CLASSES, MISSING, PRESENCE, RACE_OF_7, RACES
-from facecli.models.calibration import IDENTITY, load_calibration
 from facecli.models.checkpoint import load_checkpoint, write_config
-from facecli.models.folds import fold_matrix
-from facecli.training.age_bands import AGE_BANDS, age_band_id, interval_metrics
+from facecli.models.readout import IDENTITY, fold_matrix, load_calibration
 from facecli.training.calibrate import (
     FEWEST_ROWS,
     REFUSED_FACES,
@@ -25,6 +23,7 @@ from facecli.training.calibrate import (
     fit_uncertain_below,
 )
 from facecli.training.calibrate import drawn_ages as years_within
+from facecli.training.metrics import AGE_BANDS, age_band_id, interval_metrics
 from facecli.training.prepare import PreparedData
 
 

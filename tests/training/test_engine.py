@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from facecli.errors import FacecliError, InputError
-from facecli.models.heads import attach_heads
-from facecli.models.residual import Residual, Stage, build_residual
+from facecli.core.errors import FacecliError, InputError
+from facecli.models.build import attach_heads
+from facecli.models.networks import Residual, Stage, build_residual
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import FitOptions, Rows, fit
 from facecli.training.epochs import EpochKeeper, validation_score

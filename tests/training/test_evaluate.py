@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facecli.labels import GENDERS, HEAD_CLASSES
-from facecli.models.calibration import AgeThresholds, Calibration
+from facecli.core.attributes import GENDERS, HEAD_CLASSES
+from facecli.models.readout import AgeThresholds, Calibration
 from facecli.training.evaluate import evaluate, predict_batches, true_labels
 
 

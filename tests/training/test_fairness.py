@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facecli.training.fairness import FEWEST_FACES, MEASURES, SLICES, fairness_metrics, fairness_table, gaps
-from facecli.training.fairness_plot import LOOKS, TITLES, fairness_plot
 from facecli.training.metrics import group_report
+from facecli.training.plots import LOOKS, TITLES, fairness_plot
 
 MEASURED = ("age_mae", "bias", "gender_accuracy", "race_accuracy")
 

@@ -3,8 +3,8 @@ import keras
 import numpy as np
 import pytest
 
-from facecli.errors import WeightsError
-from facecli.training.features import TAPS, FeatureStore, facenet_features, mobilenet_features
+from facecli.core.errors import WeightsError
+from facecli.training.teachers import TAPS, FeatureStore, facenet_features, mobilenet_features
 
 
 def test_an_empty_store(tmp_path):
@@ -58,7 +58,7 @@ def test_features_are_computed_once_and_follow_the_order_of_the_files(tmp_path, 
 
         return network
 
-    monkeypatch.setattr("facecli.models.mobilenet.load_mobilenet", load)
+    monkeypatch.setattr("facecli.models.trunks.load_mobilenet", load)
     assert mobilenet_features(files, ["a", "b"])["mobilenet"][:, 0].tolist() == [10, 200]
     assert mobilenet_features(files[::-1], ["b", "a"])["mobilenet"][:, 0].tolist() == [200, 10]
     assert seen == [2]
@@ -66,8 +66,8 @@ def test_features_are_computed_once_and_follow_the_order_of_the_files(tmp_path, 
 
 def test_features_of_many_pictures_are_written_some_chunks_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
-    monkeypatch.setattr("facecli.training.features.CHUNK_ROWS", 2)
-    monkeypatch.setattr("facecli.training.features.CHUNKS_A_WRITE", 3)
+    monkeypatch.setattr("facecli.training.teachers.CHUNK_ROWS", 2)
+    monkeypatch.setattr("facecli.training.teachers.CHUNKS_A_WRITE", 3)
     files = [tmp_path / f"{value}.png" for value in range(15)]
     for value, file in enumerate(files):
         cv2.imwrite(str(file), np.full((8, 8, 3), value, np.uint8))
@@ -82,7 +82,7 @@ def test_features_of_many_pictures_are_written_some_chunks_at_a_time(tmp_path, m
 
         return network
 
-    monkeypatch.setattr("facecli.models.mobilenet.load_mobilenet", load)
+    monkeypatch.setattr("facecli.models.trunks.load_mobilenet", load)
     keys = [str(value) for value in range(15)]
     with pytest.raises(KeyboardInterrupt):
         mobilenet_features(files, keys)
@@ -100,7 +100,7 @@ def test_each_margin_and_mirror_has_features_of_its_own(tmp_path, monkeypatch):
     image = keras.Input((160, 160, 3), dtype="uint8")
     middle = keras.layers.Flatten()(keras.layers.AveragePooling2D(80)(keras.layers.Rescaling(1.0)(image)))
     trunk = keras.Model(image, dict.fromkeys(TAPS, middle))
-    monkeypatch.setattr("facecli.models.facenet.load_facenet", lambda path, taps: trunk)
+    monkeypatch.setattr("facecli.models.trunks.load_facenet", lambda path, taps: trunk)
 
     def look(**how):
         return facenet_features([file], ["a"], taps=("embedding",), **how)["embedding"][0].tolist()

@@ -66,7 +66,7 @@ def test_report_and_confusion_name_every_class():
     report = metrics.class_report("race", true, predicted)
     assert report["class"].tolist()[:5] == ["white", "black", "asian", "indian", "other"]
     assert report["support"].tolist()[:5] == [1, 1, 1, 0, 0]
-    counts = metrics.confusion("race", true, predicted)
+    counts = metrics.confusion_counts("race", true, predicted)
     assert counts.loc["asian", "black"] == 1
     assert counts.to_numpy().sum() == 3
 

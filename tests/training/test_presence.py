@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facecli.training.presence import presence_metrics
+from facecli.training.evaluate import presence_metrics
 
 
 def test_no_rows_and_no_labels():

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from facecli.cli import main
+from facecli.cli.app import main
+from facecli.core.recipes import MODEL_TYPES, FitOptions
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.terms import terms_of
-from facecli.recipes import MODEL_TYPES, FitOptions
 from facecli.training import soft_labels, teachers
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.recipes import FitOptions
+from facecli.core.recipes import FitOptions
 from facecli.training import soft_labels
 from facecli.training.soft_labels import mix, soften_labels
 from facecli.training.targets import (

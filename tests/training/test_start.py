@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from facecli.cli import main
-from facecli.errors import CheckpointError
-from facecli.models import residual
+from facecli.cli.app import main
+from facecli.core.errors import CheckpointError
+from facecli.models import networks
 from facecli.models.build import build_model
-from facecli.models.residual import Residual, Stage
+from facecli.models.networks import Residual, Stage
 from facecli.training.start import load_embedding, load_network
 
 HEADS = ("age", "gender", "race")
@@ -52,7 +52,7 @@ def test_several_students_give_the_mean_of_their_weights(save_student):
 
 def test_students_of_two_shapes_have_no_mean(save_student, monkeypatch):
     wider = Residual((4,), (Stage(4, 1), Stage(8, 1)), (16, 16))
-    monkeypatch.setitem(residual.SPECS, "normal", wider)
+    monkeypatch.setitem(networks.RESIDUAL_SPECS, "normal", wider)
     first, other = save_student("first", 1), save_student("second", 2, backbone="normal")
     with pytest.raises(CheckpointError, match="first, .*second do not all fit one backbone"):
         load_embedding(fresh(), first.folder, [other.folder])

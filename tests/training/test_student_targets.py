@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facecli.recipes import DistilRequest, FitOptions
-from facecli.training import soft_labels, student_targets
+from facecli.core.recipes import DistilRequest, FitOptions
+from facecli.training import distil, soft_labels
+from facecli.training.distil import frozen_targets, softened_labels
 from facecli.training.prepare import PreparedData
-from facecli.training.student_targets import frozen_targets, softened_labels
 from facecli.training.targets import build_targets
 
 ROWS = 40
@@ -45,8 +45,8 @@ def looks(monkeypatch):
         asked.append(rows)
         return [values()]
 
-    monkeypatch.setattr(student_targets, "teacher_features", features)
-    monkeypatch.setattr(student_targets, "teacher_looks", looks)
+    monkeypatch.setattr(distil, "teacher_features", features)
+    monkeypatch.setattr(distil, "teacher_looks", looks)
     return asked
 
 

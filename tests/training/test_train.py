@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from facecli.errors import CheckpointError, DataError, InputError
+from facecli.core.errors import CheckpointError, DataError, InputError
+from facecli.core.recipes import DistilRequest, FitOptions, TrainRequest, resolve
 from facecli.models.checkpoint import load_checkpoint, write_config
-from facecli.recipes import DistilRequest, FitOptions, TrainRequest, resolve
 from facecli.training import distil as distillation
 from facecli.training import soft_labels, teachers
-from facecli.training.features import TAPS
 from facecli.training.prepare import prepare_data
 from facecli.training.start import load_network
+from facecli.training.teachers import TAPS
 from facecli.training.train import train
 from facecli.training.views import ViewMaker
 
@@ -52,7 +52,7 @@ def test_a_trained_folder_carries_its_recipe_and_runs(data, home):
     stored = keras.saving.load_model(checkpoint.folder / "model.keras")
     assert {weights.dtype for weights in stored.weights} == {"float16"}
     exact = network.predict(crops, verbose=0)
-    from facecli.vision.predict import Predictor
+    from facecli.infer.predictor import Predictor
 
     for head, values in Predictor(load_checkpoint(checkpoint.folder)).predict(crops).items():
         np.testing.assert_allclose(values, exact[head], atol=5e-3)

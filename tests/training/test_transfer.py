@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from facecli.errors import InputError
+from facecli.core.errors import InputError
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS, build_inception_resnet_v1
 from facecli.training.transfer import build_feature_heads, compose, unfreeze_blocks
 

@@ -1,6 +1,6 @@
 """Which numbers lie in a model's folder."""
 
-from facecli.training.travelling import own_numbers, with_other_data
+from facecli.training.report import own_numbers, with_other_data
 
 ABOUT = {"model": "m", "split": "test", "split_digest": "own"}
 OTHER = {**ABOUT, "split_digest": "other"}

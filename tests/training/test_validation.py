@@ -1,8 +1,8 @@
 import numpy as np
 
+from facecli.training.epochs import encoded_figures, epoch_logs
 from facecli.training.figures import AgeFigures, class_figures
 from facecli.training.targets import build_targets
-from facecli.training.validation import encoded_figures, epoch_logs
 
 
 def sure(classes, *answers):

@@ -291,7 +291,7 @@ def test_private_addresses_are_refused_with_a_word(visit, address):
 
 
 def test_a_picture_by_address_is_shown_drawn_with_its_faces_in_place(visit, couple, monkeypatch):
-    monkeypatch.setattr("facecli.web.fetching.fetch", lambda *_: couple.read_bytes())
+    monkeypatch.setattr("facecli.web.upload.fetch", lambda *_: couple.read_bytes())
     page = visit()
     page.get_by_label("normal").check()
     page.get_by_label("Address of a picture").fill("https://faces.example/couple.jpg")
@@ -304,7 +304,7 @@ def test_a_picture_by_address_is_shown_drawn_with_its_faces_in_place(visit, coup
 def test_a_token_in_an_address_is_not_shown(visit, couple, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "facecli.web.fetching.fetch", lambda url, *_: (asked.append(url), couple.read_bytes())[1]
+        "facecli.web.upload.fetch", lambda url, *_: (asked.append(url), couple.read_bytes())[1]
     )
     page = visit()
     url = "https://faces.example/couple.jpg?token=hunter2"

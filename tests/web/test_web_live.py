@@ -21,19 +21,17 @@ from starlette.datastructures import Headers
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from facecli.errors import CheckpointError
+from facecli.core.errors import CheckpointError
+from facecli.core.paths import find_model
+from facecli.detect.registry import build_detector
+from facecli.draw.anonymize import head_box
+from facecli.infer.analyzer import Analyzer
+from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
-from facecli.paths import find_model
-from facecli.vision.analyze import Analyzer
-from facecli.vision.anonymize import head_box
-from facecli.vision.detect import build_detector
-from facecli.vision.predict import Predictor
-from facecli.web.guard import Guard
-from facecli.web.live import router
+from facecli.web.guard import Guard, same_origin
 from facecli.web.live_protocol import LiveLimits, LiveProblem, decode_frame, parse_command, parse_frame
-from facecli.web.live_session import LiveSession, LiveWish
-from facecli.web.live_slot import Bucket, NewestFrame
-from facecli.web.origins import same_origin
+from facecli.web.live_session import LiveQuery, LiveSession, router
+from facecli.web.live_worker import NewestFrame, TokenBucket
 from facecli.web.service import Busy
 
 PATH = "/api/v1/live"
@@ -180,11 +178,11 @@ def test_the_detector_is_switched_in_the_middle(client, portrait):
 def test_settings_that_come_while_a_model_is_loaded_add_to_it(client, monkeypatch):
     loading, go_on, build = threading.Event(), threading.Event(), LiveSession._build
 
-    def slowly(self, wish):
-        if wish == LiveWish("normal", "haar"):
+    def slowly(self, query):
+        if query == LiveQuery("normal", "haar"):
             loading.set()
             go_on.wait(10)
-        return build(self, replace(wish, model="facenet"))
+        return build(self, replace(query, model="facenet"))
 
     monkeypatch.setattr(LiveSession, "_build", slowly)
     with client.websocket_connect(PATH) as socket:
@@ -279,7 +277,7 @@ def test_what_was_put_before_a_reset_is_not_of_what_comes_after():
 
 def test_the_bucket_lets_a_burst_through_and_then_a_rate():
     now_s = [0.0]
-    bucket = Bucket(2.0, 3, clock=lambda: now_s[0])
+    bucket = TokenBucket(2.0, 3, clock=lambda: now_s[0])
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     now_s[0] = 0.5
     assert [bucket.take() for _ in range(2)] == [True, False]
@@ -441,7 +439,7 @@ class DeafSocket:
 
 
 def test_a_client_that_does_not_read_is_left(service):
-    session = LiveSession(DeafSocket(), service, LiveWish("facenet", "haar"), LiveLimits(send_s=0.05))
+    session = LiveSession(DeafSocket(), service, LiveQuery("facenet", "haar"), LiveLimits(send_s=0.05))
     with pytest.raises(WebSocketDisconnect):
         asyncio.run(session.serve())
 

@@ -21,14 +21,14 @@ from fastapi import FastAPI
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from facecli.core.paths import find_model
+from facecli.detect.registry import build_detector
+from facecli.infer.analyzer import Analyzer
+from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
-from facecli.paths import find_model
-from facecli.vision.analyze import Analyzer
-from facecli.vision.detect import build_detector
-from facecli.vision.predict import Predictor
 from facecli.web.guard import Guard
-from facecli.web.live import router
 from facecli.web.live_protocol import LiveLimits
+from facecli.web.live_session import router
 
 PATH = "/api/v1/live"
 HANDSHAKE = (

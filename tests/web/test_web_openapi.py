@@ -12,7 +12,7 @@ import uvicorn
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
 
-from facecli.faces import FACE_HEADS
+from facecli.core.faces import FACE_HEADS
 from facecli.web.app import build_app
 from facecli.web.schemas import FACE
 from facecli.web.settings import Settings

@@ -1,17 +1,29 @@
 """The pages as they are sent: whole, escaped, and with nothing inline or foreign."""
 
+import csv
+import io
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
-from facecli.web.page_dataset import dataset_charts
-from facecli.web.page_how import model_sections
-from facecli.web.page_routes import curl_examples, list_routes
-from facecli.web.pages import render, static_files, texts
+from facecli.core.faces import Face, FrameResult
+from facecli.sinks.base import Record
+from facecli.sinks.rows import CsvSink
+from facecli.web.pages import (
+    curl_examples,
+    dataset_charts,
+    list_routes,
+    model_sections,
+    render,
+    static_files,
+    texts,
+)
 from facecli.web.settings import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +108,33 @@ def test_scripts_know_the_heads_by_one_list():
         assert '"emotion"' not in static_files()[name].decode(), name
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
+def test_the_page_offers_the_table_of_the_command_line(tmp_path):
+    face = Face((1, 2, 3, 4), 0.5, 30.0, (20, 41), {"male": 0.25, "female": 0.75}, face_probability=0.9)
+    bare = Face((1, 2, 3, 4), 0.5, track=2)
+    rows = [FrameResult("a, b.jpg", 30, 20, (face, bare)), FrameResult("none.jpg", 30, 20)]
+    rows.append(FrameResult("bad.jpg", None, None, error="it is damaged"))
+    with CsvSink(str(tmp_path / "all.csv")) as sink:
+        for row in rows:
+            sink.write(Record(row))
+    for name, content in static_files().items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    script = (
+        "import { table } from './downloads.js'; process.stdout.write(table(JSON.parse(process.argv[1])));"
+    )
+    given = json.dumps([row.to_json() for row in rows])
+    command = ["node", "--input-type=module", "-e", script, given]
+    said = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    # JavaScript writes 1.0 as 1.
+    ours = list(csv.reader(io.StringIO((tmp_path / "all.csv").read_text())))
+    assert list(csv.reader(io.StringIO(said))) == [
+        [re.sub(r"^(\d+)\.0$", r"\1", cell) for cell in row] for row in ours
+    ]
+
+
 def test_scripts_load_only_what_is_here():
     for name, content in static_files().items():
         for loaded in re.findall(r'from "\./([\w.]+)"', content.decode(errors="replace")):
@@ -136,8 +175,8 @@ def test_names_of_models_are_escaped():
 
 @pytest.fixture
 def places(monkeypatch, tmp_path):
-    monkeypatch.setattr("facecli.web.page_dataset.statistics_places", lambda: [tmp_path])
-    monkeypatch.setattr("facecli.web.page_how.statistics_places", lambda: [tmp_path])
+    monkeypatch.setattr("facecli.web.pages.statistics_places", lambda: [tmp_path])
+    monkeypatch.setattr("facecli.web.pages.statistics_places", lambda: [tmp_path])
     return tmp_path
 
 
@@ -181,10 +220,10 @@ def test_groups_of_a_model_are_shown_as_measured(app, places):
     head = "slice,group,count,age_mae,bias,gender_accuracy,race_accuracy\n"
     lines = "all,everybody,2014,4.7952,-0.1279,0.935,\nnamed,few,99,1,1,1,1\n"
     (folder / "fairness_report.csv").write_text(head + lines, encoding="utf-8")
-    first = model_sections(app.state.roster.entries)[0]
+    first = model_sections(app.state.registry.entries)[0]
     assert first["groups"] == [("everybody", "2,014", "4.8", "-0.1", "93.5", "")]
     (folder / "fairness_report.csv").write_text(head + "all,x,many,1,1,1,1\n", encoding="utf-8")
-    assert model_sections(app.state.roster.entries)[0]["groups"] == []
+    assert model_sections(app.state.registry.entries)[0]["groups"] == []
 
 
 # --- for programs ---------------------------------------------------------------------------------

@@ -16,9 +16,9 @@ pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 from PIL import Image
 from web_pictures import encoded
 
-from facecli import FaceAnalyzer
-from facecli.errors import ImageError
-from facecli.vision.gate import mark_rejected
+from facecli import FaceAnalyzer, __version__
+from facecli.core.errors import ImageError
+from facecli.infer.analyzer import mark_rejected
 from facecli.web.problems import Problem
 from facecli.web.schemas import MODELS, PICTURE, PICTURES, PREDICTION
 from facecli.web.service import Busy
@@ -48,6 +48,7 @@ def test_no_face_is_an_answer(client, empty):
     assert answer.status_code == 200
     assert answer.json() == {
         "source": "0.jpg", "frame": 0, "time_s": 0.0, "width": 64, "height": 48, "faces": [], "error": None,
+        "model": "facenet_model", "facecli": __version__,
     }  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def test_anonymize_says_where_all_heads_are(client, photo):
 
 
 def test_what_is_no_face_is_covered_and_shown_on_request_only(client, photo, monkeypatch):
-    monkeypatch.setattr("facecli.vision.analyze.mark_rejected", lambda faces, _: mark_rejected(faces, 1.1))
+    monkeypatch.setattr("facecli.infer.analyzer.mark_rejected", lambda faces, _: mark_rejected(faces, 1.1))
     assert client.post(ANALYZE, files=files(photo)).json()["faces"] == []
     (face,) = client.post(ANALYZE, files=files(photo), params={"show_rejected": True}).json()["faces"]
     assert face["rejected"] and "age_years" not in face
@@ -421,7 +422,7 @@ def test_an_address_is_asked_whole_and_told_without_its_token(client, photo, mon
             raise ImageError("it answers 404")
         return photo
 
-    monkeypatch.setattr("facecli.web.fetching.fetch", fetch)
+    monkeypatch.setattr("facecli.web.upload.fetch", fetch)
     urls = [f"https://faces.example/{name}.jpg?token=hunter2" for name in ("a", "missing")]
     answer = client.post(ANALYZE, json={"urls": urls})
     assert asked == urls
@@ -446,7 +447,7 @@ def test_a_picture_by_address_is_analysed(client, photo, monkeypatch):
             raise ImageError("10.1.2.3 answers 404")
         return photo
 
-    monkeypatch.setattr("facecli.web.fetching.fetch", fetch)
+    monkeypatch.setattr("facecli.web.upload.fetch", fetch)
     url = "https://faces.example/a.jpg"
     row = client.post(ANALYZE, json={"url": url}).json()
     assert row["source"] == url and len(row["faces"]) == 1
@@ -492,7 +493,7 @@ def test_a_fault_of_ours_is_said_without_its_words(client, photo, monkeypatch, c
     def fail(*_):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("facecli.web.rest.analyze_picture", fail)
+    monkeypatch.setattr("facecli.web.app.analyze_picture", fail)
     problem = problem_of(client.post(ANALYZE, files=files(photo)), 500)
     assert "secret" not in json.dumps(problem) and "secret" in caplog.text
     monkeypatch.undo()
@@ -503,7 +504,7 @@ def test_a_picture_that_opencv_refuses_is_a_problem(client, photo, monkeypatch):
     def refuse(*_):
         raise cv2.error("secret")
 
-    monkeypatch.setattr("facecli.web.analysis.find_in", refuse)
+    monkeypatch.setattr("facecli.web.analysis.find_faces_in", refuse)
     assert "secret" not in problem_of(client.post(ANALYZE, files=files(photo)), 422)["detail"]
 
 

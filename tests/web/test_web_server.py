@@ -22,10 +22,10 @@ pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 import uvicorn
 from web_pictures import encoded
 
-from facecli.cli import main
-from facecli.errors import InputError
+from facecli.cli.app import main
+from facecli.core.errors import InputError
 from facecli.web.app import build_app
-from facecli.web.protocol import bounded_protocol
+from facecli.web.limits import bounded_protocol
 from facecli.web.server import address_of, listen
 from facecli.web.settings import Limits, Settings
 

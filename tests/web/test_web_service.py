@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
-from facecli import paths
-from facecli.errors import CheckpointError, InputError
+from facecli.core import paths
+from facecli.core.errors import CheckpointError, InputError
+from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import write_json
-from facecli.vision.predict import Predictor
-from facecli.web.page_how import model_sections
-from facecli.web.roster import Roster
+from facecli.web.app import describe_model
+from facecli.web.model_registry import ModelRegistry, SharedPredictor
+from facecli.web.pages import model_sections
 from facecli.web.service import Busy, Service
 from facecli.web.settings import Settings
-from facecli.web.shared_predictor import SharedPredictor
-from facecli.web.status import describe_model
 
 
 class CountingPredictor:
@@ -102,13 +101,13 @@ def test_an_error_reaches_all_who_wait_and_nobody_after_them():
 
 
 @pytest.fixture(scope="module")
-def roster():
-    return Roster(Settings(workers=1))
+def registry():
+    return ModelRegistry(Settings(workers=1))
 
 
 @pytest.fixture
-def service(roster):
-    service = Service(roster, 1, 2)
+def service(registry):
+    service = Service(registry, 1, 2)
     yield service
     service.close()
 
@@ -158,8 +157,8 @@ def test_an_error_of_the_work_is_raised_and_gives_the_place_back(service):
     asyncio.run(go())
 
 
-def test_who_comes_after_the_end_is_told_that_all_are_busy(roster):
-    service = Service(roster, 1, 2)
+def test_who_comes_after_the_end_is_told_that_all_are_busy(registry):
+    service = Service(registry, 1, 2)
     service.close()
     with pytest.raises(Busy):
         asyncio.run(service.run(print))
@@ -175,17 +174,17 @@ def test_viewers_have_detectors_of_their_own_and_one_network(service):
 
 
 def test_the_default_model_comes_first(tiny_checkpoint):
-    assert list(Roster(Settings(model="normal", workers=1)).entries)[0] == "normal"
-    own = Roster(Settings(model_path=tiny_checkpoint.folder, workers=1))
+    assert list(ModelRegistry(Settings(model="normal", workers=1)).entries)[0] == "normal"
+    own = ModelRegistry(Settings(model_path=tiny_checkpoint.folder, workers=1))
     assert list(own.entries)[0] == own.default == "tiny"
 
 
-def test_unknown_names_are_errors(roster):
+def test_unknown_names_are_errors(registry):
     with pytest.raises(CheckpointError, match="no model 'x'"):
-        roster.predictor("x")
+        registry.predictor("x")
     with pytest.raises(InputError, match="no detector 'yunet'"):
-        roster.build_detector("yunet")
-    assert "x" not in roster.loaded
+        registry.build_detector("yunet")
+    assert "x" not in registry.loaded
 
 
 @pytest.mark.parametrize(
@@ -198,7 +197,7 @@ def test_unknown_names_are_errors(roster):
 )
 def test_a_server_without_its_model_or_detector_does_not_start(settings, error):
     with pytest.raises(error):
-        Roster(settings)
+        ModelRegistry(settings)
 
 
 def test_damaged_folders_are_named_and_the_rest_is_served(tmp_path, monkeypatch, caplog):
@@ -210,19 +209,19 @@ def test_damaged_folders_are_named_and_the_rest_is_served(tmp_path, monkeypatch,
         (tmp_path / "saved_model" / name).mkdir(parents=True)
         write_json(tmp_path / "saved_model" / name / "config.json", config | damage)
     shutil.copytree(shipped, tmp_path / "saved_model" / "good")
-    roster = Roster(Settings(workers=1))
-    assert set(roster.entries) == {"facenet", "normal", "open", "good"}
+    registry = ModelRegistry(Settings(workers=1))
+    assert set(registry.entries) == {"facenet", "normal", "open", "good"}
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(told) == len(damages) and all(name in "".join(told) for name in damages)
     assert all(len(line.splitlines()) == 1 for line in told)
     shutil.rmtree(tmp_path / "saved_model" / "good")
-    models = [describe_model(name, entry) for name, entry in roster.entries.items()]
+    models = [describe_model(name, entry) for name, entry in registry.entries.items()]
     assert {model["name"]: model["size_bytes"] > 0 for model in models}["good"] is False
-    assert len(model_sections(roster.entries)) == len(roster.entries)
+    assert len(model_sections(registry.entries)) == len(registry.entries)
     with pytest.raises(CheckpointError, match="good"):
-        roster.predictor("good")
+        registry.predictor("good")
 
 
 def test_a_folder_that_is_no_model_does_not_start(tmp_path):
     with pytest.raises(CheckpointError):
-        Roster(Settings(model_path=tmp_path))
+        ModelRegistry(Settings(model_path=tmp_path))

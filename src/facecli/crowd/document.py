@@ -3,7 +3,7 @@
 from typing import Any
 
 from facecli.crowd.figures import Figures
-from facecli.crowd.read import Reading
+from facecli.crowd.rows import Reading
 
 METHOD = "maximum likelihood (expectation-maximisation) on the confusion counts; Bayesian bootstrap"
 
@@ -16,7 +16,7 @@ def document(
     Args:
         figures: of the crowd.
         reading: what the files held.
-        model: name of the model that the shares are corrected for.
+        model: name of the model that the shares are corrected for; "" when several wrote the rows.
         age_error: see `notes`.
     """
     crowd = figures.crowd
@@ -30,6 +30,7 @@ def document(
         "frames": crowd.frames,
         "videos": crowd.videos,
         "rows_with_error": crowd.failed,
+        "models": {name: rows for name, rows in reading.models.items() if name is not None},
         "rejected_faces": crowd.rejected,
         "untracked_faces": crowd.untracked,
         "people": len(crowd.subjects),
@@ -54,7 +55,11 @@ def notes(figures: Figures, reading: Reading, model: str, age_error: float | Non
     Args:
         age_error: mean absolute error of the model's ages in years, if known.
     """
-    return [*_on_rows(figures, reading), *_on_figures(figures, model, age_error)]
+    return [
+        *_on_rows(figures, reading),
+        *_on_models(figures, reading, model),
+        *_on_figures(figures, model, age_error),
+    ]
 
 
 def _on_rows(figures: Figures, reading: Reading) -> list[str]:
@@ -74,6 +79,20 @@ def _on_rows(figures: Figures, reading: Reading) -> list[str]:
             "the number of people is an upper bound."
         )
     return said
+
+
+def _on_models(figures: Figures, reading: Reading, model: str) -> list[str]:
+    others = [
+        f"{name} ({_count(rows, 'row')})"
+        for name, rows in reading.models.items()
+        if name not in (None, model)
+    ]
+    if not others:
+        return []
+    wrote = f"Rows were written by {', '.join(others)}"
+    if figures.confusions:
+        return [f"{wrote}, not by {model}: what {model} is known to confuse may not be what they confuse."]
+    return [f"{wrote}: shares are as the models say; --model-path names one to correct them for."]
 
 
 def _on_figures(figures: Figures, model: str, age_error: float | None) -> list[str]:
@@ -103,7 +122,7 @@ def _on_figures(figures: Figures, model: str, age_error: float | None) -> list[s
             "its answers here: it errs on these faces in another way than on those it was measured on."
         )
     explained = {*figures.confusions, *figures.misfits}
-    if missing := [head for head in figures.shares if head not in explained]:
+    if model and (missing := [head for head in figures.shares if head not in explained]):
         said.append(
             f"{model} has no confusion counts of {', '.join(missing)}: these shares are as the model says; "
             "'facecli evaluate' measures them."

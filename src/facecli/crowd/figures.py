@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from facecli.crowd.confusion import Confusion
-from facecli.crowd.correct import Corrected, correct_shares
+from facecli.core.attributes import AGE_GROUPS, CLASS_NAMES, age_group
+from facecli.core.faces import NAMED_HEADS
+from facecli.core.stats import Z_90, median_interval, wilson_interval
+from facecli.crowd.correct import Confusion, Corrected, correct_shares
 from facecli.crowd.gather import Crowd
-from facecli.crowd.median import median_interval
-from facecli.faces import NAMED_HEADS
-from facecli.labels import AGE_GROUPS, CLASS_NAMES, age_group
-from facecli.stream.people import Person
-from facecli.stream.wilson import Z_90, wilson_interval
+from facecli.sinks.summary import Person
 
 _DIGITS = 4
 

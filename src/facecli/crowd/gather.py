@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from facecli.crowd.read import Row
-from facecli.faces import Face, FrameResult
-from facecli.stream.people import People, Person
+from facecli.core.faces import Face, FrameResult
+from facecli.crowd.rows import Row
+from facecli.sinks.summary import People, Person
 
 
 @dataclass(slots=True)

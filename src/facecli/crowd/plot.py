@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facecli.core.errors import InputError
+from facecli.core.faces import NAMED_HEADS
+from facecli.core.paths import replacing
 from facecli.crowd.figures import Figures, Share
-from facecli.errors import InputError
-from facecli.faces import NAMED_HEADS
-from facecli.paths import replacing
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType

@@ -22,9 +22,9 @@ from typing import IO
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
-from facecli import paths
-from facecli.console import stderr_console
-from facecli.errors import DataError, InputError, OutputError
+from facecli.core import paths
+from facecli.core.console import stderr_console
+from facecli.core.errors import DataError, InputError, OutputError
 
 log = logging.getLogger(__name__)
 

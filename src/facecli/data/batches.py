@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from facecli import paths
-from facecli.console import stderr_console
-from facecli.crops import SOURCE_CROPS, WHOLE_CHIP_MARGIN, crop_face, tighter_crop
-from facecli.images import load_image
+from facecli.core import paths
+from facecli.core.console import stderr_console
+from facecli.core.crops import SOURCE_CROPS, WHOLE_CHIP_MARGIN, crop_face, tighter_crop
+from facecli.core.images import load_image
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +32,11 @@ def load_crops(
     """Decodes every picture of a table as one face chip.
 
     Args:
-        frame: rows with `file`, `sha256` and `source`; chips of `crops.SOURCE_CROPS` are cut so
+        frame: rows with `file`, `sha256` and `source`; chips of `core.crops.SOURCE_CROPS` are cut so
             that the face lies as in UTKFace's.
         folder: what `file` is relative to.
         image_size: (height, width) of the crops.
-        margin: see `crops.crop_face`; the box is the whole picture.
+        margin: see `core.crops.crop_face`; the box is the whole picture.
         cache: folder of the cached arrays; facecli's cache folder by default.
 
     Returns:

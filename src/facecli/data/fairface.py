@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from facecli.core.attributes import GENDERS, MAX_AGE_YEARS, RACE_OF_7, RACES, RACES_7
+from facecli.core.errors import DataError
 from facecli.data.table import Table, build_table
-from facecli.errors import DataError
-from facecli.labels import GENDERS, MAX_AGE_YEARS, RACE_OF_7, RACES, RACES_7
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facecli.core.attributes import EMOTIONS
+from facecli.core.errors import DataError, OutputError
+from facecli.core.images import find_images
 from facecli.data.table import Table, build_table
-from facecli.errors import DataError, OutputError
-from facecli.images import find_images
-from facecli.labels import EMOTIONS
 
 CSV_ORDER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""Class ids of the CSV; the column `emotion` of the table indexes `labels.EMOTIONS`."""
+"""Class ids of the CSV; the column `emotion` of the table indexes `core.attributes.EMOTIONS`."""
 CSV_FILES = ("fer2013.csv", "icml_face_data.csv")
 SIDE = 48
 

@@ -19,8 +19,8 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from facecli import paths
-from facecli.labels import MISSING
+from facecli.core import paths
+from facecli.core.attributes import MISSING
 
 HASH_BITS = 12
 CORRELATION = 0.96

@@ -6,9 +6,9 @@ gender, race and emotion are missing labels.
 
 from pathlib import Path
 
+from facecli.core.attributes import PRESENCE
+from facecli.core.images import find_images
 from facecli.data.table import Table, build_table
-from facecli.images import find_images
-from facecli.labels import PRESENCE
 
 FOLDER = "not_face"
 
@@ -16,7 +16,7 @@ FOLDER = "not_face"
 def read_not_face(folder: Path) -> Table:
     """Reads every picture of a folder `not_face/`; pictures elsewhere are listed in `problems`.
 
-    A picture below `test/` is in the test split, see `split.split_groups`.
+    A picture below `test/` is in the test split, see `data.split.split_groups`.
     """
     rows, problems = [], []
     for path in find_images(folder):

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from facecli.errors import InputError
-from facecli.labels import MISSING, age_group_id
+from facecli.core.attributes import MISSING, age_group_id
+from facecli.core.errors import InputError
 
 METHODS = ("none", "oversample", "weights")
 MAX_REPEATS = 4.0

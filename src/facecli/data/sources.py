@@ -16,6 +16,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
+from facecli.core.attributes import EMOTIONS
+from facecli.core.errors import DataError, InputError
 from facecli.data.archives import archive_stem, unpack
 from facecli.data.fairface import PATTERN as FAIRFACE_PATTERN
 from facecli.data.fairface import read_fairface
@@ -25,8 +27,6 @@ from facecli.data.not_face import read_not_face
 from facecli.data.table import Table, read_utkface
 from facecli.data.wiki import FILE as WIKI_FILE
 from facecli.data.wiki import read_wiki
-from facecli.errors import DataError, InputError
-from facecli.labels import EMOTIONS
 
 _PAIR = re.compile(r"(?P<name>dataset)_[12]", re.IGNORECASE)
 """The ancestor project's data set came in two archives."""

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 
 import pandas as pd
 
-from facecli.labels import MISSING, age_group_id
+from facecli.core.attributes import MISSING, age_group_id
 
 SHARES = {"test": 0.1, "val": 0.1}
 """Share of each split but "train", which takes the rest."""

@@ -4,17 +4,19 @@
 rebalancing.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from facecli import paths
+from facecli.core import paths
+from facecli.core.attributes import AGE_CLASSES, AGE_GROUPS, CLASS_NAMES, MISSING
+from facecli.core.faces import FACE_HEADS
 from facecli.data.rebalance import age_decades, rebalance
-from facecli.faces import FACE_HEADS
-from facecli.labels import AGE_CLASSES, AGE_GROUPS, CLASS_NAMES, MISSING
 
 LABELS = FACE_HEADS
 """Class labels of which a distribution is shown."""
@@ -22,6 +24,27 @@ _PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#9c6b4e", "#a463f2", "#
 _BAR = "#4269d0"
 _LONG_NAME = 9
 """Letters from which on names would run into each other."""
+
+
+def contact_sheet(images: npt.ArrayLike, columns: int = 8, gap: int = 2) -> np.ndarray:
+    """Pictures of one size in rows of `columns`, on white.
+
+    Args:
+        images: (n, h, w, 3) RGB 0..255 of any dtype, at least one.
+        columns: pictures a row.
+        gap: white pixels between pictures and around them.
+
+    Returns:
+        (rows * (h + gap) + gap, columns * (w + gap) + gap, 3) uint8 RGB.
+    """
+    pictures = np.clip(np.round(np.asarray(images)), 0, 255).astype(np.uint8)
+    count, height, width = pictures.shape[:3]
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for number, image in enumerate(pictures):
+        top, left = (gap + (number // columns) * (height + gap), gap + (number % columns) * (width + gap))
+        sheet[top : top + height, left : left + width] = image
+    return sheet
 
 
 @dataclass(frozen=True)

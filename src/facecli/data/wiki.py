@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from facecli.core.attributes import MISSING
+from facecli.core.errors import DataError
 from facecli.data.table import Table, build_table
-from facecli.errors import DataError
-from facecli.labels import MISSING
 
 FILE = "wiki.mat"
 MIN_FACE_SCORE = 1.0

@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from facecli.errors import FacecliError
+from facecli.core.errors import FacecliError
 
 METHODS = {
     "integrated-gradients": "Integrated gradients (Sundararajan et al. 2017): how much each place adds to "

@@ -1,21 +1,161 @@
-"""A model folder's Keras network, for explaining: outputs, scores and gradients as NumPy arrays."""
+"""A model folder's Keras network, for explaining: outputs, scores and gradients along a float path.
+
+A model folder's network takes uint8 and scales inside. Keras casts whatever it is given to the
+type of its input, and a cast to uint8 has no gradient; so the graph is laid a second time on a
+float32 input, through the very same layers (no weight is copied).
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras import tree
 
-from facecli.explain.float_path import float_path
-from facecli.explain.target import Target
-from facecli.labels import HEAD_CLASSES
-from facecli.models.calibration import load_calibration
+from facecli.core.attributes import HEAD_CLASSES
+from facecli.core.errors import InputError
+from facecli.explain.heat_map import Target
 from facecli.models.checkpoint import Checkpoint
+from facecli.models.readout import load_calibration
+
+NEEDED_BACKEND = "tensorflow"
 
 _BATCH_SIZE = 64
 
 
+class FloatPath(NamedTuple):
+    """A network on a float32 picture.
+
+    Attributes:
+        model: (n, h, w, 3) float32 RGB, 0..255, to head -> probabilities (n, classes); shares
+            its layers with the original.
+        spatial: KerasTensor (n, rows, columns, channels): the last feature map that everything
+            flows through. None when there is none.
+    """
+
+    model: keras.Model
+    spatial: Any
+
+
+class _Call(NamedTuple):
+    inputs: frozenset[int]
+    output: Any
+
+
+def float_path(network: keras.Model) -> FloatPath:
+    """Lays the graph of a functional network with one uint8 or float picture as input anew."""
+    image = keras.Input(network.input.shape[1:], dtype="float32", name="float_image")
+    calls: list[_Call] = []
+    model = _laid(network, image, _recorder(calls))
+    return FloatPath(model, _last_spatial(calls, image))
+
+
+def _laid(network: keras.Model, image, call: Callable) -> keras.Model:
+    # A fresh tensor of the same kind where the network has a list or dict of one input.
+    inputs = tree.pack_sequence_as(network.input, [image])
+    return keras.models.clone_model(
+        network, input_tensors=inputs, clone_function=lambda layer: layer, call_function=call
+    )
+
+
+def _recorder(calls: list[_Call]) -> Callable:
+    """A function that calls a layer, goes into nested networks, and writes down what it called."""
+
+    def call(layer, *arguments, **options):
+        if isinstance(layer, keras.Sequential):
+            (x,) = arguments
+            for inner in layer.layers:
+                x = call(inner, x)
+            return x
+        if isinstance(layer, keras.Model):
+            # A nested network casts to its own input's type, too.
+            return _laid(layer, tree.flatten(arguments)[0], call).output
+        output = layer(*arguments, **options)
+        given = [one for one in tree.flatten((arguments, options)) if isinstance(one, keras.KerasTensor)]
+        calls.append(_Call(frozenset(map(id, given)), output))
+        return output
+
+    return call
+
+
+def _last_spatial(calls: list[_Call], image):
+    """The last 4-D tensor that no path from picture to heads goes around."""
+    made_at = {id(image): -1}
+    for position, call in enumerate(calls):
+        made_at |= {id(one): position for one in tree.flatten(call.output)}
+    # Oldest tensor that is still read after each call: an older one goes around it.
+    oldest, found = len(calls), None
+    for position in range(len(calls) - 1, -1, -1):
+        output = calls[position].output
+        if oldest >= position and _is_map(output):
+            found = output
+            break
+        oldest = min([oldest, *(made_at[one] for one in calls[position].inputs)])
+    return found
+
+
+def _is_map(output) -> bool:
+    if not isinstance(output, keras.KerasTensor) or len(output.shape) != 4:
+        return False
+    return None not in output.shape[1:] and output.shape[1] * output.shape[2] > 1
+
+
+def check_backend() -> None:
+    """Raises InputError unless Keras computes with TensorFlow."""
+    found = keras.backend.backend()
+    if found != NEEDED_BACKEND:
+        raise InputError(
+            f"gradients need Keras on {NEEDED_BACKEND}, not {found}; unset KERAS_BACKEND or use --method shap"
+        )
+
+
+def input_gradients(model: keras.Model, images: np.ndarray, targets: Sequence[Target]) -> list[np.ndarray]:
+    """d score / d pixel, for all targets from one pass forward.
+
+    Args:
+        model: from a float picture to head -> probabilities.
+        images: (n, h, w, 3) RGB, 0..255.
+        targets: what is scored.
+
+    Returns:
+        (n, h, w, 3) float32 for each target; 0 where nothing depends on a pixel.
+    """
+    check_backend()
+    import tensorflow as tf
+
+    pixels = tf.convert_to_tensor(images.astype(np.float32))
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(pixels)
+        outputs = model(pixels, training=False)
+        scores = [tf.reduce_sum(target.score(outputs[target.head])) for target in targets]
+    return [tape.gradient(score, pixels, unconnected_gradients="zero").numpy() for score in scores]
+
+
+def map_gradients(model: keras.Model, image: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """A feature map and d score / d feature map.
+
+    Args:
+        model: from a float picture to {"map": feature map, "heads": head -> probabilities}.
+        image: (1, h, w, 3) RGB, 0..255.
+        target: what is scored.
+
+    Returns:
+        Both (rows, columns, channels) float32.
+    """
+    check_backend()
+    import tensorflow as tf
+
+    pixels = tf.convert_to_tensor(image)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(pixels)
+        outputs = model(pixels, training=False)
+        score = tf.reduce_sum(target.score(outputs["heads"][target.head]))
+    gradient = tape.gradient(score, outputs["map"], unconnected_gradients="zero")
+    return outputs["map"].numpy()[0].astype(np.float32), gradient.numpy()[0].astype(np.float32)
+
+
 class ExplainedNetwork:
-    """Reads crops like `vision.predict.Predictor`, and says how its outputs come about.
+    """Reads crops like `infer.predictor.Predictor`, and says how its outputs come about.
 
     Pictures are (n, h, w, 3) RGB, 0..255, uint8 or float; to be read, n may be 0. Everything but the two
     gradients works with every Keras backend.
@@ -58,7 +198,6 @@ class ExplainedNetwork:
 
     def gradients(self, crops: np.ndarray, targets: Sequence[Target]) -> list[np.ndarray]:
         """d score / d pixel, (n, h, w, 3) float32 a target. Raises InputError where the backend has none."""
-        from facecli.explain.gradients import input_gradients
 
         def compute(part: np.ndarray) -> Mapping[int, np.ndarray]:
             return dict(enumerate(input_gradients(self._path.model, part, targets)))
@@ -70,8 +209,7 @@ class ExplainedNetwork:
 
         Raises InputError for a network without a feature map, or as `gradients`.
         """
-        from facecli.errors import InputError
-        from facecli.explain.gradients import map_gradients
+        from facecli.core.errors import InputError
 
         if self._path.spatial is None:
             raise InputError(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from facecli.errors import OutputError
+from facecli.core.errors import OutputError
+from facecli.core.paths import replacing
 from facecli.measure.stages import STEPS, Scene
-from facecli.paths import replacing
 
 _COLOURS = {"decode": "#777777", "detect": "#0072B2", "predict": "#D55E00", "annotate": "#009E73"}
 """Okabe and Ito's (2008), which colour-blind people can tell apart."""

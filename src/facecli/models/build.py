@@ -1,14 +1,84 @@
-"""Models by name: a model type and a backbone become a network with heads."""
+"""Models by name: a model type and a backbone become a network with a dict of softmax heads."""
 
 from collections.abc import Mapping, Sequence
 
 import keras
+from keras import layers
 
-from facecli.errors import InputError
-from facecli.models import mobile, residual
-from facecli.models.heads import attach_heads
+from facecli.core.attributes import FINER_HEADS, HEAD_CLASSES
+from facecli.core.errors import InputError
+from facecli.models import networks
+from facecli.models.readout import fold_matrix, stored_heads
 
-BACKBONES = (*residual.SPECS, *mobile.SPECS)
+HIDDEN_UNITS = 128
+DROPOUT = 0.3
+
+BACKBONES = (*networks.RESIDUAL_SPECS, *networks.MOBILE_SPECS)
+
+
+def attach_heads(
+    backbone: keras.Model,
+    heads: Sequence[str],
+    dropout: float = DROPOUT,
+    projections: Mapping[str, int] | None = None,
+    hidden: int = HIDDEN_UNITS,
+) -> keras.Model:
+    """Puts heads on a backbone.
+
+    Args:
+        backbone: model from an image (or from stored features) to (n, d) features.
+        heads: names from `core.attributes.HEAD_CLASSES`.
+        dropout: share of features dropped while training.
+        projections: name -> size of further linear outputs (what a student reproduces of
+            its teacher's features).
+        hidden: units of the layer between features and each head.
+
+    With `race` and `race_7` among the heads, a race is the sum of those of the seven that fold into it
+    (`folds`): labels of either teach both, and the two never contradict each other.
+
+    Returns:
+        A model with the backbone's input and a dict head -> probabilities (n, classes) and
+        projection -> (n, size), float32 whatever the precision of the backbone.
+    """
+    features = backbone(backbone.input)
+    learnt = stored_heads(heads)
+    outputs = {head: _head(features, head, dropout, hidden) for head in learnt}
+    outputs |= {head: _folded(outputs[FINER_HEADS[head]], head) for head in heads if head not in learnt}
+    for name, size in (projections or {}).items():
+        outputs[name] = layers.Dense(size, dtype="float32", name=name)(features)
+    return keras.Model(backbone.input, outputs, name="facecli")
+
+
+def _folded(finer, head: str):
+    # A layer with weights that do not learn: it is saved, loaded and exported like any other.
+    fold = layers.Dense(HEAD_CLASSES[head], use_bias=False, trainable=False, dtype="float32", name=head)
+    probabilities = fold(finer)
+    fold.set_weights([fold_matrix(head)])
+    return probabilities
+
+
+def _head(features, name: str, dropout: float, hidden: int):
+    x = layers.Dropout(dropout, name=f"{name}_dropout")(features)
+    x = layers.Dense(hidden, activation="relu", name=f"{name}_hidden")(x)
+    return layers.Dense(HEAD_CLASSES[name], activation="softmax", dtype="float32", name=name)(x)
+
+
+def in_precision(network: keras.Model, dtype: str) -> keras.Model:
+    """A copy of a network whose layers hold and compute in `dtype`, with the same weights."""
+    copy = keras.Model.from_config(_with_policy(network.get_config(), dtype))
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _with_policy(value, dtype: str):
+    """A serialised configuration with every layer's policy replaced; inputs stay uint8."""
+    if isinstance(value, dict):
+        if value.get("class_name") == "DTypePolicy":
+            return {**value, "config": {"name": dtype}}
+        return {key: _with_policy(inner, dtype) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_with_policy(inner, dtype) for inner in value)
+    return value
 
 
 def build_backbone(name: str, image_size: tuple[int, int] | None = None) -> keras.Model:
@@ -16,18 +86,18 @@ def build_backbone(name: str, image_size: tuple[int, int] | None = None) -> kera
 
     Raises InputError for an unknown name.
     """
-    if name in mobile.SPECS:
-        return mobile.build_mobile(mobile.SPECS[name], image_size)
-    if name not in residual.SPECS:
+    if name in networks.MOBILE_SPECS:
+        return networks.build_mobile(networks.MOBILE_SPECS[name], image_size)
+    if name not in networks.RESIDUAL_SPECS:
         raise InputError(f"no backbone '{name}'; choose one of {', '.join(BACKBONES)}")
-    return residual.build_residual(residual.SPECS[name], image_size)
+    return networks.build_residual(networks.RESIDUAL_SPECS[name], image_size)
 
 
 def default_size(name: str) -> tuple[int, int]:
     """(height, width) of a backbone's pictures unless others are asked for."""
-    if name in mobile.SPECS:
-        return mobile.SPECS[name].image_size
-    return residual.SPECS[name].image_size
+    if name in networks.MOBILE_SPECS:
+        return networks.MOBILE_SPECS[name].image_size
+    return networks.RESIDUAL_SPECS[name].image_size
 
 
 def build_model(
@@ -38,7 +108,7 @@ def build_model(
 ) -> keras.Model:
     """A network with random weights from (n, h, w, 3) uint8 RGB to head -> probabilities.
 
-    `projections`: name -> size of further linear outputs, see `heads.attach_heads`.
+    `projections`: name -> size of further linear outputs, see `models.build.attach_heads`.
     """
     return attach_heads(build_backbone(backbone, image_size), heads, projections=projections)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from facecli.errors import WeightsError
-from facecli.redaction import redacted
+from facecli.core.errors import WeightsError
+from facecli.core.redaction import redacted
 
 MAX_BYTES = 1 << 30
 _CHUNK = 1 << 16
@@ -31,7 +31,7 @@ class _CutShortError(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long and how often to try."""
 
     tries: int = 3
@@ -39,7 +39,7 @@ class Patience:
     pause_s: float = 1.0
 
 
-PATIENT = Patience()
+DEFAULT_RETRY = RetryPolicy()
 
 
 def download(
@@ -47,7 +47,7 @@ def download(
     part: Path,
     on_progress: Progress = lambda done, total: None,
     max_bytes: int = MAX_BYTES,
-    patience: Patience = PATIENT,
+    retry: RetryPolicy = DEFAULT_RETRY,
 ) -> None:
     """Fetches `url` into `part`, going on where an earlier attempt was cut.
 
@@ -60,7 +60,7 @@ def download(
         part: file to fill; its folder exists.
         on_progress: called with (bytes so far, total bytes or None when unknown).
         max_bytes: a longer answer is refused.
-        patience: tries, and timeouts in seconds.
+        retry: tries, and timeouts in seconds.
 
     Raises:
         NotFoundError: the server has no such file.
@@ -69,13 +69,13 @@ def download(
     called = redacted(url)
     if not url.startswith(("https://", "http://")):
         raise WeightsError(f"{called} is no http address; install a local file with '--from PATH'")
-    for attempt in range(1, patience.tries + 1):
+    for attempt in range(1, retry.tries + 1):
         try:
-            return _attempt(url, part, on_progress, max_bytes, patience.timeout_s)
+            return _attempt(url, part, on_progress, max_bytes, retry.timeout_s)
         except urllib.error.HTTPError as error:
             if error.code in _GONE:
                 raise NotFoundError(f"{called} does not exist (HTTP {error.code})") from error
-            if error.code not in _RETRIED_STATUS or attempt == patience.tries:
+            if error.code not in _RETRIED_STATUS or attempt == retry.tries:
                 raise WeightsError(f"{called} was refused: HTTP {error.code} {error.reason}") from error
             reason = f"HTTP {error.code}"
         except (http.client.InvalidURL, ValueError):
@@ -89,12 +89,12 @@ def download(
             _CutShortError,
         ) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
-            if attempt == patience.tries:
+            if attempt == retry.tries:
                 raise WeightsError(f"cannot fetch {called} ({reason}){_what_is_kept(part)}") from error
         except OSError as error:
             raise WeightsError(f"cannot write {part}: {error.strerror or error}") from error
         logger.info("%s: %s, trying again", called, reason)
-        time.sleep(patience.pause_s * attempt)
+        time.sleep(retry.pause_s * attempt)
 
 
 def _what_is_kept(part: Path) -> str:

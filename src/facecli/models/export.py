@@ -1,21 +1,214 @@
-"""A trained network becomes a file of another format, whole or not at all."""
+"""A trained network becomes a file of another format, whole or not at all: LiteRT, ONNX, SavedModel."""
 
+import contextlib
 import hashlib
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from facecli.core.errors import FacecliError, InputError, OutputError
+from facecli.core.paths import replacing
 from facecli.models.checkpoint import file_sha256
 from facecli.models.export_formats import resolve_format
-from facecli.models.export_litert import litert_bytes
-from facecli.models.export_onnx import onnx_bytes
-from facecli.models.export_saved_model import replacing_saved_model, write_saved_model
-from facecli.paths import replacing
+
+INPUT_NAME = "image"
+SIGNATURE = "serve"
+
+_FLOAT_OPERATIONS = ["SOFTMAX"]
+"""In int8 a probability would be a multiple of 1/256: most of 117 ages would be rounded away."""
+
+OPSET = 17
+"""What ONNX Runtime 1.12 (2022) and later read."""
+_SMALLEST_HALVED = 256
+"""Values of a tensor; smaller ones (biases, scales) save nothing."""
 
 log = logging.getLogger(__name__)
+
+
+def write_saved_model(network: keras.Model, folder: Path) -> None:
+    """Writes a SavedModel into a new or empty folder.
+
+    Its signature `serve` (also `serving_default`) takes `image`, (n, h, w, 3) uint8 RGB, n free,
+    and returns head -> probabilities (n, classes) float32.
+
+    Raises:
+        FacecliError: TensorFlow, which holds the writer, cannot be imported.
+        OutputError: the folder cannot be written, or the disk is full.
+    """
+    signature = [image_spec(network)]
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    archive.add_endpoint(SIGNATURE, serving(network), input_signature=signature)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:
+        raise OutputError(
+            f"cannot write {folder}: {(error.message or str(error)).splitlines()[0]}"
+        ) from error
+
+
+def serving(network: keras.Model):
+    """What the signature computes, as a function of `image`."""
+
+    def serve(image):
+        return dict(network(image, training=False))
+
+    return serve
+
+
+def image_spec(network: keras.Model):
+    """The `tf.TensorSpec` of the input. Raises FacecliError unless Keras computes with TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        raise FacecliError("exporting needs Keras on TensorFlow: unset KERAS_BACKEND")
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise FacecliError("exporting needs TensorFlow: pip install 'facecli[train]'") from error
+    return tf.TensorSpec((None, *network.input.shape[1:]), "uint8", name=INPUT_NAME)
+
+
+@contextlib.contextmanager
+def replacing_saved_model(path: Path) -> Iterator[Path]:
+    """Yields the path of a folder to write that takes the place of `path` when the block succeeds.
+
+    What lies at `path` is moved aside and deleted only when the new folder stands; on any error
+    it stays or returns. Raises OutputError when the place cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    with scratch as folder:
+        new, old = Path(folder, "new"), Path(folder, "old")
+        yield new
+        try:
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+
+
+def litert_bytes(network: keras.Model, dtype: str, range_crops: np.ndarray | None = None) -> bytes:
+    """A LiteRT model with the signature `serve`; arguments and errors as in `models.export.export_model`.
+
+    float16 is of the weights: XNNPACK computes in float32 either way. int8 is of weights and
+    activations; only the softmax, which makes the probabilities, stays float32.
+    """
+    ranges = [] if range_crops is None else list(range_crops)
+    if dtype == "int8" and not ranges:
+        raise InputError("int8 needs pictures of faces to set its ranges by, and there are none")
+    with tempfile.TemporaryDirectory() as folder:
+        write_saved_model(network, Path(folder))
+        import tensorflow as tf
+
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        try:
+            return _convert_to_litert(converter, dtype, ranges)
+        except (ValueError, RuntimeError, tf.errors.OpError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+            raise FacecliError(f"the network cannot be converted to LiteRT {dtype}: {reason}") from error
+
+
+def _convert_to_litert(converter, dtype: str, ranges: Sequence[np.ndarray]) -> bytes:
+    import tensorflow as tf
+
+    if dtype == "float32":
+        return converter.convert()
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if dtype == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
+
+    def one_by_one() -> Iterator[dict[str, np.ndarray]]:
+        for crop in ranges:
+            yield {INPUT_NAME: crop[None]}
+
+    converter.representative_dataset = one_by_one
+    # The converter alone quantises all or nothing; its debugger can leave operations in float.
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=_FLOAT_OPERATIONS)
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter, debug_dataset=one_by_one, debug_options=options
+    )
+    return debugger.get_nondebug_quantized_model()
+
+
+def onnx_bytes(network: keras.Model, dtype: str) -> bytes:
+    """An ONNX model with the input `image` and an output a head.
+
+    `image` is (n, h, w, 3) uint8 RGB, n free; outputs are probabilities (n, classes) float32.
+
+    Args:
+        network: as above, with a dict of outputs.
+        dtype: "float32", or "float16" to store the weights in half the size; either way
+            the runtime computes in float32.
+
+    Raises:
+        FacecliError: tf2onnx or onnx is not installed, or the network has what ONNX has not.
+    """
+    check_onnx()
+    import onnx
+
+    try:
+        model = _convert_to_onnx(network)
+        if dtype == "float16":
+            _halve_weights(model)
+        # tf2onnx leaves operations that it does not know in the graph.
+        onnx.checker.check_model(model)
+    except (ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise FacecliError(f"the network cannot be converted to ONNX {dtype}: {reason}") from error
+    return model.SerializeToString()
+
+
+def check_onnx() -> None:
+    """Raises FacecliError when the packages of the extra `export` are not installed."""
+    try:
+        import onnx  # noqa: F401
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        raise FacecliError(
+            f"ONNX export needs packages that are not here ({error.name}): pip install 'facecli[export]'"
+        ) from error
+
+
+def _convert_to_onnx(network: keras.Model):
+    import tensorflow as tf
+    import tf2onnx
+
+    signature = [image_spec(network)]
+    # Keras's own Python code is not to be rewritten into graph operations.
+    function = tf.function(serving(network), input_signature=signature, autograph=False)
+    model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
+    return model
+
+
+def _halve_weights(model) -> None:
+    """Stores large float32 weights as float16, each behind a cast that runtimes fold when they load."""
+    import onnx
+
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _SMALLEST_HALVED:
+            continue
+        name = tensor.name
+        values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, f"{name}_float16"))
+        casts.append(onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT))
+    # Nodes are in order of execution.
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def export_model(
@@ -33,7 +226,7 @@ def export_model(
     Args:
         network: as above, with a dict of outputs.
         path: of the file, or of the folder of a SavedModel.
-        file_format: name from `export_formats.FORMATS`.
+        file_format: name from `models.export_formats.FORMATS`.
         dtype: of the weights; None takes the format's default.
         range_crops: (n, h, w, 3) uint8 RGB faces whose activations set the ranges of int8;
             the other dtypes do without.
@@ -57,8 +250,8 @@ def export_model(
                 temporary.write_bytes(onnx_bytes(network, dtype))
             else:
                 temporary.write_bytes(litert_bytes(network, dtype, range_crops))
-    log.info("wrote %s (%.1f MB, %s)", path, size_of(path) / 1e6, dtype)
-    return digest_of(path)
+    log.info("wrote %s (%.1f MB, %s)", path, export_size(path) / 1e6, dtype)
+    return export_digest(path)
 
 
 def export_tflite(network: keras.Model, path: Path, half: bool = False) -> Path:
@@ -72,12 +265,12 @@ def heads_only(network: keras.Model, heads: Sequence[str]) -> keras.Model:
     return keras.Model(network.input, {head: network.output[head] for head in heads})
 
 
-def size_of(path: Path) -> int:
+def export_size(path: Path) -> int:
     """Bytes of a file, or of all files of a folder."""
     return sum(file.stat().st_size for file in _files(path))
 
 
-def digest_of(path: Path) -> str:
+def export_digest(path: Path) -> str:
     """Hex sha256 of a file, or of a folder.
 
     A folder's is that of the text that `sha256sum` prints for its files: a line

@@ -1,21 +1,122 @@
-"""Published FaceNet weights: a file becomes arrays by name, arrays become a Keras trunk.
+"""Published FaceNet weights: a file becomes arrays by name, arrays fill a Keras trunk.
 
 Arrays are named `<layer>_<variable>`, as in `Block17_1_Conv2d_1x1_kernel`, with kernels in
 Keras order (height, width, in, out). Nothing in a weight file is ever executed.
 """
 
 import hashlib
+import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from facecli.errors import WeightsError
-from facecli.models.pretrained_torch import load_torch
+from facecli.core.errors import WeightsError
+from facecli.models.inception_resnet_v1 import AFTER_BLOCK17, STEM, UP_TO_BLOCK17, Reduction, Residual
+
+# (block name, first index) -> module of facenet-pytorch that holds the block or the row of blocks.
+_MODULES = {
+    ("Block35", 1): "repeat_1",
+    ("Mixed_6a", None): "mixed_6a",
+    ("Block17", 1): "repeat_2",
+    ("Mixed_7a", None): "mixed_7a",
+    ("Block8", 1): "repeat_3",
+    ("Block8", 6): "block8",
+}
+_IGNORED = ("logits.", "num_batches_tracked")
 
 Arrays = Mapping[str, np.ndarray]
+
+
+def load_torch(path: Path) -> dict[str, np.ndarray]:
+    """Reads a facenet-pytorch state dict (weights only, no code is run).
+
+    Raises WeightsError when torch is not installed or the file is not such a state dict.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise WeightsError(f"reading {path} needs PyTorch: pip install torch, or use the .h5 file") from error
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path} cannot be read as PyTorch weights ({reason}); fetch it again") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError(
+            f"{path} holds no state dict of tensors; fetch it with 'facecli weights get facenet'"
+        )
+    return from_state_dict({name: tensor.numpy() for name, tensor in state.items()})
+
+
+def from_state_dict(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Renames and transposes a facenet-pytorch state dict; the classifier is left out.
+
+    Raises WeightsError naming a tensor that is missing or unknown.
+    """
+    left = {name: value for name, value in state.items() if not any(part in name for part in _IGNORED)}
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        for module, layer in _convolutions():
+            kernel = left.pop(f"{module}.conv.weight").transpose(2, 3, 1, 0)
+            arrays |= _normalized(left, f"{module}.bn", layer, kernel)
+        for module, layer in _projections():
+            arrays[f"{layer}_kernel"] = left.pop(f"{module}.weight").transpose(2, 3, 1, 0)
+            arrays[f"{layer}_bias"] = left.pop(f"{module}.bias")
+        arrays |= _normalized(left, "last_bn", "Bottleneck", left.pop("last_linear.weight").T)
+    except (KeyError, ValueError) as error:
+        raise WeightsError(
+            f"the PyTorch weights are not facenet-pytorch's InceptionResnetV1: {error}"
+        ) from error
+    if left:
+        raise WeightsError(f"the PyTorch weights hold unknown {', '.join(sorted(left)[:3])}")
+    return arrays
+
+
+def _normalized(state: dict, module: str, layer: str, kernel: np.ndarray) -> dict[str, np.ndarray]:
+    """Arrays of a bias-free layer and the batch normalisation after it.
+
+    Our normalisation has no gamma. gamma (Wx - mean) / s = ((gamma W)x - gamma mean) / s, so
+    gamma moves into the kernel's outputs and the mean without loss; in the published files it is 1.
+    """
+    gamma = state.pop(f"{module}.weight")
+    return {
+        f"{layer}_kernel": kernel * gamma,
+        f"{layer}_BatchNorm_beta": state.pop(f"{module}.bias"),
+        f"{layer}_BatchNorm_moving_mean": state.pop(f"{module}.running_mean") * gamma,
+        f"{layer}_BatchNorm_moving_variance": state.pop(f"{module}.running_var"),
+    }
+
+
+def _convolutions() -> Iterator[tuple[str, str]]:
+    """(facenet-pytorch module, our layer) of every convolution with batch normalisation."""
+    for conv in STEM:
+        yield conv.name.lower().rpartition("_")[0], conv.name
+    for module, name, block in _block_modules():
+        for b, branch in enumerate(block.branches):
+            for c, conv in enumerate(branch):
+                index = f".{c}" if len(branch) > 1 else ""
+                yield f"{module}.branch{b}{index}", f"{name}_{conv.name}"
+
+
+def _projections() -> Iterator[tuple[str, str]]:
+    """(module, layer) of the convolution that ends each residual block."""
+    for module, name, block in _block_modules():
+        if isinstance(block, Residual):
+            yield f"{module}.conv2d", f"{name}_Conv2d_1x1"
+
+
+def _block_modules() -> Iterator[tuple[str, str, Residual | Reduction]]:
+    """(facenet-pytorch module, our name, shape) of every block."""
+    for block in (*UP_TO_BLOCK17, *AFTER_BLOCK17):
+        if not isinstance(block, Residual):
+            yield _MODULES[block.name, None], block.name, block
+            continue
+        module = _MODULES[block.name, block.first]
+        for i in range(block.repeats):
+            yield f"{module}.{i}" if block.repeats > 1 else module, f"{block.name}_{block.first + i}", block
 
 
 def load_arrays(path: Path, kind: str | None = None) -> dict[str, np.ndarray]:
@@ -61,7 +162,7 @@ def load_h5(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def assign(model: keras.Model, arrays: Arrays) -> None:
+def assign_weights(model: keras.Model, arrays: Arrays) -> None:
     """Sets every weight of `model` from `arrays`, all or none.
 
     Raises WeightsError naming the arrays that are missing, unknown or of another shape.

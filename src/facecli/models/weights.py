@@ -11,11 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from facecli import paths
-from facecli.errors import OutputError, WeightsError
-from facecli.models.download import MAX_BYTES, PATIENT, NotFoundError, Patience, Progress, discard, download
+from facecli.core import paths
+from facecli.core.errors import OutputError, WeightsError
+from facecli.core.redaction import redacted
+from facecli.models.download import (
+    DEFAULT_RETRY,
+    MAX_BYTES,
+    NotFoundError,
+    Progress,
+    RetryPolicy,
+    discard,
+    download,
+)
 from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile, registered
-from facecli.redaction import redacted
 
 __all__ = ["WEIGHTS", "check", "fetch", "find_weights", "install", "installed"]
 
@@ -39,7 +47,7 @@ def fetch(
     name: str,
     url: str | None = None,
     on_progress: Progress = lambda done, total: None,
-    patience: Patience = PATIENT,
+    retry: RetryPolicy = DEFAULT_RETRY,
 ) -> Path:
     """Downloads, checks and installs the weights `name`; present and genuine ones are kept.
 
@@ -47,7 +55,7 @@ def fetch(
         name: a key of WEIGHTS.
         url: another address of one of the known files; the checks stay the same.
         on_progress: called with (bytes so far, total bytes or None).
-        patience: tries and timeouts.
+        retry: tries and timeouts.
 
     Returns:
         The installed file.
@@ -64,7 +72,7 @@ def fetch(
     missing = []
     for file, address in _addresses(weights, url):
         try:
-            return _fetch_file(file, address, on_progress, patience)
+            return _fetch_file(file, address, on_progress, retry)
         except NotFoundError as error:
             missing.append(str(error))
         except WeightsError as error:
@@ -109,12 +117,12 @@ def _problem(file: WeightsFile, path: Path) -> str | None:
     return None
 
 
-def _fetch_file(file: WeightsFile, url: str, on_progress: Progress, patience: Patience) -> Path:
+def _fetch_file(file: WeightsFile, url: str, on_progress: Progress, retry: RetryPolicy) -> Path:
     target = paths.weights_dir() / file.file_name
     part = target.with_name(target.name + ".part")
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    download(url, part, on_progress, file.size or MAX_BYTES, patience)
+    download(url, part, on_progress, file.size or MAX_BYTES, retry)
     try:
         problem = _problem(file, part)
     except WeightsError:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from facecli.errors import WeightsError
+from facecli.core.errors import WeightsError
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class WeightsFile:
         urls: public addresses, tried in order while one says "not found"; may be empty.
         size: bytes.
         sha256: hex digest of the file.
-        content: hex digest of the arrays in it, see `pretrained.content_digest`.
+        content: hex digest of the arrays in it, see `models.pretrained.content_digest`.
     """
 
     file_name: str

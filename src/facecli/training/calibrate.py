@@ -1,4 +1,4 @@
-"""A model's probabilities are held against the validation split, and learn to mean what they say."""
+"""A model's probabilities and age intervals learn, from the validation split, to mean what they say."""
 
 import logging
 from collections.abc import Mapping
@@ -7,17 +7,28 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
+from facecli.core.attributes import MISSING, PRESENCE
+from facecli.core.faces import FACE_HEADS
 from facecli.data.batches import load_crops
-from facecli.faces import FACE_HEADS
-from facecli.labels import MISSING, PRESENCE
-from facecli.models.calibration import Calibration, temper
 from facecli.models.checkpoint import Checkpoint, write_json
-from facecli.models.folds import stored_heads
-from facecli.training.age_thresholds import fit_age_thresholds
+from facecli.models.readout import (
+    LEVEL,
+    AgeThresholds,
+    Calibration,
+    age_spread,
+    expected_age,
+    stored_heads,
+    temper,
+)
 from facecli.training.evaluate import predict_batches, true_labels
+from facecli.training.metrics import AGE_BANDS, age_band_id
 from facecli.training.prepare import PreparedData
 from facecli.training.start import load_network
 from facecli.training.targets import encode_age_bins
+
+FEWEST_IN_BAND = 20
+"""The 95th of 100 cannot be told from the largest of fewer."""
+_SCALES = np.arange(0.5, 1.5001, 0.01)
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +40,49 @@ UNCERTAIN_COST = 0.3
 """What "uncertain" costs, a wrong label being 1: labels that would be wrong oftener are not said."""
 _TEMPERATURES = 0.2, 5.0
 _SMALLEST = 1e-12
+
+
+def fit_age_thresholds(true_age: np.ndarray, probabilities: np.ndarray) -> AgeThresholds | None:
+    """Thresholds whose interval holds LEVEL of all true ages and about as many of every band.
+
+    A knot for each band of true ages, at its mean age: how far, in spreads, the truth lies from
+    the expectation at most, below and above, with half of the remaining share on either side.
+    As the interval spans all ages that are not refused, it holds a little too many; one factor
+    for all knots takes that back.
+
+    Args:
+        true_age: (n,) years, all known.
+        probabilities: (n, 117).
+
+    Returns:
+        The thresholds, or None when no band has FEWEST_IN_BAND faces.
+    """
+    distance = (true_age - expected_age(probabilities)) / age_spread(probabilities)
+    bands, knots = age_band_id(true_age), []
+    for index in range(len(AGE_BANDS)):
+        part = distance[bands == index]
+        if len(part) >= FEWEST_IN_BAND:
+            low, high = -_conformal_quantile(-part), _conformal_quantile(part)
+            knots.append((true_age[bands == index].mean(), min(low, 0.0), max(high, 0.0)))
+    if not knots:
+        return None
+    ages, low, high = np.array(knots).T
+    for scale in _SCALES:
+        thresholds = _rounded(ages, low * scale, high * scale)
+        first, last = thresholds.interval(probabilities)
+        if ((first <= true_age) & (true_age <= last)).mean() >= LEVEL:
+            break
+    return thresholds
+
+
+def _conformal_quantile(values: np.ndarray) -> float:
+    """What a further value exceeds with probability (1 - LEVEL) / 2 at most; (n,), not empty."""
+    rank = int(np.ceil((len(values) + 1) * (1 + LEVEL) / 2))
+    return float(np.sort(values)[min(rank, len(values)) - 1])
+
+
+def _rounded(ages: np.ndarray, low: np.ndarray, high: np.ndarray) -> AgeThresholds:
+    return AgeThresholds(*(tuple(values.round(3).tolist()) for values in (ages, low, high)))
 
 
 def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) -> Checkpoint:
@@ -61,7 +115,7 @@ def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) ->
     years is drawn: an interval holds as much of a bin as it would of people of all its ages.
 
     Args:
-        frame: n rows with the heads' columns (`labels.LABEL_COLUMNS`), -1 where missing, and maybe
+        frame: n rows with the heads' columns (`core.attributes.LABEL_COLUMNS`), -1 where missing, and maybe
             `set`, `age_low` and `age_high`.
         predicted: head -> (n, classes) probabilities as the model gives them.
 
@@ -159,7 +213,7 @@ def fit_face_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float |
     """Probability below which a face is none: even odds, or less, so that few faces are refused.
 
     Args:
-        labels: (n,) indices into `labels.PRESENCE`.
+        labels: (n,) indices into `core.attributes.PRESENCE`.
         probabilities: (n, 2).
 
     Returns:

@@ -7,15 +7,46 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facecli.data.coverage import POOLED_HEADS
-from facecli.labels import CLASS_NAMES, HEAD_CLASSES, LABEL_COLUMNS, MISSING
-from facecli.models.calibration import IDENTITY, Calibration
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, LABEL_COLUMNS, MISSING, PRESENCE
+from facecli.data.checks import POOLED_HEADS
+from facecli.models.readout import IDENTITY, Calibration
 from facecli.training.figures import ClassFigures, skewed
 from facecli.training.metrics import age_bin_metrics, age_metrics, class_metrics
-from facecli.training.presence import presence_metrics
+
+FACE = PRESENCE.index("face")
 
 Predict = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """(n, h, w, 3) uint8 RGB crops -> head -> probabilities (n, classes)."""
+
+
+MEANS = {
+    "age": ("mae", "within_5", "coverage_90"),
+    "age_bins": ("in_bin", "outside", "coverage_90"),
+    **{head: ("accuracy", "macro_f1", "ece") for head in CLASS_NAMES},
+}
+"""Numbers of which a mean over data sets is told, by part of `metrics`."""
+
+
+def presence_metrics(
+    labels: np.ndarray, probabilities: np.ndarray, raw: np.ndarray, threshold: float | None
+) -> dict:
+    """What `class_metrics` knows, and the shares that are refused.
+
+    Args:
+        labels: (n,) indices into `core.attributes.PRESENCE`, -1 where missing.
+        probabilities, raw: (n, 2), after and before calibration.
+        threshold: what is less likely a face is refused; None refuses nothing.
+
+    Returns:
+        With known labels also faces_refused and not_faces_refused, in [0, 1]; None without any.
+    """
+    metrics = class_metrics(labels, probabilities, raw)
+    if not metrics["count"]:
+        return metrics
+    refused = probabilities[:, FACE] < (0.0 if threshold is None else threshold)
+    for name, known in (("faces_refused", labels == FACE), ("not_faces_refused", labels == 1 - FACE)):
+        metrics[name] = float(refused[known].mean()) if known.any() else None
+    return metrics
 
 
 @dataclass(frozen=True)
@@ -44,7 +75,7 @@ def evaluate(
 
     Args:
         predict: the model itself, without its calibration.
-        frame: (n rows) with the heads' columns (`labels.LABEL_COLUMNS`), -1 where missing.
+        frame: (n rows) with the heads' columns (`core.attributes.LABEL_COLUMNS`), -1 where missing.
         crops: (n, h, w, 3) uint8 RGB, whole chips, a row for each row of `frame`.
         batch_size: crops that are predicted at a time.
         calibration: what `run` applies, too.
@@ -79,14 +110,6 @@ def skewed_classes(metrics: Mapping, name: str) -> list[str]:
     return skewed(heads, name)
 
 
-MEANS = {
-    "age": ("mae", "within_5", "coverage_90"),
-    "age_bins": ("in_bin", "outside", "coverage_90"),
-    **{head: ("accuracy", "macro_f1", "ece") for head in CLASS_NAMES},
-}
-"""Numbers of which a mean over data sets is told, by part of `metrics`."""
-
-
 def mean_over_sets(documents: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:
     """Part -> number -> mean over the sets that know it, and `sets`, how many those are."""
     found = {}
@@ -105,7 +128,7 @@ def true_labels(frame: pd.DataFrame, head: str) -> np.ndarray:
 
 
 def predict_batches(predict: Predict, crops: np.ndarray, batch_size: int) -> dict[str, np.ndarray]:
-    """Head -> probabilities of all crops, in the order of `labels.HEAD_CLASSES`."""
+    """Head -> probabilities of all crops, in the order of `core.attributes.HEAD_CLASSES`."""
     starts = range(0, max(len(crops), 1), batch_size)
     parts = [predict(crops[start : start + batch_size]) for start in starts]
     heads = [head for head in HEAD_CLASSES if head in parts[0]]

@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facecli.labels import GENDERS, MISSING, RACES, RACES_7
+from facecli.core.attributes import GENDERS, MISSING, RACES, RACES_7
 from facecli.models.readout import expected_age
-from facecli.training.age_bands import AGE_BANDS, age_band_id
-from facecli.training.bootstrap import mean_interval
 from facecli.training.evaluate import true_labels
 from facecli.training.figures import HALF_YEAR
-from facecli.training.metrics import FEWEST_FOR_INTERVAL
+from facecli.training.metrics import AGE_BANDS, FEWEST_FOR_INTERVAL, age_band_id, mean_interval
 
 MEASURES = ("age_mae", "bias", "age_in_bin", "gender_accuracy", "race_accuracy", "race_7_accuracy")
 SHARES = tuple(measure for measure in MEASURES if measure not in ("age_mae", "bias"))
@@ -41,7 +39,7 @@ def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -
     """What `metrics.json` says about groups of faces.
 
     Args:
-        frame: n rows with whatever heads' columns there are (`labels.LABEL_COLUMNS`), -1 where missing.
+        frame: n rows with whatever heads' columns there are (`LABEL_COLUMNS`), -1 where missing.
         predicted: head -> (n, classes) probabilities.
 
     Returns:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facecli.data.coverage import POOLED_HEADS
-from facecli.labels import CLASS_NAMES, MISSING
+from facecli.core.attributes import CLASS_NAMES, MISSING
+from facecli.data.checks import POOLED_HEADS
 from facecli.models.readout import expected_age
 
 HALF_YEAR = 0.5

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from facecli.labels import HEAD_CLASSES
+from facecli.core.attributes import HEAD_CLASSES
 from facecli.training.targets import IN_BIN
 
 EPSILON = 1e-7

@@ -3,22 +3,149 @@
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import classification_report, confusion_matrix, f1_score, r2_score
 
-from facecli.labels import AGE_GROUPS, CLASS_NAMES, GENDERS, MAX_AGE_YEARS, MISSING, RACES, age_group_id
-from facecli.models.calibration import IDENTITY, Calibration
-from facecli.models.readout import expected_age
-from facecli.training.age_bands import AGE_BANDS, age_band_id, interval_metrics
-from facecli.training.band_metrics import band_metrics
-from facecli.training.bootstrap import mean_interval
+from facecli.core.attributes import (
+    AGE_GROUPS,
+    CLASS_NAMES,
+    GENDERS,
+    MAX_AGE_YEARS,
+    MISSING,
+    PRESETS,
+    RACES,
+    AgeGroups,
+    age_group_id,
+    parse_age_groups,
+)
+from facecli.models.readout import IDENTITY, Calibration, expected_age
 from facecli.training.figures import HALF_YEAR, figures_of_known
 from facecli.training.targets import Columns, encode_age_bins
+
+RESAMPLES = 1000
+_CHUNK_CELLS = 4_000_000
+
+AGE_BANDS = ("0-12", "13-19", "20-39", "40-59", "60-69", "70+")
+"""Bands of tables and intervals: children and the old stand apart."""
+_BAND_STARTS = np.array([0, 13, 20, 40, 60, 70])
+
+BAND_SETS: Mapping[str, AgeGroups] = {
+    "quarter_centuries": parse_age_groups("0-24,25-49,50-74,75-99,100+"),
+    # The TCS HumAIn challenge's ages; its sixth class, "others", is a picture without an age.
+    "below_20_to_above_50": parse_age_groups("0-19,20-29,30-39,40-49,50+"),
+    "decades": PRESETS["decades"],
+    "life": PRESETS["life"],
+    "fairface": PRESETS["fairface"],
+}
+"""Name in `metrics.json` -> bands. Adience's leave ages out, so that true ages would belong to none."""
 
 CALIBRATION_BINS = 10
 CUMULATIVE_YEARS = (1, 2, 3, 5, 10, 15)
 FEWEST_FOR_INTERVAL = 10
 """Resampling fewer faces only repeats them: an interval would look far too sure."""
+
+
+def mean_interval(
+    values: npt.ArrayLike, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of the mean of a sample.
+
+    Args:
+        values: (n,) a value a face.
+        level: share of resampled means inside, in (0, 1).
+        resamples, seed: of the draw.
+
+    Returns:
+        (low, high); (nan, nan) for an empty sample.
+    """
+    sample = np.asarray(values, np.float64)
+    if not len(sample):
+        return float("nan"), float("nan")
+    random = np.random.default_rng(seed)
+    step = max(_CHUNK_CELLS // len(sample), 1)
+    means = [
+        sample[random.integers(0, len(sample), (min(step, resamples - start), len(sample)))].mean(axis=1)
+        for start in range(0, resamples, step)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def interval_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Calibration) -> dict:
+    """How many of (n,) true ages, all known, lie in their 90 % interval, in [0, 1].
+
+    Returns:
+        coverage_90; coverage_90_raw, of the model's own interval; coverage_90_by_band, band ->
+        share, bands of true ages, those without any left out; width_90, its mean width in years.
+    """
+    low, high = calibration.age_interval(probabilities)
+    raw_low, raw_high = IDENTITY.age_interval(probabilities)
+    inside, bands = (low <= true_age) & (true_age <= high), age_band_id(true_age)
+    return {
+        "coverage_90": float(inside.mean()),
+        "coverage_90_raw": float(((raw_low <= true_age) & (true_age <= raw_high)).mean()),
+        "coverage_90_by_band": {
+            name: float(inside[bands == index].mean())
+            for index, name in enumerate(AGE_BANDS)
+            if (bands == index).any()
+        },
+        "width_90": float((high - low).mean()),
+    }
+
+
+def age_band_id(true_age: np.ndarray) -> np.ndarray:
+    """Index into AGE_BANDS of each age in years; -1 where it is missing."""
+    return np.searchsorted(_BAND_STARTS, true_age, side="right") - 1
+
+
+def band_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict[str, dict]:
+    """The accuracy of every set of bands.
+
+    Args:
+        true_age: (n,) years, all known, one at least.
+        probabilities: (n, 117) age distributions.
+
+    Returns:
+        Name -> count; accuracy of the most probable band, with its 95 % interval; off_by_one, the
+        share that is right or in the band beside it; confidence, the mean probability of the most
+        probable band, which equals the accuracy when it means what it says; by_band: name ->
+        count and recall, bands of true ages, those without any left out.
+    """
+    return {name: _metrics(true_age, probabilities, groups) for name, groups in BAND_SETS.items()}
+
+
+def _metrics(true_age: np.ndarray, probabilities: np.ndarray, groups: AgeGroups) -> dict:
+    rows = np.asarray(probabilities, np.float64)
+    shares = np.stack([rows[:, band.first : band.last + 1].sum(axis=1) for band in groups.bands], axis=1)
+    predicted = shares.argmax(axis=1)
+    starts = [band.first for band in groups.bands]
+    true = np.searchsorted(starts, true_age, side="right") - 1
+    hit = predicted == true
+    return {
+        "count": len(true_age),
+        "accuracy": float(hit.mean()),
+        "accuracy_ci95": list(mean_interval(hit)),
+        "off_by_one": float((np.abs(predicted - true) <= 1).mean()),
+        "confidence": float(shares.max(axis=1).mean()),
+        "by_band": {
+            band: {"count": int((true == index).sum()), "recall": float(hit[true == index].mean())}
+            for index, band in enumerate(groups.names)
+            if (true == index).any()
+        },
+    }
+
+
+def band_table(bands: Mapping[str, Mapping]) -> pd.DataFrame:
+    """A row for each set of bands and for each band of it, from what `band_metrics` gives."""
+    rows = []
+    for name, row in bands.items():
+        low, high = row["accuracy_ci95"]
+        whole = {"count": row["count"], "accuracy": row["accuracy"], "low": low, "high": high}
+        rows.append({"bands": name, "band": "all", **whole, "off_by_one": row["off_by_one"]})
+        for band, part in row["by_band"].items():
+            rows.append({"bands": name, "band": band, "count": part["count"], "accuracy": part["recall"]})
+    return pd.DataFrame(rows, columns=["bands", "band", "count", "accuracy", "low", "high", "off_by_one"])
 
 
 def age_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Calibration = IDENTITY) -> dict:
@@ -182,7 +309,7 @@ def class_report(head: str, true_class: np.ndarray, probabilities: np.ndarray) -
     return table.rename_axis("class").reset_index()
 
 
-def confusion(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def confusion_counts(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """Counts, true classes as rows, predicted ones as columns."""
     known = true_class != MISSING
     names = list(CLASS_NAMES[head])

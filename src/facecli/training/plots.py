@@ -1,17 +1,71 @@
-"""Pictures of an evaluation. Each function returns a figure; nothing opens a window."""
+"""Pictures of an evaluation, in one look. Each function returns a figure; nothing opens a window.
 
-from collections.abc import Mapping
+Figures are made without pyplot, so that no backend is chosen and none stays in memory.
+Colours are Okabe and Ito's (2008), which colour-blind people can tell apart.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from facecli.labels import CLASS_NAMES, MISSING
-from facecli.training.evaluate import true_labels
+from facecli.core.attributes import CLASS_NAMES, MISSING
+from facecli.models.readout import expected_age
+from facecli.training.evaluate import Evaluation, true_labels
+from facecli.training.fairness import FEWEST_FACES, MEASURES, SHARES
 from facecli.training.metrics import CALIBRATION_BINS, calibration_bins, calibration_error
-from facecli.training.style import BLUE, GREEN, GREY, ORANGE, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
+
+_Given = ParamSpec("_Given")
+_Drawn = TypeVar("_Drawn")
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+STYLE: "dict[RcKeyType, Any]" = {
+    "figure.dpi": 120,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+
+GRID_SIDE = 4
+FAR_OFF_YEARS = 10
+
+TITLES = {
+    "age_mae": "age error, years",
+    "bias": "bias, years\n(predicted - true)",
+    "age_in_bin": "age in its bin",
+    "gender_accuracy": "gender accuracy",
+    "race_accuracy": "race accuracy",
+    "race_7_accuracy": "race accuracy,\nseven classes",
+}
+LOOKS = {
+    "all": ("black", "D"),
+    "gender": (ORANGE, "o"),
+    "race": (BLUE, "s"),
+    "race_7": (BLUE, "s"),
+    "age_band": (GREEN, "^"),
+    "gender x race": (BLUE, "s"),
+    "gender x race_7": (BLUE, "s"),
+    "gender x age_band": (GREEN, "^"),
+}
+"""Slice -> colour and marker; faces divided by all three are too many for a picture."""
+_LINE_INCHES, _GAP_LINES = 0.21, 0.8
 
 DENSITY_FROM = 500
 """More faces than that are drawn as a density: dots would cover each other."""
@@ -25,7 +79,112 @@ CURVES = {
 """Column of the history -> title, in the order in which they are drawn."""
 
 
-@styled
+def plot_style(draw: Callable[_Given, _Drawn]) -> Callable[_Given, _Drawn]:
+    """Decorator: everything that the function draws, legends and texts too, has the style."""
+
+    @functools.wraps(draw)
+    def in_style(*arguments: _Given.args, **options: _Given.kwargs) -> _Drawn:
+        with rc_context(STYLE):
+            return draw(*arguments, **options)
+
+    return in_style
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1):
+    """A figure of `width` x `height` inches and its (rows, columns) array of axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+@plot_style
+def prediction_grid(evaluation: Evaluation, seed: int = 0) -> Figure:
+    """Sixteen random faces in true colours; a row with an error is written in orange.
+
+    The true label stands below the predicted one, "?" where it is missing.
+    """
+    figure, axes = new_figure(9.6, 11, GRID_SIDE, GRID_SIDE)
+    rows = np.random.default_rng(seed).permutation(len(evaluation.crops))[: GRID_SIDE**2]
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, row in zip(axes.flat, rows, strict=False):
+        said, true, wrong = _caption(evaluation, row)
+        axis.imshow(evaluation.crops[row])
+        colour = ORANGE if wrong else "black"
+        axis.set_title(f"{said}\ntrue: {true}", fontsize=9, fontweight="normal", color=colour)
+    figure.suptitle(
+        f"predicted and true, random faces; orange: a wrong class or {FAR_OFF_YEARS} years off and more",
+        fontsize=10,
+        color=GREY,
+    )
+    return figure
+
+
+def _caption(evaluation: Evaluation, row: int) -> tuple[str, str, bool]:
+    """(predicted labels, true labels, whether a known label was missed)."""
+    said, true, wrong, shown = [], [], False, evaluation.frame.iloc[[row]]
+    for head, probabilities in evaluation.predicted.items():
+        label = int(true_labels(shown, head)[0])
+        known = label != MISSING
+        if head == "age":
+            guess = float(expected_age(probabilities[row]))
+            low, high = evaluation.calibration.age_interval(probabilities[row])
+            said.append(f"{guess:.0f} ({low}-{high})")
+            true.append(str(label) if known else "?")
+            wrong |= known and abs(guess - label) >= FAR_OFF_YEARS
+        else:
+            guess = int(probabilities[row].argmax())
+            said.append(CLASS_NAMES[head][guess])
+            true.append(CLASS_NAMES[head][label] if known else "?")
+            wrong |= known and guess != label
+    return ", ".join(said), ", ".join(true), wrong
+
+
+@plot_style
+def fairness_plot(table: pd.DataFrame) -> Figure:
+    """Every measure in a panel, the groups of `fairness_table` (not empty) one below another.
+
+    Groups of fewer than FEWEST_FACES are hollow, those too small for an interval have none.
+    """
+    shown = table[table["slice"].isin(list(LOOKS))].reset_index(drop=True)
+    changes = (shown["slice"] != shown["slice"].shift()).cumsum() - 1
+    y = np.arange(len(shown)) + _GAP_LINES * changes.to_numpy()
+    measures = [measure for measure in MEASURES if measure in shown]
+    height = _LINE_INCHES * (y[-1] + 1) + 1.6
+    figure, axes = new_figure(2.2 + 2.5 * len(measures), height, columns=len(measures))
+    for axis, measure in zip(axes[0], measures, strict=True):
+        _panel(axis, measure, shown, y)
+    labels = [f"{group}  ({count:,})" for group, count in zip(shown["group"], shown["count"], strict=True)]
+    axes[0, 0].set_yticks(y, labels)
+    for axis in axes[0, 1:]:
+        axis.set_yticks(y, [""] * len(y))
+    figure.suptitle("errors by group, with 95 % intervals (faces in brackets)", fontweight="bold")
+    figure.supxlabel(
+        f"dashed: everybody; hollow: fewer than {FEWEST_FACES} faces, read with care", fontsize=9, color=GREY
+    )
+    return figure
+
+
+def _panel(axis, measure: str, shown: pd.DataFrame, y: np.ndarray) -> None:
+    for slice_name, part in shown.groupby("slice", sort=False):
+        colour, marker = LOOKS[str(slice_name)]
+        values, low, high = (part[f"{measure}{end}"].to_numpy() for end in ("", "_low", "_high"))
+        at = y[part.index]
+        axis.hlines(at, low, high, color=colour, lw=1.4)
+        for solid in (True, False):
+            chosen = (part[f"{measure}_count"] >= FEWEST_FACES).to_numpy() == solid
+            face = colour if solid else "white"
+            axis.plot(values[chosen], at[chosen], marker, ms=5.5, color=colour, mfc=face)
+    axis.axvline(shown[measure].iloc[0], color="black", lw=0.9, ls="--", zorder=0)
+    if measure == "bias":
+        axis.axvline(0, color=GREY, lw=0.9, zorder=0)
+    if measure in SHARES:
+        axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.set(title=TITLES[measure], ylim=(y[-1] + 0.7, -0.7))
+    axis.tick_params(axis="y", length=0)
+
+
+@plot_style
 def confusion_matrix(head: str, counts: pd.DataFrame) -> Figure:
     """Shares by true class (colour and percent), with counts."""
     figure, axes = new_figure(1.1 * len(counts) + 1.6, 0.95 * len(counts) + 1.5)
@@ -45,7 +204,7 @@ def confusion_matrix(head: str, counts: pd.DataFrame) -> Figure:
     return figure
 
 
-@styled
+@plot_style
 def age_scatter(true_age: np.ndarray, guess: np.ndarray) -> Figure:
     """True against predicted age: every face a dot, or their density when there are many."""
     figure, axes = new_figure(6.2, 5.6)
@@ -78,7 +237,7 @@ def age_scatter(true_age: np.ndarray, guess: np.ndarray) -> Figure:
     return figure
 
 
-@styled
+@plot_style
 def age_by_decade(by_decade: Mapping[str, Mapping]) -> Figure:
     """Error and bias of each decade with 95 % intervals."""
     figure, axes = new_figure(7.5, 4.4)
@@ -105,12 +264,12 @@ def age_by_decade(by_decade: Mapping[str, Mapping]) -> Figure:
     return figure
 
 
-@styled
+@plot_style
 def reliability(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Figure:
     """Confidence against accuracy, with the expected calibration error; a panel a class head.
 
     Args:
-        frame: n rows with the heads' columns (`labels.LABEL_COLUMNS`), -1 where missing.
+        frame: n rows with the heads' columns (`core.attributes.LABEL_COLUMNS`), -1 where missing.
         predicted: head -> (n, classes) probabilities; at least one class head with known labels.
     """
     known = {head: true_labels(frame, head) != MISSING for head in CLASS_NAMES if head in predicted}
@@ -145,7 +304,7 @@ def _reliability_panel(axis, bins: pd.DataFrame) -> None:
     axis.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="confidence", ylabel="accuracy; share of faces")
 
 
-@styled
+@plot_style
 def learning_curves(history: pd.DataFrame) -> Figure | None:
     """Loss, age error in years and class heads' accuracy by epoch; None when there are none."""
     shown = {key: title for key, title in CURVES.items() if {key, f"val_{key}"} & set(history)}

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facecli.crops import WHOLE_CHIP_MARGIN
+from facecli.core.attributes import PRESENCE
+from facecli.core.crops import WHOLE_CHIP_MARGIN
 from facecli.data.batches import load_crops
-from facecli.data.coverage import forget_one_sided, knowing_sets
+from facecli.data.checks import forget_one_sided, knowing_sets
 from facecli.data.groups import add_groups, fingerprints
-from facecli.data.join import join_tables
 from facecli.data.sources import open_dataset
 from facecli.data.split import split_digest, split_groups
-from facecli.labels import PRESENCE
+from facecli.data.table import join_tables
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class PreparedData:
         return self.frame["set"].to_numpy(str)
 
     def taught(self, heads: Sequence[str], allowed: Collection[str] = ()) -> "PreparedData":
-        """Without training labels of sets that lack classes, see `coverage.forget_one_sided`."""
+        """Without training labels of sets that lack classes, see `data.checks.forget_one_sided`."""
         frame, _ = forget_one_sided(self.frame, heads, allowed)
         for name in self.sets:
             known = [head for head in heads if name in knowing_sets(frame, head)]

@@ -8,20 +8,60 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facecli.faces import FACE_HEADS
-from facecli.labels import LABEL_COLUMNS, MISSING
+from facecli.core.attributes import LABEL_COLUMNS, MISSING
+from facecli.core.faces import FACE_HEADS
+from facecli.core.paths import replacing
 from facecli.models.checkpoint import write_json
 from facecli.models.readout import expected_age
-from facecli.paths import replacing
 from facecli.training import plots
-from facecli.training.band_metrics import band_table
 from facecli.training.evaluate import Evaluation, true_labels
 from facecli.training.fairness import fairness_metrics, fairness_table
-from facecli.training.fairness_plot import fairness_plot
-from facecli.training.grid import prediction_grid
-from facecli.training.metrics import class_report, confusion, group_report
+from facecli.training.metrics import band_table, class_report, confusion_counts, group_report
+from facecli.training.plots import fairness_plot, prediction_grid
 
 log = logging.getLogger(__name__)
+
+
+def own_numbers(about: Mapping, metrics: Mapping, before: Mapping) -> dict:
+    """The content of `metrics.json` after the model was measured on its own test split.
+
+    Args:
+        about: model, split and the like.
+        metrics: of all heads.
+        before: the old content; what it says of heads that these data have no labels for stays.
+    """
+    kept = {head: before[head] for head in FACE_HEADS if _from_elsewhere(before, head)}
+    unknown = {head: row for head, row in kept.items() if not _counted(metrics, head)}
+    return {**about, **metrics, **unknown}
+
+
+def with_other_data(before: Mapping, about: Mapping, metrics: Mapping, data: str) -> dict:
+    """The content of `metrics.json` after the model was measured on other data that it has learnt from.
+
+    Class heads that its own data have no labels for get what was measured here, and say so.
+
+    Args:
+        before: the old content.
+        about: of the measurement, with its "split_digest".
+        metrics: of all heads.
+        data: name of the data set.
+    """
+    told = {"data": data, "split_digest": about["split_digest"]}
+    found = {
+        head: {**metrics[head], **told}
+        for head in FACE_HEADS
+        if _counted(metrics, head) and (not _counted(before, head) or _from_elsewhere(before, head))
+    }
+    return {**before, **found}
+
+
+def _counted(metrics: Mapping, head: str) -> bool:
+    row = metrics.get(head)
+    return isinstance(row, Mapping) and bool(row.get("count"))
+
+
+def _from_elsewhere(metrics: Mapping, head: str) -> bool:
+    return _counted(metrics, head) and "data" in metrics[head]
 
 
 def metrics_document(evaluation: Evaluation, about: Mapping[str, object]) -> dict:
@@ -36,7 +76,7 @@ def write_report(
     """Writes everything that is known about a model on a split.
 
     Args:
-        evaluation: see `evaluate.evaluate`; heads without a known label have no files.
+        evaluation: see `training.evaluate.evaluate`; heads without a known label have no files.
         folder: statistics/model_metrics/<model>/, made when missing.
         about: model, split and the like; the head of `metrics.json`.
         history: the training history, for the learning curves.
@@ -78,7 +118,7 @@ def _pictured(evaluation: Evaluation) -> Evaluation:
 
 
 def _class_files(head: str, labels: np.ndarray, probabilities: np.ndarray, folder: Path) -> list[Path]:
-    counts = confusion(head, labels, probabilities)
+    counts = confusion_counts(head, labels, probabilities)
     return [
         _csv(class_report(head, labels, probabilities), folder / f"{head}_classification_report.csv"),
         _csv(counts.reset_index(), folder / f"{head}_confusion.csv"),

@@ -10,17 +10,17 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facecli import paths
-from facecli.crops import CHIP_CROPS
-from facecli.errors import CheckpointError
-from facecli.labels import CLASS_NAMES, HEAD_CLASSES
+from facecli.core import paths
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.crops import CHIP_CROPS
+from facecli.core.errors import CheckpointError
+from facecli.core.paths import replacing
+from facecli.core.recipes import FitOptions
+from facecli.models.build import in_precision
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, load_checkpoint, write_config
 from facecli.models.export import export_tflite, heads_only
-from facecli.models.folds import stored_heads
-from facecli.models.precision import in_precision
+from facecli.models.readout import stored_heads
 from facecli.models.terms import Terms, learnt_terms
-from facecli.paths import replacing
-from facecli.recipes import FitOptions
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def save_model(
 ) -> Checkpoint:
     """Writes `model.keras`, `model.tflite`, `history.csv` and, last, `config.json`.
 
-    The network is stored in float16 whatever it was trained in (`start.load_network` computes in
+    The network is stored in float16 whatever it was trained in (`training.start.load_network` computes in
     float32), and so are the weights of its LiteRT copy. That is left out of a `starting_point`, which
     is only trained further, and where Keras does not compute with TensorFlow.
     """

@@ -13,8 +13,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from facecli.labels import HEAD_CLASSES
-from facecli.recipes import FitOptions
+from facecli.core.attributes import HEAD_CLASSES
+from facecli.core.recipes import FitOptions
 from facecli.training.engine import Rows, fit
 from facecli.training.targets import IN_BIN, NO_AGE
 from facecli.training.transfer import build_feature_heads

@@ -7,10 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from facecli import paths
-from facecli.errors import CheckpointError
+from facecli.core import paths
+from facecli.core.errors import CheckpointError
+from facecli.models.build import in_precision
 from facecli.models.checkpoint import KERAS_FILE, Checkpoint, load_checkpoint
-from facecli.models.precision import in_precision
 
 log = logging.getLogger(__name__)
 

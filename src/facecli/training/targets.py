@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from facecli.labels import AGE_CLASSES, HEAD_CLASSES, LABEL_COLUMNS, MAX_AGE_YEARS, MISSING
+from facecli.core.attributes import AGE_CLASSES, HEAD_CLASSES, LABEL_COLUMNS, MAX_AGE_YEARS, MISSING
 
 NO_AGE = -1.0
 """Last column of an encoded age of which a distribution is known, but no years."""
@@ -29,7 +29,7 @@ def build_targets(labels: Columns, heads: Sequence[str]) -> dict[str, np.ndarray
     """Encodes the label columns of a table.
 
     Args:
-        labels: anything with columns of `labels.LABEL_COLUMNS`, -1 where a label is missing; a
+        labels: anything with columns of `core.attributes.LABEL_COLUMNS`, -1 where a label is missing; a
             column that is not there is missing throughout. `age_low` and `age_high` bound an
             age that is known as a bin only.
         heads: the heads that are trained.
@@ -79,7 +79,7 @@ def encode_age(age_years: np.ndarray) -> np.ndarray:
 def encode_age_bins(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """(n, AGE_CLASSES + 1): a share of every year from low to high, and IN_BIN.
 
-    What is learnt is the probability of the whole bin, see `losses.AgeLoss`; the shares are but what
+    What is learnt is the probability of the whole bin, see `training.losses.AgeLoss`; the shares are but what
     is likely within it when nothing else is known: equal, and falling in a bin that has no end. A
     teacher that has an opinion within the bin replaces them, see soft_labels. Rows of missing
     bounds are zeros.

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from facecli import paths
+from facecli.core import paths
+from facecli.core.errors import InputError
+from facecli.core.recipes import GENUINE, STUDENTS, FitOptions, ResolvedRequest, TrainRequest, resolve
 from facecli.data.checks import check_trainable
 from facecli.data.rebalance import rebalance
-from facecli.errors import InputError
 from facecli.models.build import build_model
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
-from facecli.recipes import GENUINE, STUDENTS, FitOptions, ResolvedRequest, TrainRequest, resolve
 from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit

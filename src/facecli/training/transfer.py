@@ -13,16 +13,16 @@ import keras
 import numpy as np
 from keras import layers
 
-from facecli.errors import InputError
-from facecli.models.facenet import load_facenet
-from facecli.models.heads import attach_heads
+from facecli.core.errors import InputError
+from facecli.core.recipes import FitOptions
+from facecli.models.build import attach_heads
 from facecli.models.inception_resnet_v1 import TAP_DIMS
-from facecli.recipes import FitOptions
+from facecli.models.trunks import load_facenet
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
-from facecli.training.features import TAPS, facenet_features
 from facecli.training.prepare import PreparedData
 from facecli.training.targets import build_targets
+from facecli.training.teachers import TAPS, facenet_features
 
 HIDDEN_UNITS = 256
 DROPOUT = 0.5

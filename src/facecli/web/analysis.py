@@ -1,28 +1,33 @@
-"""One picture of a request, in a worker: bytes become a row, or a drawn picture."""
+"""One picture of a request, in a worker: bytes and query become a row, or a drawn picture."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import cv2
 import numpy as np
+from fastapi import Depends, Query, Request
 
-from facecli.errors import FacecliError, ImageError, ImageTooLargeError
-from facecli.faces import Face, FrameResult
-from facecli.images import decode_image
-from facecli.pictures.look import find_in
-from facecli.vision.annotate import annotate
-from facecli.vision.anonymize import anonymize, head_box
-from facecli.vision.panel_sheet import draw_details
+from facecli.core.errors import FacecliError, ImageError, ImageTooLargeError
+from facecli.core.faces import Face, FrameResult
+from facecli.core.images import decode_image
+from facecli.detect.registry import DETECTORS
+from facecli.draw.annotate import annotate
+from facecli.draw.anonymize import METHODS, anonymize, head_box
+from facecli.draw.panel import draw_details
+from facecli.pipeline.batch import find_faces_in
+from facecli.web.model_registry import ModelRegistry
 from facecli.web.problems import Problem
 from facecli.web.service import Service
 
 log = logging.getLogger(__name__)
 _QUALITY = 92
 
+_MOST_MODELS = 8
 
-class Wish(NamedTuple):
+
+class AnalysisQuery(NamedTuple):
     """What a client wants of its pictures.
 
     Attributes:
@@ -40,15 +45,19 @@ class Wish(NamedTuple):
     show_rejected: bool = False
 
 
-def analyze_picture(service: Service, name: str, data: bytes, wish: Wish, max_pixels: int) -> dict[str, Any]:
+def analyze_picture(
+    service: Service, name: str, data: bytes, query: AnalysisQuery, max_pixels: int
+) -> dict[str, Any]:
     """The row of one picture; with `anonymize` also where heads are.
 
     Raises Problem.
     """
-    faces, size = _faces(service, name, data, wish, max_pixels)
-    shown = tuple(face for face in faces if wish.show_rejected or not face.rejected)
-    row = FrameResult(name, *size, shown).to_json()
-    if wish.anonymize is not None:
+    faces, size = _faces(service, name, data, query, max_pixels)
+    shown = tuple(face for face in faces if query.show_rejected or not face.rejected)
+    row = FrameResult(
+        name, *size, shown, model=service.registry.entries[query.models[0]].config["name"]
+    ).to_json()
+    if query.anonymize is not None:
         for face, written in zip(shown, row["faces"], strict=True):
             written["head_xyxy"] = list(head_box(face.box_xyxy, size))
         row["heads_xyxy"] = [list(head_box(face.box_xyxy, size)) for face in faces]
@@ -61,33 +70,33 @@ def failed_row(name: str, reason: str) -> dict[str, Any]:
 
 
 def annotate_picture(
-    service: Service, name: str, data: bytes, wish: Wish, max_pixels: int, suffix: str
+    service: Service, name: str, data: bytes, query: AnalysisQuery, max_pixels: int, suffix: str
 ) -> bytes:
     """The picture with its faces drawn in, encoded as `suffix` (".png" or ".jpg") says.
 
     Raises Problem.
     """
-    faces, _ = _faces(service, name, data, wish, max_pixels)
+    faces, _ = _faces(service, name, data, query, max_pixels)
     with _as_problems(name):
         image_rgb = decode_image(data, name, max_pixels)
-        if wish.anonymize is not None:
-            image_rgb = anonymize(image_rgb, faces, wish.anonymize)
-        shown = [face for face in faces if wish.show_rejected or not face.rejected]
-        draw = draw_details if wish.details or len(wish.models) > 1 else annotate
+        if query.anonymize is not None:
+            image_rgb = anonymize(image_rgb, faces, query.anonymize)
+        shown = [face for face in faces if query.show_rejected or not face.rejected]
+        draw = draw_details if query.details or len(query.models) > 1 else annotate
         return _encoded(draw(image_rgb, shown), suffix)
 
 
 def _faces(
-    service: Service, name: str, data: bytes, wish: Wish, max_pixels: int
+    service: Service, name: str, data: bytes, query: AnalysisQuery, max_pixels: int
 ) -> tuple[list[Face], tuple[int, int]]:
     """All faces, refused ones too, and width and height of the picture."""
     try:
-        analyzer = service.thread_analyzer(wish.models, wish.detector, wish.details, all_found=True)
+        analyzer = service.thread_analyzer(query.models, query.detector, query.details, all_found=True)
     except FacecliError as error:
         log.warning("%s", error)
-        raise unusable(wish) from error
+        raise unusable(query) from error
     with _as_problems(name):
-        found, size = find_in(data, name, analyzer, max_pixels)
+        found, size = find_faces_in(data, name, analyzer, max_pixels)
         return analyzer.read([found])[0], size
 
 
@@ -105,10 +114,10 @@ def _as_problems(name: str) -> Iterator[None]:
         raise Problem(422, "Unreadable picture", f"{name} cannot be analysed; save it again.") from error
 
 
-def unusable(wish: Wish) -> Problem:
+def unusable(query: AnalysisQuery) -> Problem:
     """The models or the detector cannot be used here; of why, the client learns nothing."""
     detail = (
-        f"Model '{','.join(wish.models)}' with detector '{wish.detector}' cannot be used here; "
+        f"Model '{','.join(query.models)}' with detector '{query.detector}' cannot be used here; "
         "/api/v1/models says what can."
     )
     return Problem(404, "Unknown model or detector", detail)
@@ -118,3 +127,44 @@ def _encoded(image_rgb: np.ndarray, suffix: str) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
     _, data = cv2.imencode(suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), options)
     return data.tobytes()
+
+
+async def read_query(
+    request: Request,
+    model: Annotated[
+        str | None,
+        Query(
+            max_length=400,
+            description="Name of a model (see /api/v1/models), or several with commas: then every face has "
+            "`models`. The server's default when left out.",
+            examples=["facenet"],
+        ),
+    ] = None,
+    detector: Annotated[
+        str | None,
+        Query(description=f"How faces are found: {', '.join(DETECTORS)} (none: the picture is one face)."),
+    ] = None,
+    details: Annotated[bool, Query(description="The age distribution; panels in drawn pictures.")] = False,
+    anonymize: Annotated[
+        str | None,
+        Query(
+            description="Cover heads in drawn pictures; rows then say where they are (`heads_xyxy`).",
+            pattern=f"^({'|'.join(METHODS)})$",
+        ),
+    ] = None,
+    show_rejected: Annotated[bool, Query(description="Also boxes that the model takes for no face.")] = False,
+) -> AnalysisQuery:
+    """What the client wants. Raises Problem for a model or detector that is not here."""
+    registry: ModelRegistry = request.app.state.registry
+    names = (model or registry.default).split(",")
+    models = tuple(dict.fromkeys(name.strip() for name in names))
+    query = AnalysisQuery(models, detector or registry.default_detector, details, anonymize, show_rejected)
+    if len(models) > _MOST_MODELS:
+        raise Problem(422, "Wrong parameters", f"At most {_MOST_MODELS} models can be compared.")
+    if not set(models) <= set(registry.entries) or query.detector not in registry.detectors:
+        raise unusable(query._replace(models=("?",)) if len(model or "") > 100 else query)
+    return query
+
+
+QueryParameters = Annotated[AnalysisQuery, Depends(read_query)]
+"""Type of a route's parameter."""

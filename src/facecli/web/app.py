@@ -1,26 +1,236 @@
-"""The application: routes, and the layers around them."""
+"""The application: routes that analyse, and the layers around them."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from starlette.datastructures import State
+from starlette.responses import JSONResponse
 
 from facecli import __version__
-from facecli.web import face2data, live, pages, problems, rest, status
-from facecli.web.body_limit import BodyLimit
-from facecli.web.fetching import Fetcher
+from facecli.core.faces import FACE_HEADS
+from facecli.draw.anonymize import METHODS
+from facecli.models.registry import Entry
+from facecli.models.terms import terms_of
+from facecli.sinks.html import measured_cautions
+from facecli.web import live_session, pages, problems, schemas
+from facecli.web.analysis import AnalysisQuery, QueryParameters, analyze_picture, annotate_picture, failed_row
 from facecli.web.guard import Guard
+from facecli.web.limits import BodyLimit
 from facecli.web.live_protocol import LiveLimits
-from facecli.web.meters import Meters
-from facecli.web.observe import Observe
-from facecli.web.roster import Roster
-from facecli.web.service import Service
+from facecli.web.model_registry import ModelRegistry
+from facecli.web.observe import MEDIA_TYPE, Meters, Observe
+from facecli.web.problems import Problem, busy
+from facecli.web.service import Busy, Service
 from facecli.web.settings import Settings
+from facecli.web.upload import Fetcher, Given, PictureAddress, read_given
+
+server_router = APIRouter(tags=["server"])
+
+analysis_router = APIRouter(prefix="/api/v1", tags=["analysis"])
+_AGAIN_S = 0.02
+_MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
+_SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
+
+compatibility_router = APIRouter(tags=["compatibility"])
 
 log = logging.getLogger(__name__)
 _ABOUT = """Apparent age, gender, race and emotion of every face in a picture. Pictures are analysed in
 memory and not stored. Errors are problem details (RFC 9457)."""
+
+
+@server_router.get("/api/v1/models", summary="Models and detectors that can be asked for", **schemas.models())
+async def models(request: Request) -> dict[str, Any]:
+    """The models here with what was measured of them, the default first."""
+    registry = request.app.state.registry
+    return {
+        "default": registry.default,
+        "default_detector": registry.default_detector,
+        "detectors": list(registry.detectors),
+        "anonymize": list(METHODS),
+        "models": [describe_model(name, entry) for name, entry in registry.entries.items()],
+    }
+
+
+@server_router.get("/healthz", summary="Is the server well?", **schemas.health())
+async def healthz(request: Request) -> dict[str, Any]:
+    """Answers as long as requests are answered; needs no token."""
+    service = request.app.state.service
+    return {"status": "ok", "version": __version__, "taken": service.taken, "places": service.places}
+
+
+@server_router.get("/metrics", summary="Figures for Prometheus", response_class=Response, **schemas.metrics())
+async def metrics(request: Request) -> Response:
+    """Requests, seconds, pictures, faces, queue."""
+    return Response(request.app.state.meters.text(), media_type=MEDIA_TYPE)
+
+
+def describe_model(name: str, entry: Entry) -> dict[str, Any]:
+    """One model for clients."""
+    config = entry.config
+    terms = terms_of(config)
+    return {
+        "name": name,
+        "heads": list(config["heads"]),
+        "image_size": list(config["image_size"]),
+        "size_bytes": entry.network_bytes,
+        "shipped": entry.shipped,
+        "licence": terms.licence,
+        "may_be_used_for": terms.may_be_used_for,
+        "measured": measured_cautions(entry.metrics),
+        "metrics": _figures(entry.metrics),
+    }
+
+
+def _figures(metrics: dict[str, Any]) -> dict[str, float]:
+    """The figures of the test split that there are."""
+    found = {}
+    for head, key in (("age", "mae"), *((head, "accuracy") for head in FACE_HEADS)):
+        part = metrics.get(head)
+        value = part.get(key) if isinstance(part, dict) else None
+        if isinstance(value, float):
+            found[f"{head}_{key}"] = round(value, 4)
+    return found
+
+
+@analysis_router.post(
+    "/analyze",
+    summary="Faces of one picture or of several",
+    response_class=JSONResponse,
+    **schemas.analyze(),
+)
+async def analyze(request: Request, query: QueryParameters) -> Response:
+    """The row of `facecli run --json` for one picture; `{"pictures": [row, …]}` for several.
+
+    Of several pictures, one that cannot be read is a row with `error`; alone it is a problem.
+    """
+    state = request.app.state
+    given = await receive(request)
+    if len(given) == 1:
+        return JSONResponse(await analyze_one(state, given[0], query))
+    rows = [await _row_or_error(state, one, query, index > 0) for index, one in enumerate(given)]
+    return JSONResponse({"pictures": rows})
+
+
+@analysis_router.post(
+    "/annotate", summary="One picture with its faces drawn in", response_class=Response, **schemas.annotate()
+)
+async def annotate(
+    request: Request,
+    query: QueryParameters,
+    format: Annotated[Literal["png", "jpeg"], Query(description="Of the answer.")] = "jpeg",
+) -> Response:
+    """Boxes and labels, with `details` also a panel for each face; heads covered with `anonymize`."""
+    state = request.app.state
+    given = await receive(request)
+    if len(given) > 1:
+        raise Problem(422, "Too many pictures", "Only one picture is drawn at a time.")
+    name, data = await _loaded(state, given[0])
+    drawn = await in_turn(
+        state, annotate_picture, state.service, name, data, query, _pixels(state), _SUFFIXES[format]
+    )
+    state.meters.analysed(query.detector)
+    return Response(drawn, media_type=_MEDIA_TYPES[format])
+
+
+async def receive(request: Request) -> Sequence[Given]:
+    """The pictures of a request. Raises Problem; when the queue is full, before the body is read."""
+    state = request.app.state
+    if state.service.is_full:
+        raise busy()
+    return await read_given(request, state.settings.limits)
+
+
+async def analyze_one(
+    state: State, given: Given, query: AnalysisQuery, waits: bool = False
+) -> dict[str, Any]:
+    """The row of a picture. Raises Problem.
+
+    Args:
+        state: of the application.
+        given: the picture.
+        query: what is wanted.
+        waits: a full queue is waited for, since others of the same request were analysed.
+    """
+    name, data = await _loaded(state, given)
+    arguments = state.service, name, data, query, _pixels(state)
+    row = await in_turn(state, analyze_picture, *arguments, waits=waits)
+    state.meters.analysed(query.detector)
+    return row
+
+
+async def _row_or_error(state: State, given: Given, query: AnalysisQuery, waits: bool) -> dict[str, Any]:
+    try:
+        return await analyze_one(state, given, query, waits)
+    except Problem as problem:
+        if problem.status >= 500:
+            raise
+        return failed_row(given.name, problem.detail)
+
+
+async def _loaded(state: State, given: Given) -> tuple[str, bytes]:
+    """Name and bytes, fetched when it is an address."""
+    if isinstance(given, PictureAddress):
+        return given.name, await state.fetcher.fetch(given.url)
+    return given.name, given.data
+
+
+async def in_turn(state: State, function: Callable[..., Any], *arguments: Any, waits: bool = False) -> Any:
+    """What a worker makes of it when it is its turn.
+
+    Raises Problem when there is no place in the queue, or it takes too long.
+    """
+    limit_s = state.settings.limits.answer_s
+    try:
+        return await asyncio.wait_for(_when_free(state, function, arguments, waits), limit_s)
+    except asyncio.TimeoutError:
+        raise Problem(
+            503, "Too slow", f"No answer within {limit_s:g} seconds.", {"Retry-After": "10"}
+        ) from None
+
+
+async def _when_free(state: State, function: Callable[..., Any], arguments: tuple, waits: bool) -> Any:
+    while True:
+        try:
+            return await state.service.run(function, *arguments)
+        except Busy:
+            if not waits:
+                raise busy() from None
+            await asyncio.sleep(_AGAIN_S)
+
+
+def _pixels(state: State) -> int:
+    return state.settings.limits.pixels
+
+
+@compatibility_router.post(
+    "/predict", summary="Age, gender and race of the largest face", **schemas.predict()
+)
+async def predict(request: Request) -> dict[str, Any]:
+    """For clients of face2data: field `image`, answer `{"age", "gender": {…}, "race": {…}}`."""
+    state = request.app.state
+    given = await receive(request)
+    if len(given) > 1:
+        raise Problem(422, "Too many pictures", "Only one picture is read; /api/v1/analyze takes more.")
+    row = await analyze_one(
+        state, given[0], AnalysisQuery((state.registry.default,), state.registry.default_detector)
+    )
+    if not row["faces"]:
+        raise Problem(422, "No face", "No face was found; send a picture of an upright face.")
+    face = max(row["faces"], key=_area)
+    return {
+        "age": face.get("age_years"),
+        "gender": face.get("gender_probabilities", {}),
+        "race": face.get("race_probabilities", {}),
+    }
+
+
+def _area(face: dict[str, Any]) -> int:
+    x_min, y_min, x_max, y_max = face["box_xyxy"]
+    return (x_max - x_min) * (y_max - y_min)
 
 
 def build_app(settings: Settings, live_limits: LiveLimits | None = None) -> FastAPI:
@@ -45,13 +255,14 @@ def build_app(settings: Settings, live_limits: LiveLimits | None = None) -> Fast
     state = app.state
     state.settings = settings
     state.live_limits = live_limits or LiveLimits()
-    state.roster = Roster(settings)
-    state.service = Service(state.roster, settings.workers, settings.places)
+    state.registry = ModelRegistry(settings)
+    state.service = Service(state.registry, settings.workers, settings.places)
     state.fetcher = Fetcher(settings.limits.body_bytes)
     state.meters = Meters(state.service)
     state.meters.viewers.set_function(lambda: getattr(state, "live_viewers", 0))
-    for room in (rest, face2data, status, live, pages):
-        app.include_router(room.router)
+    routers = (analysis_router, compatibility_router, server_router, live_session.router, pages.router)
+    for part in routers:
+        app.include_router(part)
     problems.install(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limits=settings.limits)

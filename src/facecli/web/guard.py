@@ -1,21 +1,47 @@
 """Who is let in: by host, origin and token, before a byte of a body is read."""
 
 import hmac
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from facecli.web.origins import host_name, same_origin
 from facecli.web.pages import render_token_page
 from facecli.web.problems import Problem
+
+_PORTS = {"http": 80, "https": 443}
 
 COOKIE = "facecli_token"
 _FREE = ("/healthz",)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _COOKIE_S = 30 * 24 * 3600
+
+
+def same_origin(headers: Headers) -> bool:
+    """Is the page that asks one of ours? Clients that are no browser send no origin, and pass."""
+    origins, hosts = headers.getlist("origin"), headers.getlist("host")
+    if not origins:
+        return True
+    try:
+        origin = urlsplit(origins[0])
+        host = urlsplit(f"//{hosts[0]}") if hosts else origin
+        default = _PORTS.get(origin.scheme)
+        theirs = origin.hostname, origin.port or default
+        ours = host.hostname, host.port or default
+    except ValueError:
+        return False
+    return len(origins) == len(hosts) == 1 and default is not None and theirs == ours
+
+
+def host_name(headers: Headers) -> str | None:
+    """The name in the `Host` header without its port, in small letters; None when it is not one name."""
+    hosts = headers.getlist("host")
+    try:
+        return urlsplit(f"//{hosts[0]}").hostname if len(hosts) == 1 else None
+    except ValueError:
+        return None
 
 
 class Guard:

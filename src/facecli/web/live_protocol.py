@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from facecli.errors import ImageError
-from facecli.faces import Face
-from facecli.image_header import read_header
-from facecli.images import decode_image
-from facecli.vision.anonymize import head_box
+from facecli.core.errors import ImageError
+from facecli.core.faces import Face
+from facecli.core.images import decode_image, read_header
+from facecli.draw.anonymize import head_box
 
 UNSUPPORTED, POLICY, TOO_BIG, BROKEN, LATER = 1003, 1008, 1009, 1011, 1013
 """Codes with which a WebSocket is closed (RFC 6455, section 7.4.1, and the registry that it founds)."""

@@ -1,20 +1,38 @@
-"""The pages: templates filled once in a while, and the files that they load from here."""
+"""The pages: templates filled once in a while, the files they load, what they say of data and models."""
 
+import csv
 import hashlib
 import json
+import logging
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
-from facecli.faces import FACE_HEADS, NAMED_HEADS
-from facecli.report.cautions import GENERAL
-from facecli.web.page_dataset import dataset_charts
-from facecli.web.page_how import model_sections
-from facecli.web.page_routes import curl_examples, list_routes
+from facecli.core import paths
+from facecli.core.faces import FACE_HEADS, NAMED_HEADS
+from facecli.models.registry import Entry
+from facecli.sinks.html import GENERAL_CAUTIONS, measured_cautions
+from facecli.sinks.rows import COLUMNS
+
+log = logging.getLogger(__name__)
+NAMES = ("age_group", "gender", "race", "age")
+SIDES = ("raw", "adjusted")
+_COLUMNS = {
+    "age_mae": (1, "{:.1f}"),
+    "bias": (1, "{:+.1f}"),
+    "gender_accuracy": (100, "{:.1f}"),
+    "race_accuracy": (100, "{:.1f}"),
+}
+_FEWEST = 100
+"""Faces of a group: fewer say little."""
+
+_TOKEN = " -H 'Authorization: Bearer TOKEN'"
 
 router = APIRouter(include_in_schema=False)
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -27,6 +45,157 @@ _TEMPLATES = Environment(
 )
 
 
+class ChartRow(NamedTuple):
+    """A class: for each side `count` and `share` as text, and `fill` of the bar in [0, 1]."""
+
+    name: str
+    cells: list[dict[str, Any]]
+
+
+class Chart(NamedTuple):
+    """One table of the data set, before and after rebalancing."""
+
+    name: str
+    sides: tuple[str, ...]
+    rows: list[ChartRow]
+
+
+def dataset_charts() -> list[Chart]:
+    """The charts that can be drawn here; none where nothing was counted."""
+    return [chart for name in NAMES if (chart := _chart(name)) is not None]
+
+
+def statistics_places() -> list[Path]:
+    """Where statistics may lie: the user's folder first, then the shipped ones."""
+    return [paths.statistics_dir(), *paths.shipped_places("statistics")]
+
+
+def _chart(name: str) -> Chart | None:
+    for place in statistics_places():
+        sides = {side: _counts(place / "data_stats" / side / f"{name}.csv") for side in SIDES}
+        if any(sides.values()):
+            return _built(name, {side: counts for side, counts in sides.items() if counts})
+    return None
+
+
+def _built(name: str, sides: dict[str, dict[str, float]]) -> Chart:
+    classes = [one for one in next(iter(sides.values())) if any(counts.get(one) for counts in sides.values())]
+    most = {side: max(counts.values()) or 1.0 for side, counts in sides.items()}
+    total = {side: sum(counts.values()) or 1.0 for side, counts in sides.items()}
+    rows = []
+    for one in classes:
+        cells = []
+        for side, counts in sides.items():
+            count = counts.get(one, 0.0)
+            share = f"{100 * count / total[side]:.1f} %"
+            cells.append({"count": f"{count:,.0f}", "share": share, "fill": round(count / most[side], 4)})
+        rows.append(ChartRow(one, cells))
+    return Chart(name, tuple(sides), rows)
+
+
+def _counts(path: Path) -> dict[str, float]:
+    """Class -> count; {} for a table that is missing or damaged."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return dict(_pairs(csv.DictReader(file)))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        log.info("%s is not shown: %r", path, error)
+        return {}
+
+
+def _pairs(rows: csv.DictReader) -> Iterator[tuple[str, float]]:
+    for row in rows:
+        count = float(row["count"] or 0)
+        if not 0 <= count < 1e12:
+            raise ValueError(f"a count of {count}")
+        yield row["class"], count
+
+
+def model_sections(entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
+    """A section for each model: name, facts, measured, structure (or None), groups."""
+    return [
+        {
+            "name": name,
+            "facts": _facts(entry),
+            "measured": measured_cautions(entry.metrics),
+            "structure": _structure(entry.name),
+            "groups": _groups(entry.name),
+        }
+        for name, entry in entries.items()
+    ]
+
+
+def _facts(entry: Entry) -> str:
+    config = entry.config
+    height, width = config["image_size"]
+    return (
+        f"{', '.join(config['heads'])}; takes {width} x {height} pixels; {entry.network_bytes / 1e6:.1f} MB."
+    )
+
+
+def _find(model: str, name: str) -> Path | None:
+    found = (place / "model_metrics" / model / name for place in statistics_places())
+    return next((path for path in found if path.is_file()), None)
+
+
+def _structure(model: str) -> str | None:
+    path = _find(model, "structure.txt")
+    return None if path is None else path.read_text(encoding="utf-8", errors="replace")
+
+
+def _groups(model: str) -> list[tuple[str, ...]]:
+    """Rows of the table by group; [] when there is none, or it cannot be read."""
+    path = _find(model, "fairness_report.csv")
+    if path is None:
+        return []
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return [_group(row) for row in csv.DictReader(file) if int(row["count"]) >= _FEWEST]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        log.info("%s is not shown: %r", path, error)
+        return []
+
+
+def _group(row: Mapping[str, str]) -> tuple[str, ...]:
+    """Its name, how many faces, and the figures as text; blank is what was not measured."""
+    figures = (
+        form.format(factor * float(row[name])) if row[name] else ""
+        for name, (factor, form) in _COLUMNS.items()
+    )
+    return row["group"], f"{int(row['count']):,}", *figures
+
+
+class Route(NamedTuple):
+    """One line of the list."""
+
+    method: str
+    path: str
+    summary: str
+
+
+def list_routes(openapi: dict[str, Any]) -> list[Route]:
+    """Those that /openapi.json describes."""
+    return [
+        Route(method.upper(), path, described.get("summary", ""))
+        for path, methods in openapi["paths"].items()
+        for method, described in methods.items()
+    ]
+
+
+def curl_examples(base_url: str, needs_token: bool) -> str:
+    """Lines for a shell, with the address that the page was asked at."""
+    curl = "curl" + (_TOKEN if needs_token else "")
+    base = base_url.rstrip("/")
+    lines = (
+        f"{curl} -F file=@photo.jpg {base}/api/v1/analyze",
+        f"{curl} -F file=@a.jpg -F file=@b.jpg '{base}/api/v1/analyze?model=facenet,normal&details=true'",
+        f'{curl} --json \'{{"url": "https://example.org/photo.jpg"}}\' {base}/api/v1/analyze',
+        f"{curl} -F file=@photo.jpg '{base}/api/v1/annotate?anonymize=blur&format=png' -o drawn.png",
+        f"{curl} {base}/api/v1/models",
+    )
+    return "\n".join(lines)
+
+
 @cache
 def texts() -> dict[str, Any]:
     """Every word of the pages, by page (`texts.json`)."""
@@ -35,13 +204,13 @@ def texts() -> dict[str, Any]:
 
 @cache
 def static_files() -> dict[str, bytes]:
-    """What pages load, by name: the packaged files, the words that scripts say, and the names of heads."""
+    """What pages load, by name: the packaged files, the words of scripts, the names of heads and columns."""
     found = {
         file.name: file.read_bytes()
         for file in files("facecli.web").joinpath("static").iterdir()
         if file.name.endswith(tuple(_KINDS))
     }
-    heads = {"shown": NAMED_HEADS, "all": FACE_HEADS}
+    heads = {"shown": NAMED_HEADS, "all": FACE_HEADS, "columns": COLUMNS}
     return found | {"texts.js": _module(texts()["script"]), "heads.js": _module(heads)}
 
 
@@ -100,7 +269,9 @@ def dataset(request: Request) -> Response:
 @router.api_route("/how", methods=["GET", "HEAD"])
 def how(request: Request) -> Response:
     """How it is done, and how often it is wrong."""
-    return _page(request, "how", models=model_sections(request.app.state.roster.entries), cautions=GENERAL)
+    return _page(
+        request, "how", models=model_sections(request.app.state.registry.entries), cautions=GENERAL_CAUTIONS
+    )
 
 
 @router.api_route("/api", methods=["GET", "HEAD"])

@@ -1,9 +1,11 @@
-"""JSON Schemas of what the routes answer; of faces and pictures docs/schema/row-1.schema.json tells more."""
+"""What /openapi.json says of bodies, answers and errors beyond what FastAPI sees by itself."""
 
 from typing import Any
 
-from facecli.faces import FACE_HEADS
-from facecli.labels import CLASS_NAMES
+from facecli.core.attributes import CLASS_NAMES
+from facecli.core.faces import FACE_HEADS
+from facecli.web.problems import MEDIA_TYPE
+from facecli.web.settings import Limits
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 _RECTANGLE = {
@@ -12,6 +14,57 @@ _RECTANGLE = {
     "minItems": 4,
     "maxItems": 4,
     "description": "x_min, y_min, x_max, y_max in pixels; right and bottom exclusive.",
+}
+
+
+_ATTRIBUTES: dict[str, Any] = {
+    "face_probability": _PROBABILITY,
+    "rejected": {"type": "boolean", "description": "The model takes it for no face."},
+    "age_years": {"type": "number", "minimum": 0, "maximum": 116},
+    "age_interval_90": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+    "age_group": {"type": "string", "examples": ["30-39"]},
+    "age_distribution": {"type": "array", "items": _PROBABILITY, "minItems": 117, "maxItems": 117},
+}
+_SIDE = {"type": ["integer", "null"], "minimum": 1}
+_NAMES = {"type": "array", "items": {"type": "string"}}
+
+_TOLD = {
+    400: "The body cannot be read.",
+    401: "A token is asked for.",
+    403: "A page of another origin may not ask.",
+    404: "No such model or detector.",
+    408: "The body did not come in time.",
+    413: "Too many bytes, pixels or pictures.",
+    415: "A body of another kind.",
+    421: "The host of the request is not served here.",
+    422: "Wrong parameters, or a picture that cannot be read.",
+    500: "A fault of the server.",
+    503: "The queue is full; `Retry-After` says in how many seconds to try again.",
+}
+_EXAMPLE = {
+    "type": "about:blank",
+    "title": "Unreadable picture",
+    "status": 422,
+    "detail": "a.jpg cannot be read as a picture (unknown format).",
+}
+_PICTURE_ROW = {
+    "source": "a.jpg",
+    "frame": 0,
+    "time_s": 0.0,
+    "width": 512,
+    "height": 512,
+    "faces": [
+        {
+            "box_xyxy": [174, 65, 271, 162],
+            "detector_confidence": 0.9558,
+            "age_years": 29.0,
+            "age_interval_90": [19, 40],
+            "age_group": "20-29",
+            "gender": "female",
+            "gender_probabilities": {"male": 0.1196, "female": 0.8804},
+        }
+    ],
+    "error": None,
 }
 
 
@@ -30,14 +83,6 @@ def _object(properties: dict[str, Any], required: list[str], told: str = "") -> 
     return {**schema, "description": told} if told else schema
 
 
-_ATTRIBUTES: dict[str, Any] = {
-    "face_probability": _PROBABILITY,
-    "rejected": {"type": "boolean", "description": "The model takes it for no face."},
-    "age_years": {"type": "number", "minimum": 0, "maximum": 116},
-    "age_interval_90": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
-    "age_group": {"type": "string", "examples": ["30-39"]},
-    "age_distribution": {"type": "array", "items": _PROBABILITY, "minItems": 117, "maxItems": 117},
-}
 for _head in FACE_HEADS:
     _ATTRIBUTES[_head] = {"type": "string", "enum": list(CLASS_NAMES[_head])}
     _ATTRIBUTES[f"{_head}_probabilities"] = _probabilities(_head)
@@ -53,7 +98,6 @@ FACE = _object(
     ["box_xyxy", "detector_confidence"],
     "One face; keys of heads that the model lacks are left out.",
 )
-_SIDE = {"type": ["integer", "null"], "minimum": 1}
 PICTURE = _object(
     {
         "source": {"type": "string"},
@@ -63,9 +107,11 @@ PICTURE = _object(
         "height": _SIDE,
         "faces": {"type": "array", "items": FACE},
         "error": {"type": ["string", "null"]},
+        "model": {"type": ["string", "null"]},
+        "facecli": {"type": "string", "description": "Version."},
         "heads_xyxy": {"type": "array", "items": _RECTANGLE, "description": "All heads, with `anonymize`."},
     },
-    ["source", "frame", "time_s", "width", "height", "faces", "error"],
+    ["source", "frame", "time_s", "width", "height", "faces", "error", "model", "facecli"],
     "A row of `facecli run --json`.",
 )
 PICTURES = _object({"pictures": {"type": "array", "items": PICTURE}}, ["pictures"], "Of several pictures.")
@@ -77,7 +123,6 @@ PREDICTION = _object(
     },
     ["age", "gender", "race"],
 )
-_NAMES = {"type": "array", "items": {"type": "string"}}
 MODELS = _object(
     {
         "default": {"type": "string"},
@@ -125,3 +170,87 @@ PROBLEM = _object(
     ["type", "title", "status", "detail"],
     "Problem details (RFC 9457).",
 )
+
+
+def analyze() -> dict[str, Any]:
+    """Of POST /api/v1/analyze."""
+    schema = {"anyOf": [PICTURE, PICTURES]}
+    answer = {"schema": schema, "examples": {"one picture": {"value": _PICTURE_ROW}}}
+    return _route({"application/json": answer}, "The faces.", _picture_body(Limits().pictures))
+
+
+def annotate() -> dict[str, Any]:
+    """Of POST /api/v1/annotate."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return _route({"image/png": binary, "image/jpeg": binary}, "The drawn picture.", _picture_body(1))
+
+
+def predict() -> dict[str, Any]:
+    """Of POST /predict."""
+    return _route({"application/json": {"schema": PREDICTION}}, "The largest face.", _picture_body(1))
+
+
+def models() -> dict[str, Any]:
+    """Of GET /api/v1/models."""
+    return _route({"application/json": {"schema": MODELS}}, "The models.", problems=(401, 421, 500))
+
+
+def health() -> dict[str, Any]:
+    """Of GET /healthz."""
+    schema = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
+    return _route({"application/json": {"schema": schema}}, "It answers.", problems=(421, 500))
+
+
+def metrics() -> dict[str, Any]:
+    """Of GET /metrics."""
+    answer = {"text/plain": {"schema": {"type": "string"}}}
+    return _route(answer, "Prometheus text format.", problems=(401, 421, 500))
+
+
+def _route(
+    answer: dict[str, Any],
+    told: str,
+    body: dict[str, Any] | None = None,
+    problems: tuple[int, ...] = tuple(_TOLD),
+) -> dict[str, Any]:
+    """Arguments of a route: its answers, all errors as problems, and its body."""
+    responses: dict[int, Any] = {200: {"description": told, "content": answer}}
+    for status in problems:
+        responses[status] = {
+            "description": _TOLD[status],
+            "content": {MEDIA_TYPE: {"schema": PROBLEM, "example": {**_EXAMPLE, "status": status}}},
+        }
+    route: dict[str, Any] = {"responses": responses}
+    if body is not None:
+        route["openapi_extra"] = {"requestBody": body}
+    return route
+
+
+def _picture_body(most: int) -> dict[str, Any]:
+    """The three ways in which pictures come, so many at most."""
+    file = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+    several = {"type": "array", "items": file, "minItems": 1, "maxItems": most}
+    files = file if most == 1 else {"anyOf": [file, several]}
+    form = {
+        "type": "object",
+        "properties": {"file": files, "image": files},
+        "oneOf" if most == 1 else "anyOf": [{"required": ["file"]}, {"required": ["image"]}],
+    }
+    url = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2000}
+    urls = {"type": "array", "items": url, "minItems": 1, "maxItems": most}
+    return {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": form},
+            "application/json": {
+                "schema": {"oneOf": [_only("url", url), _only("urls", urls)]},
+                "example": {"url": "https://example.org/a.jpg"},
+            },
+            "image/*": {"schema": file},
+        },
+    }
+
+
+def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """An object with one key and no other."""
+    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}

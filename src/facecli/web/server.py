@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from fastapi import FastAPI
 
-from facecli.errors import InputError
-from facecli.web.protocol import bounded_protocol
+from facecli.core.errors import InputError
+from facecli.web.limits import bounded_protocol
 
 log = logging.getLogger(__name__)
 _BACKLOG = 512
@@ -49,7 +49,7 @@ def serve(app: FastAPI, listener: socket.socket, on_start: Callable[[], None]) -
     """Serves until SIGINT or SIGTERM, then finishes what was begun.
 
     Args:
-        app: see `app.build_app`.
+        app: see `web.app.build_app`.
         listener: see `listen`; it is closed at the end.
         on_start: called once requests are answered.
     """

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import cv2
 
-from facecli.vision.analyze import Analyzer, Reading
-from facecli.vision.compare import ComparingAnalyzer
-from facecli.vision.detect import Detector
-from facecli.web.roster import Roster
+from facecli.detect.registry import Detector
+from facecli.infer.analyzer import Analyzer, ReadoutOptions
+from facecli.infer.compare import ComparingAnalyzer
+from facecli.web.model_registry import ModelRegistry
 
 Answer = TypeVar("Answer")
 
@@ -23,15 +23,15 @@ class Busy(Exception):
 class Service:
     """Analyses for all requests and viewers of one process."""
 
-    def __init__(self, roster: Roster, workers: int, places: int) -> None:
+    def __init__(self, registry: ModelRegistry, workers: int, places: int) -> None:
         """Starts no thread yet.
 
         Args:
-            roster: models and detectors.
+            registry: models and detectors.
             workers: threads, one or more.
             places: pictures that are analysed or wait at once, not fewer than workers.
         """
-        self.roster, self.workers, self.places = roster, workers, places
+        self.registry, self.workers, self.places = registry, workers, places
         self.taken = 0
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="web-worker")
         self._own = threading.local()
@@ -70,12 +70,12 @@ class Service:
     @property
     def default_model(self) -> str:
         """Name of the model that reads when nothing else is asked for."""
-        return self.roster.default
+        return self.registry.default
 
     @property
     def default_detector(self) -> str:
         """Name of the detector likewise."""
-        return self.roster.default_detector
+        return self.registry.default_detector
 
     def analyzer(self, model: str, detector: str) -> Analyzer:
         """A new analyzer with a detector of its own, for one viewer.
@@ -83,7 +83,7 @@ class Service:
         Raises:
             CheckpointError, InputError: no such model or detector here.
         """
-        return Analyzer(self.roster.build_detector(detector), self.roster.predictor(model))
+        return Analyzer(self.registry.build_detector(detector), self.registry.predictor(model))
 
     def thread_analyzer(
         self, models: Sequence[str], detector: str, details: bool = False, all_found: bool = False
@@ -100,16 +100,16 @@ class Service:
             CheckpointError, InputError: no such model or detector here.
         """
         own = self._detector(detector)
-        reading = Reading(distribution=details)
+        reading = ReadoutOptions(distribution=details)
         analyzers = {
-            name: Analyzer(own, self.roster.predictor(name), None, all_found, reading) for name in models
+            name: Analyzer(own, self.registry.predictor(name), None, all_found, reading) for name in models
         }
         return ComparingAnalyzer(analyzers) if len(analyzers) > 1 else analyzers[models[0]]
 
     def _detector(self, name: str) -> Detector:
         detectors = self._own.__dict__.setdefault("detectors", {})
         if name not in detectors:
-            detectors[name] = self.roster.build_detector(name)
+            detectors[name] = self.registry.build_detector(name)
         return detectors[name]
 
     def close(self) -> None:

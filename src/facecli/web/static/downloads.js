@@ -1,18 +1,19 @@
 // What can be taken away: the answer as JSON, a table, the drawn picture.
 import { heads, save } from "./common.js";
 
-const COLUMNS = [
-  ["x_min", (face) => face.box_xyxy[0]], ["y_min", (face) => face.box_xyxy[1]],
-  ["x_max", (face) => face.box_xyxy[2]], ["y_max", (face) => face.box_xyxy[3]],
-  ["detector_confidence", (face) => face.detector_confidence], ["face_probability", (face) => face.face_probability],
-  ["rejected", (face) => (face.rejected ? 1 : 0)], ["age_years", (face) => face.age_years],
-  ["age_low", (face) => face.age_interval_90?.[0]], ["age_high", (face) => face.age_interval_90?.[1]],
-  ["age_group", (face) => face.age_group],
-  ...heads.all.flatMap((head) => [
-    [head, (face) => face[head]],
-    [`${head}_probability`, (face) => face[head] && face[`${head}_probabilities`][face[head]]],
-  ]),
-];
+// Columns that are not a key of the picture or of the face.
+const READ = {
+  face: (row, face) => face && row.faces.indexOf(face) + 1,
+  x_min: (row, face) => face?.box_xyxy[0], y_min: (row, face) => face?.box_xyxy[1],
+  x_max: (row, face) => face?.box_xyxy[2], y_max: (row, face) => face?.box_xyxy[3],
+  // 0 and 1: spreadsheets translate true and false.
+  rejected: (row, face) => face && "rejected" in face ? Number(face.rejected) : undefined,
+  age_low: (row, face) => face?.age_interval_90?.[0], age_high: (row, face) => face?.age_interval_90?.[1],
+  ...Object.fromEntries(heads.all.map((head) => [
+    `${head}_probability`, (row, face) => face?.[head] && face[`${head}_probabilities`][face[head]],
+  ])),
+};
+const value = (name, row, face) => (name in READ ? READ[name](row, face) : name in row ? row[name] : face?.[name]);
 
 // RFC 4180; a cell that a spreadsheet would take for a formula is made text.
 function cell(value) {
@@ -21,12 +22,14 @@ function cell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+// The columns of `facecli run --csv`.
 export function table(rows) {
-  const lines = [["source", "face", ...COLUMNS.map(([name]) => name), "width", "height"]];
+  const lines = [heads.columns];
   for (const row of rows) {
-    const tail = [row.width, row.height];
-    row.faces.forEach((face, index) => lines.push([row.source, index + 1, ...COLUMNS.map(([, read]) => read(face)), ...tail]));
-    if (!row.faces.length) lines.push([row.source, "", ...COLUMNS.map(() => ""), ...tail]);
+    // A picture without a face has a row, too.
+    for (const face of row.faces.length ? row.faces : [undefined]) {
+      lines.push(heads.columns.map((name) => value(name, row, face)));
+    }
   }
   return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
 }

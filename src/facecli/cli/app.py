@@ -1,0 +1,227 @@
+"""The door: finds the command, completes its words, turns every known error into a line and an exit code."""
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+import click
+
+from facecli import __version__
+from facecli.cli.output import configure_output, report_error, with_output_options
+from facecli.core.console import OUTPUT_POLICY
+from facecli.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacecliError
+
+SHELLS = ("bash", "zsh", "fish")
+_PLACES = {
+    "bash": """\
+Add this line to ~/.bashrc, then open a new shell (bash 4.4 or newer):
+
+  eval "$(facecli completion bash)"
+
+Or, where the package bash-completion is installed, write the script once:
+
+  mkdir -p ~/.local/share/bash-completion/completions
+  facecli completion bash > ~/.local/share/bash-completion/completions/facecli""",
+    "zsh": """\
+Add this line to ~/.zshrc, below "autoload -Uz compinit && compinit", then open a new shell:
+
+  eval "$(facecli completion zsh)"
+
+Or write the script once into a folder of $fpath, under the name _facecli:
+
+  facecli completion zsh > "${fpath[1]}/_facecli\"""",
+    "fish": """\
+Write the script once; fish finds it there by itself:
+
+  mkdir -p ~/.config/fish/completions
+  facecli completion fish > ~/.config/fish/completions/facecli.fish""",
+}
+"""Where each shell looks for it."""
+
+log = logging.getLogger(__name__)
+
+COMMANDS = {
+    "run": ("facecli.cli.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),
+    "serve": ("facecli.cli.serve:serve", "Serve the page, REST and live mode in the browser."),
+    "summarize": ("facecli.cli.summarize:summarize", "Count the people of many rows: ages, shares."),
+    "search": ("facecli.cli.search:search", "Find faces in rows by what they look like."),
+    "explain": ("facecli.cli.explain:explain", "Show what in each face drove the results: heat maps."),
+    "benchmark": ("facecli.cli.benchmark:benchmark", "Measure what this machine does."),
+    "train": ("facecli.cli.train:train", "Retrain a model on UTKFace or data like it."),
+    "evaluate": ("facecli.cli.evaluate:evaluate", "Measure a saved model; write tables and plots."),
+    "calibrate": ("facecli.cli.calibrate:calibrate", "Make a saved model's probabilities honest."),
+    "distil": ("facecli.cli.train:distil", "Train the compact backbone to reproduce FaceNet."),
+    "export": ("facecli.cli.export:export", "Write a saved model as LiteRT, ONNX or SavedModel."),
+    "data": ("facecli.cli.data:data", "Check a data set; write its statistics."),
+    "models": ("facecli.cli.models:models", "List, show, verify and remove saved models."),
+    "weights": ("facecli.cli.weights:weights", "Fetch, list and verify published weights."),
+    "completion": ("facecli.cli.app:completion", "Complete commands in bash, zsh and fish."),
+}
+"""Name -> (module:attribute, one line of help). Only the chosen command's module is imported."""
+
+_QUIET = {
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
+    "QT_LOGGING_RULES": "*.debug=false;*.warning=false",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+"""Native libraries report what the one-line messages already say; read when they are loaded."""
+
+_TRAIN = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "h5py")
+_WEB = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "jinja2", "websockets")
+_EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web")
+"""What `facecli run` does without, by import name -> the extra that brings it."""
+
+_MAY_HANG = ("capture", "analysis", "pictures")
+"""Names of threads that a stream or a download leaves behind when they do not come back from a driver."""
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(SHELLS), required=False)
+def completion(shell: str | None) -> None:
+    """Print the completion script of a shell; without one, say where to put it.
+
+    \b
+    Examples:
+      facecli completion                     (how to install it in your shell)
+      facecli completion bash
+      eval "$(facecli completion zsh)"       (in ~/.zshrc)
+      facecli completion fish > ~/.config/fish/completions/facecli.fish
+    """
+    if shell is None:
+        click.echo(how_to_install())
+        return
+    click.echo(script(shell), nl=False)
+    if sys.stdout.isatty():
+        click.echo(f"\n# {_PLACES[shell]}".replace("\n", "\n# "), err=True)
+
+
+def script(shell: str) -> str:
+    """The text that the shell reads. `shell` is one of SHELLS."""
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete
+
+    complete = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
+    whole = click.get_current_context().find_root().command
+    return complete(whole, {}, "facecli", "_FACECLI_COMPLETE").source()
+
+
+def how_to_install() -> str:
+    """For the shell that SHELL names, or for all."""
+    own = os.path.basename(os.environ.get("SHELL", ""))
+    shells = (own,) if own in SHELLS else SHELLS
+    return "\n\n".join(f"# {shell}\n{_PLACES[shell]}" for shell in shells)
+
+
+def explain_installation(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Callback of --install-completion: says where to put what, and ends."""
+    if value and not ctx.resilient_parsing:
+        click.echo(how_to_install())
+        ctx.exit()
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        return with_output_options(getattr(importlib.import_module(module), attribute))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="facecli")
+@click.option(
+    "--install-completion",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=explain_installation,
+    help="Say how to complete commands with the Tab key, and stop.",
+)
+def cli() -> None:
+    """Age, gender, race and emotion of every face, on your own machine.
+
+    \b
+    Examples:
+      facecli run --img photo.jpg
+      facecli run --img photos/ --json rows.jsonl
+      facecli run --video
+      facecli summarize rows.jsonl
+      facecli search rows.jsonl --emotion happy --age 20-30
+    """
+
+
+with_output_options(cli)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code (see `errors`).
+
+    Args:
+        arguments: without the program's name; None takes those of the process, which may then
+            end here.
+    """
+    code = _run(arguments)
+    if arguments is None and any(thread.name in _MAY_HANG for thread in threading.enumerate()):
+        # A camera or network driver that does not return; Python's own way out would abort in it.
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    # Also for what is wrong before any option is read.
+    configure_output(log_json="--log-json" in (sys.argv[1:] if arguments is None else arguments))
+    try:
+        code = cli.main(args=arguments, prog_name="facecli", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
+            raise
+        missing = f"this command needs packages that are not here ({error.name})"
+        return _report(f"{missing}: pip install 'facecli[{extra}]'", EXIT_FAILED)
+    except click.ClickException as error:
+        return _show(error)
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else EXIT_FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except FacecliError as error:
+        return _report(str(error), error.exit_code)
+    except MemoryError:
+        return _report("not enough memory; try smaller pictures or a smaller --batch-size", EXIT_FAILED)
+    except OSError as error:
+        # Standard output that is full or gone, or a folder that vanished half-way.
+        where = error.filename or "standard output"
+        return _report(f"{where}: {error.strerror or error}", EXIT_FAILED)
+
+
+def _show(error: click.ClickException) -> int:
+    """Click's own errors, with the usage; an object of the log when that was asked for."""
+    if OUTPUT_POLICY.log_json:
+        return _report(error.format_message(), error.exit_code)
+    error.show()
+    return error.exit_code
+
+
+def _report(message: str, code: int) -> int:
+    report_error(message, code)
+    log.debug("traceback", exc_info=True)
+    return code

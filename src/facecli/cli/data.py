@@ -1,0 +1,312 @@
+"""`facecli data`: look at a data set before training on it; cut what shows no face."""
+
+import os
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facecli.cli.overwriting import check_targets, files_below
+from facecli.core import paths
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.console import stderr_console
+from facecli.core.errors import OutputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from facecli.data.groups import Conflict
+    from facecli.data.statistics import Distribution
+
+
+_PARTS = {"train": 0.9, "test": 0.1}
+
+_SHEET_FACES = 64
+_SHEET_COLUMNS = 8
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="New folder.  [default: data/not_face]",
+)
+@click.option("--count", type=click.IntRange(10), default=4000, show_default=True, help="How many, at most.")
+@click.option("--side", type=click.IntRange(32, 512), default=112, show_default=True, help="Side in pixels.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the choice.")
+@click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try).")
+def negatives(path: Path, output: Path | None, count: int, side: int, seed: int, limit: int | None) -> None:
+    """Cut what is no face out of PATH, a folder or archive of face chips, and draw more.
+
+    Train on it with --extra-data. A picture of the test split gives test crops only. Pictures
+    of your own room may be laid beside them, into train/not_face/.
+
+    \b
+    Examples:
+      facecli data negatives data/UTKFace --output data/not_face
+    """
+    from facecli.training.prepare import prepare_data
+
+    output = output or paths.data_dir() / "not_face"
+    if output.is_dir() and any(output.iterdir()):
+        raise OutputError(f"{output} exists already; delete it or name another folder with --output")
+    data = prepare_data(path, seed, limit)
+    with paths.replacing_folder(output) as folder:
+        written = {
+            split: _write(data, split, folder / split / "not_face", round(part * count), side, seed)
+            for split, part in _PARTS.items()
+        }
+    click.echo(f"{output}: {', '.join(f'{number} {split}' for split, number in written.items())}")
+
+
+def _write(data, split: str, folder: Path, count: int, side: int, seed: int) -> int:
+    """Writes at most `count` crops of a split's pictures as PNG; gives the number."""
+    import itertools
+
+    from rich.progress import track
+
+    from facecli.core.images import load_image, save_image
+    from facecli.data.negatives import iter_negatives, loose_cascade
+
+    files = data.frame["file"].iloc[data.rows(split)].sample(frac=1, random_state=seed)
+    chips = (load_image(data.folder / file) for file in files)
+    crops = iter_negatives(chips, loose_cascade(os.fspath(paths.find_cascade())), side, seed)
+    wanted = track(
+        itertools.islice(crops, count), f"{split} crops", count, console=stderr_console(), transient=True
+    )
+    number = 0
+    for number, crop in enumerate(wanted, start=1):
+        save_image(folder / f"{number:05d}.png", crop)
+    return number
+
+
+@click.group()
+def data() -> None:
+    """Look at a data set of faces.
+
+    \b
+    Examples:
+      facecli data check data/UTKFace data/fairface
+      facecli data negatives data/UTKFace --output data/not_face
+    """
+
+
+data.add_command(negatives)
+
+
+@data.command()
+@click.argument("places", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the augmentation.")
+@click.option(
+    "--rebalance",
+    type=click.Choice(["none", "oversample", "weights"]),
+    default="none",
+    show_default=True,
+    help="What the adjusted statistics show, see 'facecli train --help'.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the statistics.  [default: statistics/data_stats]",
+)
+@click.option(
+    "--augmented",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Also write a picture of {_SHEET_FACES} augmented training faces, .jpg or .png.",
+)
+@click.option(
+    "--image-size", type=click.IntRange(32, 512), default=112, show_default=True, help="Side of those faces."
+)
+@click.option("--verbose", is_flag=True, help="List every problem, conflict and duplicate group.")
+def check(
+    places: tuple[Path, ...],
+    seed: int,
+    rebalance: str,
+    output: Path | None,
+    augmented: Path | None,
+    image_size: int,
+    verbose: bool,
+) -> None:
+    """Count what is in each PATH, a folder or archive of face pictures.
+
+    Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
+    tables of ages, genders and races. Several sets are counted apart, and it is said which of them
+    lack a class and would therefore not teach it. Ends with exit code 2 when no model can be trained.
+
+    \b
+    Examples:
+      facecli data check data/UTKFace
+      facecli data check UTKFace.tar.gz --seed 2
+      facecli data check data/UTKFace data/fairface
+    """
+    import pandas as pd
+
+    from facecli.data.table import whole_labels
+    from facecli.training.prepare import unique_names
+
+    limit = None if verbose else 5
+    read = ((file, "among what is read") for path in places for file in files_below(path))
+    check_targets({"--augmented": augmented}, read)
+    checked = [_check_one(path, seed, limit) for path in places]
+    names = unique_names([folder.name for folder, _ in checked])
+    for name, (_, frame) in zip(names, checked, strict=True):
+        place = output / name if output and len(checked) > 1 else output
+        place = place or (_default_statistics() / name if len(checked) > 1 else None)
+        _save_statistics(frame, rebalance, seed, place)
+    sets = [frame.assign(set=name) for name, (_, frame) in zip(names, checked, strict=True)]
+    together = whole_labels(pd.concat(sets, ignore_index=True))
+    _show_coverage(together)
+    if augmented:
+        folder, frame = checked[0]
+        _save_augmented(frame, folder, image_size, seed, augmented)
+        click.echo(f"augmented faces: {augmented}")
+    _judge(together)
+
+
+def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.DataFrame]":
+    """Shows what is in a data set; gives its folder and its grouped, split table."""
+    from facecli.data.groups import add_groups
+    from facecli.data.sources import open_dataset
+    from facecli.data.split import split_groups
+    from facecli.data.statistics import distributions
+
+    folder, table = open_dataset(path)
+    with stderr_console().status("looking for duplicates"):
+        frame, conflicts = add_groups(table.frame, folder)
+    frame = split_groups(frame, seed)
+    _show_problems(table.problems, limit)
+    _show_duplicates(frame, limit)
+    _show_conflicts(conflicts, limit)
+    _show_split(frame, seed)
+    _show_counts(distributions(frame))
+    return folder, frame
+
+
+def _save_statistics(frame: "pd.DataFrame", rebalance: str, seed: int, place: Path | None) -> None:
+    from facecli.data.statistics import save_data_stats
+
+    click.echo(f"statistics: {save_data_stats(frame, rebalance, seed, place)}")
+
+
+def _default_statistics() -> Path:
+    from facecli.core import paths
+
+    return paths.statistics_dir() / "data_stats"
+
+
+def _show_coverage(frame: "pd.DataFrame") -> None:
+    """What each set teaches, and what it lacks, a line each."""
+    from facecli.data.checks import class_counts, find_gaps, knowing_sets
+
+    gaps = {(gap.set_name, gap.head): gap for gap in find_gaps(frame, tuple(HEAD_CLASSES))}
+    for name, rows in frame.groupby("set", sort=False):
+        known = [head for head in HEAD_CLASSES if name in knowing_sets(frame, head)]
+        taught = [head for head in known if (name, head) not in gaps]
+        click.echo(f"{name} teaches {', '.join(taught) or 'no head'}")
+        for head in CLASS_NAMES:
+            if counts := class_counts(rows, head):
+                click.echo(f"  {head}: {', '.join(f'{label} {count:,}' for label, count in counts.items())}")
+    for gap in gaps.values():
+        click.echo(gap.sentence)
+
+
+def _show_problems(problems: list[tuple[str, str]], limit: int | None) -> None:
+    click.echo(f"left out: {len(problems)} files")
+    files = defaultdict(list)
+    for file, reason in problems:
+        files[reason].append(file)
+    for reason, named in sorted(files.items(), key=lambda entry: -len(entry[1])):
+        click.echo(f"  {len(named)} x {reason}: {_some(named, limit)}")
+
+
+def _show_duplicates(frame: "pd.DataFrame", limit: int | None) -> None:
+    identical = frame[frame.duplicated("sha256", keep=False)].groupby("sha256")["file"]
+    near = [
+        rows["file"].tolist()
+        for _, rows in frame[frame.duplicated("group", keep=False)].groupby("group")
+        if rows["sha256"].nunique() > 1
+    ]
+    click.echo(
+        f"duplicates: {identical.ngroups} groups of byte-identical files, {len(near)} groups of "
+        f"near-duplicates; {frame['group'].nunique()} different pictures of {len(frame)}"
+    )
+    for files in near if limit is None else []:
+        click.echo(f"  {', '.join(files)}")
+
+
+def _show_conflicts(conflicts: "list[Conflict]", limit: int | None) -> None:
+    kinds = Counter(conflict.label for conflict in conflicts)
+    named = ", ".join(f"{count} in {label}" for label, count in kinds.most_common())
+    click.echo(
+        f"conflicts: {len(conflicts)} labels of byte-identical files disagree{f' ({named})' if named else ''}"
+    )
+    for conflict in conflicts[:limit]:
+        values = " / ".join(map(str, conflict.values))
+        click.echo(f"  {conflict.label} {values} -> {conflict.resolved}: {', '.join(conflict.files)}")
+    _more(len(conflicts), limit)
+
+
+def _show_split(frame: "pd.DataFrame", seed: int) -> None:
+    from facecli.data.split import split_digest
+
+    counts = frame["split"].value_counts()
+    named = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("train", "val", "test"))
+    click.echo(f"split with seed {seed}: {named}")
+    click.echo(f"split digest: {split_digest(frame)}")
+
+
+def _show_counts(found: "dict[str, Distribution]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="pictures", title_justify="left")
+    for heading in ("label", "class", "count", "share"):
+        table.add_column(heading, justify="right" if heading in ("count", "share") else "left")
+    for label in (name for name in found if name != "age"):
+        for name, count, share in found[label].table().itertuples(index=False):
+            shown = f"{share:.1%}" if share != "" else ""
+            table.add_row(label, name, f"{count:.0f}", shown, end_section=name == "missing")
+    Console().print(table)
+
+
+def _save_augmented(frame: "pd.DataFrame", folder: Path, image_size: int, seed: int, target: Path) -> None:
+    import numpy as np
+
+    from facecli.core.images import save_image
+    from facecli.data.batches import load_crops
+    from facecli.data.statistics import contact_sheet
+    from facecli.training.augment import build_augmentation
+
+    size = (image_size, image_size)
+    train = frame[frame["split"] == "train"]
+    faces = train.sample(_SHEET_FACES, replace=len(train) < _SHEET_FACES, random_state=seed)
+    crops = load_crops(faces, folder, size)
+    # Degradation works on a part of each batch: the sheet is shuffled like a batch is.
+    augmented = np.asarray(build_augmentation(size, seed=seed)(crops, training=True))
+    order = np.random.default_rng(seed).permutation(len(augmented))
+    save_image(target, contact_sheet(augmented[order], _SHEET_COLUMNS))
+
+
+def _judge(frame: "pd.DataFrame") -> None:
+    """Says that the data can be trained on, or raises DataError."""
+    from facecli.core.attributes import LABEL_COLUMNS, MISSING
+    from facecli.data.checks import check_trainable
+
+    columns = {head: column for head, column in LABEL_COLUMNS.items() if column in frame}
+    if "age_low" in frame and (frame["age_low"] != MISSING).any():
+        columns["age"] = "age_low"
+    heads = [head for head, column in columns.items() if (frame[column] != MISSING).any()]
+    check_trainable(frame, heads)
+    click.echo(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
+
+
+def _some(names: list[str], limit: int | None) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if limit is None or len(names) <= limit else f"{shown}, ..."
+
+
+def _more(count: int, limit: int | None) -> None:
+    if limit is not None and count > limit:
+        click.echo(f"  ... {count - limit} more, see --verbose")

@@ -1,0 +1,353 @@
+"""`facecli evaluate`: measure a saved model on labelled faces."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from facecli.cli.options import model_given, model_path_option, model_type_option
+from facecli.cli.output import say, warn
+from facecli.cli.training_options import data_paths, import_keras, log_to_stderr
+from facecli.core import paths
+from facecli.core.faces import FACE_HEADS
+
+Row = tuple[str, str, str, str, str]
+"""Head, measure, value, interval, faces."""
+_BY_CLASS = ("gender",)
+"""Heads of which every class has a row of its own."""
+
+SPLITS = ("train", "val", "test", "all")
+
+
+def show_metrics(documents: Mapping[str, Mapping]) -> None:
+    """Prints a table for each data set, and the mean over several, on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    tables = [
+        (f"{found['model']} on {name}, {found['split']}: {found['count']} faces", metric_rows(found))
+        for name, found in documents.items()
+    ]
+    if len(documents) > 1:
+        tables.append((f"mean over {len(documents)} data sets", mean_rows(documents)))
+    for title, rows in tables:
+        table = Table(title=title, title_justify="left")
+        for column in ("head", "measure", "value", "95 % interval", "faces"):
+            table.add_column(column, justify="left" if column in ("head", "measure") else "right")
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+
+
+def metric_rows(metrics: Mapping) -> list[Row]:
+    """Every number in the table."""
+    rows = _age_rows(metrics["age"]) if metrics.get("age", {}).get("count") else []
+    if metrics.get("age_bins", {}).get("count"):
+        rows += _bin_rows(metrics["age_bins"])
+    for head in FACE_HEADS:
+        if metrics.get(head, {}).get("count"):
+            rows += _class_rows(head, metrics[head])
+    if metrics.get("face", {}).get("count"):
+        rows += _refused_rows(metrics["face"])
+    return rows
+
+
+def mean_rows(documents: Mapping[str, Mapping]) -> list[Row]:
+    """The same of the mean over data sets; in place of faces, the sets that have such labels."""
+    from facecli.training.evaluate import mean_over_sets
+
+    names = {
+        "mae": ("age", "mean absolute error"),
+        "in_bin": ("age", "expectation in its bin"),
+        "outside": ("age", "years outside the bin"),
+        "accuracy": (None, "accuracy"),
+    }
+    rows = []
+    for part, means in mean_over_sets(documents).items():
+        for key, value in means.items():
+            if key in names:
+                head, measure = names[key]
+                shown = f"{value:.2f} y" if key in ("mae", "outside") else _percent(value)
+                rows.append((head or part, measure, shown, "", _sets(int(means["sets"]))))
+    return rows
+
+
+def _sets(count: int) -> str:
+    return "1 set" if count == 1 else f"{count} sets"
+
+
+def _bin_rows(bins: Mapping) -> list[Row]:
+    low, high = (100 * bound for bound in bins["in_bin_ci95"])
+    first = ("age", "expectation in its bin", _percent(bins["in_bin"]), f"{low:.1f}-{high:.1f}")
+    worst = min(bins["by_bin"], key=lambda name: bins["by_bin"][name]["in_bin"])
+    return [
+        (*first, str(bins["count"])),
+        ("age", f"... at ages {worst}, the worst", _percent(bins["by_bin"][worst]["in_bin"]), "", ""),
+        ("age", "years outside the bin", f"{bins['outside']:.2f} y", "", ""),
+        ("age", "inside the 90 % interval", _percent(bins["coverage_90"]), "", ""),
+    ]
+
+
+def _age_rows(age: Mapping) -> list[Row]:
+    low, high = age["mae_ci95"]
+    worst = min(age["coverage_90_by_band"], key=age["coverage_90_by_band"].get)
+    values = {
+        "RMSE": f"{age['rmse']:.2f} y",
+        "R2": None if age["r2"] is None else f"{age['r2']:.3f}",
+        "within 5 years": _percent(age["within_5"]),
+        "inside the 90 % interval": _percent(age["coverage_90"]),
+        "... before calibration": _percent(age["coverage_90_raw"]),
+        f"... at ages {worst}, the worst": _percent(age["coverage_90_by_band"][worst]),
+    }
+    bands = [
+        ("age", f"right band of {name.replace('_', ' ')}", _percent(row["accuracy"]), _range(row), "")
+        for name, row in age.get("bands", {}).items()
+    ]
+    first = ("age", "mean absolute error", f"{age['mae']:.2f} y", f"{low:.2f}-{high:.2f}", str(age["count"]))
+    rest = [("age", name, value, "", "") for name, value in values.items() if value is not None]
+    return [first, *rest, *bands]
+
+
+def _class_rows(head: str, row: Mapping) -> list[Row]:
+    classes = [
+        (head, f"... of {name}", _percent(of["accuracy"]), _range(of), str(of["count"]))
+        for name, of in (row.get("by_class", {}) if head in _BY_CLASS else {}).items()
+    ]
+    return [
+        (head, "accuracy", _percent(row["accuracy"]), _range(row), str(row["count"])),
+        *classes,
+        (head, "macro F1", f"{row['macro_f1']:.3f}", "", ""),
+        (head, "calibration error", f"{row['ece']:.3f}", "", ""),
+        (head, "... before calibration", f"{row['ece_raw']:.3f}", "", ""),
+    ]
+
+
+def _refused_rows(face: Mapping) -> list[Row]:
+    values = {"faces refused": face["faces_refused"], "others refused": face["not_faces_refused"]}
+    return [
+        ("face", name, _percent(share), "", str(face["count"]))
+        for name, share in values.items()
+        if share is not None
+    ]
+
+
+def _range(row: Mapping) -> str:
+    if row["accuracy_ci95"] is None:
+        return ""
+    low, high = (100 * bound for bound in row["accuracy_ci95"])
+    return f"{low:.1f}-{high:.1f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+@click.command()
+@model_type_option()
+@model_path_option()
+@click.option(
+    "--data-path",
+    "data_paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Folder or archive of face pictures; may recur.  [default: data/UTKFace]",
+)
+@click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
+@click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
+@click.option(
+    "--limit", type=click.IntRange(10), help="Use that many random pictures of the split (a quick try)."
+)
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+@click.option(
+    "--runtime",
+    type=click.Choice(["litert", "keras"]),
+    default="litert",
+    show_default=True,
+    help="Which of the model's two files is measured.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of tables and plots.  [default: statistics/model_metrics/<model>, with other data, "
+    "another split or a limit a folder in it]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print metrics as JSON instead of a table.")
+@click.option("--show", is_flag=True, help="Open the plots when they are written.")
+def evaluate(**options) -> None:
+    """Measure a saved model on a split; print a table, write tables and plots.
+
+    Every face is a whole chip and is looked at once: no test-time augmentation. Several data sets are
+    measured apart, each with a table of its own; the last table is the mean over them.
+
+    \b
+    Examples:
+      facecli evaluate --data-path data/UTKFace
+      facecli evaluate --data-path data/UTKFace --data-path data/fairface
+      facecli evaluate --model-type normal --data-path data/UTKFace --split val
+      facecli evaluate --data-path data/UTKFace --json
+    """
+    log_to_stderr()
+    from facecli.models.checkpoint import load_checkpoint
+    from facecli.training.evaluate import mean_over_sets
+    from facecli.training.prepare import prepare_data
+
+    checkpoint = load_checkpoint(paths.find_model(model_given(options)))
+    seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
+    data = prepare_data(data_paths(options), seed)
+    measured = evaluate_sets(checkpoint, data, **_measured(options))
+    documents = {name: metrics for name, (metrics, _) in measured.items()}
+    if options["as_json"]:
+        several = {"sets": documents, "mean": mean_over_sets(documents)}
+        click.echo(json.dumps(several if len(data.sets) > 1 else documents.popitem()[1]))
+    else:
+        show_metrics(documents)
+    files = [file for _, written in measured.values() for file in written]
+    say(f"wrote {len(files)} files to {', '.join(dict.fromkeys(str(file.parent) for file in files))}")
+    if options["show"]:
+        _open_plots(files)
+
+
+def _measured(options: Mapping) -> dict:
+    return {key: options[key] for key in ("split", "runtime", "batch_size", "output", "limit")}
+
+
+def _open_plots(files: Sequence[Path]) -> None:
+    """Opens the pictures in the system's viewer, which does not block."""
+    failed = [file for file in files if file.suffix == ".png" and click.launch(str(file)) != 0]
+    if failed:
+        warn(f"no viewer opened {failed[0]}; look at the files there")
+
+
+def evaluate_sets(checkpoint, data, **options) -> dict[str, tuple[dict, list[Path]]]:
+    """Set -> the content of its `metrics.json` and the files, of every set of prepared data.
+
+    Options: see `evaluate_checkpoint`; an `output` holds a folder for each of several sets.
+    """
+    output, measured = options.pop("output", None), {}
+    for name in data.sets:
+        folder = output / name if output and len(data.sets) > 1 else output
+        measured[name] = evaluate_checkpoint(checkpoint, data.only(name), output=folder, **options)
+    return measured
+
+
+def evaluate_checkpoint(
+    checkpoint, data, split="test", runtime="litert", batch_size=64, output=None, limit=None
+):
+    """Measures a checkpoint on a split of one prepared data set and writes the report.
+
+    The numbers of a whole test split, of a set that the model has learnt from, are also written into
+    the model's folder when that is one of the user's own (see `_keep_with_model`).
+
+    Returns the content of `metrics.json` and the files.
+
+    Raises:
+        DataError: no picture falls into the split.
+    """
+    import pandas as pd
+
+    from facecli.data.batches import load_crops
+    from facecli.models.readout import load_calibration
+    from facecli.training.evaluate import evaluate as run_evaluation
+    from facecli.training.evaluate import skewed_classes
+    from facecli.training.report import write_report
+
+    (name,) = data.sets
+    same_split = check_split(checkpoint, data)
+    frame = _rows(data, split, limit)
+    crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
+    calibration = load_calibration(checkpoint)
+    evaluation = run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size, calibration)
+    about = {
+        "model": checkpoint.name,
+        "data": name,
+        "split": split,
+        "split_digest": data.digest,
+        "runtime": runtime,
+        "test_time_augmentation": False,
+    }
+    for sentence in skewed_classes(evaluation.metrics, name):
+        warn(sentence)
+    other = None if same_split else name
+    folder = output or _report_folder(checkpoint.name, split, limit, other)
+    history = checkpoint.folder / "history.csv"
+    curves = pd.read_csv(history) if history.is_file() else None
+    files = write_report(evaluation, folder, about, curves)
+    if split == "test" and limit is None and runtime == "litert":
+        _keep_with_model(checkpoint, about, evaluation.metrics, other)
+    return {**about, **evaluation.metrics}, files
+
+
+def _keep_with_model(checkpoint, about: Mapping, metrics: Mapping, other: str | None) -> None:
+    """The numbers travel with the model that they are about, if it is one of the user's own.
+
+    Of `other` data only what the model has learnt from them, and has no labels for in its own.
+    """
+    from facecli.models.checkpoint import read_json, write_json
+    from facecli.training.report import own_numbers, with_other_data
+
+    if checkpoint.folder.resolve().parent != paths.saved_model_dir().resolve():
+        return
+    path = checkpoint.folder / "metrics.json"
+    before = read_json(path)
+    if other is None:
+        write_json(path, own_numbers(about, metrics, before))
+    elif before and about["split_digest"] in learnt_digests(checkpoint):
+        write_json(path, with_other_data(before, about, metrics, other))
+
+
+def learnt_digests(checkpoint) -> set[str]:
+    """Digests of the splits of all sets that a model has learnt from."""
+    config = checkpoint.config
+    # `extra_data` is what earlier releases wrote in place of `sets`.
+    further = (config.get(key, {}).values() for key in ("sets", "extra_data"))
+    return {config.get("split_digest"), *(digest for digests in further for digest in digests)}
+
+
+def check_split(checkpoint, data) -> bool:
+    """Is this the data set that the model is measured on, split alike?
+
+    Warns on stderr when the split is not that of any set that the model has learnt from.
+    """
+    if not set(data.sets.values()) & learnt_digests(checkpoint):
+        known = ", ".join(checkpoint.config.get("sets", {})) or "its own"
+        warn(
+            f"{checkpoint.name} was split on other pictures ({known}): if it has learnt some of "
+            f"{', '.join(data.sets)}, under that name or another, the figures are too good"
+        )
+    return checkpoint.config.get("split_digest") == data.digest
+
+
+def _report_folder(model: str, split: str, limit: int | None, other: str | None) -> Path:
+    """Only a whole test split of the model's own data may replace the report that documents quote."""
+    folder = paths.statistics_dir() / "model_metrics" / model
+    folder = folder / other if other else folder
+    if split == "test" and limit is None:
+        return folder
+    return folder / (split if limit is None else f"{split}-{limit}")
+
+
+def _rows(data, split: str, limit: int | None):
+    """The split's part of the table, or `limit` random rows of it. Raises DataError when empty."""
+    from facecli.core.errors import DataError
+
+    frame = data.frame.iloc[data.rows(split)]
+    if frame.empty:
+        raise DataError(
+            f"no picture of {data.folder} falls into the {split} split; give more pictures or --split all"
+        )
+    # Drawn after splitting: a split of a sample would hold faces that were trained on.
+    return frame.sample(limit, random_state=0) if limit and limit < len(frame) else frame
+
+
+def _predict(checkpoint, runtime: str):
+    """The model without its calibration."""
+    if runtime == "litert":
+        from facecli.infer.predictor import Predictor
+
+        return Predictor(checkpoint).predict_raw
+    import_keras()
+    from facecli.training.start import load_network
+
+    network = load_network(checkpoint)
+    return lambda crops: network.predict(crops, verbose=0)

@@ -1,0 +1,128 @@
+"""`facecli export`: write a saved model as LiteRT, ONNX or SavedModel."""
+
+from pathlib import Path
+
+import click
+
+from facecli.cli.evaluate import check_split
+from facecli.cli.options import model_given, model_path_option, model_type_option
+from facecli.cli.output import say
+from facecli.cli.training_options import data_options, data_paths, import_keras, log_to_stderr
+from facecli.core import paths
+from facecli.core.errors import DataError
+
+FORMATS = ("tflite", "onnx", "saved_model")
+DTYPES = ("float32", "float16", "int8")
+
+
+@click.command()
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(FORMATS),
+    default="tflite",
+    show_default=True,
+    help="onnx needs pip install 'facecli[export]'.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    help="Of the weights; int8 (tflite only) also of the activations.  [default: float16, or what there is]",
+)
+@model_type_option()
+@model_path_option()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File, or folder of a SavedModel; replaced whole.  [default: <model>-<dtype>.<format> here]",
+)
+@data_options
+@click.option(
+    "--range-faces",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    help="int8: that many random training faces of --data-path set the ranges of the activations.",
+)
+def export(**options) -> None:
+    """Write a saved model for another runtime, with what its outputs mean beside it.
+
+    Prints "<sha256>  <path>". Beside the file goes <file>.json, a copy of the model's config.json
+    with that digest; a file in the model's own folder is entered into its config.json instead.
+    Input: `image`, (n, h, w, 3) uint8 RGB; outputs: a head's probabilities, not calibrated.
+
+    \b
+    Examples:
+      facecli export --format onnx --output model.onnx
+      facecli export --format tflite --dtype int8 --data-path data/UTKFace --output small.tflite
+    """
+    log_to_stderr()
+    from facecli.models.checkpoint import load_checkpoint
+    from facecli.models.export_formats import check_output, check_place, resolve_format
+
+    chosen, dtype = resolve_format(options["file_format"], options["dtype"])
+    name = model_given(options)
+    checkpoint = load_checkpoint(paths.find_model(name))
+    path = options["output"] or Path(f"{checkpoint.name}-{dtype}{chosen.suffix}")
+    check_output(path, chosen)
+    check_place(path, checkpoint)
+    data = data_paths(options) if dtype == "int8" else ()
+    digest = export_checkpoint(checkpoint, path, chosen.name, dtype, data, options["range_faces"])
+    click.echo(f"{digest}  {path}")
+
+
+def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces=300):
+    """Exports the network of a checkpoint and records it.
+
+    Args:
+        checkpoint: of the model.
+        path, file_format, dtype: see `models.export.export_model`.
+        data: folders or archives of its training faces, for int8.
+        range_faces: faces of them that set the ranges of int8.
+
+    Returns:
+        The digest of the file or folder.
+    """
+    import_keras()
+    from facecli.core.process import quiet_stderr
+    from facecli.models.export import check_onnx, export_model, export_size, heads_only
+    from facecli.models.export_formats import write_record
+    from facecli.training.prepare import prepare_data
+    from facecli.training.start import load_network
+
+    if file_format == "onnx":
+        check_onnx()
+    crops = None
+    if dtype == "int8":
+        prepared = prepare_data(data, checkpoint.config.get("seed", 1))
+        check_split(checkpoint, prepared)
+        crops = training_crops(checkpoint, prepared, range_faces)
+    network = heads_only(load_network(checkpoint), exported_heads(checkpoint.heads, file_format))
+    say(f"converting {checkpoint.name} to {file_format}, {dtype}")
+    with quiet_stderr():
+        digest = export_model(network, path, file_format, dtype, crops)
+    record = write_record(path, checkpoint, file_format, dtype, digest)
+    say(f"wrote {path} ({export_size(path) / 1e6:.1f} MB) and {record}")
+    return digest
+
+
+def exported_heads(heads, file_format: str) -> tuple[str, ...]:
+    """What a file holds: LiteRT's not what facecli folds from another head, the others all that is known."""
+    from facecli.models.readout import stored_heads
+
+    return stored_heads(heads) if file_format == "tflite" else tuple(heads)
+
+
+def training_crops(checkpoint, prepared, count: int):
+    """(n, h, w, 3) uint8 RGB: at most `count` random faces of the training split.
+
+    Raises DataError when there are none.
+    """
+    from facecli.data.batches import load_crops
+
+    frame = prepared.frame.iloc[prepared.rows("train")]
+    if frame.empty:
+        raise DataError(f"no picture of {prepared.folder} falls into the training split; give more pictures")
+    chosen = frame.sample(min(count, len(frame)), random_state=0)
+    margin, _ = checkpoint.crop_of("none")
+    return load_crops(chosen, prepared.folder, checkpoint.image_size, margin)

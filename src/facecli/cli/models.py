@@ -1,0 +1,313 @@
+"""`facecli models`: the models on this machine."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+
+import click
+
+from facecli.cli.output import say
+from facecli.core import paths
+from facecli.core.console import tables_wanted
+from facecli.core.errors import CheckpointError, FacecliError, InputError
+from facecli.core.faces import FACE_HEADS, NAMED_HEADS
+
+_HEADER = ("model", "heads", "size", "age", *NAMED_HEADS, "note")
+_WRAPPED = ("heads", "note")
+
+
+def list_rows(entries: Sequence) -> list[tuple[str, ...]]:
+    """The header, then a row for each `models.registry.Entry`; blank is what is not known."""
+    return [_HEADER, *(_row(entry) for entry in entries)]
+
+
+def _row(entry) -> tuple[str, ...]:
+    sound = entry.problem is None
+    notes = ["shipped"] if entry.shipped else []
+    if not entry.runs:
+        notes.append(entry.problem or "to train from, not to run")
+    return (
+        entry.name,
+        " ".join(entry.config["heads"]) if sound else "",
+        size_text(entry.size_bytes),
+        _number(entry.metrics, "age", "mae", "{:.2f}"),
+        *(_number(entry.metrics, head, "accuracy", "{:.1%}") for head in NAMED_HEADS),
+        "; ".join(notes),
+    )
+
+
+def _number(metrics: dict, head: str, measure: str, form: str) -> str:
+    value = _part(metrics, head).get(measure)
+    return form.format(value) if isinstance(value, int | float) else ""
+
+
+def show_model_table(rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows to standard output: with rich on a terminal, plain when piped."""
+    header, *body = rows
+    if not tables_wanted():
+        widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            click.echo("  ".join(cells).rstrip())
+        return
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in header:
+        table.add_column(
+            name, no_wrap=name not in _WRAPPED, overflow="fold", min_width=7 if name in _WRAPPED else None
+        )
+    for row in body:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def describe_lines(entry) -> Iterator[str]:
+    """A model's facts, one a line: name, two spaces, value."""
+    facts: dict[str, object] = {
+        "model": entry.name,
+        "folder": entry.folder,
+        "from": "came with facecli" if entry.shipped else "your own",
+        "size": size_text(entry.size_bytes),
+    }
+    if entry.problem is None:
+        facts |= dict(_configured(entry.config))
+    facts |= dict(_measured(entry.metrics))
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        yield f"{name:<{width}}  {value}".rstrip()
+
+
+def _configured(config: dict) -> Iterator[tuple[str, object]]:
+    yield (
+        "kind",
+        " ".join(dict.fromkeys(str(config[key]) for key in ("model_type", "backbone") if key in config)),
+    )
+    labels = _part(config, "labels")
+    for head in config["heads"]:
+        names = [str(name) for name in labels.get(head) or ()]
+        yield f"head {head}", " ".join(names) if len(names) < 20 else f"{names[0]} to {names[-1]} years"
+    yield "input", " x ".join(map(str, config["image_size"])) + " pixels"
+    detectors = _part(config, "detectors")
+    for name in detectors:
+        crop = _part(detectors, name)
+        yield f"crop of {name}", f"margin {crop.get('margin')}, shift_y {crop.get('shift_y')}"
+    for key in ("parameters", "seed", "split_digest", "command"):
+        if key in config:
+            yield key.replace("_", " "), config[key]
+    if "duration_s" in config:
+        yield "trained for", f"{config['duration_s']} s"
+    yield "calibrated", "yes" if "calibration" in config else "no"
+    yield from _terms(config)
+    for file, digest in _part(config, "sha256").items():
+        yield f"sha256 of {file}", digest
+
+
+def _terms(config: dict) -> Iterator[tuple[str, object]]:
+    """What the model may be used for, and why."""
+    from facecli.models.terms import terms_of
+
+    terms = terms_of(config)
+    yield "licence", terms.licence
+    yield "may be used for", terms.may_be_used_for
+    if not terms.sources:
+        yield "learnt from", "not known"
+    for number, source in enumerate(terms.sources, start=1):
+        name = f"{source.name} {source.url}".rstrip()
+        yield f"learnt from ({number})", f"{name}: {source.terms}"
+
+
+def _measured(metrics: dict) -> Iterator[tuple[str, str]]:
+    if not metrics:
+        yield "measured", "nothing yet; 'facecli evaluate' does it"
+        return
+    yield "measured on", f"{metrics.get('count', '?')} faces of the {metrics.get('split', '?')} split"
+    if age := _number(metrics, "age", "mae", "{:.2f} years"):
+        yield "age error", age + _interval(_part(metrics, "age").get("mae_ci95"), "{:.2f}")
+    for head in FACE_HEADS:
+        if right := _number(metrics, head, "accuracy", "{:.1%}"):
+            yield f"{head} right", right + _interval(_part(metrics, head).get("accuracy_ci95"), "{:.1%}")
+
+
+def _part(value: dict, key: str) -> dict:
+    """What lies under the key when that is an object: files may say anything."""
+    part = value.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _interval(bounds: object, form: str) -> str:
+    if not isinstance(bounds, list) or not all(isinstance(bound, int | float) for bound in bounds):
+        return ""
+    return f" (95 % interval {' to '.join(form.format(bound) for bound in bounds)})"
+
+
+def json_entry(entry, whole: bool = False) -> dict:
+    """A model as plain JSON; `whole` adds all that its `config.json` and `metrics.json` say."""
+    from facecli.models.terms import terms_of
+
+    sound = entry.problem is None
+    about = {
+        "name": entry.name,
+        "folder": str(entry.folder),
+        "shipped": entry.shipped,
+        "runs": entry.runs,
+        "problem": entry.problem,
+        "heads": entry.config["heads"] if sound else [],
+        "size_bytes": entry.size_bytes,
+        "sha256": entry.config["sha256"] if sound else {},
+        "terms": terms_of(entry.config).to_config(),
+    }
+    return {**about, "config": entry.config, "metrics": entry.metrics} if whole else about
+
+
+def size_text(count: int) -> str:
+    """Bytes for people: "7.2 MB"."""
+    size: float = count
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+@click.group()
+def models() -> None:
+    """List, show, verify and remove the models on this machine.
+
+    \b
+    Examples:
+      facecli models list
+      facecli models show facenet
+    """
+
+
+@models.command(name="list", short_help="Say which models are here.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
+def list_(as_json: bool) -> None:
+    """Say which models are here: your own and those that came with facecli.
+
+    Errors are those of the test split: age in years, the rest in percent of right answers.
+
+    \b
+    Examples:
+      facecli models list
+      facecli models list --json
+    """
+    from facecli.models.registry import list_models
+
+    entries = list_models()
+    if as_json:
+        click.echo(json.dumps([json_entry(entry) for entry in entries], indent=1))
+        return
+    show_model_table(list_rows(entries))
+    say(f"new models go to {paths.saved_model_dir()}")
+
+
+@models.command(short_help="Tell everything that is known of a model.")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print config.json and metrics.json instead.")
+def show(name: str, as_json: bool) -> None:
+    """Tell everything that is known of the model NAME (a name or a folder).
+
+    \b
+    Examples:
+      facecli models show facenet
+      facecli models show my_model --json
+    """
+    from facecli.models.registry import find_short
+
+    entry = find_short(name)
+    if as_json:
+        click.echo(json.dumps(json_entry(entry, whole=True), indent=1))
+    else:
+        for line in describe_lines(entry):
+            click.echo(line)
+    if entry.problem is not None:
+        raise CheckpointError(entry.problem)
+
+
+@models.command(short_help="Check the files of all models, or of one.")
+@click.argument("name", required=False)
+def verify(name: str | None) -> None:
+    """Check the files of every model (or only of NAME) against the digests in its config.json.
+
+    \b
+    Examples:
+      facecli models verify
+      facecli models verify facenet
+    """
+    from facecli.models.registry import find_short, list_models
+
+    entries = [find_short(name)] if name is not None else list_models()
+    if not entries:
+        raise CheckpointError(f"no model in {paths.saved_model_dir()}; train one with 'facecli train'")
+    wrong = sum(_verified(entry) for entry in entries)
+    if wrong:
+        files = "1 file is" if wrong == 1 else f"{wrong} files are"
+        raise CheckpointError(f"{files} not what config.json says; train or fetch the model anew")
+
+
+def _verified(entry) -> int:
+    """Prints a line for each file of a model and returns how many are wrong."""
+    from facecli.models.registry import verify as verify_files
+
+    try:
+        checks = verify_files(entry)
+    except CheckpointError as error:
+        click.echo(f"WRONG {entry.folder}: {entry.problem or error}")
+        return 1
+    wrong = [check for check in checks if check.problem is not None]
+    # What is wrong with a file has its line below.
+    is_more = entry.problem is not None and not any(str(check.path) in entry.problem for check in wrong)
+    if is_more:
+        click.echo(f"WRONG {entry.folder}: {entry.problem}")
+    for check in checks:
+        click.echo(f"ok    {check.path}" if check.problem is None else f"WRONG {check.path} {check.problem}")
+    return len(wrong) + is_more
+
+
+@models.command(short_help="Remove a model of your own, after asking.")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(name: str, yes: bool) -> None:
+    """Remove the model NAME (a name or a folder) and all files in its folder, after asking.
+
+    Models that came with facecli stay.
+
+    \b
+    Examples:
+      facecli models rm my_model
+    """
+    from facecli.models.registry import check_removable, remove
+
+    entry = _to_remove(name)
+    check_removable(entry)
+    what = f"{entry.folder} ({size_text(entry.size_bytes)})"
+    if not yes and not _confirmed(what):
+        raise FacecliError(f"{entry.folder} was not removed")
+    remove(entry)
+    click.echo(f"removed {what}")
+
+
+def _to_remove(name: str):
+    """The model, or InputError: who removes by name has named something wrong."""
+    from facecli.models.registry import find_entry
+
+    try:
+        return find_entry(name)
+    except CheckpointError as error:
+        raise InputError(
+            f"'{name}' is no model folder; 'facecli models list' says which models are here"
+        ) from error
+
+
+def _confirmed(what: str) -> bool:
+    try:
+        return click.confirm(f"Remove {what}?", err=True)
+    except click.Abort:
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise
+        raise InputError("nobody is there to answer; add --yes to remove it without being asked") from None

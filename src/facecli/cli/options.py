@@ -1,0 +1,128 @@
+"""Options that several commands share: `--config FILE`, `--model-type`, `--model-path`."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facecli.core.errors import CheckpointError, InputError
+from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
+
+_NOT_IN_A_FILE = ("config", "help", "resume", "dry_run")
+
+
+def config_option(command: Callable) -> Callable:
+    """Decorator that adds `--config`.
+
+    Keys are the long names of the command's options without dashes in front (`image-size = 64`). An
+    option that may recur takes a list, NAME=VALUE options a table (`share = { fairface = 0.4 }`),
+    comma-separated ones a list too.
+    """
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        is_eager=True,
+        expose_value=False,
+        callback=_read,
+        help="TOML file of options, such as those of docs/recipes; options that are typed win.",
+    )(command)
+
+
+def _read(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    values = _read_toml(path)
+    options = {_file_name(option): option for option in context.command.params if _allowed(option)}
+    if unknown := [key for key in values if key not in options]:
+        known = ", ".join(sorted(options))
+        raise click.BadParameter(f"{path}: no option is called {', '.join(unknown)}; there are {known}")
+    read = {}
+    for key, value in values.items():
+        read[options[key].name] = _as_typed(options[key], value, f"{path}: {key}")
+    context.default_map = {**(context.default_map or {}), **read}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{path} is no TOML file: {error}") from error
+
+
+def _allowed(option: click.Parameter) -> bool:
+    return isinstance(option, click.Option) and option.name not in _NOT_IN_A_FILE
+
+
+def _file_name(option: click.Parameter) -> str:
+    return max(option.opts, key=len).lstrip("-")
+
+
+def _as_typed(option: click.Parameter, value: Any, where: str) -> Any:
+    """A value of the file as it would be typed: text, a number, or a list of texts."""
+    if isinstance(value, dict):
+        value = [f"{key}={inner}" for key, inner in value.items()]
+    if isinstance(value, list):
+        if any(isinstance(inner, dict | list) for inner in value):
+            raise click.BadParameter(f"{where} holds a list in a list")
+        texts = [str(inner) for inner in value]
+        return texts if option.multiple else ",".join(texts)
+    return [str(value)] if option.multiple else value
+
+
+def model_type_option(told: str | None = None) -> Callable:
+    """The option, with what is said of it in `--help`."""
+    return click.option(
+        "--model-type", type=click.Choice(MODEL_TYPES), default=MODEL_TYPES[0], show_default=True, help=told
+    )
+
+
+def model_path_option() -> Callable:
+    """The option that names another model, as all commands have it."""
+    return click.option(
+        "--model-path", metavar="MODEL", help="Name or folder of a model, instead of --model-type."
+    )
+
+
+def model_given(options: Mapping) -> str:
+    """Name or folder of the model: that of `--model-path`, else the one that ships as `--model-type`."""
+    return options["model_path"] or MODEL_FOLDERS[options["model_type"]]
+
+
+def find_compared(name: str) -> Path:
+    """Folder of a model by name or folder, also by the short names of `--model-type`.
+
+    Raises CheckpointError when there is none.
+    """
+    from facecli.core.paths import find_model
+
+    try:
+        return find_model(name)
+    except CheckpointError as error:
+        try:
+            return find_model(f"{name}_model")
+        except CheckpointError:
+            raise error from None
+
+
+def check_model_path(options: Mapping) -> None:
+    """Raises InputError when `--model-path` is given and is neither a folder nor a model's name."""
+    from facecli.core.paths import find_model
+
+    given = options["model_path"]
+    if not given or Path(given).is_dir():
+        return
+    try:
+        find_model(given)
+    except CheckpointError as error:
+        raise InputError(
+            f"no model '{given}': neither a folder nor a name that 'facecli models list' knows; "
+            "check --model-path"
+        ) from error

@@ -1,0 +1,184 @@
+"""What commands say: sentences or JSON objects on standard error, tables on standard output."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from facecli.core.console import OUTPUT_POLICY, tables_wanted
+
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+_KEY = "facecli.manners"
+_PATHS = {"FILE": "file", "PATH": "file", "DIR": "dir", "FOLDER": "dir", "ROWS...": "file", "SOURCE": "file"}
+"""What an option's value is called -> what the shell completes it to."""
+
+
+def say(message: str) -> None:
+    """News that nobody has to act on; --quiet leaves it out."""
+    if not OUTPUT_POLICY.quiet:
+        _write("info", message, message)
+
+
+def warn(message: str) -> None:
+    """Something that may not be as it was meant; --quiet leaves it out."""
+    if not OUTPUT_POLICY.quiet:
+        _write("warning", message, f"Warning: {message}")
+
+
+def complain(message: str) -> None:
+    """What went wrong on the way; always written."""
+    _write("error", message, message)
+
+
+def report_error(message: str, exit_code: int) -> None:
+    """Why the command ends with `exit_code`; always written, on one line."""
+    message = " ".join(message.split())
+    _write("error", message, f"Error: {message}", exit_code=exit_code)
+
+
+def configure_output(quiet: bool = False, verbose: int = 0, log_json: bool = False) -> None:
+    """Decides how this command line speaks, from here on."""
+    OUTPUT_POLICY.quiet, OUTPUT_POLICY.log_json = quiet, log_json
+    logging.basicConfig(handlers=[_Handler()], force=_is_ours())
+    level = logging.ERROR if quiet else _LEVELS[min(verbose, len(_LEVELS) - 1)]
+    logging.getLogger("facecli").setLevel(level)
+
+
+def _is_ours() -> bool:
+    """Only the own handler is ever replaced: a program that calls `main` keeps its logging."""
+    handlers = logging.getLogger().handlers
+    return bool(handlers) and all(isinstance(handler, _Handler) for handler in handlers)
+
+
+class _Handler(logging.Handler):
+    """Log records on the standard error of the moment they come."""
+
+    _format = logging.Formatter("%(levelname)s %(name)s: %(message)s")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            extra = {"logger": record.name}
+            if OUTPUT_POLICY.log_json and record.exc_info:
+                extra["traceback"] = self._format.formatException(record.exc_info)
+            _write(record.levelname.lower(), record.getMessage(), self._format.format(record), **extra)
+        except Exception:  # noqa: BLE001 - logging's own rule: a message that cannot be written ends nothing
+            self.handleError(record)
+
+
+def _write(level: str, message: str, sentence: str, **extra: object) -> None:
+    if not OUTPUT_POLICY.log_json:
+        click.echo(sentence, err=True)
+        return
+    time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    import json
+
+    click.echo(json.dumps({"time": time, "level": level, "message": message, **extra}), err=True)
+
+
+def show_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), folded: int | None = None) -> None:
+    """Prints the header and the rows below it.
+
+    Args:
+        rows: of one length; the first is the header.
+        right: columns of numbers, which end below each other.
+        folded: the column that goes on in the next line on a narrow terminal.
+    """
+    if not tables_wanted():
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        for row in rows:
+            cells = (
+                cell.rjust(width) if column in right else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            click.echo("  ".join(cells).rstrip())
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    header, *body = rows
+    table = Table(box=box.SIMPLE)
+    for column, name in enumerate(header):
+        table.add_column(
+            Text(name),
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=folded not in (None, column),
+        )
+    for row in body:
+        # Text: names with [brackets] are not markup.
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def note_terms(detector: str, configs: Iterable[Mapping[str, Any]]) -> None:
+    """One line on standard error when a detector may be used for less than all of the models.
+
+    Args:
+        detector: its name.
+        configs: `config.json` of the models.
+    """
+    from facecli.models.terms import DETECTOR_TERMS, terms_of
+
+    terms = DETECTOR_TERMS.get(detector)
+    if terms is None or not terms.is_narrow or any(terms_of(config).is_narrow for config in configs):
+        return
+    learnt = ", ".join(source.name for source in terms.sources)
+    warn(
+        f"--detector {detector} is for {terms.may_be_used_for} only (it learnt from {learnt}), though the "
+        "model may be used for more; --detector haar may, too"
+    )
+
+
+class PathText(click.types.StringParamType):
+    """Text that names a file or a folder: nothing is checked, but the shell completes it."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type=self._kind)]
+
+
+def with_output_options(command: click.Command) -> click.Command:
+    """The command, and all below it, with --quiet, --verbose and --log-json, whoever asks first."""
+    known = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+    if "--log-json" in known:
+        return command
+    for option in _options():
+        if known.isdisjoint(option.opts):
+            command.params.append(option)
+    for param in command.params:
+        kind = _PATHS.get((param.metavar or "").strip("[]"))
+        if kind is not None and type(param.type) is click.types.StringParamType:
+            param.type = PathText(kind)
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            with_output_options(inner)
+    return command
+
+
+def _options() -> list[click.Option]:
+    option = partial(click.Option, expose_value=False, callback=_take)
+    return [
+        option(["-q", "--quiet"], is_flag=True, help="Errors only on standard error: no news, no bar."),
+        option(["-v", "--verbose"], count=True, help="Say more; -vv also shows tracebacks."),
+        option(["--log-json"], is_flag=True, help="What is said there as JSON, an object a line."),
+    ]
+
+
+def _take(ctx: click.Context, param: click.Parameter, value: int | bool) -> None:
+    """Remembers what was asked for, before the command's name or after it."""
+    if not value:
+        return
+    asked = ctx.find_root().meta.setdefault(_KEY, {"quiet": False, "verbose": 0, "log_json": False})
+    asked[param.name] = value
+    configure_output(**asked)

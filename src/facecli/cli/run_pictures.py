@@ -1,0 +1,263 @@
+"""`facecli run --img`: pictures become records, and records flow to sinks."""
+
+import contextlib
+import copy
+import functools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from facecli.cli.output import note_terms, say
+from facecli.cli.overwriting import STDIN, check_targets, lies_in, model_files
+from facecli.cli.run_report import AgreementSink, Failures, PictureBar, TableSink
+from facecli.cli.run_setup import (
+    WRITTEN,
+    build_analyzer,
+    build_face_detector,
+    build_report,
+    check_display,
+    closing_all,
+    closing_on_sigterm,
+    protection,
+)
+from facecli.core.errors import ImageError, InputError
+from facecli.core.faces import FACE_HEADS
+
+_FILES = {"json_target": "--json", "csv_target": "--csv", "parquet": "--parquet", "report": "--report"}
+_MOST_WORKERS = 8
+_BATCH_SIZE = 16
+
+
+def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, bar) -> list:
+    """What the options ask for, not yet entered; files before rows, so that a row promises its files.
+
+    Args:
+        options: of `run`.
+        output: where annotated pictures go, see `resolve_output`.
+        is_folder: whether that is a folder.
+        analyzer: says which models are compared.
+        bar: makes room for what is printed.
+    """
+    from facecli.sinks.pictures import AnnotatedSink, CropsSink
+    from facecli.sinks.rows import CsvSink, JsonSink, ParquetSink
+
+    sinks: list = []
+    more = further_columns(options, getattr(analyzer, "names", ()))
+    if output is not None:
+        sinks.append(AnnotatedSink(output, drawing(options), is_folder))
+    if options["crops"]:
+        sinks.append(CropsSink(Path(options["crops"])))
+    if options["report"]:
+        sinks.append(build_report(options, analyzer))
+    if options["parquet"]:
+        sinks.append(ParquetSink(Path(options["parquet"]), more))
+    if options["csv_target"]:
+        sinks.append(CsvSink(options["csv_target"], options["resume"], more))
+    if options["json_target"]:
+        sinks.append(JsonSink(options["json_target"], options["resume"]))
+    if "-" not in (options["json_target"], options["csv_target"]):
+        if options["compare"]:
+            # Printed below the table: sinks are closed from the last to the first.
+            sinks.append(AgreementSink())
+        sinks.append(TableSink(options["uncertain_below"], options["details"], bar))
+    return sinks
+
+
+def further_columns(options: dict, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Columns of tables beyond the usual ones: name -> keys that lead there in a face's JSON row."""
+    names = ["age_band", "age_band_probability"] if options["age_groups"] else []
+    columns: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
+    for model in models:
+        for name in ("age_years", *names, *FACE_HEADS):
+            columns[f"{model}: {name}"] = ("models", model, name)
+    return columns
+
+
+def drawing(options: dict):
+    """What draws faces into a picture."""
+    from facecli.draw.annotate import annotate
+    from facecli.draw.panel import draw_details
+
+    if options["details"] or options["compare"]:
+        return functools.partial(draw_details, uncertain_below=options["uncertain_below"])
+    return functools.partial(annotate, uncertain_below=options["uncertain_below"])
+
+
+def resolve_output(given: str | None, inputs) -> Path | None:
+    """File (for one picture) or folder (for more) of the annotated result. Raises InputError."""
+    if given is None:
+        return None
+    output = Path(given)
+    if not inputs.is_single:
+        if output.exists() and not output.is_dir():
+            raise InputError(
+                f"{output} is a file; there may be several pictures, so --output must be a folder"
+            )
+        return output
+    if output.is_dir() or given.endswith((os.sep, "/")):
+        output /= next(iter(inputs)).target_name
+    if not _is_writable(output):
+        raise InputError(f"{output} has no picture suffix that can be written; use .jpg or .png")
+    return output
+
+
+def check_folders(options: dict, inputs) -> None:
+    """Raises InputError when pictures lie where results of several would be written."""
+    for option in ("output", "crops"):
+        if inputs.is_single or not options[option]:
+            continue
+        outside = set()
+        for path in inputs.in_place:
+            # Of thousands of pictures few folders are looked at.
+            real = Path(os.path.realpath(path))
+            folder = real if real.is_dir() else real.parent
+            if folder not in outside and lies_in(folder, options[option]):
+                raise InputError(
+                    f"{path} lies in {options[option]}, where --{option} would write; name another folder"
+                )
+            outside.add(folder)
+
+
+def _is_writable(path: Path) -> bool:
+    import cv2
+
+    suffix = path.suffix.lower()
+    return bool(suffix) and suffix != ".gif" and cv2.haveImageWriter(f"x{suffix}")
+
+
+def run_pictures(options: dict) -> None:
+    """Analyses the pictures and writes what was asked for.
+
+    Raises FacecliError at the end when a picture could not be analysed.
+    """
+    inputs, output = _find(options)
+    window = inputs.is_single and not any(options.get(name) for name in (*WRITTEN, "no_show"))
+    if window:
+        check_display("the picture")
+    analyzer = build_analyzer(options)
+    note_terms(options["detector"], (known.config for known in analyzer.checkpoints.values()))
+    bar = PictureBar(inputs.total)
+    run = _Run(inputs.is_single, bar)
+    sinks = build_sinks(options, output, not inputs.is_single, analyzer, bar)
+    try:
+        with closing_on_sigterm(), contextlib.ExitStack() as stack:
+            for sink in sinks:
+                stack.enter_context(sink)
+            batch = _build_batch(options, inputs, analyzer, sinks, window)
+            with bar:
+                run.go(inputs, batch, sinks)
+    finally:
+        run.report()
+    if window:
+        _show(run.last, options)
+    run.failures.raise_if_any(run.count)
+
+
+def _find(options: dict) -> tuple:
+    """The inputs, and where annotated pictures go. Raises InputError."""
+    from facecli.sources.inputs import Rules, find_inputs
+
+    folders = [Path(options[name]) for name in ("output", "crops") if options[name]]
+    inputs = find_inputs(options["img"], Rules(options["allow_private"], tuple(folders)))
+    check_folders(options, inputs)
+    output = resolve_output(options["output"], inputs)
+    files = {flag: options[name] for name, flag in _FILES.items()}
+    check_targets({**files, "--output": output, "--crops": options["crops"]}, _read(options, inputs))
+    return inputs, output
+
+
+def _read(options: dict, inputs) -> Iterator[tuple[Path | str, str]]:
+    """Every file that the run reads, and what to call it."""
+    called = "the picture itself" if inputs.is_single else "among what is read"
+    yield from ((path, called) for path in inputs.files())
+    for given in options["img"]:
+        if given.startswith("@"):
+            yield STDIN if given == "@-" else given[1:], "the list"
+    yield from model_files(options)
+
+
+def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
+    from facecli.pipeline.batch import Batch, Parallelism
+
+    # Who waits for servers can wait for several.
+    wanted = _MOST_WORKERS if inputs.has_remote else min(_cores(), _MOST_WORKERS)
+    workers = 1 if inputs.is_single else options["workers"] or wanted
+    if workers > 1 and not options["threads"]:
+        import cv2
+
+        # Each worker searches a picture of its own.
+        cv2.setNumThreads(1)
+
+    def looker():
+        own = copy.copy(analyzer)
+        own.detector = build_face_detector(options)
+        return own
+
+    return Batch(
+        looker if workers > 1 else lambda: analyzer,
+        analyzer,
+        Parallelism(workers, options["batch_size"] or _BATCH_SIZE),
+        wants_image=window or any(sink.wants_image for sink in sinks),
+        protect=protection(options),
+        show_rejected=options["show_rejected"],
+        model=analyzer.model,
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Run:
+    """One way through the pictures: counts them, remembers failures and the last record."""
+
+    def __init__(self, is_single: bool, bar: PictureBar) -> None:
+        self._is_single, self._bar = is_single, bar
+        self.failures, self.last = Failures(), None
+        self.count = self._skipped = 0
+
+    def go(self, inputs: Iterable, batch, sinks: list) -> None:
+        """Raises ImageError when the only picture fails, and what sinks raise."""
+        from facecli.sinks.base import feed
+        from facecli.sinks.rows import RowSink, remaining_items
+
+        row_sinks = [sink for sink in sinks if isinstance(sink, RowSink)]
+        items = remaining_items(inputs, row_sinks, self._skip)
+        feed(self._counted(batch.records(items)), sinks)
+
+    def report(self) -> None:
+        """Says on standard error what was not done."""
+        if self._skipped:
+            say(f"{self._skipped} of {self.count} pictures had their rows already")
+        if not self._is_single:
+            self.failures.show()
+
+    def _counted(self, records: Iterable) -> Iterator:
+        for record in records:
+            error = record.result.error
+            self.count += 1
+            self.last = record
+            if error is not None:
+                self.failures.add(record.source, error)
+            yield record
+            self._bar.advance()
+            if error is not None and self._is_single:
+                raise ImageError(error)
+
+    def _skip(self, item, error: str | None) -> None:
+        self.count += 1
+        self._skipped += 1
+        self._bar.advance()
+        if error is not None:
+            self.failures.add(item.source, error)
+
+
+def _show(record, options: dict) -> None:
+    from facecli.window.screen import PictureWindow
+
+    nothing_open = contextlib.ExitStack()
+    title = f"facecli - {Path(record.source).name}"
+    with PictureWindow(title, closing_all(nothing_open)) as window:
+        window.show_until_closed(drawing(options)(record.image_rgb, record.result.faces))

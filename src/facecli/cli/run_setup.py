@@ -1,0 +1,290 @@
+"""What `facecli run` needs: options of pictures, the analyzer, a display to show on, covers for faces."""
+
+import contextlib
+import functools
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from facecli.cli.options import find_compared, model_given
+from facecli.core.errors import CheckpointError, FacecliError, InputError
+
+_PICTURE_OPTIONS = (
+    click.option("--crops", metavar="DIR", help="Each face as a picture of its own: DIR/photo-face1.jpg."),
+    click.option("--parquet", metavar="FILE", help="The table of --csv for data frames (needs pyarrow)."),
+    click.option(
+        "--resume",
+        is_flag=True,
+        help="Go on with the --json and --csv files of an interrupted run; rows that are there stay.",
+    ),
+    click.option(
+        "--workers",
+        metavar="N",
+        type=click.IntRange(1, 64),
+        help="Threads that decode and search pictures.  [default: cores, at most 8; 8 for addresses]",
+    ),
+    click.option(
+        "--batch-size",
+        metavar="N",
+        type=click.IntRange(1, 1024),
+        help="Faces that the network reads in one call.  [default: 16]",
+    ),
+    click.option(
+        "--allow-private", is_flag=True, help="Fetch from addresses of the own network and machine, too."
+    ),
+)
+PICTURE_OPTIONS = ("crops", "parquet", "resume", "workers", "batch_size", "allow_private")
+WRITTEN = ("output", "json_target", "csv_target", "parquet", "crops", "report")
+"""Options that name what is written; with any of them no window is opened."""
+
+_DETAIL_OPTIONS = (
+    click.option(
+        "--details",
+        is_flag=True,
+        help="All probabilities in table and JSON; a panel for each face in annotated pictures.",
+    ),
+    click.option(
+        "--compare",
+        metavar="MODELS",
+        help="Two or more models side by side, by name or folder: facenet,normal.",
+    ),
+    click.option(
+        "--age-groups",
+        metavar="GROUPS",
+        help="Add the most probable band of years: decades, life, adience, fairface, or your own such as "
+        "0-24,25-49,50-74,75-99.",
+    ),
+    click.option(
+        "--report",
+        metavar="FILE",
+        help="One page of HTML that needs no network: thumbnails, bars, ages, filters.",
+    ),
+)
+DETAIL_OPTIONS = ("details", "compare", "age_groups", "report")
+
+_EXIT_TERMINATED = 128 + 15
+
+
+def picture_options(command: Callable) -> Callable:
+    """Adds the options to a command."""
+    for option in reversed(_PICTURE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def check_picture_options(options: dict) -> None:
+    """What can be refused before anything heavy is imported. Raises InputError."""
+    if not options["img"]:
+        strays = [name for name in PICTURE_OPTIONS if options[name]]
+        if strays:
+            raise InputError(f"--{strays[0].replace('_', '-')} needs --img")
+        return
+    if options["parquet"] == "-":
+        raise InputError("--parquet cannot be written to standard output; name a file")
+    if options["resume"]:
+        _check_resume(options)
+
+
+def _check_resume(options: dict) -> None:
+    targets = [options[name] for name in ("json_target", "csv_target") if options[name]]
+    if not targets or "-" in targets:
+        raise InputError("--resume goes on with a file; add --json FILE or --csv FILE")
+    for name in ("parquet", "report"):
+        if options.get(name):
+            raise InputError(
+                f"--{name} cannot be resumed: it is made of all rows at once; leave it or --resume out"
+            )
+
+
+def details_options(command: Callable) -> Callable:
+    """Adds the options to a command."""
+    for option in reversed(_DETAIL_OPTIONS):
+        command = option(command)
+    return command
+
+
+def check_details(options: dict) -> None:
+    """What can be refused before anything heavy is imported. Raises InputError."""
+    if not options["img"]:
+        strays = [name for name in DETAIL_OPTIONS if options[name]]
+        if strays:
+            raise InputError(f"--{strays[0].replace('_', '-')} needs --img")
+    if options["age_groups"] is not None:
+        from facecli.core.attributes import parse_age_groups
+
+        parse_age_groups(options["age_groups"])
+    if options["report"] is not None:
+        _check_report(options["report"])
+    if options["compare"] is not None:
+        if options["model_path"]:
+            raise InputError("--compare names all models; leave --model-path out")
+        compared_folders(options["compare"])
+
+
+def _check_report(target: str) -> None:
+    if target == "-" or Path(target).suffix.lower() not in (".html", ".htm") or Path(target).is_dir():
+        raise InputError(f"--report {target} is no page; name a file that ends in .html")
+
+
+def build_report(options: dict, analyzer):
+    """The sink of --report, not yet entered."""
+    from facecli.models.registry import describe
+    from facecli.sinks.html import ReportSink
+
+    checkpoints = analyzer.checkpoints
+    models = [(name, known, describe(known.folder).metrics) for name, known in checkpoints.items()]
+    return ReportSink(Path(options["report"]), models)
+
+
+def compared_folders(spec: str) -> dict[str, Path]:
+    """Name as given -> model folder, of "facenet,normal" or "mine,./folder".
+
+    Raises InputError: fewer than two, one twice, or no such model.
+    """
+    names = [part.strip() for part in spec.split(",")]
+    if len(names) < 2 or not all(names):
+        raise InputError(f"--compare '{spec}' names no two models; give names or folders: facenet,normal")
+    found: dict[str, Path] = {}
+    for name in names:
+        folder = _find(name)
+        if folder.resolve() in {other.resolve() for other in found.values()}:
+            raise InputError(f"--compare '{spec}' names {folder} twice; give different models")
+        found[name] = folder
+    return found
+
+
+def _find(name: str) -> Path:
+    try:
+        return find_compared(name)
+    except CheckpointError as error:
+        raise InputError(
+            f"--compare: no model '{name}'; 'facecli models list' says which are here"
+        ) from error
+
+
+def build_reading(options: dict):
+    """What is wanted of each face beside its labels and age."""
+    from facecli.core.attributes import parse_age_groups
+    from facecli.infer.analyzer import ReadoutOptions
+
+    spec = options.get("age_groups")
+    return ReadoutOptions(bool(options.get("details")), parse_age_groups(spec) if spec else None)
+
+
+def build_comparison(folders: dict[str, Path], build: Callable):
+    """The analyzer that lets all models of `folders` read each face.
+
+    Args:
+        folders: see `compared_folders`.
+        build: checkpoint -> its `Analyzer`.
+
+    Raises CheckpointError.
+    """
+    from facecli.infer.compare import ComparingAnalyzer
+    from facecli.models.checkpoint import load_checkpoint
+
+    checkpoints = {name: load_checkpoint(folder) for name, folder in folders.items()}
+    own_names = [checkpoint.name for checkpoint in checkpoints.values()]
+    # Copies of a model have one name: then what the user wrote tells them apart.
+    names = own_names if len(set(own_names)) == len(own_names) else list(checkpoints)
+    analyzers = [build(checkpoint) for checkpoint in checkpoints.values()]
+    return ComparingAnalyzer(dict(zip(names, analyzers, strict=True)))
+
+
+def build_analyzer(options: dict):
+    """The analyzer that the options of `run` describe.
+
+    Raises InputError or CheckpointError.
+    """
+    import cv2
+
+    from facecli.core.paths import find_model
+    from facecli.infer.analyzer import Analyzer
+    from facecli.infer.predictor import Predictor
+    from facecli.models.checkpoint import load_checkpoint
+
+    if options["threads"]:
+        cv2.setNumThreads(options["threads"])
+    detector = build_face_detector(options)
+    reading = build_reading(options)
+
+    def build(checkpoint) -> Analyzer:
+        predictor = Predictor(checkpoint, options["threads"])
+        # A face that the model refuses is a face to be covered nevertheless.
+        all_found = options["show_rejected"] or bool(options["anonymize"])
+        return Analyzer(detector, predictor, options["margin"], all_found, reading)
+
+    if options.get("compare"):
+        return build_comparison(compared_folders(options["compare"]), build)
+    return build(load_checkpoint(find_model(model_given(options))))
+
+
+def build_face_detector(options: dict):
+    """The detector that the options of `run` describe; one thread at a time may use it.
+
+    Raises InputError or CheckpointError.
+    """
+    from facecli.detect.haar import HaarOptions
+    from facecli.detect.registry import build_detector
+
+    haar_options = HaarOptions(options["scale_factor"], options["min_neighbors"], options["min_size"])
+    return build_detector(options["detector"], haar_options, _yunet_weights(options))
+
+
+def _yunet_weights(options: dict) -> Path | None:
+    if options["detector"] != "yunet":
+        return None
+    if options["detector_weights"]:
+        return Path(options["detector_weights"])
+    from facecli.models.weights import find_weights
+
+    return find_weights("yunet")
+
+
+def check_display(consequence: str) -> None:
+    """Raises InputError, naming the options, when no window can be opened."""
+    from facecli.window.screen import display_available
+
+    if not display_available():
+        raise InputError(
+            f"there is no display to show {consequence} on; add --no-show, or --no-show with "
+            "--output PATH or --json FILE"
+        )
+
+
+def closing_all(files: contextlib.ExitStack) -> Callable[[FacecliError], None]:
+    """What `window.screen.Screen` calls when there is no other way out than the end of the process.
+
+    It closes the files as if the error had been raised, and reports it like `cli`.
+    """
+
+    def close(error: FacecliError) -> None:
+        try:
+            with files:
+                raise error
+        except FacecliError as last:
+            click.ClickException(str(last)).show()
+
+    return close
+
+
+def protection(options: dict):
+    """What covers faces in a picture, or None."""
+    if options["anonymize"] is None:
+        return None
+    from facecli.draw.anonymize import anonymize
+
+    return functools.partial(anonymize, method=options["anonymize"])
+
+
+@contextlib.contextmanager
+def closing_on_sigterm() -> Iterator[None]:
+    """A polite kill unwinds like Ctrl-C, so that files are closed."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_EXIT_TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

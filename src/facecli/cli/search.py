@@ -1,0 +1,235 @@
+"""`facecli search`: whom the rows show, ranked by how probably they are who is searched for."""
+
+import csv
+import difflib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from facecli.cli.output import say, show_table, warn
+from facecli.cli.summarize import raise_if_damaged, read_crowd
+from facecli.core.attributes import CLASS_NAMES
+from facecli.core.errors import FacecliError, InputError
+from facecli.core.faces import NAMED_HEADS
+
+_MEANT = {
+    "man": "male", "men": "male", "boy": "male", "m": "male",
+    "woman": "female", "women": "female", "girl": "female", "f": "female",
+    "caucasian": "white", "african": "black", "others": "other",
+    "anger": "angry", "disgusted": "disgust", "afraid": "fear", "scared": "fear", "happiness": "happy",
+    "smiling": "happy", "sadness": "sad", "surprised": "surprise",
+}  # fmt: skip
+"""What people write -> the class that it is."""
+
+_COLUMNS = (
+    "rank", "probability", "source", "rows", "face", "track", "first_s", "last_s", "time_s", "frames",
+    "x_min", "y_min", "x_max", "y_max", "age_years", "age_low", "age_high", "age_group",
+    *(name for head in NAMED_HEADS for name in (head, f"{head}_probability")),
+)  # fmt: skip
+Rows = Sequence[Mapping[str, Any]]
+
+_SHOWN = 3
+
+
+class ClassNames(click.ParamType):
+    """One name of a head's classes, or several with commas between them."""
+
+    name = "class"
+
+    def __init__(self, head: str) -> None:
+        self._head, self._names = head, CLASS_NAMES[head]
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        names = [part.strip().lower() for part in value.split(",")]
+        for name in names:
+            if name not in self._names:
+                self.fail(self._unknown(name), param, ctx)
+        return tuple(dict.fromkeys(names))
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, [*self._names, *_MEANT], n=3)
+        meant = [known for word in (name, *near) if (known := _MEANT.get(word, word)) in self._names]
+        hint = f" did you mean '{meant[0]}'?" if meant else ""
+        return f"'{name}' is no {self._head};{hint} it is one of {', '.join(self._names)}"
+
+    def shell_complete(self, ctx, param, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in self._names if name.startswith(incomplete)]
+
+
+class Years(click.ParamType):
+    """A range of years."""
+
+    name = "years"
+
+    def convert(self, value: str, param, ctx):
+        from facecli.crowd.search import parse_age_range
+
+        try:
+            return parse_age_range(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+def plain(text: str) -> str:
+    """The text without characters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def show_matches(found: Rows) -> None:
+    """Prints a table of `crowd.search.match_row`s; nothing without any."""
+    if not found:
+        return
+    heads = [head for head in NAMED_HEADS if any(head in row for row in found)]
+    header = ("rank", "prob", "source", "face", "age", *heads)
+    show_table([header, *(_cells(row, heads) for row in found)], right=(0, 1, 4), folded=2)
+
+
+def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> tuple[str, ...]:
+    if "track" in row:
+        place = f"track {row['track']}, {row['first_s']:.1f}-{row['last_s']:.1f} s"
+    else:
+        place = str(row["face"])
+    return (
+        str(row["rank"]),
+        f"{row['probability']:.3f}",
+        plain(row["source"]),
+        place,
+        f"{row['age_years']:.1f}" if "age_years" in row else "",
+        *(f"{row[head]} {100 * row[f'{head}_probability']:.0f}%" if head in row else "" for head in heads),
+    )
+
+
+def show_json(found: Rows) -> None:
+    """Prints a JSON object a line."""
+    for row in found:
+        click.echo(json.dumps(row, ensure_ascii=False))
+
+
+def show_csv(found: Rows) -> None:
+    """Prints a header and a row a match (RFC 4180); cells of what is not known are empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, restval="", extrasaction="ignore")
+    writer.writeheader()
+    for row in found:
+        low, high = row.get("age_interval_90", ("", ""))
+        box = dict(zip(("x_min", "y_min", "x_max", "y_max"), row["box_xyxy"], strict=True))
+        writer.writerow({**row, **box, "age_low": low, "age_high": high})
+    click.echo(text.getvalue(), nl=False)
+
+
+@click.command()
+@click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
+@click.option("--gender", metavar="NAME", type=ClassNames("gender"), help="male or female.")
+@click.option(
+    "--race",
+    metavar="NAME",
+    type=ClassNames("race"),
+    help="white, black, asian, indian, other; or several: asian,indian.",
+)
+@click.option(
+    "--emotion",
+    metavar="NAME",
+    type=ClassNames("emotion"),
+    help="angry, disgust, fear, happy, neutral, sad, surprise; or several.",
+)
+@click.option("--age", metavar="YEARS", type=Years(), help="A range of years: 20-30, 65+ or 7.")
+@click.option(
+    "--min-confidence",
+    metavar="P",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Leave out whom all of it fits with a smaller probability (0 to 1).",
+)
+@click.option(
+    "--top", metavar="N", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all."
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON object a line instead of the table.")
+@click.option("--csv", "as_csv", is_flag=True, help="A table for spreadsheets instead.")
+@click.option("--copy-to", metavar="FOLDER", help="Copy the pictures there; no file is ever written over.")
+def search(rows: tuple[str, ...], **options) -> None:
+    """Rank the people in files that 'facecli run --json' wrote by how well they fit.
+
+    ROWS are such files, of pictures and of videos; - is standard input. The probability is that of
+    everything asked for together: the product of the probabilities of gender, race, emotion and of the
+    range of years. Each track of a video is one person.
+
+    \b
+    Examples:
+      facecli search rows.jsonl --gender female --age 20-30
+      facecli search rows.jsonl --emotion happy,surprise --min-confidence 0.7 --top 0
+      facecli search rows.jsonl --age 65+ --csv > old.csv
+      facecli search rows.jsonl --race asian --emotion happy --copy-to found/
+    """
+    classes = {head: options[head] for head in NAMED_HEADS if options[head]}
+    if not classes and options["age"] is None:
+        raise click.UsageError("give one of --gender, --race, --emotion and --age at least")
+    if options["as_json"] and options["as_csv"]:
+        raise click.UsageError("give one of --json and --csv")
+    from facecli.crowd.search import Wanted, rank_subjects
+
+    crowd, reading = read_crowd(rows)
+    ranking = rank_subjects(crowd, Wanted(classes, options["age"]), options["min_confidence"])
+    matches = ranking.matches[: options["top"] or None]
+    _show(matches, options)
+    _say(ranking, len(matches), options, len(crowd.subjects))
+    failed = _copy(matches, options["copy_to"]) if options["copy_to"] else 0
+    if failed:
+        raise FacecliError(f"{failed:,} of the pictures could not be copied")
+    raise_if_damaged(reading)
+
+
+def _show(matches: list, options: dict) -> None:
+    from facecli.crowd.search import match_row
+
+    found = [match_row(number, match) for number, match in enumerate(matches, start=1)]
+    show = show_json if options["as_json"] else show_csv if options["as_csv"] else show_matches
+    show(found)
+
+
+def _say(ranking, shown: int, options: dict, people: int) -> None:
+    """What the ranking itself does not tell."""
+    if not ranking.matches:
+        best = ranking.best_below
+        near = (
+            ""
+            if best is None
+            else f"; the most probable is {best.probability:.3f} ({_named(best.subject.source)})"
+        )
+        say(f"no match among {people:,} people{near}")
+    elif shown < len(ranking.matches):
+        say(f"{shown:,} of {len(ranking.matches):,} matches; --top 0 gives all")
+    if ranking.unknown:
+        warn(f"{ranking.unknown:,} people are left out: their rows lack what is asked for")
+    if ranking.by_interval:
+        say(
+            "the rows hold no age distributions (run --details writes them): ages are taken for normal, "
+            "as wide as their 90 % intervals"
+        )
+
+
+def _copy(matches: list, folder: str) -> int:
+    """Copies pictures, says what became of them; gives the number of those that could not be."""
+    from facecli.crowd.search import copy_pictures
+
+    done = copy_pictures((match.subject for match in matches), Path(folder))
+    there = f"; {len(done.there):,} lay there already" if done.there else ""
+    say(f"copied {len(done.copied):,} pictures to {folder}{there}")
+    if done.videos:
+        say(f"{len(done.videos):,} matches are of videos, which are not copied")
+    for text in done.failed[:_SHOWN]:
+        warn(f"not copied: {_named(text)}")
+    if len(done.failed) > _SHOWN:
+        warn(f"... and {len(done.failed) - _SHOWN:,} more")
+    return len(done.failed)
+
+
+def _named(text: str) -> str:
+
+    return plain(text)

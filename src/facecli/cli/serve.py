@@ -1,0 +1,127 @@
+"""`facecli serve`: the analyzer as a page in the browser and behind REST."""
+
+import logging
+import os
+
+import click
+
+from facecli.cli.options import check_model_path, model_path_option, model_type_option
+from facecli.cli.output import note_terms, say, warn
+from facecli.core.console import OUTPUT_POLICY
+from facecli.core.errors import InputError
+
+_TOKEN_VARIABLE = "FACECLI_TOKEN"
+_SHORTEST_TOKEN = 8
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="0 takes a free one."
+)
+@model_type_option()
+@model_path_option()
+@click.option(
+    "--detector",
+    type=click.Choice(["haar", "yunet", "none"]),
+    default="haar",
+    show_default=True,
+    help="How faces are found when a request does not say.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="Pictures analysed at once.  [default: cores + 1]"
+)
+@click.option(
+    "--queue", type=click.IntRange(0), help="Pictures that may wait; more get 503.  [default: 5 a worker]"
+)
+@click.option("--viewers", type=click.IntRange(1), default=8, show_default=True, help="At once in live mode.")
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    help=f"Ask clients for it; better given in {_TOKEN_VARIABLE}, where no list of processes shows it.",
+)
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine without a token.")
+@click.option(
+    "--allow-host", metavar="NAME", multiple=True, help="Answer requests for this name, too (behind a proxy)."
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+@click.option("--access-log/--no-access-log", default=True, help="A line on standard error for each request.")
+def serve(**options) -> None:
+    """Serve the page, REST and live mode: http://127.0.0.1:5000/ on this machine.
+
+    Pictures are analysed in memory and not stored. Ctrl-C ends it, after what was begun.
+
+    \b
+    Examples:
+      facecli serve --open
+      facecli serve --port 8080 --model-type normal
+      FACECLI_TOKEN=... facecli serve --host 0.0.0.0
+      curl -F file=@photo.jpg http://127.0.0.1:5000/api/v1/analyze
+    """
+    token = _check_access(options)
+    from facecli.web.app import build_app
+    from facecli.web.live_protocol import LiveLimits
+    from facecli.web.server import address_of, listen, open_browser, serve
+
+    app = build_app(_settings(options, token), LiveLimits(sessions=options["viewers"]))
+    registry = app.state.registry
+    note_terms(options["detector"], [registry.entries[registry.default].config])
+    listener = listen(options["host"], options["port"])
+    address = address_of(listener)
+    if options["access_log"] and not OUTPUT_POLICY.quiet:
+        logging.getLogger("facecli.access").setLevel(logging.INFO)
+
+    def started() -> None:
+        say(f"serving on {address} (Ctrl-C ends it)")
+        if options["opens"]:
+            open_browser(address)
+
+    serve(app, listener, started)
+
+
+def _check_access(options: dict) -> str | None:
+    """The token; empty is none. Raises InputError when others could use the server without one."""
+    token = (options["token"] if options["token"] is not None else os.environ.get(_TOKEN_VARIABLE)) or None
+    check_model_path(options)
+    if token is not None and len(token) < _SHORTEST_TOKEN:
+        raise InputError(f"a token of {len(token)} letters can be guessed; take {_SHORTEST_TOKEN} or more")
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+        raise InputError("a token has visible ASCII letters only, since it travels in a header")
+    if token is None and not _is_loopback(options["host"]):
+        if not options["insecure"]:
+            raise InputError(
+                f"--host {options['host']} can be reached by others; set {_TOKEN_VARIABLE} (or --token), "
+                "or add --insecure to serve everybody"
+            )
+        warn(f"everybody who reaches {options['host']} port {options['port']} may use this server")
+    return token
+
+
+def _is_loopback(host: str) -> bool:
+    import ipaddress
+
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _settings(options: dict, token: str | None):
+    from facecli.core.paths import find_model
+    from facecli.models.weights import find_weights
+    from facecli.web.settings import LOOPBACK, Settings, default_workers
+
+    # Names matter where there is no token: a page of somebody else can point a name of its own here.
+    local = _is_loopback(options["host"])
+    hosts = (*LOOPBACK, options["host"].lower(), *map(str.lower, options["allow_host"]))
+    path = options["model_path"]
+    return Settings(
+        model=options["model_type"],
+        model_path=find_model(path) if path else None,
+        detector=options["detector"],
+        yunet_weights=find_weights("yunet"),
+        workers=options["workers"] or default_workers(),
+        queue=options["queue"],
+        token=token,
+        hosts=hosts if local or options["allow_host"] else (),
+    )

@@ -1,0 +1,227 @@
+"""`facecli summarize`: the people of many rows as figures."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from facecli.cli.options import model_given, model_path_option, model_type_option
+from facecli.cli.output import say, show_table, warn
+from facecli.cli.overwriting import STDIN, check_targets
+from facecli.core.errors import CheckpointError, FacecliError
+from facecli.core.faces import NAMED_HEADS
+
+_SHOWN = 3
+
+_BAR = 30
+_SHARES = ("head", "class", "people", "as said", "interval", "corrected", "interval")
+
+
+def read_crowd(files: Sequence[str]) -> tuple:
+    """The crowd and what was read. Warns of damaged and cut lines. Raises InputError."""
+    from facecli.crowd.gather import gather
+    from facecli.crowd.rows import Reading, read_rows
+
+    reading = Reading()
+    crowd = gather(read_rows(files, reading))
+    for damaged in reading.damaged[:_SHOWN]:
+        warn(f"{damaged}; left out")
+    if len(reading.damaged) > _SHOWN:
+        warn(f"... and {len(reading.damaged) - _SHOWN:,} more lines that are no rows")
+    for file in reading.cut:
+        name = "standard input" if file == "-" else file
+        warn(f"the last line of {name} is cut off and left out: the run was interrupted, or still goes on")
+    return crowd, reading
+
+
+def raise_if_damaged(reading) -> None:
+    """Raises FacecliError when lines were left out that are no rows; a cut last line is none of them."""
+    if reading.damaged:
+        count = len(reading.damaged)
+        lines = "1 line is no row" if count == 1 else f"{count:,} lines are no rows"
+        raise FacecliError(f"{lines}: what is said is of the rest")
+
+
+def show_figures(found: Mapping[str, Any]) -> None:
+    """Prints the document of `crowd.document` to standard output."""
+    click.echo(_counted(found))
+    if found["age"]["count"]:
+        click.echo("\n" + _median(found["age"]))
+        show_table(_histogram(found["age"]["histogram"]), right=(1,))
+    if rows := _share_rows(found):
+        click.echo("\nshares, with 90 % intervals")
+        show_table([_SHARES, *rows], right=(2, 3, 5))
+    if found["notes"]:
+        click.echo("")
+    for note in found["notes"]:
+        click.echo(f"* {note}")
+
+
+def _counted(found: Mapping[str, Any]) -> str:
+    of = []
+    if found["pictures"] or not found["frames"]:
+        of.append(_count(found["pictures"], "picture", "pictures"))
+    if found["frames"]:
+        frames, videos = (_count(found[f"{noun}s"], noun, f"{noun}s") for noun in ("frame", "video"))
+        of.append(f"{frames} of {videos}")
+    beside = [
+        _count(found[key], *words)
+        for key, words in (
+            ("rows_with_error", ("picture with an error", "pictures with an error")),
+            ("rejected_faces", ("box that shows no face", "boxes that show no face")),
+            ("untracked_faces", ("face without a track", "faces without a track")),
+        )
+        if found[key]
+    ]
+    people = _count(found["people"], "person", "people")
+    return f"{people} in {' and '.join(of)}" + (f"; not counted: {', '.join(beside)}" if beside else "")
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _median(age: Mapping[str, Any]) -> str:
+    interval = age["interval_90"]
+    sure = "too few people for an interval" if interval is None else f"90 %: {_span(interval, '{:.1f}')}"
+    return (
+        f"age: median {age['median_years']:.1f} years ({sure}), of {_count(age['count'], 'person', 'people')}"
+    )
+
+
+def _histogram(histogram: Mapping[str, int]) -> list[Sequence[str]]:
+    most = max(histogram.values())
+    return [
+        ("years", "people", ""),
+        *((name, f"{count:,}", "#" * round(_BAR * count / most)) for name, count in histogram.items()),
+    ]
+
+
+def _share_rows(found: Mapping[str, Any]) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = []
+    for head in NAMED_HEADS:
+        for name, share in found.get(head, {}).items():
+            rows.append(
+                (
+                    head,
+                    name,
+                    f"{share['count']:,}",
+                    _percent(share["share"]),
+                    _percents(share["interval_90"]),
+                    _percent(share["corrected_share"]),
+                    _percents(share["corrected_interval_90"]),
+                )
+            )
+    return rows
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def _percents(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else _span([100 * bound for bound in interval], "{:.1f}")
+
+
+def _span(interval: Sequence[float], form: str) -> str:
+    return "-".join(form.format(bound) for bound in interval)
+
+
+@click.command()
+@click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+@click.option(
+    "--plot", metavar="FILE", help="Draw the figures: .png, .svg or .pdf (needs matplotlib, facecli[train])."
+)
+@model_type_option(
+    "The model that wrote the rows, where they do not name it themselves: shares are corrected by what it is "
+    "known to confuse."
+)
+@model_path_option()
+def summarize(rows: tuple[str, ...], as_json: bool, plot: str | None, **model: str | None) -> None:
+    """Count people, their ages and shares, in files that 'facecli run --json' wrote.
+
+    ROWS are such files, of pictures and of videos; - is standard input. Each face of a picture is one
+    person, and each track of a video, however many frames show it. Shares are given as the model says
+    them, and corrected for the classes that it is known to take for others, with 90 % intervals.
+
+    \b
+    Examples:
+      facecli summarize rows.jsonl
+      facecli summarize monday.jsonl tuesday.jsonl --plot week.png
+      facecli summarize rows.jsonl --model-type normal --json
+      facecli run --img photos/ --json - | facecli summarize -
+    """
+    if plot is not None:
+        _check_plot(plot, rows)
+    given = _load_model(model_given(model)) if _is_given() else None
+    crowd, reading = read_crowd(rows)
+    known = given or _model_of(reading.models, model_given(model))
+    from facecli.crowd.document import document
+    from facecli.crowd.figures import figures_of
+
+    figures = figures_of(crowd, known.confusions)
+    found = document(figures, reading, known.name, known.age_error)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        show_figures(found)
+    if plot is not None:
+        from facecli.crowd.plot import save_plot
+
+        save_plot(Path(plot), figures, known.name or "several models")
+        say(f"wrote {plot}")
+    raise_if_damaged(reading)
+
+
+def _check_plot(plot: str, rows: tuple[str, ...]) -> None:
+    """Before anything is read. Raises InputError or OutputError."""
+    from facecli.crowd.plot import check_suffix
+
+    read = ((STDIN if file == "-" else file, "the file of rows itself") for file in rows)
+    check_targets({"--plot": plot}, read)
+    check_suffix(Path(plot))
+
+
+class _Model(NamedTuple):
+    """What is known of the model that wrote the rows: head -> confusion counts, years off on average.
+
+    `name` is "" when several wrote them: nothing is known of all together.
+    """
+
+    name: str
+    confusions: Mapping[str, Any] = MappingProxyType({})
+    age_error: float | None = None
+
+
+def _is_given() -> bool:
+    """Did the user name a model?"""
+    source = click.get_current_context().get_parameter_source
+    return any(source(name) is not ParameterSource.DEFAULT for name in ("model_type", "model_path"))
+
+
+def _model_of(named: Mapping[str | None, int], usual: str) -> _Model:
+    """The model that rows name; the usual one when they name none, as those of older versions."""
+    names = [name for name in named if name is not None]
+    if not names:
+        return _load_model(usual)
+    if len(names) > 1:
+        return _Model("")
+    try:
+        return _load_model(names[0])
+    except CheckpointError:
+        return _Model(names[0])
+
+
+def _load_model(name: str) -> _Model:
+    """By name or folder. Raises CheckpointError."""
+    from facecli.core.paths import find_model
+    from facecli.crowd.correct import load_confusions, typical_age_error
+    from facecli.models.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(find_model(name))
+    return _Model(checkpoint.name, load_confusions(checkpoint), typical_age_error(checkpoint))

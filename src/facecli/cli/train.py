@@ -1,0 +1,190 @@
+"""`facecli train` and `facecli distil`: retrain a model, or let a compact one learn from FaceNet."""
+
+import click
+
+from facecli.cli.options import model_type_option
+from facecli.cli.output import say
+from facecli.cli.training_options import (
+    checked_shares,
+    command_line,
+    data_paths,
+    fit_options,
+    import_keras,
+    log_to_stderr,
+    resolved,
+    show_plan,
+    training_options,
+)
+from facecli.core.attributes import UTKFACE_HEADS
+from facecli.core.recipes import RUN_DEFAULTS, DistilRequest, TrainRequest, resolve, run_defaults
+
+TEACHERS = ("facenet", "mobilenet")
+
+
+def _teachers(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    teachers = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    if teachers == ("none",):
+        return ()
+    if not teachers or not set(teachers) <= set(TEACHERS):
+        raise click.BadParameter(f"{value!r}: choose among {', '.join(TEACHERS)}")
+    return teachers
+
+
+@click.command()
+@click.option("--name", default="facenet_embedding", show_default=True, help="Folder in saved_model/.")
+@click.option("--initial", help="Student (name or folder) to go on from, perhaps of another image size.")
+@click.option(
+    "--average",
+    multiple=True,
+    help="Student that went on from one with --initial: start from the mean of their weights; repeatable.",
+)
+@click.option(
+    "--backbone",
+    type=click.Choice(["compact", "mobile-se", "mobileface"]),
+    default="compact",
+    show_default=True,
+    help="Shape of the student; 'facecli train' stands on compact.",
+)
+@click.option(
+    "--teachers",
+    callback=_teachers,
+    default="facenet",
+    show_default=True,
+    help="Comma-separated: facenet, mobilenet (see 'facecli weights list'), or none.",
+)
+@click.option(
+    "--teacher-model",
+    help="Trained model (name or folder) that looks at every view of a picture: its answers are learnt.",
+)
+@click.option(
+    "--views",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Augmented views of each picture for --teacher-model.",
+)
+@click.option(
+    "--view-size",
+    type=click.IntRange(32, 512),
+    help="Side of the views in pixels, to share them among students.  [default: the student's]",
+)
+@training_options
+def distil(**options) -> None:
+    """Train the compact backbone from random weights to reproduce FaceNet's features.
+
+    Needs the genuine weights ('facecli weights get facenet'). What it writes is what
+    'facecli train --model-type facenet' starts from. Small pictures first, then large ones,
+    is the quickest way:
+
+    \b
+    Examples:
+      facecli distil --image-size 72 --epochs 12
+      facecli distil --image-size 96 --epochs 5 --learning-rate 1e-3 --initial facenet_embedding
+    """
+    # A student starts from random weights: its options are those of a scratch run.
+    options = resolved(options, RUN_DEFAULTS["normal"])
+    options["heads"] = options["heads"] or UTKFACE_HEADS
+    places = data_paths(options)
+    if not options["teachers"] and not options["teacher_model"]:
+        raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
+    if options["average"] and not options["initial"]:
+        raise click.UsageError("--average needs --initial, the first of the students")
+    if options.pop("dry_run"):
+        show_plan("would distil:", {**options, "data_paths": [str(place) for place in places]})
+        return
+    import_keras()
+    from facecli.training.distil import distil as run_distillation
+    from facecli.training.prepare import prepare_data
+
+    log_to_stderr()
+    data = prepare_data(places, options["seed"], options["limit"])
+    options["shares"] = checked_shares(options, data)
+    fields = DistilRequest.__dataclass_fields__
+    request = DistilRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
+    checkpoint = run_distillation(data, fit_options(options), request)
+    cosine = checkpoint.config["val_cosine"]
+    told = f"; cosine to the teachers on validation pictures: {cosine}" if cosine else ""
+    click.echo(f"saved {checkpoint.folder}{told}")
+
+
+@click.command()
+@model_type_option()
+@click.option(
+    "--backbone",
+    type=click.Choice(["normal", "compact", "mobile-se", "inception-resnet-v1"]),
+    help="For facenet: that of the distilled student (compact is the default), or inception-resnet-v1 "
+    "(the genuine trunk, needs 'facecli weights get facenet').",
+)
+@click.option("--eval", "evaluate", is_flag=True, help="Measure on the test split; write plots and tables.")
+@click.option(
+    "--rebalance",
+    type=click.Choice(["none", "oversample", "weights"]),
+    default="none",
+    show_default=True,
+    help="Of age groups, on training rows only.",
+)
+@click.option(
+    "--unfreeze",
+    type=click.IntRange(0),
+    default=0,
+    help="Train the last N blocks of the genuine trunk too, at a twentieth of the rate.",
+)
+@click.option(
+    "--unfreeze-epochs",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Epochs of that, after those of the heads (--epochs 0: the heads begin with it).",
+)
+@click.option("--name", help="Folder in saved_model/.  [default: <model-type>_model]")
+@click.option(
+    "--embedding", default="facenet_embedding", show_default=True, help="Distilled student to start from."
+)
+@click.option("--initial", help="Model (name or folder) of the same backbone to go on from.")
+@training_options
+def train(**options) -> None:
+    """Train a model on labelled faces and write saved_model/NAME.
+
+    \b
+    Examples:
+      facecli train --eval                              the compact student, then measure it
+      facecli train --eval --model-type normal          the scratch CNN
+      facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
+    """
+    fields = TrainRequest.__dataclass_fields__
+    asked = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
+    request = resolve(asked)
+    options = resolved(options, run_defaults(request))
+    places = data_paths(options)
+    if options.pop("dry_run"):
+        about = {"backbone": request.backbone, "name": request.name, "heads": request.heads}
+        show_plan("would train:", {**options, "data_paths": [str(place) for place in places], **about})
+        return
+    import_keras()
+    from facecli.training.prepare import prepare_data
+    from facecli.training.train import train as run_training
+
+    log_to_stderr()
+    data = prepare_data(places, options["seed"], options["limit"])
+    options["shares"] = checked_shares(options, data)
+    checkpoint = run_training(data, request, fit_options(options))
+    click.echo(f"saved {checkpoint.folder}")
+    if options["evaluate"]:
+        _evaluate(checkpoint, data, options["rebalance"], options["seed"])
+
+
+def _evaluate(checkpoint, data, rebalance: str, seed: int) -> None:
+    from facecli.cli.evaluate import evaluate_sets, show_metrics
+    from facecli.core.paths import replacing
+    from facecli.data.statistics import save_data_stats
+    from facecli.models.structure import draw_structure, structure_table
+    from facecli.training.start import load_network
+
+    save_data_stats(data.frame, rebalance, seed)
+    measured = evaluate_sets(checkpoint, data)
+    network, folder = load_network(checkpoint), next(iter(measured.values()))[1][0].parent
+    draw_structure(network, folder / "structure.png")
+    with replacing(folder / "structure.txt") as temporary:
+        temporary.write_text(structure_table(network) + "\n", encoding="utf-8")
+    show_metrics({name: metrics for name, (metrics, _) in measured.items()})
+    say(f"wrote tables and plots to {folder}")

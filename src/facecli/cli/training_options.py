@@ -1,0 +1,244 @@
+"""Options that `train` and `distil` share."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facecli.cli.options import config_option
+from facecli.cli.output import warn
+from facecli.core import paths
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.console import OUTPUT_POLICY
+from facecli.core.recipes import FitOptions
+
+if TYPE_CHECKING:
+    from facecli.training.prepare import PreparedData
+
+DEFAULT_SEED = 1
+_TENSORFLOW = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # Left alone, TensorFlow uses oneDNN on CPUs with AVX512 only, and runs several operations side by
+    # side, none of them on all cores (benchmarks/training_speed.md).
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+}
+"""Settings that TensorFlow reads when it is imported; what the user has set stays."""
+
+
+def training_options(command: Callable) -> Callable:
+    """Decorator that adds the options of a training run; numbers left out follow the model type."""
+    options = [
+        click.option(
+            "--share",
+            "shares",
+            multiple=True,
+            callback=shares_option,
+            metavar="NAME=SHARE",
+            help="Share of each epoch drawn anew from a set, named as its folder (fairface=0.4); may recur. "
+            "Sets without one are seen whole.",
+        ),
+        click.option(
+            "--allow-one-sided",
+            multiple=True,
+            callback=one_sided_option,
+            metavar="NAME:HEAD",
+            help="Let a set teach a head of which it lacks a class (it would come to mean the others).",
+        ),
+        click.option("--extra-share", type=click.FloatRange(0, 1, max_open=True), hidden=True),
+        click.option(
+            "--epochs",
+            type=click.IntRange(0),
+            help="0 takes the model that is started from as it is.  [default: by backbone]",
+        ),
+        click.option("--batch-size", type=click.IntRange(1), help="[default: by backbone]"),
+        click.option(
+            "--learning-rate",
+            type=click.FloatRange(0, min_open=True),
+            help="Peak, after the warm-up.  [default: by backbone]",
+        ),
+        click.option(
+            "--schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True
+        ),
+        click.option("--warmup-epochs", type=click.FloatRange(0), help="[default: by backbone]"),
+        click.option("--weight-decay", type=click.FloatRange(0), help="[default: by backbone]"),
+        click.option(
+            "--patience",
+            type=click.IntRange(1),
+            default=8,
+            show_default=True,
+            help="Stop after that many epochs without a better validation score.",
+        ),
+        click.option(
+            "--seed",
+            type=int,
+            default=DEFAULT_SEED,
+            show_default=True,
+            help="Decides the split, the initial weights and the order.",
+        ),
+        click.option(
+            "--mixed-precision",
+            type=click.Choice(["float32", "bfloat16"]),
+            default="float32",
+            show_default=True,
+            help="bfloat16 pays on GPUs and on processors with AMX; measure it.",
+        ),
+        click.option(
+            "--degraded-share",
+            type=click.FloatRange(0, 1),
+            help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
+        ),
+        click.option("--heads", callback=heads_option, help="Comma-separated.  [default: by model type]"),
+        click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
+        click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
+        click.option("--resume", is_flag=True, help="Go on after the last whole epoch."),
+        click.option("--tensorboard", is_flag=True, help="Write TensorBoard logs beside the epochs."),
+        click.option("--dry-run", is_flag=True, help="Print what would be done and stop."),
+        click.option(
+            "--weights",
+            "trunk_weights",
+            type=click.Path(path_type=Path),
+            help="FaceNet weight file (.npz, .h5, .pt); see 'facecli weights'.",
+        ),
+    ]
+
+    for option in reversed(options):
+        command = option(command)
+    return config_option(data_options(command))
+
+
+def data_options(command: Callable) -> Callable:
+    """Decorator: `--data-path`, which may recur, and `--extra-data`, an earlier name for further sets."""
+    for option in (
+        click.option("--extra-data", type=click.Path(path_type=Path), multiple=True, hidden=True),
+        click.option(
+            "--data-path",
+            "data_paths",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="Folder or archive of pictures, of any known layout; may recur.  [default: data/UTKFace]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def data_paths(options: dict) -> list[Path]:
+    """The data sets' places: as given, else data/UTKFace."""
+    if options.get("extra_data"):
+        warn("--extra-data is deprecated: give every set with --data-path")
+    return [*(options["data_paths"] or [paths.data_dir() / "UTKFace"]), *options.get("extra_data", ())]
+
+
+def shares_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict:
+    """Callback of --share: set -> share of an epoch."""
+    shares = {}
+    for text in value:
+        name, _, number = text.rpartition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            share = -1.0
+        if not name or not 0 <= share <= 1:
+            raise click.BadParameter(f"{text!r}: give the set and a number from 0 to 1, fairface=0.3")
+        shares[name] = share
+    if sum(shares.values()) > 1 + 1e-9:
+        raise click.BadParameter(f"the shares sum to {sum(shares.values()):g}, more than 1")
+    return shares
+
+
+def one_sided_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> tuple:
+    """Callback of --allow-one-sided: the texts, each a set and one of the heads."""
+    for text in value:
+        name, _, head = text.rpartition(":")
+        if not name or head not in CLASS_NAMES:
+            raise click.BadParameter(
+                f"{text!r}: give set and head, fairface:gender ({', '.join(CLASS_NAMES)})"
+            )
+    return tuple(value)
+
+
+def checked_shares(options: dict, data: "PreparedData") -> dict[str, float]:
+    """The shares of `--share`, or those that the deprecated `--extra-share` means.
+
+    Raises UsageError when a set is not there, or when all sets have shares that do not sum to 1.
+    """
+    shares, extra = options["shares"], options.get("extra_share")
+    if extra is not None:
+        warn("--extra-share is deprecated: give --share NAME=SHARE for each set")
+        rows = {name: int((data.of_set == name).sum()) for name in data.extra}
+        # What there is is not repeated: a share may ask for more rows than a set has.
+        most = sum(rows.values()) / max(len(data.frame), 1)
+        shares = {name: min(extra, most) * count / sum(rows.values()) for name, count in rows.items()}
+    if unknown := set(shares) - set(data.sets):
+        raise click.UsageError(
+            f"--share: no set is called {', '.join(sorted(unknown))}; there are {', '.join(data.sets)}"
+        )
+    total = sum(shares.values())
+    whole = set(data.sets) - set(shares)
+    if whole and total >= 1:
+        raise click.UsageError(f"--share: nothing is left of an epoch for {', '.join(sorted(whole))}")
+    if not whole and abs(total - 1) > 0.005:
+        raise click.UsageError(f"--share: all sets have a share, and the shares sum to {total:g}, not to 1")
+    return shares
+
+
+def heads_option(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Callback of --heads: the names in the order of `core.attributes.HEAD_CLASSES`; () when not given."""
+    if value is None:
+        return ()
+    heads = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    unknown = [head for head in heads if head not in HEAD_CLASSES]
+    if unknown or not heads:
+        raise click.BadParameter(f"{value!r}: choose among {', '.join(HEAD_CLASSES)}")
+    return tuple(head for head in HEAD_CLASSES if head in heads)
+
+
+def resolved(values: dict, defaults: Mapping[str, object]) -> dict:
+    """The options' values with what was left out filled in."""
+    given = {key: value for key, value in values.items() if value is not None}
+    return {**values, **defaults, **given}
+
+
+def fit_options(values: dict) -> FitOptions:
+    """FitOptions out of resolved values; sets Keras's precision policy."""
+    import keras
+
+    policy = "mixed_bfloat16" if values["mixed_precision"] == "bfloat16" else "float32"
+    keras.config.set_dtype_policy(policy)
+    fields = FitOptions.__dataclass_fields__
+    return FitOptions(**{key: value for key, value in values.items() if key in fields and value is not None})
+
+
+def command_line() -> str:
+    """The command as it was typed, for the recipe."""
+    return " ".join(["facecli", *sys.argv[1:]])
+
+
+def show_plan(title: str, plan: dict) -> None:
+    """Prints resolved options, a line each, on stdout."""
+    click.echo(title)
+    for key, value in plan.items():
+        click.echo(f"  {key:16} {value}")
+
+
+def import_keras() -> None:
+    """Imports Keras and its backend, made quick and without their chatter on stderr."""
+    from facecli.core.process import quiet_stderr
+
+    for name, value in _TENSORFLOW.items():
+        os.environ.setdefault(name, value)
+    with quiet_stderr():
+        import keras  # noqa: F401
+
+
+def log_to_stderr() -> None:
+    """Shows the library's own messages while a long command runs."""
+    if not OUTPUT_POLICY.quiet:
+        logging.getLogger("facecli").setLevel(logging.INFO)
+    if not logging.getLogger().handlers:
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)

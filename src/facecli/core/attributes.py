@@ -1,0 +1,193 @@
+"""Names and sizes of what the models predict, and bands of years: one place, used by every lane.
+
+The class order is that of UTKFace's file names (https://susanqq.github.io/UTKFace/):
+gender 0 male, 1 female; race 0 White, 1 Black, 2 Asian, 3 Indian, 4 Others.
+
+Bands cover all years from 0 to the oldest, each year once: probabilities sum to 1.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from facecli.core.errors import InputError
+
+GENDERS = ("male", "female")
+RACES = ("white", "black", "asian", "indian", "other")
+RACES_7 = (
+    "white", "black", "latino_hispanic", "east_asian", "southeast_asian", "indian", "middle_eastern",
+)  # fmt: skip
+"""FairFace's seven classes (https://github.com/joojs/fairface)."""
+RACE_OF_7 = ("white", "black", "other", "asian", "asian", "indian", "other")
+"""What each of RACES_7 is among RACES: the probability of a race is the sum over what folds into it."""
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""FER2013's seven classes, in alphabetical order."""
+PRESENCE = ("not_face", "face")
+"""Whether a crop shows a face at all."""
+MAX_AGE_YEARS = 116
+"""Oldest age in UTKFace; the age head is a softmax over 0..116 years."""
+AGE_CLASSES = MAX_AGE_YEARS + 1
+CLASS_NAMES = {"gender": GENDERS, "race": RACES, "race_7": RACES_7, "emotion": EMOTIONS, "face": PRESENCE}
+"""Head -> names of its classes; the age head's are the years."""
+FINER_HEADS = {"race": "race_7"}
+"""Head -> another whose classes divide its own further."""
+FOLDS = {"race": RACE_OF_7}
+"""Head -> for each class of its finer head the class of its own that it is part of."""
+HEAD_CLASSES = {"age": AGE_CLASSES, **{head: len(names) for head, names in CLASS_NAMES.items()}}
+"""Head name -> number of classes, in the order in which heads are built and shown."""
+UTKFACE_HEADS = ("age", "gender", "race")
+"""What UTKFace has labels for: the heads that are trained when nothing else is said."""
+LABEL_COLUMNS = {"age": "age_years", **{head: head for head in CLASS_NAMES}}
+"""Head -> column of its label in a data table."""
+MISSING = -1
+"""Value of a label that a row does not have; its loss and metrics are masked."""
+AGE_GROUPS = (
+    "0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+",
+)  # fmt: skip
+
+_BAND = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})|(\+))?\s*", re.ASCII)
+_REMEDY = "give bands such as 0-24,25-49,50+"
+
+
+def age_group_id(age_years: float) -> int:
+    """Index into AGE_GROUPS of an age in years (decades; 90 and more are one group)."""
+    return min(max(int(age_years) // 10, 0), len(AGE_GROUPS) - 1)
+
+
+def age_group(age_years: float) -> str:
+    """Name of the decade of an age in years, such as "20-29" or "90+"."""
+    return AGE_GROUPS[age_group_id(age_years)]
+
+
+class Band(NamedTuple):
+    """Whole years from `first` to `last`, both inside, and what people read."""
+
+    name: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class AgeGroups:
+    """Bands in the order of their years, without gap or overlap, from 0 to MAX_AGE_YEARS."""
+
+    bands: tuple[Band, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(band.name for band in self.bands)
+
+    def probabilities(self, distribution: Sequence[float]) -> dict[str, float]:
+        """Name -> probability of each band.
+
+        Args:
+            distribution: probabilities of the years 0, 1, ..., MAX_AGE_YEARS; they sum to 1.
+        """
+        return {name: float(sum(distribution[first : last + 1])) for name, first, last in self.bands}
+
+    def name_of(self, age_years: float) -> str:
+        """The band that an age in years, 0 or more, lies in; all beyond the oldest are in the last."""
+        return next((band.name for band in self.bands if age_years < band.last + 1), self.bands[-1].name)
+
+
+def _of_starts(names_and_starts: Mapping[str, int]) -> AgeGroups:
+    starts = [*names_and_starts.values(), MAX_AGE_YEARS + 1]
+    return AgeGroups(
+        tuple(Band(name, starts[i], starts[i + 1] - 1) for i, name in enumerate(names_and_starts))
+    )
+
+
+PRESETS = {
+    "decades": _of_starts({name: 10 * index for index, name in enumerate(AGE_GROUPS)}),
+    "life": _of_starts(
+        {"baby": 0, "child": 3, "teenager": 13, "young adult": 20, "middle age": 40, "senior": 60}
+    ),
+    # Adience leaves years out between its eight bands: they count for the nearer band, the middle
+    # one for the younger (Eidinger, Enbar, Hassner, "Age and Gender Estimation of Unfiltered
+    # Faces", 2014, table 1).
+    "adience": _of_starts(
+        {
+            "0-2": 0,
+            "4-6": 4,
+            "8-13": 8,
+            "15-20": 15,
+            "25-32": 23,
+            "38-43": 36,
+            "48-53": 46,
+            "60+": 57,
+        }
+    ),
+    # Kärkkäinen, Joo, "FairFace", 2021, section 3.
+    "fairface": _of_starts(
+        {
+            "0-2": 0,
+            "3-9": 3,
+            "10-19": 10,
+            "20-29": 20,
+            "30-39": 30,
+            "40-49": 40,
+            "50-59": 50,
+            "60-69": 60,
+            "70+": 70,
+        }
+    ),
+}
+"""What --age-groups knows by name."""
+
+
+def parse_age_groups(spec: str) -> AgeGroups:
+    """Bands by the name of a preset, or a list such as "0-24,25-49,50-74,75-99".
+
+    The last band may be open ("50+"). Years before the first and after the last band become
+    bands of their own ("0-17", "100+"), so that nobody is counted among others.
+
+    Raises InputError: no such name, not numbers, reversed, overlapping, with gaps, or too old.
+    """
+    name = spec.strip().lower()
+    if name in PRESETS:
+        return PRESETS[name]
+    if not any(letter.isdigit() for letter in spec):
+        raise InputError(f"unknown age groups '{spec}': name {', '.join(PRESETS)}, or {_REMEDY}")
+    given = [_band(part, spec) for part in spec.split(",")]
+    for before, band in zip(given, given[1:], strict=False):
+        _check_neighbours(before, band, spec)
+    bands = [*_before(given[0]), *given, *_after(given[-1])]
+    return AgeGroups(tuple(bands))
+
+
+def _band(text: str, spec: str) -> Band:
+    match = _BAND.fullmatch(text)
+    if match is None:
+        raise InputError(f"age groups '{spec}': '{text.strip()}' is no band of whole years; {_REMEDY}")
+    first, last = int(match[1]), MAX_AGE_YEARS if match[3] else int(match[2] or match[1])
+    if first > MAX_AGE_YEARS:
+        raise InputError(f"age groups '{spec}': the models know no age above {MAX_AGE_YEARS} years")
+    if last < first:
+        raise InputError(f"age groups '{spec}': {first}-{last} runs backwards; write {last}-{first}")
+    return Band("".join(text.split()), first, min(last, MAX_AGE_YEARS))
+
+
+def _check_neighbours(before: Band, band: Band, spec: str) -> None:
+    if band.first <= before.first:
+        raise InputError(f"age groups '{spec}': {before.name} and {band.name} are not in order of age")
+    if band.first <= before.last:
+        raise InputError(f"age groups '{spec}': {before.name} and {band.name} overlap")
+    if band.first > before.last + 1:
+        missing = _years(before.last + 1, band.first - 1)
+        raise InputError(
+            f"age groups '{spec}': no band holds {missing}, between {before.name} and {band.name}"
+        )
+
+
+def _before(first: Band) -> list[Band]:
+    return [Band(_years(0, first.first - 1), 0, first.first - 1)] if first.first else []
+
+
+def _after(last: Band) -> list[Band]:
+    beyond = last.last + 1
+    return [Band(f"{beyond}+", beyond, MAX_AGE_YEARS)] if beyond <= MAX_AGE_YEARS else []
+
+
+def _years(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"

@@ -1,0 +1,244 @@
+"""What is known of a face and of a frame, the JSON row that it becomes, and the types of such rows."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from facecli import __version__
+from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, age_group
+
+FACE_HEADS = tuple(head for head in CLASS_NAMES if head != "face")
+"""Class heads that say what a face is like, in the order in which rows have them."""
+NAMED_HEADS = tuple(head for head in FACE_HEADS if head not in FINER_HEADS.values())
+"""Those that are shown when no details are asked for: a finer head says the same once more."""
+UNCERTAIN = "uncertain"
+_DIGITS = 4
+
+
+class _FaceBase(TypedDict):
+    box_xyxy: list[int]
+    detector_confidence: float
+
+
+class FaceRow(_FaceBase, total=False):
+    """One face; keys of heads that the model lacks are not there."""
+
+    track: int
+    face_probability: float
+    rejected: bool
+    age_years: float
+    age_interval_90: list[int]
+    age_group: str
+    age_distribution: list[float]
+    gender: str
+    gender_probabilities: dict[str, float]
+    race: str
+    race_probabilities: dict[str, float]
+    race_7: str
+    race_7_probabilities: dict[str, float]
+    emotion: str
+    emotion_probabilities: dict[str, float]
+
+
+class PictureRow(TypedDict):
+    """One picture: `error` is None, or says why there is no result; then width and height are None."""
+
+    source: str
+    frame: int
+    time_s: float
+    width: int | None
+    height: int | None
+    faces: list[FaceRow]
+    error: str | None
+    model: str | None
+    facecli: str
+
+
+@dataclass(frozen=True)
+class Face:
+    """One analysed face. What the model has no head for is None.
+
+    Attributes:
+        box_xyxy: x_min, y_min, x_max, y_max in pixels of the frame, right and bottom exclusive.
+        detector_confidence: in [0, 1]; its scale differs between detectors.
+        age_years: expectation of the age distribution.
+        age_interval_90: low and high in years; meant to hold 90 % of true ages.
+        gender_probabilities: class name -> probability, in the order of `core.attributes.GENDERS`.
+        race_probabilities: class name -> probability, in the order of `core.attributes.RACES`.
+        emotion_probabilities: class name -> probability, in the order of `core.attributes.EMOTIONS`.
+        face_probability: that the box shows a face, in [0, 1].
+        rejected: the model takes it for none, and nothing else is known of it.
+        track: number of the person within a stream, from 1; None outside of streams.
+        age_bands: name -> probability of the bands of years that were asked for; they sum to 1.
+        age_distribution: probabilities of the years 0, 1, ... 116; kept when details are wanted.
+        by_model: name -> what each of the compared models says of this box; the first is this face.
+        race_7_probabilities: class name -> probability, in the order of `core.attributes.RACES_7`.
+    """
+
+    box_xyxy: tuple[int, int, int, int]
+    detector_confidence: float
+    age_years: float | None = None
+    age_interval_90: tuple[float, float] | None = None
+    gender_probabilities: Mapping[str, float] | None = None
+    race_probabilities: Mapping[str, float] | None = None
+    emotion_probabilities: Mapping[str, float] | None = None
+    face_probability: float | None = None
+    rejected: bool = False
+    track: int | None = None
+    age_bands: Mapping[str, float] | None = None
+    age_distribution: tuple[float, ...] | None = None
+    by_model: Mapping[str, "Face"] | None = None
+    race_7_probabilities: Mapping[str, float] | None = None
+
+    @property
+    def whole_years(self) -> int | None:
+        """The age that people read: the age of the JSON row, which is all that a web page has, rounded."""
+        return None if self.age_years is None else math.floor(_shown_years(self.age_years) + 0.5)
+
+    @property
+    def age_band(self) -> str | None:
+        """The most probable of `age_bands`."""
+        return _most_probable(self.age_bands)
+
+    @property
+    def gender(self) -> str | None:
+        """The most probable gender."""
+        return _most_probable(self.gender_probabilities)
+
+    @property
+    def race(self) -> str | None:
+        """The most probable race."""
+        return _most_probable(self.race_probabilities)
+
+    @property
+    def race_7(self) -> str | None:
+        """The most probable of the seven races; it need not be part of `race`, which sums several."""
+        return _most_probable(self.race_7_probabilities)
+
+    @property
+    def emotion(self) -> str | None:
+        """The most probable emotion."""
+        return _most_probable(self.emotion_probabilities)
+
+    def probabilities(self, head: str) -> Mapping[str, float] | None:
+        """Class name -> probability of one of FACE_HEADS."""
+        return getattr(self, f"{head}_probabilities")
+
+    def label(self, head: str, uncertain_below: float = 0.0) -> str | None:
+        """One of FACE_HEADS for people: "female 98%".
+
+        Args:
+            head: its name.
+            uncertain_below: a label of a smaller probability reads "uncertain".
+        """
+        probabilities = self.probabilities(head)
+        if not probabilities:
+            return None
+        name, confidence = likeliest(probabilities)
+        return UNCERTAIN if confidence < uncertain_below else f"{name} {100 * confidence:.0f}%"
+
+    def band_label(self, uncertain_below: float = 0.0) -> str | None:
+        """The most probable band of years for people: "25-49 85%"; None when none were asked for."""
+        if not self.age_bands:
+            return None
+        name, confidence = likeliest(self.age_bands)
+        return UNCERTAIN if confidence < uncertain_below else f"{name} {100 * confidence:.0f}%"
+
+    def rejection(self) -> str:
+        """What people read of a rejected face: "not a face 97%"."""
+        return f"not a face {100 * (1 - (self.face_probability or 0.0)):.0f}%"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and names; keys of heads that the model lacks are left out."""
+        row: dict[str, Any] = {} if self.track is None else {"track": int(self.track)}
+        row["box_xyxy"] = [int(value) for value in self.box_xyxy]
+        row["detector_confidence"] = round(float(self.detector_confidence), _DIGITS)
+        row.update(self._attributes())
+        if self.by_model is not None:
+            row["models"] = {name: face._attributes() for name, face in self.by_model.items()}
+        return row
+
+    def _attributes(self) -> dict[str, Any]:
+        """The keys that are a model's doing."""
+        row: dict[str, Any] = {}
+        if self.face_probability is not None:
+            row["face_probability"] = round(float(self.face_probability), _DIGITS)
+            row["rejected"] = self.rejected
+        if self.age_years is not None:
+            row.update(self._age(self.age_years))
+        for head in FACE_HEADS:
+            if (probabilities := self.probabilities(head)) is not None:
+                row[head] = _most_probable(probabilities)
+                row[f"{head}_probabilities"] = _rounded(probabilities)
+        return row
+
+    def _age(self, age_years: float) -> dict[str, Any]:
+        years = _shown_years(age_years)
+        interval = [int(value) for value in self.age_interval_90 or ()]
+        row: dict[str, Any] = {"age_years": years, "age_interval_90": interval, "age_group": age_group(years)}
+        if self.age_bands is not None:
+            row["age_band"], probability = likeliest(self.age_bands)
+            row["age_band_probability"] = round(float(probability), _DIGITS)
+        if self.age_distribution is not None:
+            if self.age_bands is not None:
+                row["age_band_probabilities"] = _rounded(self.age_bands)
+            row["age_distribution"] = [round(float(share), _DIGITS + 1) for share in self.age_distribution]
+        return row
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One picture or frame: where it comes from and the faces in it.
+
+    Attributes:
+        source: path, camera or address, as given.
+        width, height: pixels; None when the picture could not be read.
+        faces: empty when there is no face, which is a result.
+        frame: index from 0; 0 for a picture.
+        time_s: seconds since the source's start; 0 for a picture.
+        error: one line that says why there is no result, or None.
+        model: name of the model that read the faces, as its folder says it; of several the first.
+    """
+
+    source: str
+    width: int | None
+    height: int | None
+    faces: tuple[Face, ...] = ()
+    frame: int = 0
+    time_s: float = 0.0
+    error: str | None = None
+    model: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The row that `run --json` writes (docs/output.md)."""
+        return {
+            "source": self.source,
+            "frame": self.frame,
+            "time_s": round(float(self.time_s), 3),
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_json() for face in self.faces],
+            "error": self.error,
+            "model": self.model,
+            "facecli": __version__,
+        }
+
+
+def likeliest(probabilities: Mapping[str, float]) -> tuple[str, float]:
+    """The most probable name and its probability; of equal ones the first. One at least is needed."""
+    name = max(probabilities, key=probabilities.__getitem__)
+    return name, probabilities[name]
+
+
+def _shown_years(age_years: float) -> float:
+    """The age as rows have it."""
+    return round(float(age_years), 1)
+
+
+def _rounded(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(float(probability), _DIGITS) for name, probability in probabilities.items()}
+
+
+def _most_probable(probabilities: Mapping[str, float] | None) -> str | None:
+    return likeliest(probabilities)[0] if probabilities else None

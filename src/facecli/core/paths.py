@@ -1,0 +1,169 @@
+"""Where facecli reads and writes: the user's folders and the files that ship with it.
+
+`FACECLI_HOME` moves `data/`, `saved_model/` and `statistics/`; without it they lie in
+the source checkout when facecli runs from one, else in the platform's user data folder.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import platformdirs
+
+from facecli.core.errors import CheckpointError, OutputError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+_CHECKOUT = PACKAGE.parent.parent
+
+
+def _is_checkout() -> bool:
+    return (_CHECKOUT / "setup.py").is_file() and (_CHECKOUT / "src" / "facecli").is_dir()
+
+
+def home() -> Path:
+    """Folder that holds data/, saved_model/ and statistics/ (not created here)."""
+    if moved := os.environ.get("FACECLI_HOME"):
+        return Path(moved).expanduser()
+    if _is_checkout():
+        return _CHECKOUT
+    return Path(platformdirs.user_data_dir("facecli", appauthor=False))
+
+
+def data_dir() -> Path:
+    """Folder of the training data sets."""
+    return home() / "data"
+
+
+def saved_model_dir() -> Path:
+    """Folder that new checkpoints are written to."""
+    return home() / "saved_model"
+
+
+def statistics_dir() -> Path:
+    """Folder of the plots and tables that training and evaluation write."""
+    return home() / "statistics"
+
+
+def weights_dir() -> Path:
+    """Folder of downloaded pretrained weights (never shipped)."""
+    return home() / "saved_model" / "weights"
+
+
+def cache_dir() -> Path:
+    """Folder of what can be computed again: decoded pictures, frozen features."""
+    if moved := os.environ.get("FACECLI_HOME"):
+        return Path(moved).expanduser() / "cache"
+    return Path(platformdirs.user_cache_dir("facecli", appauthor=False))
+
+
+def find_model(name: str) -> Path:
+    """Folder of a checkpoint given by name or path: the user's own first, then the shipped.
+
+    Raises CheckpointError when there is none.
+    """
+    given = _expanded(name)
+    tried = [given] if given.parts != (name,) or given.is_dir() else []
+    tried += [saved_model_dir() / name, *(root / name for root in shipped_places("saved_model"))]
+    for folder in tried:
+        if may_hold(folder, "config.json"):
+            return folder
+    raise CheckpointError(
+        f"no model '{name}': no config.json in {', '.join(map(str, dict.fromkeys(tried)))}; "
+        "train one with 'facecli train' or name a model folder with --model-path"
+    )
+
+
+def _expanded(name: str) -> Path:
+    """With the home of "~"; as it is where nobody has that name."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
+def may_hold(folder: Path, file: str) -> bool:
+    """Is there a file of that name in a folder, or may nobody look? Reading it then says why it cannot be."""
+    try:
+        return (folder / file).is_file()
+    except OSError:
+        return True
+
+
+def find_cascade(name: str = "haarcascade_frontalface_alt2.xml") -> Path:
+    """Path of a shipped Haar cascade XML. Raises CheckpointError when it is missing."""
+    for root in shipped_places("xml"):
+        if (root / name).is_file():
+            return root / name
+    raise CheckpointError(f"cascade '{name}' is missing from this installation; reinstall facecli")
+
+
+def shipped_places(folder: str) -> list[Path]:
+    """Places of a shipped folder, such as "saved_model": inside the installed package, or in the checkout."""
+    return [PACKAGE / "shipped" / folder, _CHECKOUT / folder]
+
+
+def unopened_text() -> TextIO:
+    """What stands for a text file until it is opened: like a closed one it refuses to be written."""
+    file = io.StringIO()
+    file.close()
+    return file
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` that takes its place when the block succeeds.
+
+    The suffix is kept (image and video writers choose a format by it). On any error,
+    Ctrl-C included, the temporary file is removed and the old file stays untouched.
+    Raises OutputError when the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yields a new folder beside `path` that is renamed to it when the block succeeds.
+
+    `path` must be missing or empty. On any error nothing is left behind. Raises OutputError
+    when it cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,158 @@
+"""What native code does to a process, kept in bounds: Ctrl-C, sudden exits, words on standard error."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+from facecli.core.errors import EXIT_FAILED
+
+_AtExit = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_OnSignal = ctypes.CFUNCTYPE(None, ctypes.c_int)
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C takes effect when the block ends, not within it.
+
+    `threading` waits in Python code that Ctrl-C can break in two: a lock that was to be taken back is
+    then released a second time, and RuntimeError hides the KeyboardInterrupt (seen in CPython 3.11).
+    In other threads than the main one, which Ctrl-C does not reach, the block simply runs.
+    """
+    if threading.current_thread() is not threading.main_thread() or not _is_ours():
+        yield
+        return
+    held = []
+    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
+
+
+def start_threads(threads: Sequence[threading.Thread]) -> None:
+    """Starts all of them: `Thread.start` waits for the thread and must not be interrupted."""
+    with interrupts_held():
+        for thread in threads:
+            thread.start()
+
+
+def _is_ours() -> bool:
+    """False for a handler that was installed outside Python and could not be put back."""
+    return signal.getsignal(signal.SIGINT) is not None
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Sends what C code writes to file descriptor 2 to nowhere; Python errors still raise.
+
+    LiteRT has no Python switch for its "Created TensorFlow Lite XNNPACK delegate" line.
+    The redirection holds for the whole process, so the block should be short.
+    """
+    sys.stderr.flush()
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = os.dup(2)
+        except OSError:
+            # No stderr at all (a daemon): there is nothing to keep clean.
+            yield
+            return
+        stack.callback(os.close, kept)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, nowhere)
+        os.dup2(nowhere, 2)
+        stack.callback(os.dup2, kept, 2)
+        yield
+
+
+@contextlib.contextmanager
+def before_exit(act: Callable[[], None], aborts: bool = False) -> Iterator[None]:
+    """Calls `act` when C's exit() is called within the block, then ends the process with EXIT_FAILED.
+
+    Qt leaves that way when its X server is gone: neither exceptions nor `atexit` notice it. Python's
+    own ways out unwind the block first and are not concerned. For Linux with the GNU C library;
+    elsewhere nothing happens.
+
+    Args:
+        act: called in the thread that called exit(), while nothing has been torn down yet.
+        aborts: the same for abort(), as Qt calls it when it cannot open its first window.
+    """
+    library = _library()
+    if library is None:
+        yield
+        return
+    abort_noticed = _at_abort(library, act) if aborts else contextlib.nullcontext()
+    with _last_words_unheard(library), _at_exit(library, act), abort_noticed:
+        yield
+
+
+@contextlib.contextmanager
+def _at_exit(library: ctypes.CDLL, act: Callable[[], None]) -> Iterator[None]:
+    armed = True
+    # What is registered last is called first: before the destructors of OpenCV and Qt.
+    callback = _AtExit(lambda _: _leave(act) if armed else None)
+    owner = ctypes.create_string_buffer(1)
+    library.__cxa_atexit(callback, None, owner)
+    try:
+        yield
+    finally:
+        armed = False
+        # Calls and forgets it: Python could not be called once it has ended.
+        library.__cxa_finalize(owner)
+
+
+@contextlib.contextmanager
+def _at_abort(library: ctypes.CDLL, act: Callable[[], None]) -> Iterator[None]:
+    callback = _OnSignal(lambda _: _leave(act))
+    before = library.signal(signal.SIGABRT, ctypes.cast(callback, ctypes.c_void_p))
+    try:
+        yield
+    finally:
+        library.signal(signal.SIGABRT, before)
+
+
+@contextlib.contextmanager
+def _last_words_unheard(library: ctypes.CDLL) -> Iterator[None]:
+    """C's stderr, where Qt and Xlib say why they leave, goes nowhere; Python has its own."""
+    stderr = ctypes.c_void_p.in_dll(library, "stderr")
+    before, stderr.value = stderr.value, _nowhere(library)
+    try:
+        yield
+    finally:
+        stderr.value = before
+
+
+@cache
+def _nowhere(library: ctypes.CDLL) -> int:
+    """A FILE that nobody reads."""
+    return library.fopen(os.devnull.encode(), b"w")
+
+
+def _leave(act: Callable[[], None]) -> None:
+    try:
+        act()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+    finally:
+        os._exit(EXIT_FAILED)
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """The C library; None where it is not the GNU one, whose exit handlers can be taken back."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "gnu_get_libc_version"):
+        return None
+    # A C library of our own: argument types are an attribute of the object.
+    library.signal.argtypes = ctypes.c_int, ctypes.c_void_p
+    library.signal.restype = library.fopen.restype = ctypes.c_void_p
+    return library

@@ -1,0 +1,77 @@
+"""YuNet faces (Wu, Peng & Yu 2023), a small network that sees turned and small faces too."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facecli.core.crops import boxes_from_xywh, from_left_to_right
+from facecli.core.errors import CheckpointError
+
+_SCORE_COLUMN = 14
+_NMS_THRESHOLD = 0.3
+_SMALLEST_INPUT = 64
+"""Pixels a side. With 32 x 32 and less OpenCV's network answers with leftovers of earlier frames."""
+
+
+class YunetDetector:
+    """Finds faces with `cv2.FaceDetectorYN` and weights from an ONNX file."""
+
+    name = "yunet"
+
+    def __init__(self, weights: Path, score_threshold: float = 0.7, longest_side: int = 640) -> None:
+        """Loads the network once.
+
+        Args:
+            weights: face_detection_yunet_*.onnx of the OpenCV model zoo.
+            score_threshold: faces below this score are dropped, in [0, 1].
+            longest_side: larger frames are shrunk to this longer side before the search, pixels.
+
+        Raises:
+            CheckpointError: not a YuNet file.
+        """
+        self.longest_side = longest_side
+        if not Path(weights).is_file():
+            raise CheckpointError(f"no detector weights at {weights}; check --detector-weights")
+        try:
+            self._network = cv2.FaceDetectorYN.create(
+                str(weights), "", (320, 320), score_threshold=score_threshold, nms_threshold=_NMS_THRESHOLD
+            )
+            # A network of another kind loads, and fails only when it is run.
+            self._network.detect(np.zeros((320, 320, 3), np.uint8))
+        except cv2.error as error:
+            raise CheckpointError(
+                f"{weights} is not a YuNet network; fetch it with 'facecli weights get yunet'"
+            ) from error
+
+    def detect(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Finds every face, from left to right.
+
+        Args:
+            frame_rgb: (H, W, 3) uint8.
+
+        Returns:
+            xyxy: (n, 4) int32, pixels of the given frame, inside it; (0, 4) without a face.
+            scores: (n,) float32 in [0, 1], the network's own score.
+        """
+        height, width = frame_rgb.shape[:2]
+        scale = min(1.0, self.longest_side / max(height, width))
+        searched_wh = max(1, round(width * scale)), max(1, round(height * scale))
+        searched = _at_least(
+            cv2.resize(frame_rgb, searched_wh, interpolation=cv2.INTER_AREA), _SMALLEST_INPUT
+        )
+        self._network.setInputSize(searched.shape[1::-1])
+        _, rows = self._network.detect(cv2.cvtColor(searched, cv2.COLOR_RGB2BGR))
+        if rows is None:
+            return np.empty((0, 4), np.int32), np.empty(0, np.float32)
+        xyxy = boxes_from_xywh(rows[:, :4] / scale, (width, height))
+        return from_left_to_right(xyxy, np.clip(rows[:, _SCORE_COLUMN], 0, 1).astype(np.float32))
+
+
+def _at_least(image: np.ndarray, side: int) -> np.ndarray:
+    """The picture with black to its right and below, where it is smaller than `side`."""
+    height, width = image.shape[:2]
+    if min(height, width) >= side:
+        return image
+    below, beside = max(side - height, 0), max(side - width, 0)
+    return cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_CONSTANT)

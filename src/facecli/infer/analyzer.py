@@ -1,0 +1,207 @@
+"""A picture becomes faces: detect, cut, predict, read out, and refuse what shows no face."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from facecli.core.attributes import CLASS_NAMES, PRESENCE, AgeGroups
+from facecli.core.crops import crop_face
+from facecli.core.faces import FACE_HEADS, Face
+from facecli.detect.registry import Detector, WholePicture
+from facecli.models.checkpoint import Checkpoint
+from facecli.models.readout import IDENTITY, Calibration, expected_age
+
+
+def mark_rejected(faces: Sequence[Face], threshold: float | None) -> list[Face]:
+    """The same faces, those that are none marked `rejected` and rid of age, gender and the like.
+
+    Args:
+        faces: with or without `face_probability`; without it a face is believed.
+        threshold: a `face_probability` below it is refused; None refuses nothing.
+    """
+    return [_refused(face) if _is_none(face, threshold) else face for face in faces]
+
+
+def _is_none(face: Face, threshold: float | None) -> bool:
+    if threshold is None or face.face_probability is None:
+        return False
+    return face.face_probability < threshold
+
+
+def _refused(face: Face) -> Face:
+    bare = Face(face.box_xyxy, face.detector_confidence)
+    return replace(bare, face_probability=face.face_probability, rejected=True)
+
+
+class Network(Protocol):
+    """What reads crops: a `infer.predictor.Predictor`, or what stands in for it."""
+
+    checkpoint: Checkpoint
+    image_size: tuple[int, int]
+    calibration: Calibration
+
+    def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """(n, height, width, 3) uint8 RGB, n may be 0 -> head: calibrated probabilities (n, classes)."""
+        ...
+
+
+class FoundFaces(NamedTuple):
+    """What is kept of a picture until its faces are read.
+
+    Attributes:
+        xyxy: (n, 4) int32 boxes.
+        scores: (n,) float32, the detector's.
+        crops: for each model its crops of the boxes, (n, height, width, 3) uint8 RGB.
+    """
+
+    xyxy: np.ndarray
+    scores: np.ndarray
+    crops: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class ReadoutOptions:
+    """What is wanted of each face beside its labels and age.
+
+    Attributes:
+        distribution: the whole distribution over the years.
+        groups: bands of years.
+    """
+
+    distribution: bool = False
+    groups: AgeGroups | None = None
+
+
+class Analyzer:
+    """A detector and a network, with the crop that fits the one to the other."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        predictor: Network,
+        margin: float | None = None,
+        show_rejected: bool = False,
+        reading: ReadoutOptions | None = None,
+    ) -> None:
+        """Takes the crop of this detector from the model's `config.json`.
+
+        Args:
+            detector: finds the boxes.
+            predictor: reads the crops.
+            margin: replaces the measured margin, a fraction of the box's side, above -0.5.
+            show_rejected: give also what the model takes for no face, marked `rejected`.
+            reading: what is wanted beside labels and age.
+
+        Raises:
+            CheckpointError: the model has no crop for this detector.
+        """
+        self.detector = detector
+        self.predictor = predictor
+        measured, self.shift_y = predictor.checkpoint.crop_of(detector.name)
+        self.margin = measured if margin is None else margin
+        self.show_rejected = show_rejected
+        self.reading = reading or ReadoutOptions()
+        # Who says that the whole picture is a face is believed.
+        searched = detector.name != WholePicture.name
+        self.face_threshold = predictor.calibration.face_threshold if searched else None
+
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """The model that reads, by its name."""
+        return {self.predictor.checkpoint.name: self.predictor.checkpoint}
+
+    @property
+    def model(self) -> str:
+        """What rows call the model; of several the first."""
+        return next(iter(self.checkpoints))
+
+    def analyze(self, image_rgb: np.ndarray) -> list[Face]:
+        """Every face of a (H, W, 3) uint8 RGB picture, from left to right; [] without one."""
+        return self.read([self.find(image_rgb)])[0]
+
+    def find(self, image_rgb: np.ndarray) -> FoundFaces:
+        """The boxes of a (H, W, 3) uint8 RGB picture and what the network will see of them."""
+        xyxy, scores = self.detector.detect(image_rgb)
+        return FoundFaces(xyxy, scores, (self.cut(image_rgb, xyxy),))
+
+    def read(self, found: Sequence[FoundFaces]) -> list[list[Face]]:
+        """The faces of some pictures, read together; for each picture its own, as `analyze` gives them."""
+        return [self.shown(faces) for faces in self.read_all(found)]
+
+    def read_all(self, found: Sequence[FoundFaces], gated: bool = True) -> list[list[Face]]:
+        """A face for every box, also for those that are not to be shown.
+
+        Args:
+            found: of some pictures.
+            gated: mark what is no face `rejected`.
+        """
+        if not found:
+            return []
+        xyxy = np.concatenate([one.xyxy for one in found])
+        scores = np.concatenate([one.scores for one in found])
+        outputs = self.predictor.predict(np.concatenate([one.crops[0] for one in found]))
+        faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading)
+        marked = iter(mark_rejected(faces, self.face_threshold if gated else None))
+        return [[next(marked) for _ in one.scores] for one in found]
+
+    def shown(self, faces: Sequence[Face]) -> list[Face]:
+        """Without rejected ones, unless they are to be shown."""
+        return [face for face in faces if self.show_rejected or not face.rejected]
+
+    def cut(self, image_rgb: np.ndarray, xyxy: np.ndarray) -> np.ndarray:
+        """Crops of the boxes (n, 4) as the network takes them: (n, height, width, 3) uint8 RGB."""
+        size = self.predictor.image_size
+        crops = np.empty((len(xyxy), *size, 3), np.uint8)
+        for crop, box in zip(crops, xyxy, strict=True):
+            crop[:] = crop_face(image_rgb, box, self.margin, size, self.shift_y)
+        return crops
+
+
+def read_out(
+    xyxy: np.ndarray,
+    scores: np.ndarray,
+    outputs: Mapping[str, np.ndarray],
+    calibration: Calibration = IDENTITY,
+    reading: ReadoutOptions | None = None,
+) -> list[Face]:
+    """Faces from boxes (n, 4), scores (n,) and head -> calibrated probabilities (n, classes)."""
+    columns: dict[str, list] = {"face_probability": _presence(outputs, len(xyxy))}
+    if "age" in outputs:
+        columns |= _ages(outputs["age"], calibration, reading or ReadoutOptions())
+    columns |= {
+        f"{head}_probabilities": _named(head, outputs[head]) for head in FACE_HEADS if head in outputs
+    }
+    return [
+        Face(tuple(box), score, **{name: column[index] for name, column in columns.items()})
+        for index, (box, score) in enumerate(zip(xyxy.tolist(), scores.tolist(), strict=True))
+    ]
+
+
+def _ages(probabilities: np.ndarray, calibration: Calibration, reading: ReadoutOptions) -> dict[str, list]:
+    """Fields of `Face` that tell of the age, a value for each face."""
+    low, high = calibration.age_interval(probabilities)
+    columns: dict[str, list] = {
+        "age_years": expected_age(probabilities).tolist(),
+        "age_interval_90": list(zip(low.tolist(), high.tolist(), strict=True)),
+    }
+    if reading.distribution or reading.groups is not None:
+        # As exact as a sum over many years should be, and as close to 1.
+        rows = np.asarray(probabilities, np.float64)
+        rows = (rows / rows.sum(axis=-1, keepdims=True)).tolist()
+    if reading.distribution:
+        columns["age_distribution"] = [tuple(row) for row in rows]
+    if reading.groups is not None:
+        columns["age_bands"] = [reading.groups.probabilities(row) for row in rows]
+    return columns
+
+
+def _presence(outputs: Mapping[str, np.ndarray], count: int) -> list[float | None]:
+    if "face" not in outputs:
+        return [None] * count
+    return outputs["face"][:, PRESENCE.index("face")].tolist()
+
+
+def _named(head: str, probabilities: np.ndarray) -> list[dict[str, float]]:
+    return [dict(zip(CLASS_NAMES[head], row, strict=True)) for row in probabilities.tolist()]

@@ -1,0 +1,124 @@
+"""Faces to probabilities with LiteRT: all crops of a frame in one call, no TensorFlow."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.errors import CheckpointError
+from facecli.core.process import quiet_stderr
+from facecli.models.checkpoint import LITERT_FILE, Checkpoint
+from facecli.models.readout import fold_heads, load_calibration, stored_heads
+
+_SIGNATURE = "serve"
+_INPUT = "image"
+_MOST_THREADS = 4
+
+
+class Predictor:
+    """The network of one checkpoint, loaded and checked once."""
+
+    def __init__(self, checkpoint: Checkpoint, num_threads: int | None = None) -> None:
+        """Loads `model.tflite`.
+
+        Args:
+            checkpoint: model folder; the file's digest is checked before it is parsed.
+            num_threads: threads of the XNNPACK kernels; None takes the cores, at most 4.
+
+        Raises:
+            CheckpointError: the file is missing, changed, no LiteRT model, or its input and
+                outputs are not those that `config.json` describes, or its calibration is damaged.
+        """
+        self.checkpoint = checkpoint
+        self.heads = checkpoint.heads
+        self.image_size = checkpoint.image_size
+        self.calibration = load_calibration(checkpoint)
+        path = checkpoint.verified(LITERT_FILE)
+        _check_labels(checkpoint)
+        self._runner = _load(path, num_threads or min(_MOST_THREADS, os.cpu_count() or 1))
+        self._check_input(path)
+        self._check_outputs(path)
+
+    def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Probabilities of every head, class heads calibrated (`Calibration.apply`).
+
+        Args:
+            crops: (n, height, width, 3) uint8 RGB, of the checkpoint's image size; n may be 0.
+
+        Returns:
+            Head -> (n, classes) float32, rows sum to 1; (0, classes) without crops.
+
+        Raises:
+            ValueError: crops of another shape or type.
+        """
+        return self.calibration.apply(self.predict_raw(crops))
+
+    def predict_raw(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Like `predict`, as the network itself says it; heads of which it has a finer one are folded."""
+        expected = (*self.image_size, 3)
+        if crops.shape[1:] != expected or crops.dtype != np.uint8:
+            raise ValueError(f"crops are {crops.shape} {crops.dtype}, not (n, {expected}) uint8")
+        if len(crops) == 0:
+            return {head: np.empty((0, HEAD_CLASSES[head]), np.float32) for head in self.heads}
+        return fold_heads(self._run(crops), self.heads)
+
+    def _run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        return self._runner(**{_INPUT: np.ascontiguousarray(crops)})
+
+    def _check_input(self, path: Path) -> None:
+        inputs = self._runner.get_input_details()
+        if list(inputs) != [_INPUT]:
+            raise CheckpointError(f"{path} has inputs {sorted(inputs)}, not '{_INPUT}': not a facecli model")
+        shape = [int(size) for size in inputs[_INPUT]["shape_signature"]]
+        expected = [-1, *self.image_size, 3]
+        if shape != expected or inputs[_INPUT]["dtype"] != np.uint8:
+            raise CheckpointError(
+                f"{path} takes {shape} {np.dtype(inputs[_INPUT]['dtype'])}, but config.json says "
+                f"{expected} uint8; fetch the model folder anew"
+            )
+
+    def _check_outputs(self, path: Path) -> None:
+        """Runs one empty picture: only then are all output shapes known."""
+        stored = stored_heads(self.heads)
+        if missing := set(stored) - set(self._runner.get_output_details()):
+            raise CheckpointError(f"{path} lacks the heads {sorted(missing)} that config.json names")
+        try:
+            with quiet_stderr():
+                outputs = self._run(np.zeros((1, *self.image_size, 3), np.uint8))
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be run ({_first_line(error)})") from error
+        for head in stored:
+            if outputs[head].shape != (1, HEAD_CLASSES[head]):
+                raise CheckpointError(
+                    f"{path}: head '{head}' gives {outputs[head].shape[1:]} classes, not "
+                    f"{HEAD_CLASSES[head]}; it is a model of another kind"
+                )
+
+
+def _load(path: Path, num_threads: int):
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with quiet_stderr():
+            # From memory: what was verified is what is parsed, and odd paths do not matter.
+            interpreter = Interpreter(model_content=path.read_bytes(), num_threads=num_threads)
+            return interpreter.get_signature_runner(_SIGNATURE)
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is not a LiteRT model of facecli ({_first_line(error)})") from error
+
+
+def _check_labels(checkpoint: Checkpoint) -> None:
+    """Raises CheckpointError when the classes have other names or another order than here."""
+    labels = checkpoint.config["labels"]
+    for head in checkpoint.heads:
+        known = list(CLASS_NAMES.get(head, map(str, range(HEAD_CLASSES[head]))))
+        found = labels.get(head) if isinstance(labels, dict) else None
+        if found != known:
+            raise CheckpointError(
+                f"{checkpoint.folder}/config.json: the classes of '{head}' are not those of this facecli"
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

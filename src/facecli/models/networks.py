@@ -1,0 +1,202 @@
+"""Networks whose shape is data: plain residual ones (He et al. 2016) and inverted residuals.
+
+Both networks that facecli ships are of this kind. They begin with two strided convolutions,
+because a residual block at half resolution costs as much as all later ones together and
+gave nothing that could be measured at these picture sizes.
+
+Blocks widen with a 1x1 convolution, look around with a depthwise 3x3 one and narrow again
+(Sandler et al., MobileNetV2, CVPR 2018), with squeeze-excite (Howard et al., MobileNetV3, ICCV
+2019) or with PReLU and a global depthwise convolution (Chen et al., MobileFaceNets, CCBR 2018).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of layers: name, output shape (without the batch), number of weights, where from.
+
+    `kind` is "image", "block" or "head"; `sources` are the names of the parts it reads.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    sources: tuple[str, ...] = ()
+
+    @property
+    def shape_text(self) -> str:
+        """Output shape as "height x width x channels"."""
+        return " x ".join(map(str, self.shape))
+
+
+class Stage(NamedTuple):
+    """`blocks` residual blocks of two 3x3 convolutions with `width` channels."""
+
+    width: int
+    blocks: int
+
+
+class Residual(NamedTuple):
+    """Stem widths (each a stride-2 convolution), then stages with a stride-2 step between."""
+
+    stem: tuple[int, ...]
+    stages: tuple[Stage, ...]
+    image_size: tuple[int, int]
+
+
+RESIDUAL_SPECS = {
+    "normal": Residual((32, 48), (Stage(48, 1), Stage(96, 1), Stage(192, 1)), (80, 80)),
+    "compact": Residual((32, 64), (Stage(64, 1), Stage(128, 2), Stage(256, 2)), (96, 96)),
+}
+
+
+def build_residual(spec: Residual, image_size: tuple[int, int] | None = None) -> keras.Model:
+    """Builds the backbone.
+
+    Args:
+        spec: the shape.
+        image_size: (height, width); the spec's own by default. Weights do not depend on it.
+
+    Returns:
+        A model named "backbone" from (n, h, w, 3) RGB 0..255 to (n, d) features: the last
+        two stages, averaged over the picture and concatenated (age lives in the middle).
+    """
+    image = keras.Input((*(image_size or spec.image_size), 3), dtype="uint8", name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
+    for index, width in enumerate(spec.stem):
+        x = _residual_convolution(x, width, f"stem{index}", strides=2)
+    pooled = []
+    for index, stage in enumerate(spec.stages):
+        if index:
+            x = _residual_convolution(x, stage.width, f"stage{index}_down", strides=2)
+        for block in range(stage.blocks):
+            x = _residual_block(x, stage.width, f"stage{index}_block{block}")
+        pooled.append(layers.GlobalAveragePooling2D(name=f"stage{index}_pool")(x))
+    features = layers.Concatenate(name="features")(pooled[-2:])
+    return keras.Model(image, features, name="backbone")
+
+
+def _residual_convolution(x, width: int, name: str, strides: int = 1, relu: bool = True):
+    x = layers.Conv2D(width, 3, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def _residual_block(x, width: int, name: str):
+    inner = _residual_convolution(x, width, f"{name}_a")
+    inner = _residual_convolution(inner, width, f"{name}_b", relu=False)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, inner]))
+
+
+class Row(NamedTuple):
+    """`blocks` inverted residuals of `width` channels, widened `expand` times inside."""
+
+    width: int
+    blocks: int
+    expand: int
+    strides: int
+
+
+class Mobile(NamedTuple):
+    """A strided stem, rows of blocks, a last 1x1 convolution; then the picture is pooled."""
+
+    stem: int
+    rows: tuple[Row, ...]
+    last: int
+    squeeze: bool
+    prelu: bool
+    global_depthwise: bool
+    image_size: tuple[int, int]
+
+
+MOBILE_SPECS = {
+    "mobile-se": Mobile(
+        32,
+        (Row(16, 1, 1, 1), Row(24, 3, 4, 2), Row(40, 4, 4, 2), Row(80, 5, 4, 2), Row(120, 5, 4, 1),
+         Row(208, 3, 6, 2)),
+        960,
+        squeeze=True,
+        prelu=False,
+        global_depthwise=False,
+        image_size=(144, 144),
+    ),
+    "mobileface": Mobile(
+        64,
+        (Row(64, 1, 1, 1), Row(64, 4, 2, 2), Row(128, 1, 4, 2), Row(128, 5, 2, 1), Row(128, 1, 4, 2),
+         Row(128, 2, 2, 1)),
+        512,
+        squeeze=False,
+        prelu=True,
+        global_depthwise=True,
+        image_size=(96, 96),
+    ),
+}  # fmt: skip
+
+
+def build_mobile(spec: Mobile, image_size: tuple[int, int] | None = None) -> keras.Model:
+    """Builds the backbone.
+
+    Args:
+        spec: the shape.
+        image_size: (height, width); the spec's own by default. With a global depthwise
+            convolution weights depend on it.
+
+    Returns:
+        A model named "backbone" from (n, h, w, 3) RGB 0..255 to (n, d) features: the last
+        block's output and the last convolution's, pooled and concatenated.
+    """
+    image = keras.Input((*(image_size or spec.image_size), 3), dtype="uint8", name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
+    x = _mobile_convolution(x, spec.stem, spec, "stem0", kernel=3, strides=2)
+    for number, row in enumerate(spec.rows):
+        for block in range(row.blocks):
+            strides = row.strides if block == 0 else 1
+            x = _mobile_block(x, row, strides, spec, f"stage{number}_block{block}")
+    middle = layers.GlobalAveragePooling2D(name="middle_pool")(x)
+    x = _mobile_convolution(x, spec.last, spec, "last", kernel=1)
+    if spec.global_depthwise:
+        x = layers.DepthwiseConv2D(x.shape[1:3], use_bias=False, name="last_depthwise")(x)
+        x = layers.Flatten(name="last_flat")(layers.BatchNormalization(name="last_depthwise_norm")(x))
+    else:
+        x = layers.GlobalAveragePooling2D(name="last_pool")(x)
+    return keras.Model(image, layers.Concatenate(name="features")([middle, x]), name="backbone")
+
+
+def _mobile_convolution(x, width: int, spec: Mobile, name: str, kernel: int, strides: int = 1):
+    x = layers.Conv2D(width, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    return _activation(layers.BatchNormalization(name=f"{name}_norm")(x), spec, name)
+
+
+def _activation(x, spec: Mobile, name: str):
+    if spec.prelu:
+        return layers.PReLU(shared_axes=[1, 2], name=f"{name}_prelu")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _mobile_block(x, row: Row, strides: int, spec: Mobile, name: str):
+    inner = x
+    if row.expand > 1:
+        inner = _mobile_convolution(inner, x.shape[-1] * row.expand, spec, f"{name}_widen", kernel=1)
+    inner = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{name}_look")(inner)
+    inner = _activation(layers.BatchNormalization(name=f"{name}_look_norm")(inner), spec, f"{name}_look")
+    if spec.squeeze:
+        inner = _squeeze_excite(inner, name)
+    inner = layers.Conv2D(row.width, 1, use_bias=False, name=f"{name}_narrow")(inner)
+    inner = layers.BatchNormalization(name=f"{name}_narrow_norm")(inner)
+    if strides == 1 and x.shape[-1] == row.width:
+        inner = layers.Add(name=f"{name}_add")([x, inner])
+    return inner
+
+
+def _squeeze_excite(x, name: str):
+    channels = x.shape[-1]
+    gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    gate = layers.Conv2D(max(channels // 16, 8), 1, activation="relu", name=f"{name}_reduce")(gate)
+    gate = layers.Conv2D(channels, 1, activation="hard_sigmoid", name=f"{name}_excite")(gate)
+    return layers.Multiply(name=f"{name}_gate")([x, gate])

@@ -1,0 +1,216 @@
+"""The models on this machine: which there are, whether their files are whole, and how one is removed.
+
+Standard library only.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facecli.core import paths
+from facecli.core.errors import CheckpointError, InputError, OutputError
+from facecli.core.recipes import SHIPPED_MODELS
+from facecli.models.checkpoint import (
+    CONFIG,
+    KERAS_FILE,
+    LITERT_FILE,
+    Checkpoint,
+    FileCheck,
+    check_files,
+    first_wrong,
+    load_checkpoint,
+    read_json,
+)
+
+log = logging.getLogger(__name__)
+
+CONFIG_FILE, METRICS_FILE = "config.json", "metrics.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A folder with a `config.json`.
+
+    Attributes:
+        folder: where it lies.
+        shipped: it came with facecli.
+        config: what its `config.json` says; of a damaged one, as far as it can be read.
+        problem: why it cannot be used, in one line, or None.
+        size_bytes: of all files in it that can be seen.
+        metrics: what was measured on the test split; {} when nothing was. Its numbers are finite.
+    """
+
+    folder: Path
+    shipped: bool
+    config: dict[str, Any]
+    problem: str | None
+    size_bytes: int
+    metrics: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """By which `--model-path` and `--compare` find it; text, also where the folder's name is none."""
+        return _as_text(self.folder.name)
+
+    @property
+    def runs(self) -> bool:
+        """Can `facecli run` use it? Backbones to train from have no LiteRT file."""
+        return self.problem is None and LITERT_FILE in self.config["sha256"]
+
+    @property
+    def network_bytes(self) -> int:
+        """Size of what `facecli run` loads; 0 when it is not there any more."""
+        try:
+            return (self.folder / LITERT_FILE).stat().st_size
+        except OSError:
+            return 0
+
+
+def list_models() -> list[Entry]:
+    """The user's models and the shipped ones, by name; a shipped one that is hidden by the user's too.
+
+    Folders without a `config.json` are none; one that nobody may look into may be one, and has a problem.
+    """
+    found: dict[str, Entry] = {}
+    for root in (paths.saved_model_dir(), *paths.shipped_places("saved_model")):
+        for folder in _model_folders(root):
+            found.setdefault(os.path.realpath(folder), describe(folder))
+    return sorted(found.values(), key=lambda entry: (entry.name, entry.shipped))
+
+
+def find_entry(name: str) -> Entry:
+    """A model by name or folder, as `core.paths.find_model` finds it. Raises CheckpointError."""
+    if not name.strip():
+        raise CheckpointError("'' is no model; 'facecli models list' says which are here")
+    return describe(paths.find_model(name))
+
+
+def find_short(name: str) -> Entry:
+    """As `find_entry`; also by the short names of `--model-type`: "facenet" is "facenet_model"."""
+    try:
+        return find_entry(name)
+    except CheckpointError as error:
+        try:
+            return find_entry(f"{name.strip()}_model")
+        except CheckpointError:
+            raise error from None
+
+
+def describe(folder: Path) -> Entry:
+    """What is known of a model folder; damaged ones have a `problem`, and none raises an error."""
+    try:
+        checkpoint = load_checkpoint(folder)
+        config, problem = checkpoint.config, _unusable(checkpoint)
+    except CheckpointError as error:
+        config, problem = read_json(folder / CONFIG_FILE), str(error)
+    if problem is not None:
+        problem = " ".join(_as_text(problem).split())
+    metrics = read_json(folder / METRICS_FILE)
+    return Entry(folder, _is_shipped(folder), config, problem, _size(folder), metrics)
+
+
+def _model_folders(root: Path) -> list[Path]:
+    """Folders in a folder that hold a `config.json`, or may hold one, sorted."""
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir()]
+    except OSError as error:
+        log.debug("%s: %s", root, error)
+        return []
+    return [root / name for name in sorted(names) if paths.may_hold(root / name, CONFIG_FILE)]
+
+
+def _unusable(checkpoint: Checkpoint) -> str | None:
+    """What is wrong with a folder whose `config.json` can be read: name, calibration, or a missing file."""
+    folder = checkpoint.folder
+    if _as_text(folder.name) != folder.name:
+        return f"{folder}: its name is no text; rename it"
+    if wrong := checkpoint.wrong_in_calibration():
+        return f"{folder / CONFIG_FILE}: {wrong}; run 'facecli calibrate' or fetch the folder anew"
+    listed = [file for file in (LITERT_FILE, KERAS_FILE) if file in checkpoint.config["sha256"]]
+    # A backbone to train from has no LiteRT file, and who only runs a model may leave the Keras file out.
+    if listed and not paths.may_hold(folder, listed[0]):
+        return f"{folder / listed[0]} is missing; train the model again or fetch its folder anew"
+    return None
+
+
+def verify(entry: Entry) -> list[FileCheck]:
+    """Compares every file with the digest in `config.json`.
+
+    Raises CheckpointError when there are no digests to compare with.
+    """
+    digests = entry.config.get("sha256")
+    if not digests or first_wrong(CONFIG.required["sha256"], digests):
+        raise CheckpointError(f"{entry.folder}/{CONFIG_FILE} names no digests; fetch the folder anew")
+    return check_files(entry.folder, digests)
+
+
+def remove(entry: Entry) -> None:
+    """Deletes a model folder, whole or not at all; of a link only the link.
+
+    Raises:
+        InputError: a shipped model, or a folder that holds more than a model.
+        OutputError: it cannot be deleted.
+    """
+    check_removable(entry)
+    folder = entry.folder
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+            return
+        # Out of sight at once: an interrupted deletion leaves no half model under the old name.
+        gone = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        folder.replace(gone)
+        shutil.rmtree(gone)
+    except OSError as error:
+        raise OutputError(f"cannot remove {folder}: {error.strerror or error}") from error
+
+
+def check_removable(entry: Entry) -> None:
+    """Raises InputError when `remove` would refuse it."""
+    folder = entry.folder
+    if entry.shipped:
+        raise InputError(f"{folder} came with facecli and stays; only models of your own are removed")
+    among_models = folder.absolute().parent.resolve() == paths.saved_model_dir().resolve()
+    if not among_models and not _is_model(folder):
+        raise InputError(f"{folder} is no model folder of facecli; nothing was removed")
+    guarded = (Path.home(), Path.cwd(), paths.saved_model_dir())
+    if not folder.is_symlink() and any(place.resolve().is_relative_to(folder.resolve()) for place in guarded):
+        raise InputError(f"{folder} holds more than a model; remove its files by hand")
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        load_checkpoint(folder)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _is_shipped(folder: Path) -> bool:
+    place = folder.absolute()
+    return place.name in SHIPPED_MODELS and any(
+        place.parent.resolve() == root.resolve() for root in paths.shipped_places("saved_model")
+    )
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder and below, those left out that cannot be looked at."""
+    size = 0
+    for place, _, files in os.walk(folder):
+        for file in files:
+            with contextlib.suppress(OSError):
+                status = os.lstat(os.path.join(place, file))
+                size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return size
+
+
+def _as_text(text: str) -> str:
+    """Text that can be written as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,1 +1,0 @@
-"""Pictures in, records out: sources, the batch, and what is written of each picture."""

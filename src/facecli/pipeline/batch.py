@@ -1,0 +1,333 @@
+"""Pictures become records: decoded and searched in threads, read by the network together, given in order."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Generic, Protocol, TypeVar
+
+import cv2
+import numpy as np
+
+from facecli.core.errors import ImageError
+from facecli.core.faces import Face, FrameResult
+from facecli.core.images import MAX_PIXELS, decode_image, decode_reduced
+from facecli.core.process import start_threads
+from facecli.draw.anonymize import Protect
+from facecli.infer.analyzer import FoundFaces
+from facecli.sinks.base import Record
+from facecli.sources.files import Item, one_line
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+_PATIENCE_S = 2.0
+"""For all threads that still work when nobody wants their results any more."""
+NAME = "pictures"
+"""Of the threads: `cli` ends the process when one is left behind, waiting for a server."""
+
+
+_END = object()
+
+SEARCHED_SIDE = 1280
+"""Longer side in pixels to which a large JPEG may be reduced while it is decoded. Detectors search in 640."""
+
+
+UNREADABLE = (ImageError, MemoryError, cv2.error)
+"""What a picture may be to blame for."""
+
+log = logging.getLogger(__name__)
+_MOST_PICTURES = 64
+_MOST_BYTES = 256 << 20
+"""A batch is read when it has as many faces as wanted, this many pictures, or this much to hold."""
+_IDLE_S = 0.5
+"""Results are not held back longer than this while the next picture is waited for."""
+
+
+class OrderedPool(Generic[Task, Result]):
+    """Runs one function of its own in each thread, never far ahead of who takes the results.
+
+    Threads are daemons: one that waits for a server does not hold up Ctrl-C.
+    """
+
+    def __init__(self, functions: Iterable[Callable[[Task], Result]], ahead: int) -> None:
+        """Starts a thread for each function.
+
+        Args:
+            functions: each is called in one thread only.
+            ahead: how many tasks are taken before their results are asked for, above 0.
+        """
+        self._ahead = ahead
+        self._todo: SimpleQueue = SimpleQueue()
+        self._stopped = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(function,), daemon=True, name=NAME)
+            for function in functions
+        ]
+
+    def __enter__(self) -> "OrderedPool":
+        start_threads(self._threads)
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stopped = True
+        for _ in self._threads:
+            self._todo.put(None)
+        end = time.monotonic() + _PATIENCE_S
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def results(self, tasks: Iterable[Task], wait_s: float | None = None) -> Iterator[Result | None]:
+        """Results in the order of the tasks, which are taken as they are needed.
+
+        Args:
+            tasks: may be endless; taken in this thread.
+            wait_s: when the next result takes longer than this, None comes in between, once.
+
+        Raises:
+            whatever a function or `tasks` raises, in its place.
+        """
+        waiting: deque[SimpleQueue] = deque()
+        tasks = iter(tasks)
+        while True:
+            while len(waiting) < self._ahead and (task := next(tasks, _END)) is not _END:
+                waiting.append(SimpleQueue())
+                self._todo.put((waiting[-1], task))
+            if not waiting:
+                return
+            answer = waiting.popleft()
+            try:
+                result, error = answer.get(timeout=wait_s)
+            except Empty:
+                yield None
+                result, error = answer.get()
+            if error is not None:
+                raise error
+            yield result
+
+    def _work(self, function: Callable[[Task], Result]) -> None:
+        while (given := self._todo.get()) is not None and not self._stopped:
+            # A SimpleQueue, no Future: its wait is one step of C, which Ctrl-C cannot break in two.
+            answer, task = given
+            try:
+                answer.put((function(task), None))
+            except BaseException as error:  # noqa: BLE001
+                # Whatever it is, it belongs to who asked for the result.
+                answer.put((None, error))
+            # What was given must not be kept until the next task comes.
+            del given, answer, task
+
+
+class PicturePreparer(Protocol):
+    """The part of an `Analyzer` that is needed here; one thread at a time may use it."""
+
+    def find(self, image_rgb: np.ndarray) -> FoundFaces: ...
+
+
+class Reader(Protocol):
+    """The part of an `Analyzer` that reads faces."""
+
+    def read(self, found: list[FoundFaces]) -> list[list[Face]]: ...
+
+
+@dataclass(slots=True)
+class PreparedPicture:
+    """A picture before its faces are read.
+
+    Attributes:
+        item: which one.
+        size: width and height in pixels.
+        found: boxes in pixels of the whole picture, scores and crops.
+        image_rgb: (H, W, 3) uint8 RGB, the whole picture; None when it is not wanted.
+        error: there is none.
+    """
+
+    item: Item
+    size: tuple[int, int]
+    found: FoundFaces
+    image_rgb: np.ndarray | None = None
+    error: None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of its pixels."""
+        return 0 if self.image_rgb is None else self.image_rgb.nbytes
+
+
+@dataclass(slots=True)
+class UnreadablePicture:
+    """A picture that could not be read, and why."""
+
+    item: Item
+    error: str
+    held_bytes: int = 0
+
+
+def prepare_picture(
+    item: Item, preparer: PicturePreparer, wants_image: bool
+) -> PreparedPicture | UnreadablePicture:
+    """Reads, decodes and searches one picture. What is no picture gives an `error`, and never raises."""
+    try:
+        return _prepare(item, item.load(), preparer, wants_image)
+    except UNREADABLE as error:
+        return UnreadablePicture(item, why_unread(error, item.source))
+
+
+def why_unread(error: Exception, source: str) -> str:
+    """One of UNREADABLE in one line."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory for {source}; make it smaller"
+    if isinstance(error, cv2.error):
+        return f"{source} cannot be searched ({error.err}); save it again"
+    return one_line(error)
+
+
+def _prepare(item: Item, data: bytes, preparer: PicturePreparer, wants_image: bool) -> PreparedPicture:
+    found, size = find_faces_in(data, item.source, preparer)
+    image_rgb = decode_image(data, item.source) if wants_image else None
+    return PreparedPicture(item, size, found, image_rgb)
+
+
+def find_faces_in(
+    data: bytes, name: str, preparer: PicturePreparer, max_pixels: int = MAX_PIXELS
+) -> tuple[FoundFaces, tuple[int, int]]:
+    """Boxes and crops of an encoded picture, a large JPEG reduced while it is decoded.
+
+    The whole picture is taken when a face in the reduced one has fewer pixels than the network sees:
+    no crop is less sharp than it can be.
+
+    Args:
+        data: content of a picture file.
+        name: what error messages call it.
+        preparer: finds.
+        max_pixels: as of `core.images.decode_image`.
+
+    Returns:
+        What was found, in pixels of the whole picture, and width and height of that.
+
+    Raises:
+        ImageError: see `core.images.decode_image`.
+    """
+    image_rgb, size = decode_reduced(data, name, SEARCHED_SIDE, max_pixels)
+    found = preparer.find(image_rgb)
+    reduced = image_rgb.shape[1], image_rgb.shape[0]
+    if reduced == size:
+        return found, size
+    if not _are_sharp(found):
+        image_rgb = decode_image(data, name, max_pixels)
+        return preparer.find(image_rgb), size
+    return found._replace(xyxy=_enlarged(found.xyxy, reduced, size)), size
+
+
+def _are_sharp(found: FoundFaces) -> bool:
+    """Has every face as many pixels as the largest crop that is made of it?"""
+    if not len(found.xyxy):
+        return True
+    needed = max(max(crops.shape[1:3]) for crops in found.crops)
+    return bool((found.xyxy[:, 2:] - found.xyxy[:, :2]).max(axis=1).min() >= needed)
+
+
+def _enlarged(xyxy: np.ndarray, reduced: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """Boxes (n, 4) in pixels of the reduced picture, in those of the whole; inside it."""
+    scale = np.array(size * 2) / (reduced * 2)
+    return np.clip(np.round(xyxy * scale), 0, np.array(size * 2)).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Parallelism:
+    """How much is done at once.
+
+    Attributes:
+        workers: threads that decode and search, 1 for none beside the own.
+        batch_size: faces that make a call of the network.
+    """
+
+    workers: int = 1
+    batch_size: int = 16
+
+
+class Batch:
+    """Analyses pictures. One that is none gives a record with `error`, and the rest goes on."""
+
+    def __init__(
+        self,
+        preparers: Callable[[], PicturePreparer],
+        reader: Reader,
+        parallelism: Parallelism = Parallelism(),  # noqa: B008
+        wants_image: bool = False,
+        protect: Protect | None = None,
+        show_rejected: bool = True,
+        model: str | None = None,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            preparers: makes what searches; called once for each thread.
+            reader: reads the faces, in the thread of the caller.
+            parallelism: how much at once.
+            wants_image: give the pixels on.
+            protect: covers all that is found in the pixels that are given on.
+            show_rejected: tell of what was found and taken for no face.
+            model: what rows call the model that reads.
+        """
+        self._model = model
+        self._preparers, self._reader, self._parallelism = preparers, reader, parallelism
+        self._wants_image, self._protect, self._show_rejected = wants_image, protect, show_rejected
+
+    def records(self, items: Iterable[Item]) -> Iterator[Record]:
+        """One record for each item, in their order; memory does not depend on how many there are."""
+        held: list[PreparedPicture | UnreadablePicture] = []
+        for prepared in self._prepared(items):
+            if prepared is not None:
+                held.append(prepared)
+            if prepared is None or self._is_full(held):
+                yield from self._read(held)
+                held = []
+        yield from self._read(held)
+
+    def _prepared(self, items: Iterable[Item]) -> Iterator[PreparedPicture | UnreadablePicture | None]:
+        """Every picture looked at; None when the next one lets itself be waited for."""
+        if self._parallelism.workers == 1:
+            preparer = self._preparers()
+            yield from (prepare_picture(item, preparer, self._wants_image) for item in items)
+            return
+
+        functions = [
+            partial(prepare_picture, preparer=self._preparers(), wants_image=self._wants_image)
+            for _ in range(self._parallelism.workers)
+        ]
+        with OrderedPool(functions, ahead=2 * self._parallelism.workers) as pool:
+            yield from pool.results(items, _IDLE_S)
+
+    def _is_full(self, held: Sequence[PreparedPicture | UnreadablePicture]) -> bool:
+        faces = sum(len(one.found.scores) for one in held if isinstance(one, PreparedPicture))
+        return (
+            faces >= self._parallelism.batch_size
+            or len(held) >= _MOST_PICTURES
+            or sum(one.held_bytes for one in held) >= _MOST_BYTES
+        )
+
+    def _read(self, held: Sequence[PreparedPicture | UnreadablePicture]) -> Iterator[Record]:
+        found = [one.found for one in held if isinstance(one, PreparedPicture)]
+        faces = iter(self._reader.read(found) if found else [])
+        for one in held:
+            yield self._record(one, next(faces)) if isinstance(one, PreparedPicture) else self._failed(one)
+
+    def _record(self, prepared: PreparedPicture, found: list[Face]) -> Record:
+        item, (width, height) = prepared.item, prepared.size
+        log.debug("%s: %d faces", item.source, len(found))
+        faces = tuple(face for face in found if self._show_rejected or not face.rejected)
+        image_rgb = prepared.image_rgb
+        if image_rgb is not None and self._protect is not None:
+            image_rgb = self._protect(image_rgb, found)
+        result = FrameResult(item.source, width, height, faces, model=self._model)
+        return Record(result, image_rgb, item.target_name)
+
+    def _failed(self, unread: UnreadablePicture) -> Record:
+        item = unread.item
+        log.debug("%s: %s", item.source, unread.error)
+        result = FrameResult(item.source, None, None, error=unread.error, model=self._model)
+        return Record(result, None, item.target_name)

@@ -1,0 +1,368 @@
+"""Frames in, faces out: live, with capture, analysis and drawing apart, or offline, every frame in order."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from facecli.core.faces import Face, FrameResult
+from facecli.draw.annotate import annotate
+from facecli.draw.anonymize import LingeringMask, Protect
+from facecli.pipeline.clock import Clock, FrameRateEstimate, Pacer, RateMeter
+from facecli.pipeline.overlay import CoveredFaces, FollowedFaces, Follower, Overlay, Picture
+from facecli.pipeline.threads import (
+    POLL_S,
+    AnalysisThread,
+    Analyze,
+    Analyzed,
+    CaptureThread,
+    EndOfStream,
+    NewestChannel,
+    OrderedChannel,
+    TimestampedFrame,
+    check_silence,
+    frames_ahead,
+    running_threads,
+)
+from facecli.sinks.base import Quit, Record, Sink, feed
+from facecli.sources.video import Frame, FrameSource
+
+_LATENCY_MEMORY = 0.8
+
+_LIVE_RESULTS_AHEAD = 8
+
+Draw = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
+"""(H, W, 3) uint8 RGB and the faces in it -> an annotated copy."""
+_OFFLINE_RESULTS_AHEAD = 3
+
+
+class StreamSummary(NamedTuple):
+    """Counts of a finished stream; a face in ten analysed frames counts ten times."""
+
+    frames: int = 0
+    faces: int = 0
+    analyzed: int = 0
+
+
+def frame_result(given: str, frame: Frame, faces: Sequence[Face], model: str | None = None) -> FrameResult:
+    """The row of a frame of the source that is called `given`."""
+    height, width = frame.image_rgb.shape[:2]
+    return FrameResult(given, width, height, tuple(faces), frame.index, frame.time_s, model=model)
+
+
+def count_faces(faces: Iterable[Face]) -> int:
+    """Those that the model takes for faces."""
+    return sum(not face.rejected for face in faces)
+
+
+class StreamStats(NamedTuple):
+    """Measured over the last moments.
+
+    Attributes:
+        fps: frames drawn a second.
+        latency_ms: from the moment a frame was taken to the moment its faces were known.
+        analyzed_fps: frames analysed a second.
+        paused: does the picture stand still because the user asked for it?
+    """
+
+    fps: float
+    latency_ms: float
+    analyzed_fps: float
+    paused: bool
+
+
+class View(Protocol):
+    """The window: `window.view.LiveView`. `show` raises `sinks.base.Quit` when the user has seen enough."""
+
+    @property
+    def paused(self) -> bool: ...
+
+    def show(self, image_rgb: np.ndarray, faces: Sequence[Face], stats: StreamStats) -> None: ...
+
+
+class FramePresenter:
+    """Rows of analysed frames, and every frame drawn.
+
+    Attributes:
+        summary: what was done so far.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        sinks: Sequence[Sink],
+        view: View | None,
+        overlay: Overlay,
+        draw: Draw,
+        now: Callable[[], float],
+        model: str | None = None,
+    ) -> None:
+        self.summary = StreamSummary()
+        self._model = model
+        self._given = source.given
+        self._rows = [sink for sink in sinks if not sink.wants_image]
+        self._videos = [sink for sink in sinks if sink.wants_image]
+        self._view = view
+        self._overlay = overlay
+        self._draw = draw
+        self._cadence = FrameRateEstimate(source.fps) if source.live else None
+        self._drawn, self._analyzed, self._latency_s = RateMeter(now), RateMeter(now), 0.0
+        self._shown: Picture | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Did the user ask the picture to stand still?"""
+        return self._view is not None and self._view.paused
+
+    def learn(self, analyzed: Analyzed) -> None:
+        """Takes the faces of a frame. Raises OutputError when a row cannot be written."""
+        stamped, faces, _, latency_s = analyzed
+        self._overlay.learn(analyzed)
+        self._analyzed.mark()
+        kept = _LATENCY_MEMORY * (self._latency_s or latency_s)
+        self._latency_s = kept + (1 - _LATENCY_MEMORY) * latency_s
+        frames, counted, number = self.summary
+        self.summary = StreamSummary(frames, counted + count_faces(faces), number + 1)
+        record = Record(frame_result(self._given, stamped.frame, faces, self._model))
+        for sink in self._rows:
+            sink.write(record)
+
+    def show(self, stamped: TimestampedFrame) -> None:
+        """Draws a frame into video and window. Raises Quit, or OutputError."""
+        self._shown = image_rgb, faces = self._overlay.picture(stamped)
+        self._drawn.mark()
+        self.summary = self.summary._replace(frames=self.summary.frames + 1)
+        copies = 1 if self._cadence is None else self._cadence.copies(stamped.frame.time_s)
+        if self._videos and copies:
+            record = Record(
+                frame_result(self._given, stamped.frame, faces, self._model), self._draw(image_rgb, faces)
+            )
+            for sink in self._videos:
+                for _ in range(copies):
+                    sink.write(record)
+        self.show_again()
+
+    def show_again(self) -> None:
+        """The frame that is seen, once more: the window stays awake. Raises Quit."""
+        if self._view is not None and self._shown is not None:
+            self._view.show(*self._shown, self._stats())
+
+    def resume(self) -> None:
+        """After a pause: what was missed is no gap in the video."""
+        if self._cadence is not None:
+            self._cadence.restart()
+
+    def _stats(self) -> StreamStats:
+        return StreamStats(self._drawn.rate(), 1000 * self._latency_s, self._analyzed.rate(), self.paused)
+
+
+class LivePicture:
+    """The main thread's loop between a camera or file, an analysis and a presenter."""
+
+    def __init__(
+        self,
+        source: FrameSource,
+        analyze: Analyze,
+        presenter: FramePresenter,
+        clock: Clock,
+        show_rejected: bool = True,
+    ) -> None:
+        self._source = source
+        self._presenter = presenter
+        self._sleep = clock.sleep
+        self._pacer = None if source.live else Pacer(clock.now)
+        self._stop = threading.Event()
+        self._frames = NewestChannel(self._stop) if source.live else OrderedChannel(self._stop, 1)
+        self._newest = NewestChannel(self._stop)
+        self._results = OrderedChannel(self._stop, _LIVE_RESULTS_AHEAD)
+        self._all_analyzed = False
+        self._capture = CaptureThread(source, self._frames, self._newest)
+        self._worker = AnalysisThread(analyze, self._newest, self._results, show_rejected)
+
+    def run(self) -> None:
+        """Plays until the source ends or the user quits.
+
+        Raises what the source, the analysis, a sink or the view raises.
+        """
+        channels = self._frames, self._newest, self._results
+        with running_threads(self._stop, (self._capture, self._worker), channels):
+            error = None
+            with contextlib.suppress(Quit):
+                error = self._play()
+                self._wait_for_the_last()
+        if error is not None:
+            raise error
+
+    def _play(self) -> BaseException | None:
+        """Draws frame after frame; returns the error that ended the source."""
+        if isinstance(self._frames, OrderedChannel):
+            self._wait_for_the_first(self._frames)
+        while True:
+            self._collect()
+            item = self._frames.get(POLL_S)
+            if isinstance(item, EndOfStream):
+                return item.error
+            if item is None:
+                check_silence(self._source, self._capture)
+                self._presenter.show_again()
+            else:
+                self._wait_for_its_time(item)
+                self._presenter.show(item)
+            self._stand_still()
+
+    def _wait_for_its_time(self, stamped: TimestampedFrame) -> None:
+        while self._pacer and (left_s := self._pacer.due_in(stamped.frame.time_s)) > 0:
+            self._sleep(min(left_s, POLL_S))
+            self._collect()
+            if left_s > POLL_S:
+                self._presenter.show_again()
+                self._stand_still()
+
+    def _stand_still(self) -> None:
+        """While the user pauses: a camera's frames are dropped, a file waits."""
+        if not self._presenter.paused:
+            return
+        self._newest.shut = True
+        while self._presenter.paused:
+            self._sleep(POLL_S)
+            self._collect()
+            self._presenter.show_again()
+        self._newest.shut = False
+        self._presenter.resume()
+        if self._pacer:
+            self._pacer.restart()
+
+    def _collect(self, timeout_s: float = 0.0) -> None:
+        """Takes what has been analysed. Raises what the analysis raised."""
+        while (item := self._results.get(timeout_s)) is not None:
+            self._take(item)
+            if self._all_analyzed:
+                return
+
+    def _take(self, item: Analyzed | EndOfStream | None) -> None:
+        if isinstance(item, Analyzed):
+            self._presenter.learn(item)
+        elif item is not None:
+            self._all_analyzed = True
+            if item.error is not None:
+                raise item.error
+
+    def _wait_for_the_first(self, frames: OrderedChannel) -> None:
+        """A file begins with its first faces, and only then is it decoded ahead."""
+        while not (self._presenter.summary.analyzed or self._all_analyzed):
+            item = self._results.get(POLL_S)
+            if isinstance(item, Analyzed):
+                frames.enlarge(frames_ahead(item.stamped) - 1)
+            self._take(item)
+            check_silence(self._source, self._capture)
+
+    def _wait_for_the_last(self) -> None:
+        """The source has ended: the frame in work becomes a row, too."""
+        while not self._all_analyzed:
+            self._collect(POLL_S)
+            self._presenter.show_again()
+
+
+def run_offline(
+    source: FrameSource,
+    analyze: Analyze,
+    sinks: Sequence[Sink],
+    draw: Draw,
+    mask: LingeringMask,
+    show_rejected: bool = True,
+    model: str | None = None,
+) -> StreamSummary:
+    """Decodes, analyses and writes at the same time; the same file gives the same rows every time.
+
+    Raises what the source, the analysis or a sink raises; all frames before were written.
+    """
+    draws = any(sink.wants_image for sink in sinks)
+    summary = StreamSummary()
+    with (
+        contextlib.suppress(Quit),
+        contextlib.closing(_analyzed(source, analyze, show_rejected)) as all_analyzed,
+    ):
+        for (frame, _), faces, covered, _ in all_analyzed:
+            number = summary.frames + 1
+            summary = StreamSummary(number, summary.faces + count_faces(faces), number)
+            shown_rgb = mask.cover(frame.image_rgb, covered, frame.time_s) if draws else None
+            drawn_rgb = None if shown_rgb is None else draw(shown_rgb, faces)
+            feed([Record(frame_result(source.given, frame, faces, model), drawn_rgb)], sinks)
+    return summary
+
+
+def _analyzed(source: FrameSource, analyze: Analyze, show_rejected: bool) -> Generator[Analyzed, None, None]:
+    """Every frame with its faces, in order."""
+    stop = threading.Event()
+    stamped_frames, results = OrderedChannel(stop, 1), OrderedChannel(stop, _OFFLINE_RESULTS_AHEAD)
+    capture = CaptureThread(source, stamped_frames)
+    worker = AnalysisThread(analyze, stamped_frames, results, show_rejected)
+    with running_threads(stop, [capture, worker], [stamped_frames, results]):
+        first = True
+        while True:
+            item = results.get(POLL_S)
+            if item is None:
+                check_silence(source, capture)
+            elif isinstance(item, EndOfStream):
+                if item.error is not None:
+                    raise item.error
+                return
+            else:
+                if first:
+                    stamped_frames.enlarge(frames_ahead(item.stamped) - 1)
+                first = False
+                yield item
+
+
+def run_live(
+    source: FrameSource,
+    analyze: Analyze,
+    sinks: Sequence[Sink],
+    view: View | None = None,
+    *,
+    follower: Follower | None = None,
+    draw: Draw = annotate,
+    protect: Protect | None = None,
+    show_rejected: bool = True,
+    clock: Clock | None = None,
+    model: str | None = None,
+) -> StreamSummary:
+    """Runs until the source ends or the user quits; the threads it starts have ended then.
+
+    A file without a view: every frame is analysed and written, in order. Otherwise every frame is
+    drawn when it is due and the newest is analysed: sinks that want images get every drawn frame,
+    the others a row for each analysed one.
+
+    Args:
+        source: opened and closed by the caller, like sinks and view.
+        analyze: called from one thread, with times that grow.
+        sinks: get every result, in order.
+        view: the window.
+        follower: moves boxes on between analyses; `live.tracking.BoxFollower` when left out.
+        draw: annotates frames for sinks that want images.
+        protect: covers faces before anything is drawn or written. Then only analysed frames are
+            drawn, each until the next: in another a face may be that nobody has found yet.
+        show_rejected: tell of what was found and taken for no face. It is covered in any case.
+        clock: the time that frames are drawn by.
+        model: what rows call the model that analyses.
+
+    Raises:
+        SourceError: the source was lost, stalled or is cut short; all frames before were written.
+        OutputError: a sink cannot write.
+    """
+    mask = LingeringMask(protect)
+    if view is None and not source.live:
+        return run_offline(source, analyze, sinks, draw, mask, show_rejected, model)
+    overlay = CoveredFaces(mask) if protect else FollowedFaces(follower or _default_follower())
+    clock = clock or Clock()
+    presenter = FramePresenter(source, sinks, view, overlay, draw, clock.now, model)
+    LivePicture(source, analyze, presenter, clock, show_rejected).run()
+    return presenter.summary
+
+
+def _default_follower() -> Follower:
+    from facecli.live.tracking import BoxFollower
+
+    return BoxFollower()

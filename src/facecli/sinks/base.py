@@ -1,0 +1,63 @@
+"""Where results go: the interface of all sinks. Each is a context manager."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from facecli.core.faces import FrameResult
+
+
+class Record(NamedTuple):
+    """One picture, or one frame of a video, analysed or not.
+
+    Attributes:
+        result: its faces, or why there are none.
+        image_rgb: (H, W, 3) uint8 RGB, not to be changed. Of a picture the pixels that were read, heads
+            covered where that was asked for; of a video's frame what is shown of it, with boxes and
+            labels. None when there are none, or when no sink `wants_image`.
+        target_name: relative path for a file made of this picture ("sub/photo.jpg"): another one
+            for each picture of a run, the same in every run over the same inputs, with a suffix
+            that `core.images.save_image` writes. "" for a frame.
+    """
+
+    result: FrameResult
+    image_rgb: np.ndarray | None = None
+    target_name: str = ""
+
+    @property
+    def source(self) -> str:
+        """The picture or video as it was given, or as it was found below what was given."""
+        return self.result.source
+
+
+class Sink(Protocol):
+    """Takes every record, in order.
+
+    A context manager: what `__enter__` gives is written to, and `__exit__` finishes it, also
+    after an error or Ctrl-C (`error_type` says which). `wants_image` says whether it looks at
+    `image_rgb`; when no sink does, records may be given without. Of a live video, sinks that want
+    no images get analysed frames, the others those that are shown.
+    """
+
+    wants_image: bool
+
+    def __enter__(self) -> "Sink": ...
+    def __exit__(self, *error) -> None: ...
+    def write(self, record: Record) -> None: ...
+
+
+def feed(records: Iterable[Record], sinks: Sequence[Sink]) -> None:
+    """Gives each record to each sink, which must have been entered. Raises what a sink raises."""
+    for record in records:
+        for sink in sinks:
+            sink.write(record)
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 face", "2 faces"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class Quit(Exception):
+    """The user closed the window or pressed q or Esc: the stream ends, and that is no error."""

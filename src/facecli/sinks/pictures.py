@@ -1,0 +1,78 @@
+"""Annotated copies and cut-out faces, in a file or a folder that mirrors the sources."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from facecli.core.faces import Face
+from facecli.core.images import save_image
+from facecli.sinks.base import Record
+
+Draw = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
+"""(H, W, 3) uint8 RGB and the faces in it -> an annotated copy."""
+
+_AROUND = 0.25
+"""What is kept around a box on each side, a fraction of its longer side."""
+
+
+class AnnotatedSink:
+    """Writes each readable picture with its faces drawn in."""
+
+    wants_image = True
+
+    def __init__(self, place: Path, draw: Draw, is_folder: bool) -> None:
+        """A file (for a single picture), or a folder in which each has its `target_name`."""
+        self._place, self._draw, self._is_folder = place, draw, is_folder
+
+    def __enter__(self) -> "AnnotatedSink":
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def write(self, record: Record) -> None:
+        """Raises OutputError when the file cannot be written."""
+        if record.image_rgb is None:
+            return
+        target = self._place / record.target_name if self._is_folder else self._place
+        save_image(target, self._draw(record.image_rgb, record.result.faces))
+
+
+class CropsSink:
+    """Writes "photo-face1.jpg", "photo-face2.jpg", ... for the faces of photo.jpg, from left to right."""
+
+    wants_image = True
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is made when the first face is written."""
+        self._folder = folder
+
+    def __enter__(self) -> "CropsSink":
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def write(self, record: Record) -> None:
+        """Raises OutputError when a file cannot be written."""
+        if record.image_rgb is None:
+            return
+        for number, face in enumerate(record.result.faces, start=1):
+            save_image(
+                self._folder / crop_name(record.target_name, number),
+                crop_around(record.image_rgb, face.box_xyxy),
+            )
+
+
+def crop_name(target_name: str, number: int) -> str:
+    """Name of a face's file, another one for every picture and face."""
+    path = PurePosixPath(target_name)
+    return path.with_name(f"{path.stem}-face{number}{path.suffix}").as_posix()
+
+
+def crop_around(image_rgb: np.ndarray, box_xyxy: tuple[int, int, int, int]) -> np.ndarray:
+    """The box and a quarter around it, in the picture's own pixels: (h, w, 3) uint8 RGB."""
+    x_min, y_min, x_max, y_max = box_xyxy
+    more = round(_AROUND * max(x_max - x_min, y_max - y_min))
+    return image_rgb[max(y_min - more, 0) : y_max + more, max(x_min - more, 0) : x_max + more]

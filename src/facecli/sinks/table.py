@@ -1,0 +1,100 @@
+"""Results as rows of a table for people; `--json` is for programs."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from facecli.core.attributes import PRESETS, UTKFACE_HEADS
+from facecli.core.faces import FACE_HEADS, NAMED_HEADS, Face, FrameResult
+
+PLACE, AGE = ("picture", "face", "box"), ("age", "90 %")
+_LEAST = 0.005
+"""Of many bands of years those are shown that are not "0%"."""
+
+
+def face_table(
+    results: Sequence[FrameResult], uncertain_below: float = 0.0, details: str | None = None
+) -> list[tuple[str, ...]]:
+    """The header, then one row a face, "no face" or the error in place of the first face.
+
+    Args:
+        results: may be empty.
+        uncertain_below: class labels of a smaller probability read "uncertain".
+        details: what stands between all the classes of a head, such as ", "; None for the most
+            probable class alone.
+
+    Returns:
+        Rows of one length, blank where no head is. A head that models usually lack, age bands and
+        the names of compared models have a column only when a face has them; a compared face has
+        a row for each model.
+    """
+    faces = [said for result in results for face in result.faces for _, said in _by_model(face)]
+    heads = _shown_heads(faces, NAMED_HEADS if details is None else FACE_HEADS)
+    compared = any(face.by_model for result in results for face in result.faces)
+    banded = any(_bands(face, details) for face in faces)
+    header = (*PLACE, *(["model"] if compared else []), *AGE, *(["age group"] if banded else []), *heads)
+    table = [header]
+    for result in results:
+        if result.error is not None or not result.faces:
+            note = "no face" if result.error is None else f"error: {result.error}"
+            table.append((result.source, note, *[""] * (len(header) - 2)))
+        for number, face in enumerate(result.faces, start=1):
+            name = f"{number} ({face.rejection()})" if face.rejected else str(number)
+            box = ",".join(map(str, face.to_json()["box_xyxy"]))
+            for model, said in _by_model(face):
+                bands = [_bands_cell(said, uncertain_below, details)] if banded else []
+                labels = (_label_cell(said, head, uncertain_below, details) for head in heads)
+                models = [model] if compared else []
+                table.append((result.source, name, box, *models, *_age(said), *bands, *labels))
+    return table
+
+
+def plain_table(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table without colours or frames, columns two spaces apart, for pipes and files."""
+    # A note runs on to the right: it widens no column.
+    widths = [max((len(row[i]) for row in table if any(row[2:])), default=0) for i in range(len(table[0]))]
+    widths[0] = max(len(row[0]) for row in table)
+    for row in table:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _by_model(face: Face) -> list[tuple[str, Face]]:
+    """Who says what of a face; nobody in particular when no models were compared."""
+    return list(face.by_model.items()) if face.by_model else [("", face)]
+
+
+def _shown_heads(faces: Iterable[Face], among: Sequence[str]) -> tuple[str, ...]:
+    found = {head for face in faces for head in among if face.probabilities(head) is not None}
+    return tuple(head for head in among if head in found or head in UTKFACE_HEADS)
+
+
+def _label_cell(face: Face, head: str, uncertain_below: float, details: str | None) -> str:
+    probabilities = face.probabilities(head)
+    if details is None or not probabilities:
+        return face.label(head, uncertain_below) or ""
+    return details.join(_ranked(probabilities))
+
+
+def _bands(face: Face, details: str | None) -> Mapping[str, float] | None:
+    """Probabilities of the bands that were asked for, or of decades among other details."""
+    if face.age_bands is not None or details is None or face.age_distribution is None:
+        return face.age_bands
+    return PRESETS["decades"].probabilities(face.age_distribution)
+
+
+def _bands_cell(face: Face, uncertain_below: float, details: str | None) -> str:
+    bands = _bands(face, details)
+    if not bands:
+        return ""
+    if details is not None:
+        return details.join(_ranked({name: share for name, share in bands.items() if share >= _LEAST}))
+    return face.band_label(uncertain_below) or ""
+
+
+def _ranked(probabilities: Mapping[str, float]) -> Iterator[str]:
+    for name, share in sorted(probabilities.items(), key=lambda item: -item[1]):
+        yield f"{name} {100 * share:.0f}%"
+
+
+def _age(face: Face) -> tuple[str, str]:
+    row = face.to_json()
+    low_high = "-".join(map(str, row.get("age_interval_90", ())))
+    return (f"{row['age_years']:.1f}" if "age_years" in row else ""), low_high

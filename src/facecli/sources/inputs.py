@@ -1,0 +1,268 @@
+"""What `--img` means: a file, a folder, a pattern, an address, an archive, a list, standard input."""
+
+import glob
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from facecli.core.errors import ImageError, InputError
+from facecli.core.files import TargetNames
+from facecli.core.images import SUFFIXES
+from facecli.sources.files import FileSource, FolderSource, Item, StdinSource, check_regular, failed, shown
+
+_MAX_BYTES = 64 << 20
+
+log = logging.getLogger(__name__)
+_ZIP = ".zip"
+_TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_ARCHIVES = (_ZIP, *_TAR)
+
+
+def read_list(name: str, stdin: BinaryIO | None = None) -> list[str]:
+    """Entries of a list: a line each, or separated by zero bytes as `find -print0` writes them.
+
+    Empty lines are left out. Relative paths count from the current folder. Bytes that are no UTF-8 stay
+    part of the path, as everywhere in Python.
+
+    Args:
+        name: a file, or "-" for standard input.
+        stdin: replaces `sys.stdin.buffer`.
+
+    Raises:
+        InputError: it cannot be read, is larger than 64 MB, no list of paths, or empty.
+    """
+    called = "standard input" if name == "-" else shown(name)
+    data = _read(name, called, stdin)
+    if len(data) > _MAX_BYTES:
+        raise InputError(f"{called} has more than {_MAX_BYTES:,} bytes; cut the list into several")
+    if data[:3] == b"\xef\xbb\xbf":
+        data = data[3:]
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\x89PNG":
+        raise InputError(f"{called} is no list in UTF-8; a list has a path on each line")
+    parts = data.split(b"\0") if b"\0" in data else data.replace(b"\r\n", b"\n").split(b"\n")
+    entries = [part.decode("utf-8", "surrogateescape") for part in parts if part.strip()]
+    if not entries:
+        raise InputError(f"{called} is an empty list; write a path on each line")
+    return entries
+
+
+def _read(name: str, called: str, stdin: BinaryIO | None) -> bytes:
+    try:
+        if name == "-":
+            return (stdin or sys.stdin.buffer).read(_MAX_BYTES + 1)
+        check_regular(Path(name))
+        with open(name, "rb") as file:
+            return file.read(_MAX_BYTES + 1)
+    except ImageError as error:
+        raise InputError(f"no list: {error}") from error
+    except (OSError, AttributeError, ValueError) as error:
+        raise InputError(f"cannot read the list {called} ({error})") from error
+
+
+class Source(Protocol):
+    """Gives pictures.
+
+    Attributes:
+        is_single: it is one picture, whatever happens.
+        total: how many there are; None when that is not known before.
+        name: for files that are made of them.
+        path: the file or folder that is read; None when there is none.
+        files: every file that is read.
+    """
+
+    @property
+    def is_single(self) -> bool: ...
+
+    @property
+    def total(self) -> int | None: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> Path | None: ...
+
+    def files(self) -> Iterator[Path]: ...
+
+    def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]: ...
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may be read.
+
+    Attributes:
+        allow_private: addresses of the own network, too.
+        excluded: folders that results are written to: a folder's pictures there are left out.
+    """
+
+    allow_private: bool = False
+    excluded: tuple[Path, ...] = ()
+
+
+class Inputs:
+    """All pictures of a run, in the order in which they were given; can be gone through again."""
+
+    def __init__(self, sources: Sequence[Source], are_plain: bool = False) -> None:
+        """`are_plain`: given by name, so that one source that is one picture is all there can be."""
+        self.sources = tuple(sources)
+        totals = [source.total for source in self.sources]
+        known = [total for total in totals if total is not None]
+        self.total = sum(known) if len(known) == len(totals) else None
+        self.is_single = are_plain and len(self.sources) == 1 and self.sources[0].is_single
+
+    @property
+    def has_remote(self) -> bool:
+        """Must some of them be waited for?"""
+        return any(getattr(source, "is_remote", False) for source in self.sources)
+
+    def files(self) -> Iterator[Path]:
+        """Every file that is read: pictures and archives."""
+        return chain.from_iterable(source.files() for source in self.sources)
+
+    @property
+    def in_place(self) -> Iterator[Path]:
+        """Pictures and folders of them, which could be written over."""
+        return (one.path for one in self.sources if isinstance(one, FileSource | FolderSource))
+
+    def __iter__(self) -> Iterator[Item]:
+        names = TargetNames()
+        several = len(self.sources) > 1
+        for source in self.sources:
+            prefix = (_without_suffix(source.name),) if several else ()
+            yield from source.items(names, prefix)
+
+
+class FailedSource:
+    """What was given and cannot be read: a row with its reason, while the rest goes on."""
+
+    is_single, total, path = True, 1, None
+
+    def __init__(self, given: str, reason: str) -> None:
+        self._given, self._path, self._reason = shown(given), Path(given), reason
+        self.name = Path(self._given).name
+
+    def files(self) -> Iterator[Path]:
+        """A damaged archive is somebody's file, too."""
+        yield self._path
+
+    def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
+        yield failed(self._given, names.claim((self.name,)), self._reason)
+
+
+def find_inputs(given: Sequence[str], rules: Rules = Rules()) -> Inputs:  # noqa: B008
+    """Understands what was given; reads folders, directories of archives, and lists, but no pictures.
+
+    One source must be there; among several, one that cannot be read becomes a picture that fails.
+
+    Args:
+        given: arguments of `--img`, at least one.
+        rules: what may be read.
+
+    Raises:
+        InputError: the only source is not there, no pictures are in it, or it is of the wrong kind;
+            standard input is given twice; there is an unreadable list.
+    """
+    if len(given) == 1:
+        return Inputs(_sources(given[0], rules), not _may_be_many(given[0]))
+    if sum(one in ("-", "@-") for one in given) > 1:
+        raise InputError("standard input can be read once; give - once")
+    return Inputs([source for one in given for source in _tolerant(one, rules)])
+
+
+def _may_be_many(given: str) -> bool:
+    """Is it a list or a pattern?"""
+    return not (given == "-" or is_url(given) or _exists(Path(given)))
+
+
+def _sources(given: str, rules: Rules) -> list[Source]:
+    """What one argument means. Raises InputError."""
+    if not given:
+        raise InputError("an empty name is no picture; check --img and the list")
+    if given == "-":
+        return [StdinSource()]
+    if is_url(given):
+        from facecli.sources.web import WebSource
+
+        return [WebSource(given, rules.allow_private)]
+    path = Path(given)
+    if _exists(path):
+        return [_existing(path, rules)]
+    if given.startswith("@"):
+        return _listed(given[1:], rules)
+    if glob.has_magic(given):
+        return _matching(given, rules)
+    raise InputError(f"no such picture or folder: {shown(given)}; check the path")
+
+
+def _tolerant(given: str, rules: Rules) -> list[Source]:
+    try:
+        return _sources(given, rules)
+    except InputError as error:
+        if given.startswith("@"):
+            # Without its list a run is another one.
+            raise
+        return [FailedSource(given, str(error))]
+
+
+def is_url(given: str) -> bool:
+    """Is it an http(s) address?"""
+    return given.lower().startswith(("http://", "https://"))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _existing(path: Path, rules: Rules) -> Source:
+    if path.is_dir():
+        return FolderSource(path, rules.excluded)
+    try:
+        check_regular(path)
+    except ImageError as error:
+        raise InputError(str(error)) from error
+    # What unpacks and what fetches is imported when it is needed: one picture should start at once.
+    if path.name.lower().endswith(_ZIP):
+        from facecli.sources.archives import ZipSource
+
+        return ZipSource(path)
+    if path.name.lower().endswith(_TAR):
+        from facecli.sources.archives import TarSource
+
+        return TarSource(path)
+    return FileSource(path)
+
+
+def _matching(pattern: str, rules: Rules) -> list[Source]:
+    """Folders, archives and pictures that match, sorted; other files only when nothing else does."""
+    found = sorted(glob.glob(pattern, recursive=True))
+    wanted = [one for one in found if Path(one).is_dir() or one.lower().endswith((*SUFFIXES, *_ARCHIVES))]
+    if "**" in pattern:
+        # Folders are gone through by the pattern itself.
+        wanted = [one for one in wanted if not Path(one).is_dir()]
+    if not (wanted or found):
+        raise InputError(f"nothing matches {shown(pattern)}; check the pattern")
+    return [
+        source for one in wanted or found for source in _tolerant(f"./{one}" if one == "-" else one, rules)
+    ]
+
+
+def _listed(name: str, rules: Rules) -> list[Source]:
+
+    entries = read_list(name)
+    wrong = [one for one in entries if one in ("-", "@-") or (one.startswith("@") and not _exists(Path(one)))]
+    if wrong:
+        raise InputError(f"{shown(name)} names {shown(wrong[0])!r}: no lists or '-' within a list")
+    return [source for one in entries for source in _tolerant(one, rules)]
+
+
+def _without_suffix(name: str) -> str:
+    suffix = next((suffix for suffix in _ARCHIVES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)] or "_"

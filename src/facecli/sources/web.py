@@ -1,0 +1,285 @@
+"""A picture from the web: bounded in time, size and redirects, and only from public addresses (SSRF)."""
+
+import contextlib
+import http.client
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from facecli.core.errors import ImageError, InputError
+from facecli.core.files import TargetNames, harmless_name
+from facecli.core.redaction import redacted
+from facecli.sources.files import Item, shown
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+_CHUNK = 1 << 16
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
+_HEADERS = {
+    "User-Agent": "facecli",
+    "Accept": "image/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
+
+
+def resolve_host(host: str, port: int, allow_private: bool) -> list[tuple]:
+    """Addresses of a host, to be connected to as they are: a name may mean another one a moment later.
+
+    Args:
+        host: name or address.
+        port: of the service.
+        allow_private: also those of the own network and machine.
+
+    Returns:
+        Tuples of `socket.getaddrinfo`, at least one.
+
+    Raises:
+        ImageError: unknown host, or one of its addresses is not public.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ImageError(f"no address for host {host}; check it, and the network") from error
+    asked = [str(address[4][0]) for address in found]
+    refused = [one for one in asked if not is_public_address(one)]
+    if refused and not allow_private:
+        known = "" if host == refused[0] else f" {refused[0]},"
+        raise ImageError(f"{host} is{known} a private address; add --allow-private to ask it")
+    return found
+
+
+def is_public_address(address: str) -> bool:
+    """Does the address belong to the open internet? Those that wrap an IPv4 address count as that one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inner = _wrapped(ip)
+    if inner is not None:
+        return is_public_address(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+def _wrapped(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address behind a mapped, 6to4, Teredo or NAT64 one (RFC 4291, 3056, 4380, 6052)."""
+    if ip.version == 4:
+        return None
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """What an answer may take: seconds for all of it and to connect, bytes, and redirects."""
+
+    whole_s: float = 30.0
+    connect_s: float = 10.0
+    max_bytes: int = 64 << 20
+    redirects: int = 5
+
+
+LIMITS = FetchLimits()
+
+
+def is_url(given: str) -> bool:
+    """Is it an http(s) address?"""
+    return given.lower().startswith(("http://", "https://"))
+
+
+def check_url(url: str) -> None:
+    """Raises InputError for an address without a host, with a wrong port, or with a login in it."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        # Its text would show what it takes for host and port, which may be part of a password.
+        raise InputError(f"{redacted(url)!r} is no address: its host or port is wrong; check it") from None
+    if not host:
+        raise InputError(f"{redacted(url)!r} names no host; check it")
+    if parts.username is not None:
+        raise InputError(f"the address {redacted(url)} has a login in it, which is not sent; fetch it first")
+
+
+def fetch(url: str, allow_private: bool = False, limits: FetchLimits = LIMITS) -> bytes:
+    """The content at an address. No proxy is used.
+
+    Args:
+        url: http or https.
+        allow_private: also from the own network and machine.
+        limits: where to give up.
+
+    Raises:
+        ImageError: no answer, not in time, not 200, too long, redirected too often or in a circle,
+            to a private address or to what is no web address, or a page instead of a picture.
+    """
+    end = time.monotonic() + limits.whole_s
+    seen = [url]
+    while True:
+        answer = _ask(seen[-1], allow_private, limits, end)
+        if isinstance(answer, bytes):
+            return answer
+        if answer in seen:
+            raise ImageError(f"{redacted(url)} redirects in a circle; name another address")
+        if len(seen) > limits.redirects:
+            raise ImageError(
+                f"{redacted(url)} redirects more than {limits.redirects} times; name the picture itself"
+            )
+        seen.append(answer)
+
+
+def _ask(url: str, allow_private: bool, limits: FetchLimits, end: float) -> bytes | str:
+    """The content, or the address that the answer redirects to."""
+    parts, called = urlsplit(url), redacted(url)
+    # An address without a host is refused by `check_url`; nobody would know the name "" either.
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    with _Connection(host, port, parts.scheme == "https") as line:
+        with _translated(called, line, limits):
+            line.open(allow_private, limits.connect_s, end)
+            response = line.get(_path(parts))
+            location = response.getheader("Location")
+            if response.status in _REDIRECTS and location:
+                return _redirected(url, location)
+            if response.status != 200:
+                raise ImageError(f"{called} answers {response.status} {response.reason}"[:300])
+            data = _read(called, response, limits)
+            if line.is_late:
+                # Without an announced length the cut looks like the end.
+                raise TimeoutError
+    if data[:200].lstrip()[:1] == b"<" and "html" in response.getheader("Content-Type", ""):
+        raise ImageError(f"{called} is a web page, no picture; name the address of the picture itself")
+    return data
+
+
+@contextlib.contextmanager
+def _translated(called: str, line: "_Connection", limits: FetchLimits) -> Iterator[None]:
+    """Errors of the network as ImageError."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if line.is_late or isinstance(error, TimeoutError):
+            raise ImageError(f"{called} gives no whole answer within {limits.whole_s:g} s") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ImageError(f"cannot read {called}: {' '.join(reason.split())[:200]}") from error
+
+
+def _redirected(url: str, location: str) -> str:
+    """The address behind a redirect."""
+    called = redacted(url)
+    try:
+        target = urljoin(url, location)
+    except ValueError:
+        raise ImageError(f"{called} redirects to {redacted(location)[:100]!r}, which is no address") from None
+    if not is_url(target):
+        raise ImageError(f"{called} redirects to {redacted(target)[:100]!r}, which is no web address")
+    try:
+        check_url(target)
+    except InputError as error:
+        raise ImageError(f"{called} redirects to where it must not: {error}") from error
+    return target
+
+
+def _path(parts) -> str:
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._") or "/"
+    return f"{path}?{quote(parts.query, safe='/%:@!$&()*+,;=~-._?[]')}" if parts.query else path
+
+
+def _read(called: str, response: http.client.HTTPResponse, limits: FetchLimits) -> bytes:
+    too_long = ImageError(f"{called} sends more than {limits.max_bytes:,} bytes; fetch it yourself")
+    if (response.length or 0) > limits.max_bytes:
+        raise too_long
+    data = bytearray()
+    while chunk := response.read(_CHUNK):
+        data += chunk
+        if len(data) > limits.max_bytes:
+            raise too_long
+    if response.length:
+        raise ImageError(f"{called} ends {response.length:,} bytes too early; try again")
+    return bytes(data)
+
+
+class _Connection:
+    """One question to one host; whatever it waits for ends when its time is over."""
+
+    def __init__(self, host: str, port: int, is_secure: bool) -> None:
+        self._host, self._port, self._is_secure = host, port, is_secure
+        self._socket: socket.socket | None = None
+        self._timer: threading.Timer | None = None
+        self.is_late = False
+
+    def __enter__(self) -> "_Connection":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._socket is not None:
+            self._socket.close()
+
+    def open(self, allow_private: bool, connect_s: float, end: float) -> None:
+        """Connects. `end` is the time on the monotonic clock at which all must be over."""
+        family, kind, protocol, _, address = resolve_host(self._host, self._port, allow_private)[0]
+        left_s = max(end - time.monotonic(), 0.001)
+        self._socket = socket.socket(family, kind, protocol)
+        self._socket.settimeout(min(connect_s, left_s))
+        self._timer = threading.Timer(left_s, self._give_up)
+        self._timer.daemon = True
+        self._timer.start()
+        self._socket.connect(address)
+        self._socket.settimeout(left_s)
+        if self._is_secure:
+            context = ssl.create_default_context()
+            self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
+
+    def get(self, path: str) -> http.client.HTTPResponse:
+        """Asks for a path and reads the head of the answer."""
+        asking = http.client.HTTPConnection(self._host, self._port)
+        asking.sock = self._socket
+        if self._is_secure:
+            asking.default_port = _PORTS["https"]
+        asking.request("GET", path, headers=_HEADERS)
+        return asking.getresponse()
+
+    def _give_up(self) -> None:
+        """Answers that come drop by drop keep every single wait short; this ends them."""
+        self.is_late = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class WebSource:
+    """Fetched when it is its turn."""
+
+    is_single = True
+    total = 1
+    path = None
+    is_remote = True
+
+    def __init__(self, url: str, allow_private: bool) -> None:
+        """Raises InputError for what cannot be an address."""
+        check_url(url)
+        self._url, self._allow_private = url, allow_private
+        self._shown = shown(url)
+        host, *folders = re.split("[?#]", self._shown.partition("://")[2], maxsplit=1)[0].split("/")
+        last = unquote(folders[-1]).rpartition("/")[2] if folders else ""
+        self.name = harmless_name(last or host)
+
+    def files(self) -> Iterator[Path]:
+        """None here."""
+        return iter(())
+
+    def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
+        """The picture; what is made of it is called like the last part of the address."""
+        yield Item(
+            self._shown,
+            names.claim((self.name,)),
+            partial(fetch, self._url, self._allow_private),
+        )

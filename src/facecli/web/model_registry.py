@@ -1,0 +1,183 @@
+"""Which models and detectors a server offers, loaded when first asked for, one network for all threads."""
+
+import logging
+import queue
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+
+import numpy as np
+
+from facecli.core.errors import CheckpointError, InputError
+from facecli.core.recipes import MODEL_FOLDERS
+from facecli.detect.registry import DETECTORS, Detector, build_detector
+from facecli.detect.yunet import YunetDetector
+from facecli.infer.predictor import Predictor
+from facecli.models.checkpoint import load_checkpoint
+from facecli.models.registry import Entry, describe, list_models
+from facecli.web.settings import Settings, usable_cores
+
+_MOST_CROPS = 64
+"""Of one call: more would keep the first of them waiting."""
+
+log = logging.getLogger(__name__)
+_SHORT = {folder: model_type for model_type, folder in MODEL_FOLDERS.items()}
+
+
+class SharedPredictor:
+    """What `Predictor` is to one thread, to many.
+
+    Whoever finds the network free reads all crops that lie there, those of others too (flat combining,
+    Hendler, Incze, Shavit & Tzafrir 2010): nobody waits for a batch to fill, and under load it fills.
+    """
+
+    def __init__(self, predictors: Sequence[Predictor]) -> None:
+        """Takes one or more copies of the same network: so many calls run at once."""
+        self._first = predictor = predictors[0]
+        self._free: queue.SimpleQueue[Predictor] = queue.SimpleQueue()
+        for one in predictors:
+            self._free.put(one)
+        self.checkpoint = predictor.checkpoint
+        self.heads = predictor.heads
+        self.image_size = predictor.image_size
+        self.calibration = predictor.calibration
+        self._waiting: list[tuple[np.ndarray, Future]] = []
+        self._list_lock = threading.Lock()
+        self.calls = self.crops = 0
+
+    def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """As `Predictor.predict`, from any thread.
+
+        Args:
+            crops: (n, height, width, 3) uint8 RGB, of the checkpoint's image size; n may be 0.
+
+        Returns:
+            Head -> (n, classes) float32, rows sum to 1.
+
+        Raises:
+            ValueError: crops of another shape or type.
+        """
+        if len(crops) == 0 or crops.dtype != np.uint8 or crops.shape[1:] != (*self.image_size, 3):
+            # Nothing to run, or what the predictor itself refuses.
+            return self._first.predict(crops)
+        mine: Future = Future()
+        with self._list_lock:
+            self._waiting.append((crops, mine))
+        while self._is_waiting(mine):
+            predictor = self._free.get()
+            try:
+                self._read_some(predictor)
+            finally:
+                self._free.put(predictor)
+        return mine.result()
+
+    def _is_waiting(self, future: Future) -> bool:
+        """Has nobody begun to read it?"""
+        with self._list_lock:
+            return any(one is future for _, one in self._waiting)
+
+    def _read_some(self, predictor: Predictor) -> None:
+        """Reads what lies there, the oldest first, and hands it out."""
+        taken = self._take()
+        if not taken:
+            return
+        try:
+            outputs = predictor.predict(np.concatenate([crops for crops, _ in taken]))
+        except Exception as error:  # noqa: BLE001 - raised again in every thread that waits for it
+            for _, future in taken:
+                future.set_exception(error)
+            return
+        start = 0
+        for crops, future in taken:
+            end = start + len(crops)
+            future.set_result({head: rows[start:end] for head, rows in outputs.items()})
+            start = end
+        with self._list_lock:
+            self.calls, self.crops = self.calls + 1, self.crops + start
+
+    def _take(self) -> list[tuple[np.ndarray, Future]]:
+        with self._list_lock:
+            count, crops = 0, 0
+            for one, _ in self._waiting:
+                if count and crops + len(one) > _MOST_CROPS:
+                    break
+                count, crops = count + 1, crops + len(one)
+            taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
+
+
+class ModelRegistry:
+    """Names -> models, and the detectors that can be built here."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Looks which models are here.
+
+        Raises:
+            CheckpointError, InputError: the model or the detector that is to be used cannot be.
+        """
+        self.default_detector = settings.detector
+        self.entries: dict[str, Entry] = _find_entries(settings)
+        self.default = settings.model if settings.model_path is None else _name(describe(settings.model_path))
+        self._calls = min(settings.workers, usable_cores())
+        self._predictors: dict[str, SharedPredictor] = {}
+        self._lock = threading.Lock()
+        self._yunet = settings.yunet_weights
+        self.predictor(self.default).checkpoint.crop_of(self.default_detector)
+        build_detector(self.default_detector, None, self._yunet)
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """Names of the detectors that can be built here, the default one first."""
+        here = [name for name in DETECTORS if name != YunetDetector.name or self._yunet is not None]
+        return tuple(sorted(here, key=lambda name: name != self.default_detector))
+
+    @property
+    def loaded(self) -> Mapping[str, SharedPredictor]:
+        """The models that were asked for until now."""
+        return dict(self._predictors)
+
+    def predictor(self, name: str) -> SharedPredictor:
+        """The network of that name. Raises CheckpointError when there is none, or it is damaged."""
+        entry = self.entries.get(name)
+        if entry is None:
+            raise CheckpointError(f"no model '{name}'; there are {', '.join(self.entries)}")
+        with self._lock:
+            if name not in self._predictors:
+                log.info("loading the model '%s'", name)
+                checkpoint = load_checkpoint(entry.folder)
+                copies = [Predictor(checkpoint, 1) for _ in range(self._calls)]
+                self._predictors[name] = SharedPredictor(copies)
+            return self._predictors[name]
+
+    def build_detector(self, name: str) -> Detector:
+        """A new detector, for one thread. Raises InputError when there is none of that name here."""
+        if name not in self.detectors:
+            raise InputError(f"no detector '{name}'; there are {', '.join(self.detectors)}")
+        return build_detector(name, None, self._yunet)
+
+
+def _find_entries(settings: Settings) -> dict[str, Entry]:
+    """The default model first, then the shipped ones, then the user's."""
+    found: dict[str, Entry] = {}
+    if settings.model_path is not None:
+        given = describe(settings.model_path)
+        if given.problem is not None:
+            raise CheckpointError(given.problem)
+        found[_name(given)] = given
+    here = list_models()
+    for entry in here:
+        if entry.problem is not None:
+            log.warning("left out: %s", entry.problem)
+    usable = [entry for entry in here if entry.runs]
+    for entry in sorted(usable, key=lambda entry: (_name(entry) != settings.model, not entry.shipped)):
+        found.setdefault(_name(entry), entry)
+    if settings.model_path is None and settings.model not in found:
+        raise CheckpointError(
+            f"no model '{settings.model}' that runs; 'facecli models list' says which are here"
+        )
+    return found
+
+
+def _name(entry: Entry) -> str:
+    """What clients call it: shipped ones as `--model-type` does, others by their folder."""
+    return _SHORT.get(entry.name, entry.name)

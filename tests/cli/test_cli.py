@@ -1,0 +1,175 @@
+"""The door: what it imports, what it says, how it ends."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import click
+import pytest
+
+from facecli import __version__
+from facecli.cli import app
+from facecli.core.errors import InputError, SourceError
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = ("tensorflow", "keras", "pandas", "cv2", "numpy", "matplotlib", "sklearn", "ai_edge_litert", "rich")
+PROBE = """
+import json, sys
+from facecli.cli import main
+code = main(sys.argv[1:])
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+def probe(*arguments):
+    """Exit code, imported modules, stdout and stderr of a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        check=True,
+    )
+    *said, last = done.stderr.splitlines()
+    code, modules = json.loads(last)
+    return code, set(modules), done.stdout, said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        ([], 2),
+        (["nonsense"], 2),
+        (["run", "--help"], 0),
+        (["run"], 2),
+        (["run", "--img", "nowhere.jpg"], 2),
+        (["run", "--img", "a", "--video", "b"], 2),
+    ],
+)
+def test_help_and_wrong_arguments_import_nothing_slow(arguments, expected):
+    code, modules, _, _ = probe(*arguments)
+    assert code == expected
+    assert modules.isdisjoint(SLOW)
+
+
+def test_run_imports_nothing_of_the_train_lane(tmp_path, tiny_checkpoint):
+    picture = tmp_path / "blank.pgm"
+    picture.write_bytes(b"P5 40 30 255\n" + bytes(1200))
+    code, modules, out, said = probe(
+        "run", "--img", str(picture), "--no-show", "--model-path", str(tiny_checkpoint.folder)
+    )
+    assert (code, said) == (0, []) and "no face" in out
+    assert modules.isdisjoint({"tensorflow", "keras", "pandas", "matplotlib", "sklearn"})
+
+
+def test_version():
+    assert probe("--version")[2].strip() == f"facecli, version {__version__}"
+
+
+def test_module_is_runnable():
+    done = subprocess.run(
+        [sys.executable, "-m", "facecli", "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        check=True,
+    )
+    for name in app.COMMANDS:
+        assert f"\n  {name} " in done.stdout
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_every_listed_command_has_a_module(name):
+    module = app.COMMANDS[name][0].partition(":")[0]
+    assert importlib.util.find_spec(module) is not None
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes `facecli fail` raise; returns the setter of the error."""
+
+    def fail_with(error):
+        @click.command()
+        def fail():
+            raise error
+
+        monkeypatch.setattr(app.LazyGroup, "get_command", lambda *_: fail)
+
+    return fail_with
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("no such file: x"), 2, "Error: no such file: x"),
+        (SourceError("two\nlines"), 1, "Error: two lines"),
+        (OSError(28, "No space left on device", "a.txt"), 1, "Error: a.txt: No space left on device"),
+        (MemoryError(), 1, "Error: not enough memory; try smaller pictures or a smaller --batch-size"),
+    ],
+)
+def test_known_errors_are_one_line_and_a_code(failing, capsys, error, code, line):
+    failing(error)
+    assert app.main(["fail"]) == code
+    assert capsys.readouterr() == ("", f"{line}\n")
+
+
+def test_interruption_is_130(failing, capsys):
+    failing(KeyboardInterrupt())
+    assert app.main(["fail"]) == 130
+    assert capsys.readouterr().err.strip() == ""
+
+
+def test_bugs_are_not_hidden(failing):
+    failing(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        app.main(["fail"])
+
+
+def test_traceback_is_shown_when_asked_for(failing, caplog):
+    failing(InputError("x"))
+    assert app.main(["-vv", "fail"]) == 2
+    assert "traceback" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell with pipes")
+def test_closed_pipe_is_quiet():
+    command = f"{sys.executable} -m facecli --help | true"
+    done = subprocess.run(
+        command,
+        shell=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+    assert done.stderr == ""
+
+
+def test_missing_training_packages_are_one_line(monkeypatch, capsys):
+    def lacking(*_, **__):
+        raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+
+    monkeypatch.setattr(app.cli, "main", lacking)
+    assert app.main(["evaluate"]) == 1
+    said = capsys.readouterr().err
+    assert "pandas" in said and "facecli[train]" in said and len(said.splitlines()) == 1
+
+
+def test_hanging_driver_does_not_hold_the_process(monkeypatch):
+    answer, left = threading.Event(), []
+    monkeypatch.setattr("os._exit", left.append)
+    monkeypatch.setattr(sys, "argv", ["facecli", "--version"])
+    hanging = threading.Thread(target=answer.wait, name="capture", daemon=True)
+    hanging.start()
+    try:
+        app.main()
+        assert left == [0]
+    finally:
+        answer.set()
+        hanging.join()
+    assert app.main() == 0 and left == [0]

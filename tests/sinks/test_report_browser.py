@@ -1,0 +1,67 @@
+"""The page in a real browser: it runs without an error and asks nobody for anything."""
+
+import re
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from facecli.core.faces import Face, FrameResult
+from facecli.models.checkpoint import Checkpoint
+from facecli.sinks.html import ReportSink
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom",
+)  # fmt: skip
+ODD = '<img src="http://127.0.0.1:9/x" onerror="document.title=1">&amp;.jpg'
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+
+
+def open_page(path, profile):
+    """The page's elements after its script ran, and what the console said."""
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def faces(years):
+    curve = tuple(float(year == years) for year in range(117))
+    plain = Face((2, 2, 30, 30), 0.9, float(years), (years - 5, years + 5), {"male": 0.25, "female": 0.75})
+    full = Face(
+        (2, 2, 30, 30), 0.9, float(years), (years - 5, years + 5), {"male": 0.7, "female": 0.3},
+        emotion_probabilities={"happy": 0.6, "sad": 0.4},
+        race_7_probabilities={"indian": 0.6, "middle_eastern": 0.4}, age_bands={"0-24": 0.2, "25+": 0.8},
+        age_distribution=curve, by_model={"one": plain, "other": Face((2, 2, 30, 30), 0.9, 50.0, (40, 60))},
+    )  # fmt: skip
+    return (
+        plain,
+        full,
+        Face((2, 2, 30, 30), 0.9, face_probability=0.02, rejected=True),
+        Face((0, 0, 9, 9), 0.5),
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 60])
+def test_the_script_runs_and_shows_every_kind_of_picture(tmp_path, count):
+    page = tmp_path / "report.html"
+    models = [(name, Checkpoint(None, {"name": name, "heads": ["age"]}), {}) for name in ("one", "other")]
+    image = np.full((40, 60, 3), 90, np.uint8)
+    with ReportSink(page, models) as sink:
+        for number in range(count):
+            result = FrameResult(f"{number}{ODD}", 60, 40, faces(20 + number))
+            sink.write(SimpleNamespace(result=result, image_rgb=image))
+            result = FrameResult(f"broken {number}{ODD}", None, None, error=f"{ODD} is broken")
+            sink.write(SimpleNamespace(result=result, image_rgb=None))
+    elements, console = open_page(page, tmp_path / "profile")
+    assert console == []
+    assert "<title>facecli report</title>" in elements
+    assert f"of {2 * count}, " in re.search(r'<h2 id="found"[^>]*>([^<]*)<', elements)[1]
+    assert elements.count('<article class="card">') == min(count, 48)
+    assert "one and other, " in elements
+    assert "http://127.0.0.1:9" not in re.sub(r"&lt;img.*?&gt;|title=\"[^\"]*\"|alt=\"[^\"]*\"", "", elements)

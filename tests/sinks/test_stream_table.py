@@ -1,0 +1,100 @@
+"""Rows for people."""
+
+import dataclasses
+
+from facecli.core.faces import Face, FrameResult
+from facecli.sinks.table import face_table, plain_table
+
+FACE = Face((1, 2, 3, 4), 0.9, 31.44, (24, 40), {"male": 0.2, "female": 0.8}, {"white": 0.9, "black": 0.1})
+HEADER = ("picture", "face", "box", "age", "90 %", "gender", "race")
+
+
+def test_nothing_is_a_header():
+    assert face_table([]) == [HEADER]
+    assert list(plain_table(face_table([]))) == ["  ".join(HEADER)]
+
+
+def test_one_row_a_face():
+    header, *rows = face_table([FrameResult("a.jpg", 9, 9, (FACE, FACE))])
+    assert header == HEADER
+    assert rows == [("a.jpg", n, "1,2,3,4", "31.4", "24-40", "female 80%", "white 90%") for n in "12"]
+
+
+def test_a_rejected_box_says_so():
+    face = Face((1, 2, 3, 4), 0.9, face_probability=0.03, rejected=True)
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (face,))])
+    assert row == ("a.jpg", "1 (not a face 97%)", "1,2,3,4", "", "", "", "")
+
+
+def test_no_face_and_errors_are_said():
+    rows = face_table([FrameResult("a.jpg", 9, 9), FrameResult("b.jpg", None, None, error="it is broken")])
+    assert [row[:2] for row in rows[1:]] == [("a.jpg", "no face"), ("b.jpg", "error: it is broken")]
+
+
+def test_absent_heads_are_blank():
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (Face((1, 2, 3, 4), 0.9),))])
+    assert row == ("a.jpg", "1", "1,2,3,4", "", "", "", "")
+
+
+def test_emotion_has_a_column_when_a_face_has_it():
+    happy = dataclasses.replace(FACE, emotion_probabilities={"happy": 0.7, "sad": 0.3})
+    table = face_table([FrameResult("a.jpg", 9, 9, (FACE, happy)), FrameResult("b.jpg", 9, 9)])
+    assert table[0] == (*HEADER, "emotion")
+    assert [row[-1] for row in table[1:]] == ["", "happy 70%", ""]
+    assert len({len(row) for row in table}) == 1
+
+
+def test_labels_below_the_threshold_are_uncertain():
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (FACE,))], uncertain_below=0.85)
+    assert row[-2:] == ("uncertain", "white 90%")
+
+
+def test_plain_columns_are_aligned_and_notes_widen_none():
+    results = FrameResult("a.jpg", 9, 9, (FACE,)), FrameResult("long name.jpg", 1, 1, error="x" * 200)
+    header, first, note = plain_table(face_table(results))
+    assert header.index("box") == first.index("1,2,3,4") < 30
+    assert note.endswith("x" * 200)
+
+
+BANDED = dataclasses.replace(FACE, age_bands={"0-24": 0.25, "25-49": 0.75, "50+": 0.0})
+
+
+def test_bands_have_a_column_when_a_face_has_them():
+    header, first, second = face_table([FrameResult("a.jpg", 9, 9, (BANDED, FACE))])
+    assert header == (*HEADER[:5], "age group", *HEADER[5:])
+    assert (first[5], second[5]) == ("25-49 75%", "")
+    (_, uncertain) = face_table([FrameResult("a.jpg", 9, 9, (BANDED,))], uncertain_below=0.76)
+    assert uncertain[5] == "uncertain"
+
+
+def test_the_seven_races_have_a_column_among_details_only():
+    face = dataclasses.replace(FACE, race_7_probabilities={"indian": 0.7, "white": 0.3})
+    frame = FrameResult("a.jpg", 9, 9, (face,))
+    assert face_table([frame])[0] == HEADER
+    header, row = face_table([frame], details=", ")
+    assert header == (*HEADER, "race_7") and row[-1] == "indian 70%, white 30%"
+
+
+def test_details_are_all_classes_the_likeliest_first():
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (BANDED,))], details=" / ")
+    assert row[5:] == ("25-49 75% / 0-24 25%", "female 80% / male 20%", "white 90% / black 10%")
+
+
+def test_details_have_decades_when_no_bands_were_asked_for():
+    distribution = tuple({33: 0.75, 45: 0.25}.get(year, 0.0) for year in range(117))
+    face = dataclasses.replace(FACE, age_distribution=distribution)
+    header, row = face_table([FrameResult("a.jpg", 9, 9, (face,))], details=", ")
+    assert header[5] == "age group" and row[5] == "30-39 75%, 40-49 25%"
+    assert face_table([FrameResult("a.jpg", 9, 9, (face,))])[0] == HEADER
+
+
+def test_compared_models_have_a_row_each():
+    other = dataclasses.replace(FACE, race_probabilities=None, age_years=40.0)
+    compared = dataclasses.replace(FACE, by_model={"one": FACE, "two": other})
+    header, first, second, note = face_table(
+        [FrameResult("a.jpg", 9, 9, (compared,)), FrameResult("b.jpg", 9, 9)]
+    )
+    assert header == (*HEADER[:3], "model", *HEADER[3:])
+    assert first[:5] == ("a.jpg", "1", "1,2,3,4", "one", "31.4")
+    assert second[:5] == ("a.jpg", "1", "1,2,3,4", "two", "40.0") and second[-1] == ""
+    assert note[1] == "no face" and len(note) == len(header)

@@ -1,0 +1,94 @@
+"""What a text names, and what can be asked of it."""
+
+import pytest
+
+from facecli.core.errors import InputError
+from facecli.sources.video_specs import (
+    CaptureOptions,
+    camera_of,
+    cannot_open,
+    check_capture_options,
+    check_spec,
+    is_address,
+    is_camera,
+    is_clip,
+    is_sequence,
+    source_name,
+)
+
+KINDS = {
+    "0": is_camera,
+    "12": is_camera,
+    "/dev/video0": is_camera,
+    "/dev/v4l/by-id/usb-cam": is_camera,
+    "rtsp://host/x": is_address,
+    "http://host/%04d.mp4": is_address,
+    "frames/%04d.png": is_sequence,
+    "frames/a%d.jpg": is_sequence,
+    "clip.mp4": is_clip,
+    "100%.mp4": is_clip,
+    "٣": is_clip,
+}
+
+
+@pytest.mark.parametrize("spec", KINDS)
+def test_every_text_is_one_kind(spec):
+    assert [kind for kind in (is_camera, is_address, is_sequence, is_clip) if kind(spec)] == [KINDS[spec]]
+
+
+def test_device_is_opened_by_its_number_where_it_has_one(tmp_path):
+    assert (camera_of("3"), camera_of("/dev/video7"), camera_of("/dev/nothing")) == (3, 7, "/dev/nothing")
+
+
+def test_what_is_not_there_is_refused(tmp_path):
+    check_spec("0")
+    check_spec("rtsp://host/x")
+    wrong = {
+        "nowhere.mp4": "no such clip: nowhere.mp4",
+        str(tmp_path): "is a folder without numbered pictures",
+        str(tmp_path / "%04d.png"): "no picture matches",
+        str(tmp_path / "none" / "%04d.png"): "no picture matches",
+        "/dev/video4711": "no such camera: /dev/video4711",
+    }
+    for spec, words in wrong.items():
+        with pytest.raises(InputError, match=words):
+            check_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "capture_options", "reconnect"),
+    [
+        ("clip.mp4", CaptureOptions(width=640), False),
+        ("rtsp://host/x", CaptureOptions(height=480), False),
+        ("clip.mp4", CaptureOptions(fps=30), False),
+        ("clip.mp4", CaptureOptions(), True),
+        ("frames/%d.png", CaptureOptions(), True),
+    ],
+)
+def test_what_a_source_cannot_do_is_refused(spec, capture_options, reconnect):
+    with pytest.raises(InputError):
+        check_capture_options(spec, capture_options, reconnect)
+
+
+def test_what_a_source_can_do_is_not_refused():
+    check_capture_options("0", CaptureOptions(640, 480, 30), True)
+    check_capture_options("frames/%d.png", CaptureOptions(fps=5), False)
+    check_capture_options("rtsp://host/x", CaptureOptions(), True)
+    check_capture_options("clip.mp4", CaptureOptions(), False)
+
+
+def test_passwords_are_not_named():
+    assert source_name("rtsp://user:secret@host:554/x") == "rtsp://host:554/x"
+    assert source_name("rtsp://user:p@ss/word@host/x?token=abc") == "rtsp://***@host/x?token=***"
+    assert source_name("a@b.mp4") == "a@b.mp4"
+    assert (source_name("0"), source_name("/dev/video1")) == ("camera 0", "/dev/video1")
+
+
+def test_what_is_not_there_is_named_without_its_password():
+    with pytest.raises(InputError, match="no such clip") as caught:
+        check_spec("rtsp:/user:secret@host/x")
+    assert "secret" not in str(caught.value)
+
+
+def test_what_cannot_be_opened_is_named_without_its_password():
+    assert "secret" not in cannot_open("rtsp://user:secret@host/x") + cannot_open("rtsp:/user:secret@host/x")
