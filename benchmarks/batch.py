@@ -79,7 +79,7 @@ def make_photos(pictures: list[Path], folder: Path, count: int) -> list[Path]:
 
 def build(detector: str, weights: Path | None) -> Analyzer:
     predictor = Predictor(load_checkpoint(find_model("facenet_model")))
-    return Analyzer(build_detector(detector, yunet_weights=weights), predictor)
+    return Analyzer(build_detector(detector, weights=weights), predictor)
 
 
 def loop(pictures: list[Path], analyzer: Analyzer, make_detector) -> int:
@@ -102,7 +102,7 @@ def batch(pictures: list[Path], analyzer: Analyzer, make_detector) -> int:
 def compare(pictures: list[Path], blocks: int, detector: str, weights: Path | None) -> list[str]:
     """A row of the table, after a block of each way to warm up."""
     analyzer = build(detector, weights)
-    make = partial(build_detector, detector, yunet_weights=weights)
+    make = partial(build_detector, detector, weights=weights)
     seconds, cpu, faces, ratios = {}, {}, {}, []
     parts = [pictures[number::blocks] for number in range(blocks)]
     for number, part in enumerate([parts[0][:10], *parts]):

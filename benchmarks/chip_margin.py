@@ -27,7 +27,7 @@ def main() -> None:
     random.Random(0).shuffle(chips)
     detectors = [build_detector("haar")]
     if arguments.yunet:
-        detectors.append(build_detector("yunet", yunet_weights=arguments.yunet))
+        detectors.append(build_detector("yunet", weights=arguments.yunet))
     print(ROW.format(*HEADER))
     for detector in detectors:
         report(detector, chips[: arguments.count])

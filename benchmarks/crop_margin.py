@@ -30,7 +30,7 @@ ROW = "{:<10}{:>8}{:>10}{:>10}{:>10}"
 def main() -> None:
     arguments = parse()
     predictor = Predictor(load_checkpoint(find_model(arguments.model)))
-    detector = build_detector(arguments.detector, yunet_weights=arguments.yunet)
+    detector = build_detector(arguments.detector, weights=arguments.yunet)
     data = prepare_data(arguments.folder, predictor.checkpoint.config["seed"])
     rows = data.frame.iloc[data.rows("val")].sample(arguments.count, random_state=0)
     crops, labels = cut(rows, data.folder, detector, predictor)

@@ -2,7 +2,7 @@
 
     python benchmarks/cuts.py --data-path data/UTKFace --data-path data/fairface --yunet-weights FILE
 
-Each picture's largest box is turned into the square that a network would see (`core.crops.CHIP_CROPS`). Its
+Each picture's largest box is turned into the square that a network would see (`chip_crop` of its entry). Its
 size is told as the logarithm of its share of the side, its middle in sides of the picture. The tilt is
 that of the eyes of YuNet. `training.augment` draws its cuts from what is seen here. Pictures of the
 training part only. Writes cuts.md beside this file.
@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from picture_scores import markdown
 
-from facecli.core.crops import CHIP_CROPS, _square
+from facecli.core.crops import _square
 from facecli.core.images import load_image
-from facecli.detect.registry import build_detector
+from facecli.detect.registry import build_detector, find_entry
 from facecli.training.prepare import prepare_data
 
 PICTURES, SEED = 400, 1
@@ -66,7 +66,7 @@ def square_of(detector, picture: np.ndarray) -> tuple[float, float, float] | Non
     if not len(boxes):
         return None
     largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
-    left, top, side = _square(largest, *CHIP_CROPS[detector.name])
+    left, top, side = _square(largest, *find_entry(detector.name).chip_crop)
     height, width = picture.shape[:2]
     return np.log(side / width), (left + side / 2) / width - 0.5, (top + side / 2) / height - 0.5
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY
-from facecli.core.crops import CHIP_CROPS
+from facecli.detect.registry import built_in_names, find_entry
 
 # As `facecli` itself does, before OpenCV opens its first clip in this process.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -46,7 +46,8 @@ def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **cha
         "labels": labels,
         "image_size": list(TINY_SIZE),
         "detectors": {
-            name: {"margin": margin, "shift_y": shift_y} for name, (margin, shift_y) in CHIP_CROPS.items()
+            name: {"margin": margin, "shift_y": shift_y}
+            for name, (margin, shift_y) in ((name, find_entry(name).chip_crop) for name in built_in_names())
         },
     }
     return write_config(folder, {**config, **changes}, (LITERT_FILE,))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Union, cast
 from facecli.core.errors import FacecliError, ImageError, InputError
 from facecli.core.faces import PictureRow
 from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
+from facecli.detect.registry import detector_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Picture = Union[str, "os.PathLike[str]", bytes, "np.ndarray"]
 """A path, an encoded picture (JPEG, PNG, ...), or an array (H, W, 3) uint8 RGB."""
-DETECTORS = ("haar", "yunet", "none")
 _BATCH = 16
 
 
@@ -47,7 +47,8 @@ class FaceAnalyzer:
         Args:
             model_type: "facenet", "normal" or "open", as of `facecli run`.
             model_path: another model folder (as `facecli train` writes it), or the name of one.
-            detector: "haar", "yunet", or "none": the whole picture is one face.
+            detector: "haar", "yunet", "none" (the whole picture is one face), or one that another package
+                brings.
             threads: of the network and, in the whole process, of OpenCV; None: the cores, at most 4.
             show_rejected: give boxes that the model takes for no face, too, marked `rejected`.
             details: give the distribution over the years of each face, too (`age_distribution`).
@@ -58,7 +59,7 @@ class FaceAnalyzer:
             CheckpointError: the model is missing, damaged or was not made for the detector.
         """
         _check("model_type", model_type, MODEL_TYPES)
-        _check("detector", detector, DETECTORS)
+        _check("detector", detector, detector_names())
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads must be a whole number from 1 on, not {threads!r}")
         name = MODEL_FOLDERS[model_type] if model_path is None else os.fspath(model_path)
@@ -176,15 +177,10 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
     from facecli.infer.predictor import Predictor
     from facecli.models.checkpoint import load_checkpoint
 
-    weights = None
-    if detector == "yunet":
-        from facecli.models.weights import find_weights
-
-        weights = find_weights("yunet")
     predictor = Predictor(load_checkpoint(find_model(model)), threads)
     if threads:
         cv2.setNumThreads(threads)
-    found = build_detector(detector, yunet_weights=weights)
+    found = build_detector(detector)
     return Analyzer(
         found, predictor, show_rejected=show_rejected, reading=ReadoutOptions(distribution=details)
     )

@@ -7,7 +7,9 @@ import pytest
 from facecli.cli.app import cli, main
 from facecli.cli.output import configure_output, note_terms
 from facecli.detect import registry
-from facecli.models.terms import DETECTOR_TERMS, OPEN
+from facecli.detect.none import WholePicture
+from facecli.detect.registry import find_entry
+from facecli.models.terms import OPEN
 
 OPENED, CLOSED = {"terms": OPEN.to_config()}, {"model_type": "normal"}
 
@@ -26,7 +28,6 @@ def loud():
         ("none", [OPENED]),
         ("yunet", [CLOSED]),
         ("yunet", [OPENED, CLOSED]),
-        ("somebody's", [OPENED]),
     ],
 )
 def test_nothing_is_said_where_nothing_gets_narrower(capsys, detector, configs):
@@ -53,7 +54,7 @@ def test_the_detector_that_is_used_unless_another_is_named_is_no_narrower_than_t
 
     command = cli.get_command(click.Context(cli), name)
     (option,) = [one for one in command.params if one.name == "detector"]
-    assert not DETECTOR_TERMS[option.default].is_narrow
+    assert not find_entry(option.default).terms.is_narrow
 
 
 @pytest.mark.parametrize(("quiet", "lines"), [([], 1), (["--quiet"], 0)])
@@ -61,7 +62,7 @@ def test_run_says_it_once(make_checkpoint, tmp_path, monkeypatch, astronaut, cap
     from facecli.core.images import save_image
 
     # Its weights need not be here.
-    monkeypatch.setattr(registry, "build_detector", lambda *_: registry.WholePicture())
+    monkeypatch.setattr(registry, "build_detector", lambda *_: WholePicture())
     checkpoint = make_checkpoint(tmp_path / "open", terms=OPEN.to_config())
     save_image(tmp_path / "a.png", astronaut[:100, :100])
     arguments = ["run", "--img", str(tmp_path / "a.png"), "--detector", "yunet", "--json", "-"]

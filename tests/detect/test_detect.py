@@ -20,7 +20,7 @@ FACE_XYXY = (177, 69, 272, 164)
 
 @pytest.fixture(scope="module", params=["haar", pytest.param("yunet", marks=needs_shared), "none"], ids=str)
 def detector(request):
-    return build_detector(request.param, yunet_weights=YUNET)
+    return build_detector(request.param, weights=YUNET)
 
 
 def overlap(a, b):
@@ -39,7 +39,7 @@ def test_blank_frames_of_any_size_give_well_formed_arrays(detector, shape):
 
 @needs_shared
 def test_yunet_remembers_nothing_of_earlier_frames(astronaut):
-    yunet = build_detector("yunet", yunet_weights=YUNET)
+    yunet = build_detector("yunet", weights=YUNET)
     for size in (1, 13, 31, 32, 33, 64) * 3:
         assert len(yunet.detect(astronaut)[0]) == 1
         assert len(yunet.detect(np.full((size, size, 3), 128, np.uint8))[0]) == 0
@@ -63,14 +63,14 @@ def test_frame_is_not_changed_and_may_be_a_view(detector, astronaut):
 @pytest.mark.parametrize("scale", [0.5, 1, 3])
 def test_face_is_found_where_it_is_at_any_resolution(name, scale, astronaut):
     size = round(512 * scale)
-    xyxy, _ = build_detector(name, yunet_weights=YUNET).detect(cv2.resize(astronaut, (size, size)))
+    xyxy, _ = build_detector(name, weights=YUNET).detect(cv2.resize(astronaut, (size, size)))
     assert len(xyxy) == 1
     assert overlap(xyxy[0] / scale, FACE_XYXY) > 0.6
 
 
 @pytest.mark.parametrize("name", ["haar", pytest.param("yunet", marks=needs_shared)])
 def test_every_face_is_found_from_left_to_right(name, astronaut):
-    xyxy, _ = build_detector(name, yunet_weights=YUNET).detect(np.hstack([astronaut, astronaut]))
+    xyxy, _ = build_detector(name, weights=YUNET).detect(np.hstack([astronaut, astronaut]))
     assert len(xyxy) == 2
     assert xyxy[0, 0] + 500 < xyxy[1, 0]
 
@@ -117,12 +117,12 @@ def test_damaged_yunet_is_refused(tmp_path, content):
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="broken.onnx"):
-        build_detector("yunet", yunet_weights=path)
+        build_detector("yunet", weights=path)
 
 
 def test_missing_yunet_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no detector weights"):
-        build_detector("yunet", yunet_weights=tmp_path / "none.onnx")
+        build_detector("yunet", weights=tmp_path / "none.onnx")
 
 
 @pytest.mark.parametrize("name", ["haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml"])

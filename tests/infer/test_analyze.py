@@ -6,7 +6,8 @@ import pytest
 from facecli.core.attributes import EMOTIONS, GENDERS, PRESETS, RACES, RACES_7
 from facecli.core.crops import crop_face
 from facecli.core.errors import CheckpointError
-from facecli.detect.registry import WholePicture, build_detector
+from facecli.detect.none import WholePicture
+from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer, ReadoutOptions, read_out
 from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import Checkpoint

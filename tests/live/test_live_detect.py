@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from facecli.detect.registry import WholePicture, build_detector
+from facecli.detect.none import WholePicture
+from facecli.detect.registry import build_detector
 from facecli.live.detector import HaarSearch, Spaced, build_live_detector, distinct
 from facecli.live.frames import Detection, ExpectedFace, FrameSignature, PreparedFrame
 from facecli.live.tracking import overlaps

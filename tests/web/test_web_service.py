@@ -192,7 +192,7 @@ def test_unknown_names_are_errors(registry):
     [
         (Settings(model="nosuch"), CheckpointError),
         (Settings(detector="yunet"), InputError),
-        (Settings(detector="nosuch"), CheckpointError),
+        (Settings(detector="nosuch"), InputError),
     ],
 )
 def test_a_server_without_its_model_or_detector_does_not_start(settings, error):

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from facecli.cli.options import check_model_path, model_path_option, model_type_option
+from facecli.cli.options import (
+    check_detector_options,
+    check_model_path,
+    detector_options,
+    model_path_option,
+    model_type_option,
+)
 from facecli.cli.output import say
 from facecli.cli.overwriting import check_targets, model_files
 from facecli.core.console import bars_wanted, stderr_console
@@ -83,8 +89,7 @@ def scene_row(scene) -> tuple[str, ...]:
 )
 @model_type_option()
 @model_path_option()
-@click.option("--detector", type=click.Choice(["haar", "yunet", "none"]), default="haar", show_default=True)
-@click.option("--detector-weights", metavar="FILE", help="ONNX file for --detector yunet.")
+@detector_options
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of detector and network.  [default: cores, at most 4]"
 )
@@ -115,8 +120,7 @@ def _check(options: dict) -> None:
     if clip is not None and not Path(clip).is_file():
         raise InputError(f"no such clip: {clip}; check the path")
     check_model_path(options)
-    if options["detector_weights"] and options["detector"] != "yunet":
-        raise InputError("--detector-weights needs --detector yunet")
+    check_detector_options(options)
     read = [(clip, "the clip itself")] if clip else []
     targets = {"--json": options["json_target"], "--plot": options["plot"]}
     check_targets(targets, [*read, *model_files(options)])

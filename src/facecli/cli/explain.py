@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecli.cli.options import model_given, model_path_option, model_type_option
+from facecli.cli.options import (
+    check_detector_options,
+    detector_options,
+    model_given,
+    model_path_option,
+    model_type_option,
+)
 from facecli.cli.output import say, show_table
 from facecli.cli.overwriting import check_targets, model_files
 from facecli.cli.run_report import Failures, printable
@@ -23,8 +29,6 @@ from facecli.core.paths import replacing
 if TYPE_CHECKING:
     from facecli.core.files import GrowingTextFile
 
-
-_HAAR = {"scale_factor": 1.15, "min_neighbors": 5, "min_size": None}
 
 HEADS = ("age", *FACE_HEADS)
 METHODS = ("integrated-gradients", "grad-cam", "smooth-grad", "shap")
@@ -184,7 +188,7 @@ def chosen_heads(checkpoint, asked: tuple[str, ...]) -> tuple[str, ...]:
 
 def _build(options: dict, checkpoint) -> tuple:
     """What finds faces and reads them with the Keras network, and that network."""
-    detector = build_face_detector({**options, **_HAAR})
+    detector = build_face_detector(options)
     import_keras()
     from facecli.explain.network import ExplainedNetwork
     from facecli.infer.analyzer import Analyzer
@@ -270,14 +274,7 @@ def _saying(text: str) -> Iterator[None]:
 )
 @model_type_option()
 @model_path_option()
-@click.option(
-    "--detector",
-    type=click.Choice(["haar", "yunet", "none"]),
-    default="haar",
-    show_default=True,
-    help="How faces are found; none: the whole picture is one face.",
-)
-@click.option("--detector-weights", metavar="FILE", help="ONNX file for --detector yunet.")
+@detector_options
 @click.option(
     "--allow-private", is_flag=True, help="Fetch from addresses of the own network and machine, too."
 )
@@ -300,13 +297,10 @@ def explain(**options) -> None:
 
 def _check(options: dict) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
-    output, weights = Path(options["output"]), options["detector_weights"]
+    output = Path(options["output"])
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; --output is a folder")
     same = [one for one in options["img"] if Path(one).is_dir() and Path(one).resolve() == output.resolve()]
     if same:
         raise InputError(f"{output} is the folder of the pictures; name another one for --output")
-    if weights is not None and options["detector"] != "yunet":
-        raise InputError("--detector-weights needs --detector yunet")
-    if weights is not None and not Path(weights).is_file():
-        raise InputError(f"no detector weights at {weights}; check --detector-weights")
+    check_detector_options(options)

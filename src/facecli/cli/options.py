@@ -1,4 +1,4 @@
-"""Options that several commands share: `--config FILE`, `--model-type`, `--model-path`."""
+"""Options that several commands share: `--config FILE`, `--model-type`, `--model-path`, `--detector`."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +9,8 @@ import click
 
 from facecli.core.errors import CheckpointError, InputError
 from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
+from facecli.detect.registry import DEFAULT as DEFAULT_DETECTOR
+from facecli.detect.registry import built_in_names, detector_names, find_entry
 
 _NOT_IN_A_FILE = ("config", "help", "resume", "dry_run")
 
@@ -126,3 +128,61 @@ def check_model_path(options: Mapping) -> None:
             f"no model '{given}': neither a folder nor a name that 'facecli models list' knows; "
             "check --model-path"
         ) from error
+
+
+class DetectorName(click.Choice):
+    """One of the detectors of facecli, or of other packages, which are looked up when they are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(built_in_names())
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self.choices:
+            return value
+        return click.Choice(detector_names()).convert(value, param, ctx)
+
+    def get_metavar(self, *args: Any, **more: Any) -> str | None:
+        return click.Choice(detector_names()).get_metavar(*args, **more)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        return click.Choice(detector_names()).shell_complete(ctx, param, incomplete)
+
+
+def detector_option(told: str = "How faces are found; none: the whole picture is one face.") -> Callable:
+    """`--detector`, with what is said of it in `--help`."""
+    return click.option(
+        "--detector",
+        type=DetectorName(),
+        default=DEFAULT_DETECTOR,
+        show_default=True,
+        help=told,
+    )
+
+
+def detector_options(command: Callable) -> Callable:
+    """`--detector`, and what detectors are told."""
+    for option in (
+        click.option(
+            "--detector-option",
+            "detector_option",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="An option of the detector (yunet: score_threshold=0.8); may recur.",
+        ),
+        click.option("--detector-weights", metavar="FILE", help="ONNX file for --detector yunet."),
+        detector_option(),
+    ):
+        command = option(command)
+    return command
+
+
+def check_detector_options(options: Mapping) -> None:
+    """Raises InputError for weights that are not there or not needed, and for what is no NAME=VALUE."""
+    weights = options["detector_weights"]
+    if weights is not None and not Path(weights).is_file():
+        raise InputError(f"no detector weights at {weights}; check --detector-weights")
+    if weights is not None and "weights" not in find_entry(options["detector"]).option_names:
+        raise InputError("--detector-weights needs --detector yunet")
+    for pair in options["detector_option"]:
+        if not pair.partition("=")[2]:
+            raise InputError(f"--detector-option takes NAME=VALUE, not '{pair}'")

@@ -124,10 +124,11 @@ def note_terms(detector: str, configs: Iterable[Mapping[str, Any]]) -> None:
         detector: its name.
         configs: `config.json` of the models.
     """
-    from facecli.models.terms import DETECTOR_TERMS, terms_of
+    from facecli.detect.registry import find_entry
+    from facecli.models.terms import terms_of
 
-    terms = DETECTOR_TERMS.get(detector)
-    if terms is None or not terms.is_narrow or any(terms_of(config).is_narrow for config in configs):
+    terms = find_entry(detector).terms
+    if not terms.is_narrow or any(terms_of(config).is_narrow for config in configs):
         return
     learnt = ", ".join(source.name for source in terms.sources)
     warn(

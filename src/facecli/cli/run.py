@@ -4,7 +4,13 @@ from pathlib import Path
 
 import click
 
-from facecli.cli.options import check_model_path, model_path_option, model_type_option
+from facecli.cli.options import (
+    check_detector_options,
+    check_model_path,
+    detector_options,
+    model_path_option,
+    model_type_option,
+)
 from facecli.cli.run_setup import check_details, check_picture_options, details_options, picture_options
 from facecli.core.errors import InputError
 from facecli.core.redaction import redacted
@@ -61,14 +67,7 @@ from facecli.core.redaction import redacted
 @click.option("--reconnect", is_flag=True, help="Open a lost camera or stream again, five times at most.")
 @model_type_option()
 @model_path_option()
-@click.option(
-    "--detector",
-    type=click.Choice(["haar", "yunet", "none"]),
-    default="haar",
-    show_default=True,
-    help="How faces are found; none: the whole picture is one face.",
-)
-@click.option("--detector-weights", metavar="FILE", help="ONNX file for --detector yunet.")
+@detector_options
 @click.option(
     "--scale-factor",
     type=click.FloatRange(1.01, 4.0),
@@ -141,17 +140,14 @@ _OF_VIDEO = dict.fromkeys(("summary", "width", "height", "fps", "mirror")) | {"r
 
 def _check_paths(options: dict) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
-    image, weights = options["img"], options["detector_weights"]
+    image = options["img"]
     if image is not None and len(image) == 1 and _is_missing(image[0]):
         raise InputError(f"no such picture or folder: {redacted(image[0])}; check the path")
     check_model_path(options)
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if image is not None and strays:
         raise InputError(f"--{strays[0]} needs --video")
-    if weights is not None and not Path(weights).is_file():
-        raise InputError(f"no detector weights at {weights}; check --detector-weights")
-    if weights is not None and options["detector"] != "yunet":
-        raise InputError("--detector-weights needs --detector yunet")
+    check_detector_options(options)
     if options["video"] is not None and options["video"] == "":
         raise InputError("--video '' names no clip; leave SOURCE out for camera 0")
 

@@ -66,6 +66,8 @@ _DETAIL_OPTIONS = (
 DETAIL_OPTIONS = ("details", "compare", "age_groups", "report")
 
 _EXIT_TERMINATED = 128 + 15
+_OF_HAAR = ("scale_factor", "min_neighbors", "min_size")
+"""Options of the usual detector that have names of their own."""
 
 
 def picture_options(command: Callable) -> Callable:
@@ -223,25 +225,16 @@ def build_analyzer(options: dict):
 
 
 def build_face_detector(options: dict):
-    """The detector that the options of `run` describe; one thread at a time may use it.
+    """The detector that the options of a command describe; one thread at a time may use it.
 
     Raises InputError or CheckpointError.
     """
-    from facecli.detect.haar import HaarOptions
-    from facecli.detect.registry import build_detector
+    from facecli.detect.registry import DEFAULT, build_detector
 
-    haar_options = HaarOptions(options["scale_factor"], options["min_neighbors"], options["min_size"])
-    return build_detector(options["detector"], haar_options, _yunet_weights(options))
-
-
-def _yunet_weights(options: dict) -> Path | None:
-    if options["detector"] != "yunet":
-        return None
-    if options["detector_weights"]:
-        return Path(options["detector_weights"])
-    from facecli.models.weights import find_weights
-
-    return find_weights("yunet")
+    name, weights = options["detector"], options["detector_weights"]
+    given = {key: options[key] for key in _OF_HAAR if name == DEFAULT and key in options}
+    given |= dict(pair.split("=", 1) for pair in options["detector_option"])
+    return build_detector(name, given, None if weights is None else Path(weights))
 
 
 def check_display(consequence: str) -> None:

@@ -5,7 +5,7 @@ import os
 
 import click
 
-from facecli.cli.options import check_model_path, model_path_option, model_type_option
+from facecli.cli.options import check_model_path, detector_option, model_path_option, model_type_option
 from facecli.cli.output import note_terms, say, warn
 from facecli.core.console import OUTPUT_POLICY
 from facecli.core.errors import InputError
@@ -21,13 +21,7 @@ _SHORTEST_TOKEN = 8
 )
 @model_type_option()
 @model_path_option()
-@click.option(
-    "--detector",
-    type=click.Choice(["haar", "yunet", "none"]),
-    default="haar",
-    show_default=True,
-    help="How faces are found when a request does not say.",
-)
+@detector_option("How faces are found when a request does not say.")
 @click.option(
     "--workers", type=click.IntRange(1, 64), help="Pictures analysed at once.  [default: cores + 1]"
 )
@@ -108,7 +102,6 @@ def _is_loopback(host: str) -> bool:
 
 def _settings(options: dict, token: str | None):
     from facecli.core.paths import find_model
-    from facecli.models.weights import find_weights
     from facecli.web.settings import LOOPBACK, Settings, default_workers
 
     # Names matter where there is no token: a page of somebody else can point a name of its own here.
@@ -119,7 +112,6 @@ def _settings(options: dict, token: str | None):
         model=options["model_type"],
         model_path=find_model(path) if path else None,
         detector=options["detector"],
-        yunet_weights=find_weights("yunet"),
         workers=options["workers"] or default_workers(),
         queue=options["queue"],
         token=token,

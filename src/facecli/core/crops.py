@@ -6,9 +6,6 @@ import cv2
 import numpy as np
 
 WHOLE_CHIP_MARGIN = 0.0
-CHIP_CROPS = {"haar": (-0.015, 0.087), "yunet": (-0.083, 0.113), "none": (WHOLE_CHIP_MARGIN, 0.0)}
-"""Detector -> (margin, shift_y) with which its boxes look like UTKFace's chips, the pictures
-that models are trained on; measured by benchmarks/chip_margin.py."""
 SOURCE_CROPS = {"fer2013": (-0.039, 0.082)}
 """Data set -> (margin, shift_y) with which its whole pictures look like UTKFace's chips, the eyes
 as far apart and as high; measured by benchmarks/source_crops.py."""

@@ -17,6 +17,9 @@ import numpy as np
 
 from facecli.core.crops import boxes_from_xywh, from_left_to_right
 from facecli.core.errors import CheckpointError
+from facecli.core.paths import find_cascade
+from facecli.detect.registry import DetectorEntry
+from facecli.models.terms import COMMERCIAL, Source, Terms
 
 _ROOM, _SIZES = 0.4, 1.5
 """What is looked at around a candidate, in its sides, and how much larger or smaller faces may be."""
@@ -187,3 +190,19 @@ def load_cascade(path: Path) -> tuple[cv2.CascadeClassifier, float]:
     if not loaded or not thresholds:
         raise CheckpointError(f"{path} is not a Haar cascade; reinstall facecli")
     return cascade, float(thresholds[-1])
+
+
+def _build(options: HaarOptions) -> HaarDetector:
+    return HaarDetector(find_cascade(), options)
+
+
+DETECTOR = DetectorEntry(
+    _build,
+    Terms(
+        "Intel License Agreement, in the head of each file in xml/",
+        COMMERCIAL,
+        (Source("OpenCV's cascades", "https://github.com/opencv/opencv", "Intel License Agreement"),),
+    ),
+    HaarOptions,
+    chip_crop=(-0.015, 0.087),
+)

@@ -1,63 +1,191 @@
-"""Where faces are: one interface for all detectors, built by name."""
+"""Where faces are: one interface for all detectors, found by name.
 
+A detector is one file that holds a `DetectorEntry` called DETECTOR: a module of this package, which is called
+as the detector is, or a module of another package, named by an entry point of the group
+`facecli.detectors`. Nothing of it is imported before somebody asks for it. Standard library only.
+"""
+
+import dataclasses
+import importlib
+import pkgutil
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
+from facecli import detect
 from facecli.core.errors import InputError
-from facecli.core.paths import find_cascade
-from facecli.detect.haar import HaarDetector, HaarOptions
-from facecli.detect.yunet import YunetDetector
+from facecli.models.terms import Terms
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GROUP = "facecli.detectors"
+DEFAULT = "haar"
+WHOLE_PICTURE = "none"
+_ATTRIBUTE = "DETECTOR"
 
 
 class Detector(Protocol):
-    """What finds faces in a frame. `name` is the key of its crop in a model's `config.json`."""
+    """What finds faces in a frame. `name` is the key of its crop in a model's `config.json`.
+
+    An attribute `every_s` may say how far apart in seconds whole frames of a video are searched.
+    """
 
     name: str
 
-    def detect(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def detect(self, frame_rgb: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
         """(H, W, 3) uint8 RGB -> xyxy (n, 4) int32 inside the frame, scores (n,) float32 in [0, 1]."""
         ...
 
 
-class WholePicture:
-    """For pictures that are cropped already: the whole picture is one face."""
+@dataclass(frozen=True)
+class NoOptions:
+    """Of a detector that has none."""
 
-    name = "none"
 
-    def detect(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The frame itself as the only box, score 1."""
-        height, width = frame_rgb.shape[:2]
-        return np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32)
+@dataclass(frozen=True)
+class DetectorEntry:
+    """A detector that can be built.
+
+    Attributes:
+        build: takes an instance of `options`. Raises InputError or CheckpointError.
+        terms: what it may be used for.
+        options: a frozen dataclass of int, float, str, bool and Path (or None), each with a default.
+            One that is called `weights` is what `--detector-weights` gives.
+        chip_crop: (margin, shift_y) with which its boxes look like the chips that models learn from
+            (benchmarks/chip_margin.py measures it), for models that do not know the detector.
+        published_weights: name by which `facecli weights get` fetches what `weights` needs.
+    """
+
+    build: Callable[[Any], Detector]
+    terms: Terms
+    options: type = NoOptions
+    chip_crop: tuple[float, float] | None = None
+    published_weights: str | None = None
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in dataclasses.fields(self.options))
+
+
+@cache
+def built_in_names() -> tuple[str, ...]:
+    """Names of the detectors of this package: the usual one first, no detector at all last."""
+    found = [module.name for module in pkgutil.iter_modules(detect.__path__)]
+    names = {name for name in found if name != __name__.rpartition(".")[2]}
+    return (DEFAULT, *sorted(names - {DEFAULT, WHOLE_PICTURE}), WHOLE_PICTURE)
+
+
+def detector_names() -> tuple[str, ...]:
+    """Those of this package, then those of others, by name."""
+    others = {point.name for point in metadata.entry_points(group=GROUP)}
+    return (*built_in_names(), *sorted(others - set(built_in_names())))
+
+
+def find_entry(name: str) -> DetectorEntry:
+    """The detector of that name. Raises InputError when there is none, or it cannot be imported."""
+    if name in built_in_names():
+        return getattr(importlib.import_module(f"{detect.__name__}.{name}"), _ATTRIBUTE)
+    points = list(metadata.entry_points(group=GROUP, name=name))
+    if not points:
+        raise InputError(f"no detector '{name}'; choose one of {', '.join(detector_names())}")
+    if len(points) > 1:
+        packages = " and ".join(sorted(_package(point) for point in points))
+        raise InputError(f"{packages} both bring a detector '{name}'; uninstall one of them")
+    return _loaded(points[0])
+
+
+def _loaded(point: metadata.EntryPoint) -> DetectorEntry:
+    try:
+        entry = point.load()
+    except Exception as error:  # noqa: BLE001  (somebody else's code may fail in any way)
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"the detector '{point.name}' of {_package(point)} cannot be loaded: {reason}; "
+            "update or uninstall it"
+        ) from error
+    if not isinstance(entry, DetectorEntry):
+        raise InputError(
+            f"the detector '{point.name}' of {_package(point)} is no DetectorEntry; uninstall it"
+        )
+    return entry
+
+
+def _package(point: metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.value
 
 
 def build_detector(
-    name: str, haar_options: HaarOptions | None = None, yunet_weights: Path | None = None
+    name: str, options: Mapping[str, object] | object | None = None, weights: Path | None = None
 ) -> Detector:
     """Builds the detector of that name.
 
     Args:
-        name: one of `DETECTORS`.
-        haar_options: how "haar" searches; other detectors ignore it.
-        yunet_weights: ONNX file that "yunet" needs; other detectors ignore it.
+        name: one of `detector_names()`.
+        options: an instance of the entry's `options`, or names and values, which may be text.
+        weights: file for a detector that needs one, in place of published weights; others ignore it.
 
     Raises:
-        InputError: unknown name, or "yunet" without weights.
-        CheckpointError: the cascade or the weights cannot be read.
+        InputError: unknown name or option, or no weights here.
+        CheckpointError: a file of the detector cannot be read.
     """
-    if name == HaarDetector.name:
-        return HaarDetector(find_cascade(), haar_options)
-    if name == WholePicture.name:
-        return WholePicture()
-    if name != YunetDetector.name:
-        raise InputError(f"no detector '{name}'; choose one of {', '.join(DETECTORS)}")
-    if yunet_weights is None:
+    entry = find_entry(name)
+    if options is not None and isinstance(options, entry.options):
+        return entry.build(options)
+    given = dict(options) if isinstance(options, Mapping) else {}
+    if "weights" in entry.option_names and "weights" not in given:
+        given["weights"] = weights or _published(name, entry)
+    return entry.build(entry.options(**parse_options(name, entry, given)))
+
+
+def has_weights(entry: DetectorEntry) -> bool:
+    """Are the published weights that it needs here, or does it need none?"""
+    return entry.published_weights is None or _find_weights(entry.published_weights) is not None
+
+
+def _published(name: str, entry: DetectorEntry) -> Path | None:
+    """Raises InputError when there are published weights, but not here."""
+    if entry.published_weights is None:
+        return None
+    found = _find_weights(entry.published_weights)
+    if found is None:
         raise InputError(
-            "the yunet detector has no weights here; fetch them with 'facecli weights get yunet' "
-            "or name a file with --detector-weights"
+            f"the {name} detector has no weights here; fetch them with 'facecli weights get "
+            f"{entry.published_weights}' or name a file with --detector-weights"
         )
-    return YunetDetector(yunet_weights)
+    return found
 
 
-DETECTORS = (HaarDetector.name, YunetDetector.name, WholePicture.name)
+def _find_weights(published: str) -> Path | None:
+    from facecli.models.weights_registry import find_weights
+
+    return find_weights(published)
+
+
+def parse_options(name: str, entry: DetectorEntry, given: Mapping[str, object]) -> dict[str, object]:
+    """Values by the types of the entry's options. Raises InputError for unknown names and wrong values."""
+    kinds = typing.get_type_hints(entry.options)
+    for option in given:
+        if option not in kinds:
+            known = ", ".join(kinds) or "none"
+            raise InputError(f"the {name} detector has no option '{option}'; it has {known}")
+    return {option: _parsed(name, option, kinds[option], value) for option, value in given.items()}
+
+
+def _parsed(name: str, option: str, kind: Any, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    (plain,) = (one for one in allowed if one is not type(None))
+    try:
+        if plain is bool:
+            return {"true": True, "false": False}[value.lower()]
+        return plain(value)
+    except (ValueError, KeyError):
+        wanted = "true or false" if plain is bool else f"of type {plain.__name__}"
+        raise InputError(f"option '{option}' of the {name} detector is {wanted}, not '{value}'") from None

@@ -1,12 +1,15 @@
 """YuNet faces (Wu, Peng & Yu 2023), a small network that sees turned and small faces too."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from facecli.core.crops import boxes_from_xywh, from_left_to_right
-from facecli.core.errors import CheckpointError
+from facecli.core.errors import CheckpointError, InputError
+from facecli.detect.registry import DetectorEntry
+from facecli.models.terms import RESEARCH, Source, Terms
 
 _SCORE_COLUMN = 14
 _NMS_THRESHOLD = 0.3
@@ -14,23 +17,33 @@ _SMALLEST_INPUT = 64
 """Pixels a side. With 32 x 32 and less OpenCV's network answers with leftovers of earlier frames."""
 
 
+@dataclass(frozen=True)
+class YunetOptions:
+    """How the network searches.
+
+    Attributes:
+        weights: face_detection_yunet_*.onnx of the OpenCV model zoo.
+        score_threshold: faces below this score are dropped, in [0, 1].
+        longest_side: larger frames are shrunk to this longer side before the search, pixels.
+    """
+
+    weights: Path | None = None
+    score_threshold: float = 0.7
+    longest_side: int = 640
+
+
 class YunetDetector:
     """Finds faces with `cv2.FaceDetectorYN` and weights from an ONNX file."""
 
     name = "yunet"
+    every_s = 0.05
 
-    def __init__(self, weights: Path, score_threshold: float = 0.7, longest_side: int = 640) -> None:
-        """Loads the network once.
-
-        Args:
-            weights: face_detection_yunet_*.onnx of the OpenCV model zoo.
-            score_threshold: faces below this score are dropped, in [0, 1].
-            longest_side: larger frames are shrunk to this longer side before the search, pixels.
-
-        Raises:
-            CheckpointError: not a YuNet file.
-        """
-        self.longest_side = longest_side
+    def __init__(self, options: YunetOptions) -> None:
+        """Loads the network once. Raises InputError without a file, CheckpointError for another file."""
+        self.longest_side = options.longest_side
+        weights, score_threshold = options.weights, options.score_threshold
+        if weights is None:
+            raise InputError("the yunet detector needs a file of weights; name one with --detector-weights")
         if not Path(weights).is_file():
             raise CheckpointError(f"no detector weights at {weights}; check --detector-weights")
         try:
@@ -75,3 +88,16 @@ def _at_least(image: np.ndarray, side: int) -> np.ndarray:
         return image
     below, beside = max(side - height, 0), max(side - width, 0)
     return cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+
+
+DETECTOR = DetectorEntry(
+    YunetDetector,
+    Terms(
+        "MIT",
+        RESEARCH,
+        (Source("WIDER FACE", "http://shuoyang1213.me/WIDERFACE/", "non-commercial research"),),
+    ),
+    YunetOptions,
+    chip_crop=(-0.083, 0.113),
+    published_weights="yunet",
+)

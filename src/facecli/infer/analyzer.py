@@ -7,9 +7,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from facecli.core.attributes import CLASS_NAMES, PRESENCE, AgeGroups
-from facecli.core.crops import crop_face
+from facecli.core.crops import crop_face, tighter_crop
+from facecli.core.errors import CheckpointError, InputError
 from facecli.core.faces import FACE_HEADS, Face
-from facecli.detect.registry import Detector, WholePicture
+from facecli.detect.registry import WHOLE_PICTURE, Detector, find_entry
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.readout import IDENTITY, Calibration, expected_age
 
@@ -99,12 +100,12 @@ class Analyzer:
         """
         self.detector = detector
         self.predictor = predictor
-        measured, self.shift_y = predictor.checkpoint.crop_of(detector.name)
+        measured, self.shift_y = crop_for(predictor.checkpoint, detector)
         self.margin = measured if margin is None else margin
         self.show_rejected = show_rejected
         self.reading = reading or ReadoutOptions()
         # Who says that the whole picture is a face is believed.
-        searched = detector.name != WholePicture.name
+        searched = detector.name != WHOLE_PICTURE
         self.face_threshold = predictor.calibration.face_threshold if searched else None
 
     @property
@@ -157,6 +158,24 @@ class Analyzer:
         for crop, box in zip(crops, xyxy, strict=True):
             crop[:] = crop_face(image_rgb, box, self.margin, size, self.shift_y)
         return crops
+
+
+def crop_for(checkpoint: Checkpoint, detector: Detector) -> tuple[float, float]:
+    """(margin, shift_y) with which the detector's boxes look like what the model learnt from.
+
+    Raises CheckpointError when neither the model nor the detector says so.
+    """
+    try:
+        return checkpoint.crop_of(detector.name)
+    except CheckpointError as unknown:
+        try:
+            own = find_entry(detector.name).chip_crop
+        except InputError:
+            raise unknown from None
+        if own is None:
+            raise
+        chip_margin, _ = checkpoint.crop_of(WHOLE_PICTURE)
+        return tighter_crop(own, chip_margin)
 
 
 def read_out(

@@ -7,13 +7,13 @@ import numpy as np
 
 from facecli.core.paths import find_cascade
 from facecli.detect.haar import HaarDetector, HaarOptions
-from facecli.detect.registry import Detector, WholePicture
+from facecli.detect.registry import Detector
 from facecli.live.frames import Detection, ExpectedFace, PreparedFrame
 from facecli.live.local_search import find_nearby
 from facecli.live.search import FRONTAL_FILE, PROFILE_FILE, Cascade, FrameSearch, score_of
 from facecli.live.tracking import SAME, overlaps
 
-_YUNET_EVERY_S = 0.05
+_EVERY_S = 0.05
 
 
 class LiveDetector(Protocol):
@@ -91,7 +91,7 @@ def build_live_detector(detector: Detector) -> LiveDetector:
     """What keeps up with a video in the way of `detector`."""
     if isinstance(detector, HaarDetector):
         return HaarSearch(detector.options)
-    return Spaced(detector, 0.0 if detector.name == WholePicture.name else _YUNET_EVERY_S)
+    return Spaced(detector, getattr(detector, "every_s", _EVERY_S))
 
 
 def distinct(detections: Sequence[Detection]) -> list[Detection]:

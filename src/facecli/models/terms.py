@@ -74,20 +74,6 @@ MODEL_TERMS = {
 """Model type -> terms of models that learnt what the type is meant to learn from, see `learnt_terms`."""
 UNKNOWN = Terms(_NARROW, RESEARCH)
 """Of a model of which nothing is written down: the narrowest, without a source."""
-DETECTOR_TERMS = {
-    "haar": Terms(
-        "Intel License Agreement, in the head of each file in xml/",
-        COMMERCIAL,
-        (Source("OpenCV's cascades", "https://github.com/opencv/opencv", "Intel License Agreement"),),
-    ),
-    "yunet": Terms(
-        "MIT",
-        RESEARCH,
-        (Source("WIDER FACE", "http://shuoyang1213.me/WIDERFACE/", "non-commercial research"),),
-    ),
-    "none": Terms("none needed: nothing is searched", COMMERCIAL),
-}
-"""Detector -> its terms."""
 
 
 def terms_of(config: Mapping[str, Any]) -> Terms:

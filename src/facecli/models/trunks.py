@@ -17,7 +17,7 @@ from facecli.core import paths
 from facecli.core.errors import WeightsError
 from facecli.models.inception_resnet_v1 import TAPS, build_inception_resnet_v1
 from facecli.models.pretrained import assign_weights, load_arrays
-from facecli.models.weights import find_weights
+from facecli.models.weights_registry import find_weights
 
 IMAGE_SIZE = (224, 224)
 """Of MobileNet, (height, width)."""

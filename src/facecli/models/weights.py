@@ -1,6 +1,6 @@
 """Published weights on this machine: find, fetch, install, check.
 
-Imports the standard library only, so that the run lane may ask `find_weights` cheaply.
+Imports the standard library only.
 """
 
 import hashlib
@@ -23,24 +23,11 @@ from facecli.models.download import (
     discard,
     download,
 )
-from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile, registered
+from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile, find_weights, installed, registered
 
 __all__ = ["WEIGHTS", "check", "fetch", "find_weights", "install", "installed"]
 
 logger = logging.getLogger(__name__)
-
-
-def find_weights(name: str) -> Path | None:
-    """Path of the weights `name` in the weights folder, None when they are not there."""
-    return next((path for _, path in installed(name)), None)
-
-
-def installed(name: str) -> Iterator[tuple[WeightsFile, Path]]:
-    """Yields the files of `name` that lie in the weights folder, the preferred first."""
-    for file in registered(name).files:
-        path = paths.weights_dir() / file.file_name
-        if path.is_file():
-            yield file, path
 
 
 def fetch(

@@ -1,7 +1,10 @@
-"""The published weights facecli knows: addresses, checks, terms. Standard library only."""
+"""The published weights facecli knows: addresses, checks, terms, places. Standard library only."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from facecli.core import paths
 from facecli.core.errors import WeightsError
 
 
@@ -102,3 +105,16 @@ def registered(name: str) -> Weights:
     if name not in WEIGHTS:
         raise WeightsError(f"no weights '{name}'; known are {', '.join(WEIGHTS)}")
     return WEIGHTS[name]
+
+
+def find_weights(name: str) -> Path | None:
+    """Path of the weights `name` in the weights folder, None when they are not there."""
+    return next((path for _, path in installed(name)), None)
+
+
+def installed(name: str) -> Iterator[tuple[WeightsFile, Path]]:
+    """Yields the files of `name` that lie in the weights folder, the preferred first."""
+    for file in registered(name).files:
+        path = paths.weights_dir() / file.file_name
+        if path.is_file():
+            yield file, path

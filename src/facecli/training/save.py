@@ -12,10 +12,10 @@ import pandas as pd
 
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
-from facecli.core.crops import CHIP_CROPS
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import replacing
 from facecli.core.recipes import FitOptions
+from facecli.detect.registry import built_in_names, find_entry
 from facecli.models.build import in_precision
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, load_checkpoint, write_config
 from facecli.models.export import export_tflite, heads_only
@@ -78,17 +78,20 @@ def _can_export() -> bool:
     return backend == "tensorflow"
 
 
+def _detectors() -> dict[str, dict[str, float]]:
+    """The crops with which boxes of the detectors here look like training chips."""
+    crops = {name: find_entry(name).chip_crop for name in built_in_names()}
+    return {name: dict(zip(("margin", "shift_y"), crop, strict=True)) for name, crop in crops.items() if crop}
+
+
 def _config(network: keras.Model, recipe: Recipe) -> dict:
-    detectors = {
-        detector: {"margin": margin, "shift_y": shift_y} for detector, (margin, shift_y) in CHIP_CROPS.items()
-    }
     return {
         **{key: value for key, value in asdict(recipe).items() if key not in ("extra", "starting_point")},
         **recipe.extra,
         "heads": list(recipe.heads),
         "labels": {head: _labels(head) for head in recipe.heads},
         "image_size": list(network.input.shape[1:3]),
-        "detectors": detectors,
+        "detectors": _detectors(),
         "parameters": int(network.count_params()),
         "terms": _terms(recipe).to_config(),
         "versions": {

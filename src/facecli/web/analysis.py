@@ -12,7 +12,7 @@ from fastapi import Depends, Query, Request
 from facecli.core.errors import FacecliError, ImageError, ImageTooLargeError
 from facecli.core.faces import Face, FrameResult
 from facecli.core.images import decode_image
-from facecli.detect.registry import DETECTORS
+from facecli.detect.registry import detector_names
 from facecli.draw.annotate import annotate
 from facecli.draw.anonymize import METHODS, anonymize, head_box
 from facecli.draw.panel import draw_details
@@ -142,7 +142,9 @@ async def read_query(
     ] = None,
     detector: Annotated[
         str | None,
-        Query(description=f"How faces are found: {', '.join(DETECTORS)} (none: the picture is one face)."),
+        Query(
+            description=f"How faces are found: {', '.join(detector_names())} (none: the picture is one face)."
+        ),
     ] = None,
     details: Annotated[bool, Query(description="The age distribution; panels in drawn pictures.")] = False,
     anonymize: Annotated[

@@ -10,8 +10,8 @@ import numpy as np
 
 from facecli.core.errors import CheckpointError, InputError
 from facecli.core.recipes import MODEL_FOLDERS
-from facecli.detect.registry import DETECTORS, Detector, build_detector
-from facecli.detect.yunet import YunetDetector
+from facecli.detect.registry import Detector, build_detector, detector_names, find_entry, has_weights
+from facecli.infer.analyzer import crop_for
 from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.registry import Entry, describe, list_models
@@ -107,7 +107,11 @@ class SharedPredictor:
 
 
 class ModelRegistry:
-    """Names -> models, and the detectors that can be built here."""
+    """Names -> models, and the detectors that can be built here.
+
+    Attributes:
+        detectors: their names, the default one first.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Looks which models are here.
@@ -121,15 +125,9 @@ class ModelRegistry:
         self._calls = min(settings.workers, usable_cores())
         self._predictors: dict[str, SharedPredictor] = {}
         self._lock = threading.Lock()
-        self._yunet = settings.yunet_weights
-        self.predictor(self.default).checkpoint.crop_of(self.default_detector)
-        build_detector(self.default_detector, None, self._yunet)
-
-    @property
-    def detectors(self) -> tuple[str, ...]:
-        """Names of the detectors that can be built here, the default one first."""
-        here = [name for name in DETECTORS if name != YunetDetector.name or self._yunet is not None]
-        return tuple(sorted(here, key=lambda name: name != self.default_detector))
+        crop_for(self.predictor(self.default).checkpoint, build_detector(self.default_detector))
+        here = [name for name in detector_names() if _is_here(name)]
+        self.detectors = tuple(sorted(here, key=lambda name: name != self.default_detector))
 
     @property
     def loaded(self) -> Mapping[str, SharedPredictor]:
@@ -153,7 +151,16 @@ class ModelRegistry:
         """A new detector, for one thread. Raises InputError when there is none of that name here."""
         if name not in self.detectors:
             raise InputError(f"no detector '{name}'; there are {', '.join(self.detectors)}")
-        return build_detector(name, None, self._yunet)
+        return build_detector(name)
+
+
+def _is_here(detector: str) -> bool:
+    """Can it be built? What another package brings may be broken: the rest is served all the same."""
+    try:
+        return has_weights(find_entry(detector))
+    except InputError as error:
+        log.warning("left out: %s", error)
+        return False
 
 
 def _find_entries(settings: Settings) -> dict[str, Entry]:

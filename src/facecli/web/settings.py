@@ -47,7 +47,6 @@ class Settings:
             type or a folder's name.
         model_path: folder of that model when it lies elsewhere.
         detector: name of the detector likewise.
-        yunet_weights: ONNX file of the detector "yunet"; without it there is none.
         workers: pictures that are analysed at once, each in a thread.
         queue: pictures that may wait for a worker; more are answered with 503.
         token: what clients must show, or None.
@@ -58,7 +57,6 @@ class Settings:
     model: str = MODEL_TYPES[0]
     model_path: Path | None = None
     detector: str = "haar"
-    yunet_weights: Path | None = None
     workers: int = field(default_factory=lambda: default_workers())
     queue: int | None = None
     token: str | None = None

@@ -1,0 +1,25 @@
+"""No detector, for pictures that are cropped already: the whole picture is one face."""
+
+import numpy as np
+
+from facecli.detect.registry import WHOLE_PICTURE, DetectorEntry, NoOptions
+from facecli.models.terms import COMMERCIAL, Terms
+
+
+class WholePicture:
+    """Says that the whole picture is a face."""
+
+    name = WHOLE_PICTURE
+    every_s = 0.0
+
+    def detect(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The frame itself as the only box, score 1."""
+        height, width = frame_rgb.shape[:2]
+        return np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32)
+
+
+def _build(_: NoOptions) -> WholePicture:
+    return WholePicture()
+
+
+DETECTOR = DetectorEntry(_build, Terms("none needed: nothing is searched", COMMERCIAL), chip_crop=(0.0, 0.0))

@@ -1,0 +1,184 @@
+"""Detectors by name: those of facecli, and those that other packages bring."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facecli import FaceAnalyzer, InputError
+from facecli.cli import main
+from facecli.core.images import save_image
+from facecli.detect.registry import (
+    DEFAULT,
+    WHOLE_PICTURE,
+    DetectorEntry,
+    build_detector,
+    built_in_names,
+    detector_names,
+    find_entry,
+    parse_options,
+)
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "plugin_example"
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Puts a package with an entry point where Python finds it."""
+
+    def installed(package, source, names=("example",)):
+        folder = tmp_path / package
+        info = folder / f"{package}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (folder / f"{package}.py").write_text(source, encoding="utf-8")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        points = "".join(f"{name} = {package}:DETECTOR\n" for name in names)
+        (info / "entry_points.txt").write_text(f"[facecli.detectors]\n{points}")
+        monkeypatch.syspath_prepend(str(folder))
+
+    yield installed
+    for name in [name for name in sys.modules if name.startswith(("plugged", "facecli_example"))]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def example(install):
+    install("facecli_example", (EXAMPLE / "facecli_example.py").read_text(encoding="utf-8"))
+
+
+def test_a_file_of_the_package_is_a_detector():
+    assert built_in_names() == ("haar", "yunet", "none")
+    assert detector_names()[:3] == built_in_names()
+    assert (DEFAULT, WHOLE_PICTURE) == ("haar", "none")
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_every_one_has_terms_a_crop_and_options_with_defaults(name):
+    entry = find_entry(name)
+    assert isinstance(entry, DetectorEntry) and entry.terms.licence and entry.chip_crop is not None
+    assert entry.options() == entry.options(**parse_options(name, entry, {}))
+
+
+def test_names_are_known_before_anything_is_imported():
+    code = (
+        "import sys; from facecli.detect.registry import detector_names; detector_names();"
+        "assert not {'cv2', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_another_package_brings_one(example, astronaut, tmp_path, capsys, tiny_checkpoint):
+    assert detector_names() == (*built_in_names(), "example")
+    xyxy, scores = build_detector("example", {"share": "0.25"}).detect(np.zeros((100, 200, 3), np.uint8))
+    assert xyxy.tolist() == [[87, 37, 112, 62]] and scores.tolist() == [1]
+    save_image(tmp_path / "a.png", astronaut)
+    arguments = ["run", "--img", str(tmp_path / "a.png"), "--detector", "example", "--json", "-"]
+    arguments += ["--detector-option", "score=0.5", "--model-path", str(tiny_checkpoint.folder)]
+    assert main(arguments) == 0
+    (face,) = json.loads(capsys.readouterr().out)["faces"]
+    assert (face["box_xyxy"], face["detector_confidence"]) == ([128, 128, 384, 384], 0.5)
+
+
+def test_it_works_from_python(example, astronaut, tiny_checkpoint):
+    record = FaceAnalyzer(detector="example", model_path=tiny_checkpoint.folder).analyze(astronaut)
+    assert record["faces"][0]["box_xyxy"] == [128, 128, 384, 384]
+
+
+def test_it_is_served(example, astronaut):
+    pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
+    import cv2
+    from starlette.testclient import TestClient
+
+    from facecli.web.app import build_app
+    from facecli.web.settings import Settings
+
+    with TestClient(build_app(Settings(workers=1, hosts=()))) as client:
+        assert "example" in client.get("/api/v1/models").json()["detectors"]
+        data = cv2.imencode(".png", astronaut[..., ::-1])[1].tobytes()
+        answer = client.post("/api/v1/analyze?detector=example&show_rejected=true", files={"file": data})
+        assert answer.json()["faces"][0]["box_xyxy"] == [128, 128, 384, 384]
+
+
+def test_it_is_installed_by_pip(tmp_path, astronaut):
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in EXAMPLE.iterdir():
+        if file.is_file():
+            (copy / file.name).write_bytes(file.read_bytes())
+    subprocess.run([*pip, "--no-index", "--target", str(site), str(copy)], check=True, capture_output=True)
+    save_image(tmp_path / "a.png", astronaut)
+    command = [sys.executable, "-m", "facecli", "run", "--img", "a.png", "--json", "-"]
+    command += ["--detector", "example", "--show-rejected"]
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=True
+    )
+    assert json.loads(done.stdout)["faces"][0]["box_xyxy"] == [128, 128, 384, 384]
+
+
+def test_one_that_cannot_be_imported_is_named_and_the_rest_works(install, capsys, tmp_path, astronaut):
+    install("plugged_broken", "raise RuntimeError('no camera driver')", ("broken",))
+    with pytest.raises(InputError, match="'broken' of plugged_broken cannot be loaded: no camera driver"):
+        build_detector("broken")
+    save_image(tmp_path / "a.png", astronaut)
+    assert main(["run", "--img", str(tmp_path / "a.png"), "--detector", "broken", "--json", "-"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "plugged_broken" in said
+    assert len(build_detector("haar").detect(astronaut)[0]) == 1
+
+
+def test_what_is_no_detector_is_refused(install):
+    install("plugged_wrong", "DETECTOR = 3", ("wrong",))
+    with pytest.raises(InputError, match="plugged_wrong is no DetectorEntry"):
+        build_detector("wrong")
+
+
+def test_two_of_one_name_are_refused_by_both_names(install):
+    install("plugged_one", "DETECTOR = 1", ("twin",))
+    install("plugged_two", "DETECTOR = 2", ("twin",))
+    with pytest.raises(InputError, match="plugged_one and plugged_two both bring a detector 'twin'"):
+        build_detector("twin")
+
+
+def test_a_name_of_facecli_is_not_taken_over(install):
+    install("plugged_thief", "DETECTOR = 1", ("haar",))
+    assert detector_names() == built_in_names()
+    assert build_detector("haar").name == "haar"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("haar", {"scale": "1.2"}, "haar detector has no option 'scale'; it has scale_factor, min_neighbors"),
+        ("haar", {"min_size": "big"}, "option 'min_size' of the haar detector is of type int, not 'big'"),
+        ("none", {"x": "1"}, "none detector has no option 'x'; it has none"),
+        (
+            "yunet",
+            {"weights": "a", "score_threshold": ""},
+            "'score_threshold' of the yunet detector is of type float",
+        ),
+    ],
+)
+def test_an_unknown_option_and_a_wrong_value_are_named(name, given, said):
+    with pytest.raises(InputError, match=said):
+        build_detector(name, given)
+
+
+@pytest.mark.parametrize("pair", ["min_size", "=", "min_size=", "x=1"])
+def test_the_command_line_refuses_them_in_one_line(pair, tmp_path, astronaut, capsys):
+    save_image(tmp_path / "a.png", astronaut)
+    code = main(["run", "--img", str(tmp_path / "a.png"), "--json", "-", "--detector-option", pair])
+    said = capsys.readouterr()
+    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
+
+
+def test_text_becomes_values_of_the_options_types():
+    entry = find_entry("haar")
+    parsed = parse_options("haar", entry, {"min_size": "40", "scale_factor": "1.2", "longest_side": 320})
+    assert parsed == {"min_size": 40, "scale_factor": 1.2, "longest_side": 320}

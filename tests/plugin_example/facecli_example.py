@@ -1,0 +1,35 @@
+"""A detector that takes the middle of every picture for a face."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from facecli.detect.registry import DetectorEntry
+from facecli.models.terms import COMMERCIAL, Terms
+
+
+@dataclass(frozen=True)
+class MiddleOptions:
+    """`share` of the picture's shorter side that the box has; `score` of every face."""
+
+    share: float = 0.5
+    score: float = 1.0
+
+
+class MiddleDetector:
+    name = "example"
+
+    def __init__(self, options: MiddleOptions) -> None:
+        self._options = options
+
+    def detect(self, frame_rgb):
+        height, width = frame_rgb.shape[:2]
+        side = max(1, round(self._options.share * min(height, width)))
+        left, top = (width - side) // 2, (height - side) // 2
+        boxes = np.array([[left, top, left + side, top + side]], np.int32)
+        return boxes, np.array([self._options.score], np.float32)
+
+
+DETECTOR = DetectorEntry(
+    MiddleDetector, Terms("MIT", COMMERCIAL), options=MiddleOptions, chip_crop=(0.0, 0.0)
+)
