@@ -208,3 +208,11 @@ def test_rm_of_a_folder_that_is_no_model(run, tmp_path):
     (tmp_path / "photos").mkdir()
     code, _, err = run("rm", tmp_path / "photos", "--yes")
     assert code == 2 and "no model folder" in err and (tmp_path / "photos").is_dir()
+
+
+def test_json_goes_to_a_file_beside_the_text(run, home, tmp_path):
+    assert run("list", "--json", tmp_path / "models.json")[1].strip() != "[]"
+    assert isinstance(json.loads((tmp_path / "models.json").read_text()), list)
+    code, out, _ = run("show", "normal", "--json", tmp_path / "normal.json")
+    assert code == 0 and "normal_model" in out
+    assert "config" in json.loads((tmp_path / "normal.json").read_text())

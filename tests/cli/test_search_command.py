@@ -121,3 +121,17 @@ def test_names_that_a_terminal_would_obey_are_shown_harmless(tmp_path, capsys, m
     (tmp_path / "rows.jsonl").write_text(line("a\x1b[31m\nb.jpg", face(0.9)), encoding="utf-8")
     _, out, _ = run(capsys, "rows.jsonl", "--gender", "female")
     assert "\x1b" not in out and len(out.splitlines()) == 2
+
+
+def test_json_and_csv_go_to_files_beside_the_table(rows, tmp_path, capsys):
+    code, out, _ = run(capsys, rows, "--gender", "female", "--json", "found.jsonl", "--csv", "found.csv")
+    assert code == 0 and out.startswith("rank") and len(out.splitlines()) == 5
+    assert len((tmp_path / "found.jsonl").read_text().splitlines()) == 4
+    assert len(list(csv.DictReader(io.StringIO((tmp_path / "found.csv").read_text())))) == 4
+
+
+@pytest.mark.parametrize("flag", ["--json", "--csv"])
+def test_nothing_is_written_over_the_rows(rows, tmp_path, capsys, flag):
+    before = (tmp_path / rows).read_text()
+    assert run(capsys, rows, "--age", "7", flag, rows)[:2] == (2, "")
+    assert (tmp_path / rows).read_text() == before

@@ -129,3 +129,17 @@ def test_rows_of_a_model_that_is_not_here_or_of_several_are_not_corrected(tmp_pa
     found = json.loads(out)
     assert code == 0 and found["correction"] == {} and found["people"] == 8
     assert any("as the model" in note and models[0] in note for note in found["notes"])
+
+
+def test_json_goes_to_a_file_beside_the_tables(rows, tmp_path, capsys):
+    code, out, _ = run(capsys, rows, "--json", tmp_path / "new" / "figures.json")
+    assert code == 0 and out.startswith("9 people")
+    assert json.loads((tmp_path / "new" / "figures.json").read_text())["people"] == 9
+
+
+def test_json_is_not_written_over_the_rows(rows, capsys):
+    before = rows.read_text()
+    code, out, said = run(capsys, rows, "--json", rows)
+    assert (code, out, said.count("\n")) == (2, "", 1) and rows.read_text() == before
+    # Without another argument the file of rows is taken for that of the result.
+    assert run(capsys, "--json", rows)[0] == 2 and rows.read_text() == before

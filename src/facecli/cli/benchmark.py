@@ -15,7 +15,7 @@ from facecli.cli.options import (
     model_path_option,
     model_type_option,
 )
-from facecli.cli.output import say
+from facecli.cli.output import say, write_text
 from facecli.cli.overwriting import check_targets, model_files
 from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.errors import InputError
@@ -201,16 +201,13 @@ def _progress() -> Iterator:
 
 
 def _write_json(target: str, results: dict[str, Any]) -> None:
-    from facecli.core.files import GrowingTextFile
-
     document = {
         "conditions": results["conditions"],
         "startup_ms": {name: timing.to_json() for name, timing in results["startup"].items()},
         "predict_ms": {str(count): timing.to_json() for count, timing in results["predict"].items()},
         "scenes": [scene.to_json() for scene in results["scenes"]],
     }
-    with GrowingTextFile(target) as file:
-        file.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    write_text(target, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 
 def _plot(path: Path, results: dict[str, Any]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from facecli.cli.options import model_given, model_path_option, model_type_option
-from facecli.cli.output import say, warn
+from facecli.cli.options import model_given, model_path_option, model_type_option, text_option
+from facecli.cli.output import say, warn, write_text
 from facecli.cli.training_options import data_paths, import_keras, log_to_stderr
 from facecli.core import paths
 from facecli.core.faces import FACE_HEADS
@@ -172,7 +172,7 @@ def _percent(share: float) -> str:
     help="Folder of tables and plots.  [default: statistics/model_metrics/<model>, with other data, "
     "another split or a limit a folder in it]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print metrics as JSON instead of a table.")
+@text_option("json", "Metrics as JSON to FILE; without FILE, or with -, in place of the tables.")
 @click.option("--show", is_flag=True, help="Open the plots when they are written.")
 def evaluate(**options) -> None:
     """Measure a saved model on a split; print a table, write tables and plots.
@@ -197,10 +197,12 @@ def evaluate(**options) -> None:
     data = prepare_data(data_paths(options), seed)
     measured = evaluate_sets(checkpoint, data, **_measured(options))
     documents = {name: metrics for name, (metrics, _) in measured.items()}
-    if options["as_json"]:
+    target = options["json_target"]
+    if target is not None:
         several = {"sets": documents, "mean": mean_over_sets(documents)}
-        click.echo(json.dumps(several if len(data.sets) > 1 else documents.popitem()[1]))
-    else:
+        found = several if len(data.sets) > 1 else next(iter(documents.values()))
+        write_text(target, json.dumps(found) + "\n")
+    if target != "-":
         show_metrics(documents)
     files = [file for _, written in measured.values() for file in written]
     say(f"wrote {len(files)} files to {', '.join(dict.fromkeys(str(file.parent) for file in files))}")

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from facecli.cli.output import say
+from facecli.cli.options import text_option
+from facecli.cli.output import say, write_text
 from facecli.core import paths
 from facecli.core.console import tables_wanted
 from facecli.core.errors import CheckpointError, FacecliError, InputError
@@ -185,8 +186,8 @@ def models() -> None:
 
 
 @models.command(name="list", short_help="Say which models are here.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
-def list_(as_json: bool) -> None:
+@text_option("json", "A JSON list to FILE; without FILE, or with -, in place of the table.")
+def list_(json_target: str | None) -> None:
     """Say which models are here: your own and those that came with facecli.
 
     Errors are those of the test split: age in years, the rest in percent of right answers.
@@ -199,8 +200,9 @@ def list_(as_json: bool) -> None:
     from facecli.models.registry import list_models
 
     entries = list_models()
-    if as_json:
-        click.echo(json.dumps([json_entry(entry) for entry in entries], indent=1))
+    if json_target is not None:
+        write_text(json_target, json.dumps([json_entry(entry) for entry in entries], indent=1) + "\n")
+    if json_target == "-":
         return
     show_model_table(list_rows(entries))
     say(f"new models go to {paths.saved_model_dir()}")
@@ -208,8 +210,8 @@ def list_(as_json: bool) -> None:
 
 @models.command(short_help="Tell everything that is known of a model.")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print config.json and metrics.json instead.")
-def show(name: str, as_json: bool) -> None:
+@text_option("json", "config.json and metrics.json to FILE; without FILE, or with -, in place of the text.")
+def show(name: str, json_target: str | None) -> None:
     """Tell everything that is known of the model NAME (a name or a folder).
 
     \b
@@ -220,9 +222,9 @@ def show(name: str, as_json: bool) -> None:
     from facecli.models.registry import find_short
 
     entry = find_short(name)
-    if as_json:
-        click.echo(json.dumps(json_entry(entry, whole=True), indent=1))
-    else:
+    if json_target is not None:
+        write_text(json_target, json.dumps(json_entry(entry, whole=True), indent=1) + "\n")
+    if json_target != "-":
         for line in describe_lines(entry):
             click.echo(line)
     if entry.problem is not None:

@@ -79,6 +79,13 @@ def _as_typed(option: click.Parameter, value: Any, where: str) -> Any:
     return [str(value)] if option.multiple else value
 
 
+def text_option(name: str, told: str) -> Callable:
+    """`--json [FILE]` and the like: FILE, or standard output when nothing or - follows."""
+    return click.option(
+        f"--{name}", f"{name}_target", metavar="[FILE]", is_flag=False, flag_value="-", help=told
+    )
+
+
 def model_type_option(told: str | None = None) -> Callable:
     """The option, with what is said of it in `--help`."""
     return click.option(

@@ -137,6 +137,20 @@ def note_terms(detector: str, configs: Iterable[Mapping[str, Any]]) -> None:
     )
 
 
+def write_text(target: str, text: str) -> None:
+    """Writes a result to standard output ("-"), or to a file that takes its place when it is whole.
+
+    Raises OutputError when the file cannot be written.
+    """
+    if target == "-":
+        click.echo(text, nl=False)
+        return
+    from facecli.core.files import GrowingTextFile
+
+    with GrowingTextFile(target) as file:
+        file.write(text)
+
+
 class PathText(click.types.StringParamType):
     """Text that names a file or a folder: nothing is checked, but the shell completes it."""
 

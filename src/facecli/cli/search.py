@@ -11,7 +11,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from facecli.cli.output import say, show_table, warn
+from facecli.cli.options import text_option
+from facecli.cli.output import say, show_table, warn, write_text
+from facecli.cli.overwriting import STDIN, check_targets
 from facecli.cli.summarize import raise_if_damaged, read_crowd
 from facecli.core.attributes import CLASS_NAMES
 from facecli.core.errors import FacecliError, InputError
@@ -106,14 +108,13 @@ def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def show_json(found: Rows) -> None:
-    """Prints a JSON object a line."""
-    for row in found:
-        click.echo(json.dumps(row, ensure_ascii=False))
+def json_lines(found: Rows) -> str:
+    """A JSON object a line."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
 
 
-def show_csv(found: Rows) -> None:
-    """Prints a header and a row a match (RFC 4180); cells of what is not known are empty."""
+def csv_lines(found: Rows) -> str:
+    """A header and a row a match (RFC 4180); cells of what is not known are empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, restval="", extrasaction="ignore")
     writer.writeheader()
@@ -121,7 +122,7 @@ def show_csv(found: Rows) -> None:
         low, high = row.get("age_interval_90", ("", ""))
         box = dict(zip(("x_min", "y_min", "x_max", "y_max"), row["box_xyxy"], strict=True))
         writer.writerow({**row, **box, "age_low": low, "age_high": high})
-    click.echo(text.getvalue(), nl=False)
+    return text.getvalue()
 
 
 @click.command()
@@ -150,8 +151,8 @@ def show_csv(found: Rows) -> None:
 @click.option(
     "--top", metavar="N", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all."
 )
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line instead of the table.")
-@click.option("--csv", "as_csv", is_flag=True, help="A table for spreadsheets instead.")
+@text_option("json", "A JSON object a line to FILE; without FILE, or with -, in place of the table.")
+@text_option("csv", "A table for spreadsheets to FILE; without FILE, or with -, in place of the other.")
 @click.option("--copy-to", metavar="FOLDER", help="Copy the pictures there; no file is ever written over.")
 def search(rows: tuple[str, ...], **options) -> None:
     """Rank the people in files that 'facecli run --json' wrote by how well they fit.
@@ -170,8 +171,10 @@ def search(rows: tuple[str, ...], **options) -> None:
     classes = {head: options[head] for head in NAMED_HEADS if options[head]}
     if not classes and options["age"] is None:
         raise click.UsageError("give one of --gender, --race, --emotion and --age at least")
-    if options["as_json"] and options["as_csv"]:
+    targets = {"--json": options["json_target"], "--csv": options["csv_target"]}
+    if targets["--json"] == targets["--csv"] == "-":
         raise click.UsageError("give one of --json and --csv")
+    check_targets(targets, ((STDIN if file == "-" else file, "the file of rows itself") for file in rows))
     from facecli.crowd.search import Wanted, rank_subjects
 
     crowd, reading = read_crowd(rows)
@@ -189,8 +192,12 @@ def _show(matches: list, options: dict) -> None:
     from facecli.crowd.search import match_row
 
     found = [match_row(number, match) for number, match in enumerate(matches, start=1)]
-    show = show_json if options["as_json"] else show_csv if options["as_csv"] else show_matches
-    show(found)
+    if options["json_target"]:
+        write_text(options["json_target"], json_lines(found))
+    if options["csv_target"]:
+        write_text(options["csv_target"], csv_lines(found))
+    if "-" not in (options["json_target"], options["csv_target"]):
+        show_matches(found)
 
 
 def _say(ranking, shown: int, options: dict, people: int) -> None:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from facecli.cli.options import model_given, model_path_option, model_type_option
-from facecli.cli.output import say, show_table, warn
+from facecli.cli.options import model_given, model_path_option, model_type_option, text_option
+from facecli.cli.output import say, show_table, warn, write_text
 from facecli.cli.overwriting import STDIN, check_targets
 from facecli.core.errors import CheckpointError, FacecliError
 from facecli.core.faces import NAMED_HEADS
@@ -133,7 +133,7 @@ def _span(interval: Sequence[float], form: str) -> str:
 
 @click.command()
 @click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+@text_option("json", "One JSON document to FILE; without FILE, or with -, in place of the tables.")
 @click.option(
     "--plot", metavar="FILE", help="Draw the figures: .png, .svg or .pdf (needs matplotlib, facecli[train])."
 )
@@ -142,7 +142,7 @@ def _span(interval: Sequence[float], form: str) -> str:
     "known to confuse."
 )
 @model_path_option()
-def summarize(rows: tuple[str, ...], as_json: bool, plot: str | None, **model: str | None) -> None:
+def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, **model: str | None) -> None:
     """Count people, their ages and shares, in files that 'facecli run --json' wrote.
 
     ROWS are such files, of pictures and of videos; - is standard input. Each face of a picture is one
@@ -156,8 +156,10 @@ def summarize(rows: tuple[str, ...], as_json: bool, plot: str | None, **model: s
       facecli summarize rows.jsonl --model-type normal --json
       facecli run --img photos/ --json - | facecli summarize -
     """
+    read = ((STDIN if file == "-" else file, "the file of rows itself") for file in rows)
+    check_targets({"--json": json_target, "--plot": plot}, read)
     if plot is not None:
-        _check_plot(plot, rows)
+        _check_plot(plot)
     given = _load_model(model_given(model)) if _is_given() else None
     crowd, reading = read_crowd(rows)
     known = given or _model_of(reading.models, model_given(model))
@@ -166,9 +168,9 @@ def summarize(rows: tuple[str, ...], as_json: bool, plot: str | None, **model: s
 
     figures = figures_of(crowd, known.confusions)
     found = document(figures, reading, known.name, known.age_error)
-    if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=1))
-    else:
+    if json_target is not None:
+        write_text(json_target, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    if json_target != "-":
         show_figures(found)
     if plot is not None:
         from facecli.crowd.plot import save_plot
@@ -178,12 +180,10 @@ def summarize(rows: tuple[str, ...], as_json: bool, plot: str | None, **model: s
     raise_if_damaged(reading)
 
 
-def _check_plot(plot: str, rows: tuple[str, ...]) -> None:
+def _check_plot(plot: str) -> None:
     """Before anything is read. Raises InputError or OutputError."""
     from facecli.crowd.plot import check_suffix
 
-    read = ((STDIN if file == "-" else file, "the file of rows itself") for file in rows)
-    check_targets({"--plot": plot}, read)
     check_suffix(Path(plot))
 
 
