@@ -80,10 +80,20 @@ def test_with_both_neither_is_shown(password, token):
     assert mark not in shown and "admin" not in shown
 
 
-@given(st.text())
+PIECES = st.sampled_from(["@", ":", "/", "?", "#", "=", "&", "%40", "%2540", "***", "pw", "a"])
+
+
+@given(st.text() | st.lists(PIECES, max_size=8).map("".join))
 def test_what_was_shown_stays_as_it_is(given):
     for address in (given, f"http://{given}"):
         assert redacted(redacted(address)) in (redacted(address), f"http://{HIDDEN}")
+
+
+def test_a_quoted_login_behind_another_one_is_not_shown():
+    assert redacted("http://a@b:secret%40host/x.jpg") == "http://host/x.jpg"
+    assert (
+        redacted("http://:/@camera/x.jpg") == redacted("http://***@camera/x.jpg") == "http://***@camera/x.jpg"
+    )
 
 
 @pytest.mark.parametrize("piece", ["a", "=", "%25", "@", ":", "a=", "://", "?"])

@@ -41,7 +41,9 @@ def _visible(rest: str) -> str:
     begin, end = _login_end(rest), _secret_start(rest)
     if end is not None and end < begin:
         return HIDDEN
-    login = f"{HIDDEN}@" if _PLACE.search(rest[:begin]) else ""
+    # What was shown before stays as it is.
+    marked = _PLACE.search(rest[:begin]) or rest[:begin] == f"{HIDDEN}@"
+    login = f"{HIDDEN}@" if marked else ""
     if end is not None:
         return f"{login}{rest[begin:end]}{HIDDEN}"
     shown = f"{login}{rest[begin:]}"
@@ -52,11 +54,11 @@ def _login_end(rest: str) -> int:
     """Where "user:password@" ends; 0 without one, as in "host/photo@2x.jpg"."""
     place = _PLACE.search(rest)
     end = rest.rfind("@") + 1
-    if end and ("@" in rest[: place.start() if place else None] or ":" in rest[:end]):
-        return end
-    # A login that was quoted as a whole.
-    end = rest.rfind("%40") + 3
-    return end if end > 2 and ":" in rest[:end] else 0
+    if not (end and ("@" in rest[: place.start() if place else None] or ":" in rest[:end])):
+        end = 0
+    # A login that was quoted as a whole, perhaps behind another one.
+    quoted = rest.find(":", end), rest.rfind("%40")
+    return quoted[1] + 3 if end <= quoted[0] < quoted[1] else end
 
 
 def _secret_start(rest: str) -> int | None:
