@@ -1,5 +1,6 @@
 # make run    sets up the run lane and analyses a real face: out/annotated.png
 # make test   sets up everything and passes the tests
+# make test-fast   those of the run lane, without what starts servers, browsers and many processes
 # make lint   style, format and types
 # Needs Python >= 3.10, make, and an index to install packages from.
 
@@ -12,7 +13,7 @@ export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help run test lint clean
+.PHONY: help run test test-fast lint clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -24,6 +25,10 @@ run: $(VENV)/.run
 
 test: $(VENV)/.test
 	MPLBACKEND=Agg $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.test
+	MPLBACKEND=Agg $(BIN)/python -m pytest -n auto --dist loadfile \
+	  -m "not (train or server or browser or slow)" $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

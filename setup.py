@@ -70,6 +70,7 @@ DEV = [
     "pandas-stubs>=2.2,<4",
     "playwright>=1.50,<2",
     "pytest>=8,<10",
+    "pytest-xdist>=3.5,<4",
     "ruff>=0.9,<1",
     "schemathesis>=4,<5",
     "scikit-image>=0.22,<1",

@@ -2,6 +2,7 @@
 
 import io
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,10 +15,37 @@ from facecli.detect.registry import built_in_names, find_entry
 # As `facecli` itself does, before OpenCV opens its first clip in this process.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 pytest_plugins = ["picture_fixtures", "stream_fixtures"]
+TESTS = Path(__file__).resolve().parent
 TINY_SIZE = (32, 24)
 # Test machines are shared: a slow moment is no failure.
 settings.register_profile("facecli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("facecli")
+
+
+_MARKS = {
+    "train": (
+        *("training/", "explain/", "data/", "models/", "crowd/test_crowd_plot.py"),
+        *(
+            f"cli/test_{name}_command.py"
+            for name in ("calibrate", "data", "evaluate", "explain", "export", "train")
+        ),
+    ),
+    "server": ("web/test_web_server.py", "web/test_web_live_server.py"),
+    "browser": ("web/test_web_browser.py", "sinks/test_report_browser.py"),
+    "slow": (
+        *("cli/test_run.py", "cli/test_benchmark_command.py", "pipeline/test_stream_engine.py"),
+        *("web/test_web_openapi.py", "test_packaging.py"),
+    ),
+}
+"""Mark -> the folders and files of its tests, below tests/; `make test-fast` leaves them all out."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        place = item.path.relative_to(TESTS).as_posix()
+        for mark, places in _MARKS.items():
+            if place.startswith(places):
+                item.add_marker(mark)
 
 
 def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **changes):
