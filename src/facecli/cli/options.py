@@ -138,7 +138,10 @@ def check_model_path(options: Mapping) -> None:
 
 
 class DetectorName(click.Choice):
-    """One of the detectors of facecli, or of other packages, which are looked up when they are asked for."""
+    """One of the detectors of facecli, or of other packages.
+
+    The latter are looked up when one is asked for: that takes longer than all the rest of `--help`.
+    """
 
     def __init__(self) -> None:
         super().__init__(built_in_names())
@@ -147,9 +150,6 @@ class DetectorName(click.Choice):
         if value in self.choices:
             return value
         return click.Choice(detector_names()).convert(value, param, ctx)
-
-    def get_metavar(self, *args: Any, **more: Any) -> str | None:
-        return click.Choice(detector_names()).get_metavar(*args, **more)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         return click.Choice(detector_names()).shell_complete(ctx, param, incomplete)

@@ -7,13 +7,11 @@ as the detector is, or a module of another package, named by an entry point of t
 
 import dataclasses
 import importlib
-import pkgutil
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +20,8 @@ from facecli.core.errors import InputError
 from facecli.models.terms import Terms
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     import numpy as np
 
 GROUP = "facecli.detectors"
@@ -76,14 +76,14 @@ class DetectorEntry:
 @cache
 def built_in_names() -> tuple[str, ...]:
     """Names of the detectors of this package: the usual one first, no detector at all last."""
-    found = [module.name for module in pkgutil.iter_modules(detect.__path__)]
-    names = {name for name in found if name != __name__.rpartition(".")[2]}
+    files = Path(__file__).parent.glob("[!_]*.py")
+    names = {file.stem for file in files if file.stem != __name__.rpartition(".")[2]}
     return (DEFAULT, *sorted(names - {DEFAULT, WHOLE_PICTURE}), WHOLE_PICTURE)
 
 
 def detector_names() -> tuple[str, ...]:
     """Those of this package, then those of others, by name."""
-    others = {point.name for point in metadata.entry_points(group=GROUP)}
+    others = {point.name for point in _entry_points()}
     return (*built_in_names(), *sorted(others - set(built_in_names())))
 
 
@@ -91,7 +91,7 @@ def find_entry(name: str) -> DetectorEntry:
     """The detector of that name. Raises InputError when there is none, or it cannot be imported."""
     if name in built_in_names():
         return getattr(importlib.import_module(f"{detect.__name__}.{name}"), _ATTRIBUTE)
-    points = list(metadata.entry_points(group=GROUP, name=name))
+    points = [point for point in _entry_points() if point.name == name]
     if not points:
         raise InputError(f"no detector '{name}'; choose one of {', '.join(detector_names())}")
     if len(points) > 1:
@@ -100,7 +100,14 @@ def find_entry(name: str) -> DetectorEntry:
     return _loaded(points[0])
 
 
-def _loaded(point: metadata.EntryPoint) -> DetectorEntry:
+def _entry_points() -> "Iterable[EntryPoint]":
+    # Takes longer than the help of a command, which needs no names of others.
+    from importlib import metadata
+
+    return metadata.entry_points(group=GROUP)
+
+
+def _loaded(point: "EntryPoint") -> DetectorEntry:
     try:
         entry = point.load()
     except Exception as error:  # noqa: BLE001  (somebody else's code may fail in any way)
@@ -116,7 +123,7 @@ def _loaded(point: metadata.EntryPoint) -> DetectorEntry:
     return entry
 
 
-def _package(point: metadata.EntryPoint) -> str:
+def _package(point: "EntryPoint") -> str:
     return point.dist.name if point.dist is not None else point.value
 
 
