@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scenes import overlap
 
-from facecli.detect.yunet import YunetDetector
+from facecli.detect.yunet import YunetDetector, YunetOptions
 from facecli.sources.video import open_source
 
 SCORE, SIDE, OVERLAP = 0.8, 40, 0.4
@@ -26,7 +26,7 @@ class Shot(NamedTuple):
 
 def read_clip(clip: Path, weights: Path) -> list[Shot]:
     """Every frame of a clip."""
-    yunet = YunetDetector(weights, score_threshold=0.6)
+    yunet = YunetDetector(YunetOptions(weights, score_threshold=0.6))
     shots = []
     with open_source(str(clip)) as source:
         for frame in source:

@@ -47,7 +47,7 @@ Looks = tuple[Answers, Answers]
 
 def main() -> None:
     arguments = read_arguments()
-    data = prepare_data(arguments.data_path, arguments.seed, extra=arguments.extra_data)
+    data = prepare_data([arguments.data_path, *arguments.extra_data], arguments.seed)
     test = data.first().rows("test")
     answers = by_features(data, test, arguments.seed)
     members = list(answers.values())
