@@ -6,7 +6,7 @@
 The first set is the measure. YuNet's eyes and mouth corners are found in random pictures of each
 set, scaled to one size and put on a canvas that repeats the border. `crop_face(box, margin, shift_y)`
 of the whole picture then shows the eyes as far apart and as high as in the first set: these are
-`facecli.core.crops.SOURCE_CROPS`, and of LFW what facenet_lfw.py cuts for a student.
+the `crop` of the layouts in `facecli.data.layouts`, and of LFW what facenet_lfw.py cuts for a student.
 Writes source_crops.md beside this file.
 """
 

@@ -6,7 +6,7 @@ from facecli.core.errors import ImageError
 from facecli.core.images import load_image
 from facecli.data import batches
 from facecli.data.batches import load_crops
-from facecli.data.table import read_utkface
+from facecli.data.layouts.utkface import read_utkface
 
 
 def test_no_rows_give_no_crops(tmp_path):
@@ -45,7 +45,9 @@ def test_picture_that_vanished_is_named_and_nothing_is_kept(utkface, tmp_path):
 
 
 def test_chips_of_other_data_sets_are_cut_to_look_like_utkface(utkface, tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "SOURCE_CROPS", {"elsewhere": (-0.1, 0.05)})
+    monkeypatch.setattr(
+        batches, "crop_of", lambda source: (-0.1, 0.05) if source == "elsewhere" else (0.0, 0.0)
+    )
     folder = utkface(1)
     frame = read_utkface(folder).frame
     image = load_image(folder / frame["file"][0])

@@ -4,7 +4,7 @@ import pytest
 
 from facecli.data import groups
 from facecli.data.groups import add_groups, dhash_bits, fingerprints, near_duplicates, shared_pictures
-from facecli.data.table import read_utkface
+from facecli.data.layouts.utkface import read_utkface
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ import pytest
 
 from facecli.core.attributes import EMOTIONS, RACES_7
 from facecli.core.errors import DataError, FacecliError, InputError
-from facecli.data.fairface import age_bounds
+from facecli.data.layouts.fairface import age_bounds
+from facecli.data.layouts.wiki import age_in_years
 from facecli.data.sources import open_dataset
 from facecli.data.table import COLUMNS
-from facecli.data.wiki import age_in_years
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -1,7 +1,8 @@
 import pytest
 
 from facecli.core.errors import InputError
-from facecli.data.table import COLUMNS, build_table, parse_utkface_name, read_utkface
+from facecli.data.layouts.utkface import parse_utkface_name, read_utkface
+from facecli.data.table import COLUMNS, build_table
 
 
 def test_folder_without_pictures_gives_an_empty_table(tmp_path):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from facecli.core.attributes import HEAD_CLASSES, MISSING, PRESENCE, RACE_OF_7, RACES
-from facecli.data.table import read_utkface
+from facecli.data.layouts.utkface import read_utkface
 from facecli.models.checkpoint import load_checkpoint, write_config
 from facecli.models.readout import IDENTITY, fold_matrix, load_calibration
 from facecli.training.calibrate import (

@@ -6,10 +6,6 @@ import cv2
 import numpy as np
 
 WHOLE_CHIP_MARGIN = 0.0
-SOURCE_CROPS = {"fer2013": (-0.039, 0.082)}
-"""Data set -> (margin, shift_y) with which its whole pictures look like UTKFace's chips, the eyes
-as far apart and as high; measured by benchmarks/source_crops.py."""
-
 Box = Sequence[float] | np.ndarray
 """Four numbers, x_min, y_min, x_max, y_max, or an array (4,) of them."""
 

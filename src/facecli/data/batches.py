@@ -12,8 +12,9 @@ from rich.progress import track
 
 from facecli.core import paths
 from facecli.core.console import stderr_console
-from facecli.core.crops import SOURCE_CROPS, WHOLE_CHIP_MARGIN, crop_face, tighter_crop
+from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, tighter_crop
 from facecli.core.images import load_image
+from facecli.data.sources import crop_of
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def load_crops(
     """Decodes every picture of a table as one face chip.
 
     Args:
-        frame: rows with `file`, `sha256` and `source`; chips of `core.crops.SOURCE_CROPS` are cut so
+        frame: rows with `file`, `sha256` and `source`; pictures are cut by the `crop` of its layout, so
             that the face lies as in UTKFace's.
         folder: what `file` is relative to.
         image_size: (height, width) of the crops.
@@ -47,7 +48,8 @@ def load_crops(
     """
     if frame.empty:
         return np.zeros((0, *image_size, 3), np.uint8)
-    cuts = [tighter_crop(SOURCE_CROPS.get(source, (0.0, 0.0)), margin) for source in frame["source"]]
+    cut_of = {source: tighter_crop(crop_of(source), margin) for source in frame["source"].unique()}
+    cuts = [cut_of[source] for source in frame["source"]]
     store = (cache or paths.cache_dir() / "crops") / f"{_key(frame['sha256'], image_size, cuts)}.npy"
     if store.is_file():
         log.debug("crops from %s", store)

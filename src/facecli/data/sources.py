@@ -9,25 +9,30 @@
 | UTKFace | none of these: the file names carry the labels |
 """
 
+import logging
 import os
 import re
 from collections import Counter
-from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from facecli.core.attributes import EMOTIONS
 from facecli.core.errors import DataError, InputError
+from facecli.core.registry import Registry
 from facecli.data.archives import archive_stem, unpack
-from facecli.data.fairface import PATTERN as FAIRFACE_PATTERN
-from facecli.data.fairface import read_fairface
-from facecli.data.fer2013 import CSV_FILES, read_fer2013_csv, read_fer2013_folders
-from facecli.data.not_face import FOLDER as NOT_FACE
-from facecli.data.not_face import read_not_face
-from facecli.data.table import Table, read_utkface
-from facecli.data.wiki import FILE as WIKI_FILE
-from facecli.data.wiki import read_wiki
+from facecli.data.table import Layout, Table
 
+log = logging.getLogger(__name__)
+
+LAYOUTS = Registry(
+    "data set",
+    Layout,
+    "LAYOUT",
+    "facecli.data.layouts",
+    "facecli.datasets",
+    last=("utkface",),
+)
+"""Each is asked in turn; UTKFace's comes last, since any folder may be one."""
 _PAIR = re.compile(r"(?P<name>dataset)_[12]", re.IGNORECASE)
 """The ancestor project's data set came in two archives."""
 
@@ -37,6 +42,24 @@ class _Pair(NamedTuple):
 
     archives: list[Path]
     name: str
+
+
+@cache
+def layouts() -> tuple[Layout, ...]:
+    """All that are here. What another package brings may be broken: the rest is read all the same."""
+    found = {}
+    for name in LAYOUTS.names():
+        try:
+            found[name] = LAYOUTS.find(name)
+        except InputError as error:
+            log.warning("left out: %s", error)
+    (last,) = LAYOUTS.last
+    return (*(layout for name, layout in found.items() if name != last), found[last])
+
+
+def crop_of(source: str) -> tuple[float, float]:
+    """(margin, shift_y) for the pictures of a table's `source`, see `data.table.Layout`."""
+    return LAYOUTS.find(source).crop if source in LAYOUTS.names() else (0.0, 0.0)
 
 
 def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
@@ -67,24 +90,22 @@ def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
 def _read_folder(folder: Path, progress: bool) -> tuple[Path, Table]:
     if pair := _pair_in(folder):
         return _read_folder(unpack(pair.archives, pair.name, progress), progress)
-    marker = _find_table(folder)
-    if marker:
-        return _read_table(marker)
-    if fer2013 := _find_fer2013(folder):
-        return fer2013, read_fer2013_folders(fer2013)
-    if any(folder.glob(f"**/{NOT_FACE}/")):
-        return folder, read_not_face(folder)
-    return folder, read_utkface(folder)
+    if found := _find_table(folder):
+        table, layout = found
+        return layout.read(table)
+    places = ((layout, layout.find(folder)) for layout in layouts())
+    return next(layout.read(place) for layout, place in places if place is not None)
 
 
 def _read_file(path: Path, progress: bool) -> tuple[Path, Table]:
     stem = archive_stem(path)
     if stem is None:
-        if not _is_table(path.name):
+        layout = _layout_of(path.name)
+        if layout is None:
             raise InputError(
                 f"{path} is no data set; give a folder, a .tar.gz or .zip archive, wiki.mat, or a label CSV"
             )
-        return _read_table(path)
+        return layout.read(path)
     if _PAIR.fullmatch(stem):
         pair = _pair_in(path.parent)
         if pair is None:
@@ -93,37 +114,18 @@ def _read_file(path: Path, progress: bool) -> tuple[Path, Table]:
     return _read_folder(unpack([path], stem, progress), progress)
 
 
-def _read_table(path: Path) -> tuple[Path, Table]:
-    if path.name.lower() == WIKI_FILE:
-        return path.parent, read_wiki(path)
-    if fnmatch(path.name.lower(), FAIRFACE_PATTERN):
-        return path.parent, read_fairface(sorted(path.parent.glob(FAIRFACE_PATTERN)))
-    return read_fer2013_csv(path)
+def _layout_of(name: str) -> Layout | None:
+    """The layout whose labels lie in a file of that name."""
+    return next((layout for layout in layouts() if layout.is_table(name.lower())), None)
 
 
-def _is_table(name: str) -> bool:
-    name = name.lower()
-    return name in (WIKI_FILE, *CSV_FILES) or fnmatch(name, FAIRFACE_PATTERN)
-
-
-def _find_table(folder: Path) -> Path | None:
-    """The outermost file that names a layout."""
+def _find_table(folder: Path) -> tuple[Path, Layout] | None:
+    """The outermost file that names a layout, and that layout."""
     for root, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
-            if _is_table(name):
-                return Path(root, name)
-    return None
-
-
-def _find_fer2013(folder: Path) -> Path | None:
-    """The folder above `train/<emotion>/` (two emotions at least), or None."""
-    for root, folders, _ in os.walk(folder):
-        folders.sort()
-        if "train" in folders:
-            names = {entry.name.lower() for entry in Path(root, "train").iterdir() if entry.is_dir()}
-            if len(names & set(EMOTIONS)) >= 2:
-                return Path(root)
+            if layout := _layout_of(name):
+                return Path(root, name), layout
     return None
 
 

@@ -1,13 +1,8 @@
-"""Labelled pictures as a table; UTKFace's file names become labels; several tables become one.
-
-A name reads `age_gender_race_date.jpg.chip.jpg` (https://susanqq.github.io/UTKFace/). Three
-names of the public set lack the race: their rows stay, with a missing label.
-"""
+"""Labelled pictures as a table, how a kind of data set becomes one, and several tables one."""
 
 import hashlib
 import logging
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -17,14 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facecli.core.attributes import GENDERS, LABEL_COLUMNS, MAX_AGE_YEARS, MISSING, RACES
+from facecli.core.attributes import LABEL_COLUMNS, MISSING
 from facecli.core.errors import ImageError
-from facecli.core.images import check_image, find_images, read_bytes
+from facecli.core.images import check_image, read_bytes
 from facecli.data.groups import Fingerprints, shared_pictures
 
 COLUMNS = ("file", "sha256", "age_years", "gender", "race")
 LABELS = COLUMNS[2:]
-_STEM = re.compile(r"^(?P<labels>\d+(?:_\d+)*)_(?P<date>\d{8,})\D*$")
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +39,23 @@ class Table:
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_utkface(folder: Path) -> Table:
-    """Reads every picture below a folder; malformed names are listed in `problems`.
+@dataclass(frozen=True)
+class Layout:
+    """How a kind of data set is recognised and read.
 
-    A folder without pictures gives an empty table.
+    Attributes:
+        read: takes what was recognised; gives the folder that the table's files are relative to, and the
+            table. Raises DataError.
+        is_table: does a file of that name, in small letters, hold the labels?
+        find: what a folder is read from, itself or a folder below, or None; asked when no table is there.
+        crop: (margin, shift_y) with which its whole pictures look like UTKFace's chips, the eyes as far
+            apart and as high (benchmarks/source_crops.py measures it).
     """
-    rows, problems = [], []
-    for path in find_images(folder):
-        file = path.relative_to(folder).as_posix()
-        try:
-            rows.append({"file": file, **parse_utkface_name(path.name)})
-        except ValueError as error:
-            problems.append((file, str(error)))
-    return build_table(folder, rows, problems, source="utkface")
+
+    read: Callable[[Path], tuple[Path, Table]]
+    is_table: Callable[[str], bool] = lambda name: False
+    find: Callable[[Path], Path | None] = lambda folder: None
+    crop: tuple[float, float] = (0.0, 0.0)
 
 
 def build_table(
@@ -100,29 +98,6 @@ def _digest(folder: Path, file: str) -> tuple[str, str]:
     except ImageError as error:
         return "", str(error)
     return hashlib.sha256(data).hexdigest(), ""
-
-
-def parse_utkface_name(name: str) -> dict[str, int]:
-    """Labels `age_years`, `gender`, `race` of a file name; race is -1 when the name has none.
-
-    Raises ValueError with the reason when the name is malformed.
-    """
-    match = _STEM.match(name.split(".", 1)[0])
-    if not match:
-        raise ValueError("not of the form age_gender_race_date")
-    labels = [int(label) for label in match["labels"].split("_")]
-    if len(labels) == 2:
-        labels.append(MISSING)
-    if len(labels) != 3:
-        raise ValueError(f"{len(labels)} labels instead of 3")
-    age, gender, race = labels
-    if not 0 <= age <= MAX_AGE_YEARS:
-        raise ValueError(f"age {age} is not in 0..{MAX_AGE_YEARS}")
-    if gender not in range(len(GENDERS)):
-        raise ValueError(f"gender {gender} is not 0 or 1")
-    if race not in (MISSING, *range(len(RACES))):
-        raise ValueError(f"race {race} is not in 0..{len(RACES) - 1}")
-    return {"age_years": age, "gender": gender, "race": race}
 
 
 def join_tables(

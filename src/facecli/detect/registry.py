@@ -1,33 +1,26 @@
 """Where faces are: one interface for all detectors, found by name.
 
 A detector is one file that holds a `DetectorEntry` called DETECTOR: a module of this package, which is called
-as the detector is, or a module of another package, named by an entry point of the group
-`facecli.detectors`. Nothing of it is imported before somebody asks for it. Standard library only.
+as the detector is, or one of another package, see `core.registry`. Standard library only.
 """
 
 import dataclasses
-import importlib
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from facecli import detect
 from facecli.core.errors import InputError
+from facecli.core.registry import Registry
 from facecli.models.terms import Terms
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     import numpy as np
 
-GROUP = "facecli.detectors"
 DEFAULT = "haar"
 WHOLE_PICTURE = "none"
-_ATTRIBUTE = "DETECTOR"
 
 
 class Detector(Protocol):
@@ -73,58 +66,17 @@ class DetectorEntry:
         return tuple(field.name for field in dataclasses.fields(self.options))
 
 
-@cache
-def built_in_names() -> tuple[str, ...]:
-    """Names of the detectors of this package: the usual one first, no detector at all last."""
-    files = Path(__file__).parent.glob("[!_]*.py")
-    names = {file.stem for file in files if file.stem != __name__.rpartition(".")[2]}
-    return (DEFAULT, *sorted(names - {DEFAULT, WHOLE_PICTURE}), WHOLE_PICTURE)
-
-
-def detector_names() -> tuple[str, ...]:
-    """Those of this package, then those of others, by name."""
-    others = {point.name for point in _entry_points()}
-    return (*built_in_names(), *sorted(others - set(built_in_names())))
-
-
-def find_entry(name: str) -> DetectorEntry:
-    """The detector of that name. Raises InputError when there is none, or it cannot be imported."""
-    if name in built_in_names():
-        return getattr(importlib.import_module(f"{detect.__name__}.{name}"), _ATTRIBUTE)
-    points = [point for point in _entry_points() if point.name == name]
-    if not points:
-        raise InputError(f"no detector '{name}'; choose one of {', '.join(detector_names())}")
-    if len(points) > 1:
-        packages = " and ".join(sorted(_package(point) for point in points))
-        raise InputError(f"{packages} both bring a detector '{name}'; uninstall one of them")
-    return _loaded(points[0])
-
-
-def _entry_points() -> "Iterable[EntryPoint]":
-    # Takes longer than the help of a command, which needs no names of others.
-    from importlib import metadata
-
-    return metadata.entry_points(group=GROUP)
-
-
-def _loaded(point: "EntryPoint") -> DetectorEntry:
-    try:
-        entry = point.load()
-    except Exception as error:  # noqa: BLE001  (somebody else's code may fail in any way)
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"the detector '{point.name}' of {_package(point)} cannot be loaded: {reason}; "
-            "update or uninstall it"
-        ) from error
-    if not isinstance(entry, DetectorEntry):
-        raise InputError(
-            f"the detector '{point.name}' of {_package(point)} is no DetectorEntry; uninstall it"
-        )
-    return entry
-
-
-def _package(point: "EntryPoint") -> str:
-    return point.dist.name if point.dist is not None else point.value
+DETECTORS = Registry(
+    "detector",
+    DetectorEntry,
+    "DETECTOR",
+    "facecli.detect",
+    "facecli.detectors",
+    first=(DEFAULT,),
+    last=(WHOLE_PICTURE,),
+    apart=("registry",),
+)
+built_in_names, detector_names, find_entry = DETECTORS.built_in_names, DETECTORS.names, DETECTORS.find
 
 
 def build_detector(

@@ -7,6 +7,7 @@ https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression
 """
 
 import csv
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from facecli.core.attributes import EMOTIONS
 from facecli.core.errors import DataError, OutputError
 from facecli.core.images import find_images
-from facecli.data.table import Table, build_table
+from facecli.data.table import Layout, Table, build_table
 
 CSV_ORDER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Class ids of the CSV; the column `emotion` of the table indexes `core.attributes.EMOTIONS`."""
@@ -102,3 +103,21 @@ def _write_picture(row: dict, folder: Path) -> str:
     encoded = cv2.imencode(".png", pixels.astype(np.uint8).reshape(SIDE, SIDE))[1]
     target.write_bytes(encoded.tobytes())
     return ""
+
+
+def _find(folder: Path) -> Path | None:
+    """The folder above `train/<emotion>/` (two emotions at least), or None."""
+    for root, folders, _ in os.walk(folder):
+        folders.sort()
+        if "train" in folders:
+            names = {entry.name.lower() for entry in Path(root, "train").iterdir() if entry.is_dir()}
+            if len(names & set(EMOTIONS)) >= 2:
+                return Path(root)
+    return None
+
+
+def _read(place: Path) -> tuple[Path, Table]:
+    return read_fer2013_csv(place) if place.is_file() else (place, read_fer2013_folders(place))
+
+
+LAYOUT = Layout(_read, is_table=lambda name: name in CSV_FILES, find=_find, crop=(-0.039, 0.082))

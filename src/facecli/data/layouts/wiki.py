@@ -11,7 +11,7 @@ import numpy as np
 
 from facecli.core.attributes import MISSING
 from facecli.core.errors import DataError
-from facecli.data.table import Table, build_table
+from facecli.data.table import Layout, Table, build_table
 
 FILE = "wiki.mat"
 MIN_FACE_SCORE = 1.0
@@ -71,3 +71,6 @@ def _fields(mat: Path) -> list[np.ndarray]:
     except (OSError, MatReadError, KeyError, IndexError, TypeError, ValueError, NotImplementedError) as error:
         raise DataError(f"{mat} is not the table of WIKI ({error}); download it again") from error
     return [fields[0], *(field.astype(float) for field in fields[1:])]
+
+
+LAYOUT = Layout(lambda mat: (mat.parent, read_wiki(mat)), is_table=lambda name: name == FILE)

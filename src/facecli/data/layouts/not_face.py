@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facecli.core.attributes import PRESENCE
 from facecli.core.images import find_images
-from facecli.data.table import Table, build_table
+from facecli.data.table import Layout, Table, build_table
 
 FOLDER = "not_face"
 
@@ -28,3 +28,10 @@ def read_not_face(folder: Path) -> Table:
         else:
             problems.append((file.as_posix(), f"not in a folder {FOLDER}/"))
     return build_table(folder, rows, problems, source=FOLDER)
+
+
+def _find(folder: Path) -> Path | None:
+    return folder if any(folder.glob(f"**/{FOLDER}/")) else None
+
+
+LAYOUT = Layout(lambda folder: (folder, read_not_face(folder)), find=_find)

@@ -6,13 +6,14 @@ and `age_high` (both within the bin). Its seven races are `race_7`, and fold int
 
 import logging
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
 
 from facecli.core.attributes import GENDERS, MAX_AGE_YEARS, RACE_OF_7, RACES, RACES_7
 from facecli.core.errors import DataError
-from facecli.data.table import Table, build_table
+from facecli.data.table import Layout, Table, build_table
 
 log = logging.getLogger(__name__)
 
@@ -77,3 +78,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, dtype=str, keep_default_na=False)[["file", "age", "gender", "race"]]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} is not FairFace's label table ({error}); download it again") from error
+
+
+LAYOUT = Layout(
+    lambda table: (table.parent, read_fairface(sorted(table.parent.glob(PATTERN)))),
+    is_table=lambda name: fnmatch(name, PATTERN),
+)
