@@ -10,6 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "facecli"
 MAX_LINES = 600
+MOST_MODULES = 170
 
 # Who may import what, from the ground up: a package or a module, within its own package freely.
 ALLOWED = {
@@ -182,6 +183,11 @@ def test_door_imports_nothing_slow_before_a_command_runs():
     # What detectors there are: names, without any of them.
     light = {"detect", "detect.registry", "models", "models.terms"}
     assert {name for name in door if room(name) not in {"core", *DOOR}} <= light
+
+
+def test_rooms_are_few():
+    rooms = [name for name, path in MODULES.items() if path.name != "__init__.py"]
+    assert len(rooms) <= MOST_MODULES, "put what is one concept into one module"
 
 
 @pytest.mark.parametrize("name", MODULES)
