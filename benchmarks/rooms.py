@@ -1,19 +1,23 @@
 """How many rooms the house has, and how many a picture and a frame walk through.
 
-    python benchmarks/rooms.py [--source SRC ...]
+    python benchmarks/rooms.py [--source SRC ...] [--runs N]
 
 For each source tree (default: this one): modules, lines, functions, and the files of the package that
-`facecli run --img` and `facecli run --video` enter, counted with a profile hook. Prints a table.
+`facecli run --img` and `facecli run --video` enter, counted with a profile hook. Prints a table;
+with --runs and several trees it also times commands, and writes rooms.md.
 """
 
 import argparse
 import ast
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -39,12 +43,52 @@ print(code, len(entered), file=sys.stderr)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, action="append", help="A folder that holds facecli/.")
-    sources = parser.parse_args().source or [HERE.parent / "src"]
-    rows = [measured(source.resolve()) for source in sources]
-    print(f"| | {' | '.join(f'`{source}`' for source in sources)} |")
-    print("|---" * (len(rows) + 1) + "|")
-    for name in rows[0]:
-        print(f"| {name} | {' | '.join(str(row[name]) for row in rows)} |")
+    parser.add_argument("--runs", type=int, default=0, help="Also time commands, in turns, so often.")
+    arguments = parser.parse_args()
+    sources = [source.resolve() for source in arguments.source or [HERE.parent / "src"]]
+    rows = [measured(source) for source in sources]
+    if arguments.runs:
+        for row, medians in zip(rows, times(sources, arguments.runs), strict=True):
+            row.update(medians)
+    called = [f"`{source}`" for source in sources]
+    table = [f"| | {' | '.join(called)} |", "|---" * (len(rows) + 1) + "|"]
+    table += [f"| {name} | {' | '.join(str(row[name]) for row in rows)} |" for name in rows[0]]
+    print("\n".join(table))
+    if len(sources) > 1 and arguments.runs:
+        head = f"`python {' '.join(sys.argv)}`, {date.today()}, Python {platform.python_version()}, "
+        head += f"{os.cpu_count()} cores. Medians of {arguments.runs} runs in turns, start included."
+        text = "\n".join(["# Rooms, old and new", "", head, "", *table])
+        Path(__file__).with_suffix(".md").write_text(f"{text}\n", encoding="utf-8")
+
+
+def times(sources: list[Path], runs: int) -> list[dict[str, str]]:
+    """Medians of some commands, in milliseconds, for each source."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture, clip = draw(Path(folder))
+        commands = {
+            "`--help`": ["--help"],
+            "`run --help`": ["run", "--help"],
+            "`run --img`": ["run", "--img", picture, "--json", "-"],
+            "`run --img`, 200 pictures": ["run", *["--img", picture] * 200, "--json", "-"],
+            "`run --video`, 12 frames": ["run", "--video", clip, "--no-show", "--json", "-"],
+        }
+        found: list[dict[str, str]] = [{} for _ in sources]
+        for name, command in commands.items():
+            taken: list[list[float]] = [[] for _ in sources]
+            for _ in range(runs):
+                for place, source in zip(taken, sources, strict=True):
+                    place.append(timed(source, command))
+            for row, place in zip(found, taken, strict=True):
+                row[name] = f"{1000 * statistics.median(place):.0f} ms"
+        return found
+
+
+def timed(source: Path, command: list) -> float:
+    """Seconds of one run."""
+    begin = time.perf_counter()
+    given = [sys.executable, "-m", "facecli", *map(str, command)]
+    subprocess.run(given, env={**os.environ, "PYTHONPATH": str(source)}, capture_output=True, check=True)
+    return time.perf_counter() - begin
 
 
 def measured(source: Path) -> dict[str, object]:

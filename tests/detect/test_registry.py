@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -176,6 +178,35 @@ def test_the_command_line_refuses_them_in_one_line(pair, tmp_path, astronaut, ca
     code = main(["run", "--img", str(tmp_path / "a.png"), "--json", "-", "--detector-option", pair])
     said = capsys.readouterr()
     assert (code, said.out, said.err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        *(("haar", "scale_factor", value) for value in ("0.5", "1.0", "nan", "inf")),
+        *(("haar", option, "-1") for option in ("min_neighbors", "min_size", "longest_side")),
+        *(("yunet", "score_threshold", value) for value in ("-0.1", "1.5", "nan")),
+        ("yunet", "longest_side", "0"),
+    ],
+)
+def test_a_value_that_cannot_find_faces_is_refused(name, option, value):
+    with pytest.raises(InputError, match=f"option '{option}' of the {name} detector is .* not "):
+        build_detector(name, {option: value, **({"weights": "x.onnx"} if name == "yunet" else {})})
+
+
+def test_options_of_another_detector_are_a_mistake_of_the_caller():
+    with pytest.raises(TypeError, match="options of none are NoOptions, not HaarOptions"):
+        build_detector("none", find_entry("haar").options())
+
+
+@dataclass(frozen=True)
+class OldStyle:
+    size: Optional[int] = None  # noqa: UP045  (as others may write it)
+
+
+def test_optional_is_read_in_either_spelling():
+    entry = DetectorEntry(lambda options: None, find_entry("haar").terms, OldStyle)
+    assert parse_options("old", entry, {"size": "7"}) == {"size": 7}
 
 
 def test_text_becomes_values_of_the_options_types():

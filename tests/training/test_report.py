@@ -110,6 +110,17 @@ def test_ages_are_dots_or_a_density(count):
     assert "2.00 years" in figure.axes[0].get_title()
 
 
+def test_curves_show_what_labels_taught():
+    bins = pd.DataFrame({"loss": [2.0], "age_mae": [0.0], "val_loss": [2.0], "val_age_in_bin": [0.5]})
+    titles = [axis.get_title() for axis in plots.learning_curves(bins).axes]
+    assert titles == ["loss", "age in its bin"]
+    years = pd.DataFrame({"loss": [2.0], "age_mae": [5.0]})
+    assert [axis.get_title() for axis in plots.learning_curves(years).axes if axis.get_title()] == [
+        "loss",
+        "age error, years",
+    ]
+
+
 def test_no_plot_needs_a_display_or_pyplot():
     # Keras itself imports pyplot where matplotlib is installed: what needs Keras is left out.
     code = "import sys, facecli.training.report; assert 'matplotlib.pyplot' not in sys.modules"

@@ -18,7 +18,7 @@ import numpy as np
 from facecli.core.crops import boxes_from_xywh, from_left_to_right
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import find_cascade
-from facecli.detect.registry import DetectorEntry
+from facecli.detect.registry import DetectorEntry, check_range
 from facecli.models.terms import COMMERCIAL, Source, Terms
 
 _ROOM, _SIZES = 0.4, 1.5
@@ -126,6 +126,13 @@ class HaarOptions:
     min_neighbors: int = 5
     min_size: int | None = None
     longest_side: int = 640
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value that finds nothing, or that OpenCV refuses."""
+        check_range("haar", "scale_factor", self.scale_factor, 1.01, 4.0)
+        check_range("haar", "min_neighbors", self.min_neighbors, 0)
+        check_range("haar", "min_size", 1 if self.min_size is None else self.min_size, 1)
+        check_range("haar", "longest_side", self.longest_side, 1)
 
 
 class HaarDetector:

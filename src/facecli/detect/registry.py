@@ -5,7 +5,6 @@ as the detector is, or one of another package, see `core.registry`. Standard lib
 """
 
 import dataclasses
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,9 +93,11 @@ def build_detector(
         CheckpointError: a file of the detector cannot be read.
     """
     entry = find_entry(name)
-    if options is not None and isinstance(options, entry.options):
+    if options is not None and not isinstance(options, Mapping):
+        if not isinstance(options, entry.options):
+            raise TypeError(f"options of {name} are {entry.options.__name__}, not {type(options).__name__}")
         return entry.build(options)
-    given = dict(options) if isinstance(options, Mapping) else {}
+    given = dict(options or {})
     if "weights" in entry.option_names and "weights" not in given:
         given["weights"] = weights or _published(name, entry)
     return entry.build(entry.options(**parse_options(name, entry, given)))
@@ -136,11 +137,18 @@ def parse_options(name: str, entry: DetectorEntry, given: Mapping[str, object]) 
     return {option: _parsed(name, option, kinds[option], value) for option, value in given.items()}
 
 
+def check_range(name: str, option: str, value: float, least: float, most: float = float("inf")) -> None:
+    """Raises InputError unless `least` <= value <= `most`; for `__post_init__` of options."""
+    if not least <= value <= most:
+        allowed = f"{least} to {most}" if most < float("inf") else f"{least} or more"
+        raise InputError(f"option '{option}' of the {name} detector is {allowed}, not {value}")
+
+
 def _parsed(name: str, option: str, kind: Any, value: object) -> object:
     if not isinstance(value, str):
         return value
-    allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    (plain,) = (one for one in allowed if one is not type(None))
+    # `int | None` and Optional[int] alike.
+    (plain,) = (one for one in typing.get_args(kind) or (kind,) if one is not type(None))
     try:
         if plain is bool:
             return {"true": True, "false": False}[value.lower()]

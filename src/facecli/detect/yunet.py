@@ -8,7 +8,7 @@ import numpy as np
 
 from facecli.core.crops import boxes_from_xywh, from_left_to_right
 from facecli.core.errors import CheckpointError, InputError
-from facecli.detect.registry import DetectorEntry
+from facecli.detect.registry import DetectorEntry, check_range
 from facecli.models.terms import RESEARCH, Source, Terms
 
 _SCORE_COLUMN = 14
@@ -30,6 +30,11 @@ class YunetOptions:
     weights: Path | None = None
     score_threshold: float = 0.7
     longest_side: int = 640
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value that finds nothing, or everything."""
+        check_range("yunet", "score_threshold", self.score_threshold, 0.0, 1.0)
+        check_range("yunet", "longest_side", self.longest_side, 1)
 
 
 class YunetDetector:

@@ -74,6 +74,7 @@ FEW_FACES = 10
 CURVES = {
     "loss": "loss",
     "age_mae": "age error, years",
+    "age_in_bin": "age in its bin",
     **{f"{head}_accuracy": f"{head} accuracy" for head in CLASS_NAMES},
 }
 """Column of the history -> title, in the order in which they are drawn."""
@@ -307,7 +308,9 @@ def _reliability_panel(axis, bins: pd.DataFrame) -> None:
 @plot_style
 def learning_curves(history: pd.DataFrame) -> Figure | None:
     """Loss, age error in years and class heads' accuracy by epoch; None when there are none."""
-    shown = {key: title for key, title in CURVES.items() if {key, f"val_{key}"} & set(history)}
+    validated = any(str(column).startswith("val_") for column in history)
+    # No label taught what validation does not measure: its training column holds zeros.
+    shown = {key: title for key, title in CURVES.items() if (f"val_{key}" if validated else key) in history}
     if not shown:
         return None
     columns = min(len(shown), 2)
@@ -322,7 +325,7 @@ def learning_curves(history: pd.DataFrame) -> Figure | None:
                 axis.plot(epochs, history[column], "o-", ms=3, color=colour, label=name)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set(xlabel="epoch", title=title)
-        if key.endswith("accuracy"):
+        if key.endswith(("accuracy", "in_bin")):
             axis.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axis.legend()
     return figure
