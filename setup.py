@@ -14,7 +14,7 @@ from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).resolve().with_name("src")))
 from facecli import __version__  # noqa: E402
-from facecli.core.recipes import EMBEDDING_MODEL, MODEL_FOLDERS  # noqa: E402  (standard library only)
+from facecli.core.recipes import DETECTOR_MODEL, EMBEDDING_MODEL, MODEL_FOLDERS  # noqa: E402  (standard library only)
 
 RUN = [
     "ai-edge-litert>=2.0,<3",
@@ -82,7 +82,7 @@ DEV = [
 SHIPPED = (
     *(
         f"saved_model/{model}/{file}"
-        for model in MODEL_FOLDERS.values()
+        for model in (*MODEL_FOLDERS.values(), DETECTOR_MODEL)
         for file in ("config.json", "metrics.json", "history.csv", "model.tflite", "model.keras")
     ),
     f"saved_model/{EMBEDDING_MODEL}/config.json",

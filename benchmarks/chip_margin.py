@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parse()
     chips = find_images(arguments.folder)
     random.Random(0).shuffle(chips)
-    detectors = [build_detector("haar")]
+    detectors = [build_detector("cnn"), build_detector("haar")]
     if arguments.yunet:
         detectors.append(build_detector("yunet", weights=arguments.yunet))
     print(ROW.format(*HEADER))
@@ -64,7 +64,7 @@ def box_in_chip(detector: Detector, path: Path) -> tuple[float, float, float] | 
 
 def nearest_box(detector: Detector, canvas: np.ndarray) -> np.ndarray | None:
     """xyxy of the face nearest to the middle of the canvas; None without a face."""
-    xyxy, _ = detector.detect(canvas)
+    xyxy, *_ = detector.detect(canvas)
     if len(xyxy) == 0:
         return None
     middle = canvas.shape[1] / 2, canvas.shape[0] / 2

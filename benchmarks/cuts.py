@@ -62,7 +62,7 @@ def training_pictures(place: Path) -> list[np.ndarray]:
 
 def square_of(detector, picture: np.ndarray) -> tuple[float, float, float] | None:
     """Logarithm of the size, and the middle from the picture's; None without a face."""
-    boxes, _ = detector.detect(picture)
+    boxes, *_ = detector.detect(picture)
     if not len(boxes):
         return None
     largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))

@@ -49,7 +49,7 @@ def measure(model: str, arguments: argparse.Namespace) -> Iterator[dict]:
     from facecli.explain.network import ExplainedNetwork
     from facecli.models.checkpoint import load_checkpoint
     from facecli.training.prepare import prepare_data
-    from facecli.training.start import load_network
+    from facecli.training.save import load_network
 
     checkpoint = load_checkpoint(find_model(model))
     network = ExplainedNetwork(load_network(checkpoint), checkpoint)

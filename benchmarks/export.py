@@ -36,7 +36,7 @@ from facecli.models.export_formats import FORMATS
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import predict_batches, true_labels
 from facecli.training.prepare import PreparedData, prepare_data
-from facecli.training.start import load_network
+from facecli.training.save import load_network
 
 HERE = Path(__file__).resolve().parent
 ROUNDS, CALLS = 12, 5

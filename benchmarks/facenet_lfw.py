@@ -20,7 +20,7 @@ import numpy as np
 from facecli.core.crops import crop_face
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.trunks import load_facenet
-from facecli.training.start import load_network
+from facecli.training.save import load_network
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 TARGET, STUDENT_TARGET = 0.99, 0.97

@@ -24,6 +24,8 @@ from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import build_live_analyzer
 from facecli.models.checkpoint import load_checkpoint
 
+LIVE_CNN = {"longest_side": 640, "tiles": False}
+"""What `facecli run --video` tells the network."""
 CLIPS = ("scene_cuts.mp4", "single_face.mp4", "face_then_no_face.mov", "no_face.mp4")
 
 
@@ -53,7 +55,9 @@ class Live:
 
     def __init__(self, model: str, detector: str, weights: Path) -> None:
         predictor = Predictor(load_checkpoint(find_model(model)), 1)
-        self._live = build_live_analyzer(Analyzer(build_detector(detector, None, weights), predictor))
+        options = LIVE_CNN if detector == "cnn" else None
+        found = build_detector(detector, options, None if options else weights, threads=1)
+        self._live = build_live_analyzer(Analyzer(found, predictor))
         self._predict = predictor.predict
         predictor.predict = self._timed
         self.network_s = 0.0
@@ -95,6 +99,7 @@ def measure(shots: list[Shot], arguments: argparse.Namespace) -> dict[str, np.nd
     methods = {
         "Haar 1.05/5": (Ancestor(), arguments.step),
         "picture by picture": (PictureByPicture(), arguments.step),
+        "live, cnn": (Live(arguments.model, "cnn", arguments.weights), 1),
         "live, haar": (Live(arguments.model, "haar", arguments.weights), 1),
         "live, yunet": (Live(arguments.model, "yunet", arguments.weights), 1),
     }

@@ -58,11 +58,11 @@ def found_rows(seen: Answers, clean: Answers, places: np.ndarray) -> list[str]:
     for place in ["all", *dict.fromkeys(places.tolist())]:
         here = np.full(len(places), True) if place == "all" else places == place
         share = f"{100 * seen.found[here].mean():.1f} %"
-        rows.append([place, share, "Haar box", *seen.cells(here & seen.found)])
+        rows.append([place, share, "as found", *seen.cells(here & seen.found)])
         rows.append(["", "", "whole chip", *clean.cells(here & seen.found)])
     lost = ~seen.found
     rows.append(["all, not found", "", "whole chip", *clean.cells(lost)])
-    return [*markdown(head, rows), "", f"Haar box against whole chip: {_growth(seen, clean)}."]
+    return [*markdown(head, rows), "", f"As found against whole chip: {_growth(seen, clean)}."]
 
 
 def webcam_rows(degraded: Mapping[str, Answers], clean: Answers) -> list[str]:

@@ -22,7 +22,7 @@ from facecli.training.engine import Rows, fit
 from facecli.training.prepare import PreparedData, prepare_data
 from facecli.training.targets import build_targets
 from facecli.training.teachers import TAPS, facenet_features
-from facecli.training.transfer import build_feature_heads
+from facecli.training.train import build_feature_heads
 
 HEADS = ("age", "gender", "race")
 

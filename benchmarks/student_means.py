@@ -24,7 +24,7 @@ from facecli.models.checkpoint import load_checkpoint
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import true_labels
 from facecli.training.prepare import prepare_data
-from facecli.training.start import load_embedding, load_network
+from facecli.training.save import load_embedding, load_network
 
 SMALLEST = 1e-7
 Logs = Mapping[str, np.ndarray]

@@ -32,10 +32,10 @@ from facecli.training.engine import Rows, fit
 from facecli.training.evaluate import evaluate
 from facecli.training.fairness import fairness_metrics
 from facecli.training.prepare import PreparedData, prepare_data
-from facecli.training.start import load_network
+from facecli.training.save import load_network
 from facecli.training.targets import build_targets
 from facecli.training.teachers import teacher_looks
-from facecli.training.transfer import build_feature_heads
+from facecli.training.train import build_feature_heads
 
 OUTPUT = Path(__file__).resolve().with_suffix(".json")
 FEATURES = {"facenet": ("facenet",), "mobilenet": ("mobilenet",), "both": ("facenet", "mobilenet")}

@@ -77,8 +77,7 @@ def measure(side: int, setting: Setting) -> dict[str, float]:
     from facecli.core.recipes import FitOptions
     from facecli.models.build import build_model
     from facecli.training.augment import build_augmentation
-    from facecli.training.engine import AugmentedModel, _compile
-    from facecli.training.fused_norm import fused_normalization
+    from facecli.training.engine import AugmentedModel, _compile, fused_normalization
 
     keras.config.set_dtype_policy(setting.precision)
     network = build_model("compact", list(HEAD_CLASSES), (side, side), TAPS)

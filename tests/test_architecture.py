@@ -16,7 +16,7 @@ MOST_MODULES = 170
 ALLOWED = {
     "core": set(),
     "models": {"core"},
-    "detect": {"core", "models.terms", "models.weights_registry"},
+    "detect": {"core", "models.checkpoint", "models.terms", "models.weights_registry"},
     "infer": {"core", "detect"} | {"models.checkpoint", "models.readout"},
     "live": {"core", "detect", "infer"},
     "draw": {"core"},

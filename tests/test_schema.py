@@ -69,9 +69,12 @@ def said(draw):
     return face
 
 
-@given(said(), said(), st.integers(0, 3))
-def test_whatever_a_run_says_passes(one, other, track):
-    face = replace(one, track=track or None)
+POINTS = st.none() | st.tuples(*[st.tuples(st.floats(-900, 9000), st.floats(-900, 9000))] * 5)
+
+
+@given(said(), said(), st.integers(0, 3), POINTS)
+def test_whatever_a_run_says_passes(one, other, track, landmarks):
+    face = replace(one, track=track or None, landmarks=landmarks)
     if track == 3 and not face.rejected:
         face = replace(face, by_model={"a": one, "b c": other})
     assert problems(FrameResult("clip.mp4", 640, 480, (face,), 3, 0.1).to_json()) == []
@@ -94,6 +97,7 @@ FULL = FrameResult(
             age_bands={"0-24": 0.25, "25+": 0.75},
             age_distribution=(1.0, *[0.0] * 116),
             race_7_probabilities=dict.fromkeys(RACES_7, 1 / 7),
+            landmarks=((1.0, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0)),
         ),
     ),
 ).to_json()

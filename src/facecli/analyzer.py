@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Union, cast
 from facecli.core.errors import FacecliError, ImageError, InputError
 from facecli.core.faces import PictureRow
 from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
-from facecli.detect.registry import detector_names
+from facecli.detect.registry import AUTO, detector_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ class FaceAnalyzer:
         *,
         model_type: str = MODEL_TYPES[0],
         model_path: str | os.PathLike[str] | None = None,
-        detector: str = "haar",
+        detector: str = "auto",
         threads: int | None = None,
         show_rejected: bool = False,
         details: bool = False,
@@ -47,8 +47,8 @@ class FaceAnalyzer:
         Args:
             model_type: "facenet", "normal" or "open", as of `facecli run`.
             model_path: another model folder (as `facecli train` writes it), or the name of one.
-            detector: "haar", "yunet", "none" (the whole picture is one face), or one that another package
-                brings.
+            detector: "auto" ("cnn", or "haar" for a model whose terms are free), "cnn", "haar", "yunet",
+                "none" (the whole picture is one face), or one that another package brings.
             threads: of the network and, in the whole process, of OpenCV; None: the cores, at most 4.
             show_rejected: give boxes that the model takes for no face, too, marked `rejected`.
             details: give the distribution over the years of each face, too (`age_distribution`).
@@ -59,7 +59,7 @@ class FaceAnalyzer:
             CheckpointError: the model is missing, damaged or was not made for the detector.
         """
         _check("model_type", model_type, MODEL_TYPES)
-        _check("detector", detector, detector_names())
+        _check("detector", detector, (AUTO, *detector_names()))
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads must be a whole number from 1 on, not {threads!r}")
         name = MODEL_FOLDERS[model_type] if model_path is None else os.fspath(model_path)
@@ -172,15 +172,16 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
     import cv2
 
     from facecli.core.paths import find_model
-    from facecli.detect.registry import build_detector
+    from facecli.detect.registry import build_detector, choose_detector
     from facecli.infer.analyzer import Analyzer, ReadoutOptions
     from facecli.infer.predictor import Predictor
     from facecli.models.checkpoint import load_checkpoint
 
-    predictor = Predictor(load_checkpoint(find_model(model)), threads)
+    checkpoint = load_checkpoint(find_model(model))
+    predictor = Predictor(checkpoint, threads)
     if threads:
         cv2.setNumThreads(threads)
-    found = build_detector(detector)
+    found = build_detector(choose_detector(detector, [checkpoint.config]), threads=threads)
     return Analyzer(
         found, predictor, show_rejected=show_rejected, reading=ReadoutOptions(distribution=details)
     )

@@ -67,10 +67,10 @@ def assert_error(result, code, *words):
 
 
 def test_its_choices_are_those_of_the_room():
-    from facecli.explain import heat_map, method_names, methods
+    from facecli.explain import METHODS, heat_map, methods
 
     assert command.HEADS == heat_map.HEADS
-    assert list(command.METHODS) == list(method_names.METHODS)
+    assert list(command.METHODS) == list(METHODS)
     assert list(command.REFERENCES) == list(methods.REFERENCES)
 
 

@@ -163,6 +163,7 @@ def test_a_model_path_beside_a_comparison_is_refused(run, own, face):
 
 def test_covered_faces_are_covered_on_the_panel(run, own, face, tmp_path):
     drawn = tmp_path / "drawn.png"
+    own = [*own, "--detector", "haar"]
     run("--img", face, *own, "--details", "--anonymize", "box", "--output", drawn)
     plain = tmp_path / "plain.png"
     run("--img", face, *own, "--details", "--output", plain)

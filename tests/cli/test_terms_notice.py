@@ -8,7 +8,7 @@ from facecli.cli.app import cli, main
 from facecli.cli.output import configure_output, note_terms
 from facecli.detect import registry
 from facecli.detect.none import WholePicture
-from facecli.detect.registry import find_entry
+from facecli.detect.registry import choose_detector, find_entry
 from facecli.models.terms import OPEN
 
 OPENED, CLOSED = {"terms": OPEN.to_config()}, {"model_type": "normal"}
@@ -54,7 +54,9 @@ def test_the_detector_that_is_used_unless_another_is_named_is_no_narrower_than_t
 
     command = cli.get_command(click.Context(cli), name)
     (option,) = [one for one in command.params if one.name == "detector"]
-    assert not find_entry(option.default).terms.is_narrow
+    chosen = choose_detector(option.default, [OPENED])
+    assert chosen == "haar" and not find_entry(chosen).terms.is_narrow
+    assert choose_detector(option.default, [{}]) == "cnn"
 
 
 @pytest.mark.parametrize(("quiet", "lines"), [([], 1), (["--quiet"], 0)])
@@ -62,7 +64,7 @@ def test_run_says_it_once(make_checkpoint, tmp_path, monkeypatch, astronaut, cap
     from facecli.core.images import save_image
 
     # Its weights need not be here.
-    monkeypatch.setattr(registry, "build_detector", lambda *_: WholePicture())
+    monkeypatch.setattr(registry, "build_detector", lambda *_, **__: WholePicture())
     checkpoint = make_checkpoint(tmp_path / "open", terms=OPEN.to_config())
     save_image(tmp_path / "a.png", astronaut[:100, :100])
     arguments = ["run", "--img", str(tmp_path / "a.png"), "--detector", "yunet", "--json", "-"]
@@ -73,7 +75,9 @@ def test_run_says_it_once(make_checkpoint, tmp_path, monkeypatch, astronaut, cap
 @pytest.mark.parametrize(("detector", "lines"), [("yunet", 1), ("haar", 0)])
 def test_serve_says_it_of_its_own_detector(monkeypatch, capsys, detector, lines):
     pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
-    registry = SimpleNamespace(default="open", entries={"open": SimpleNamespace(config=OPENED)})
+    registry = SimpleNamespace(
+        default="open", entries={"open": SimpleNamespace(config=OPENED)}, default_detector=detector
+    )
     app = SimpleNamespace(state=SimpleNamespace(registry=registry))
     monkeypatch.setattr("facecli.web.app.build_app", lambda *_: app)
     monkeypatch.setattr("facecli.web.server.serve", lambda *_: None)

@@ -1,9 +1,19 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.core.crops import crop_face, tighter_crop
+from facecli.core.crops import (
+    CHIP_LANDMARKS,
+    box_areas,
+    crop_face,
+    fit_chip,
+    fit_similarity,
+    overlaps,
+    tighter_crop,
+    warp,
+)
 
 
 def ramp(height, width):
@@ -97,3 +107,65 @@ def test_tighter_crop_composes_margins(margin, further, shift):
     total, kept = tighter_crop((margin, shift), further)
     assert 1 + 2 * total == pytest.approx((1 + 2 * margin) * (1 + 2 * further))
     assert kept == shift
+
+
+# Upright faces.
+
+POINTS = CHIP_LANDMARKS * 100
+ANGLES = [-170, -90, -40, 0, 25, 90, 180]
+
+
+def turned(points, degrees, scale=1.0, shift=(0.0, 0.0)):
+    """Points (n, 2), turned clockwise as a viewer sees it (y points down)."""
+    angle = np.radians(degrees)
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return scale * points @ matrix.T + shift
+
+
+@pytest.mark.parametrize("degrees", ANGLES)
+def test_a_similarity_is_found_again(degrees):
+    goals = turned(POINTS, degrees, 1.7, (30, -20))
+    matrix = fit_similarity(POINTS, goals)
+    assert np.allclose(POINTS @ matrix[:, :2].T + matrix[:, 2], goals)
+
+
+def test_points_that_coincide_or_are_not_known_fit_nothing():
+    assert fit_similarity(np.zeros((5, 2)), POINTS) is None
+    assert fit_similarity(np.full((5, 2), np.nan), POINTS) is None
+
+
+@pytest.mark.parametrize("degrees", ANGLES)
+def test_a_chip_lies_upright_whatever_the_head_does(degrees):
+    points = turned(POINTS, degrees, 2.0, (200, 200))
+    centre = turned(np.array([[50.0, 50.0]]), degrees, 2.0, (200, 200))[0]
+    matrix = fit_chip(points, (*(centre - 80), *(centre + 80)), (96, 96))
+    assert np.allclose(points @ matrix[:, :2].T + matrix[:, 2], CHIP_LANDMARKS * 96, atol=1e-6)
+
+
+def test_a_margin_shows_more_around_the_chip():
+    matrix = fit_chip(POINTS, (10, 10, 90, 90), (96, 96), margin=0.25)
+    said = POINTS @ matrix[:, :2].T + matrix[:, 2]
+    assert np.allclose(said, ((CHIP_LANDMARKS - 0.5) / 1.5 + 0.5) * 96)
+
+
+@pytest.mark.parametrize("box", [(300, 300, 400, 400), (45, 45, 55, 55), (-400, -400, 500, 500)])
+def test_landmarks_that_do_not_fit_the_box_are_not_believed(box):
+    assert fit_chip(POINTS, box, (96, 96)) is None
+
+
+@pytest.mark.parametrize("size", [(100, 100), (20, 20), (260, 180)])
+def test_a_warp_that_only_scales_gives_what_resizing_gives(size):
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
+    image = cv2.GaussianBlur(noise, (9, 9), 0)
+    height, width = size
+    matrix = np.array([[width / 100, 0, 0], [0, height / 100, 0.0]])
+    method = cv2.INTER_AREA if height < 100 else cv2.INTER_LINEAR
+    wanted = cv2.resize(image, (width, height), interpolation=method)
+    assert np.abs(warp(image, matrix, size).astype(int) - wanted).mean() < 1.5
+
+
+def test_of_no_boxes_none_overlap():
+    none, one = np.empty((0, 4)), np.array([[0, 0, 1, 1]])
+    assert overlaps(none, one).shape == (0, 1)
+    assert overlaps(one, none).shape == (1, 0)
+    assert box_areas(none).shape == (0,)

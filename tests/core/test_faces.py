@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -154,3 +155,25 @@ def test_compared_models_have_their_own_labels_and_no_box():
 def test_band_for_people(below, label):
     assert Face((1, 2, 3, 4), 0.9, **AGED).band_label(below) is None
     assert Face((1, 2, 3, 4), 0.9, **AGED, age_bands={"0-24": 0.25, "25+": 0.75}).band_label(below) == label
+
+
+@pytest.mark.parametrize("degrees", [-170, -90, -30, 0, 45, 90, 179])
+def test_roll_is_read_from_the_landmarks(degrees):
+    angle = math.radians(degrees)
+    upright = [(-20, -20), (20, -20), (0, 0), (-15, 20), (15, 20)]
+    turned = tuple(
+        (
+            100 + x * math.cos(angle) - y * math.sin(angle),
+            100 + x * math.sin(angle) + y * math.cos(angle),
+        )
+        for x, y in upright
+    )
+    face = Face((50, 50, 150, 150), 0.9, landmarks=turned)
+    assert face.roll_degrees == pytest.approx(degrees)
+    assert face.to_json()["roll_degrees"] == pytest.approx(degrees, abs=0.06)
+
+
+def test_without_landmarks_a_row_says_nothing_of_the_heads_turn():
+    face = Face((0, 0, 9, 9), 0.9)
+    assert face.roll_degrees is None
+    assert "roll_degrees" not in face.to_json() and "landmarks" not in face.to_json()

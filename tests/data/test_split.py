@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.data.split import split_digest, split_groups
+from facecli.data.groups import split_digest, split_groups
 
 
 def test_empty_table_stays_empty(make_frame):

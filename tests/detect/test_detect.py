@@ -31,7 +31,7 @@ def overlap(a, b):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (13, 17), (240, 320), (3000, 40)])
 def test_blank_frames_of_any_size_give_well_formed_arrays(detector, shape):
-    xyxy, scores = detector.detect(np.full((*shape, 3), 128, np.uint8))
+    xyxy, scores, _ = detector.detect(np.full((*shape, 3), 128, np.uint8))
     expected = 1 if detector.name == "none" else 0
     assert xyxy.shape == (expected, 4) and xyxy.dtype == np.int32
     assert scores.shape == (expected,) and scores.dtype == np.float32
@@ -46,7 +46,7 @@ def test_yunet_remembers_nothing_of_earlier_frames(astronaut):
 
 
 def test_boxes_lie_inside_and_scores_in_0_1(detector, astronaut):
-    xyxy, scores = detector.detect(astronaut)
+    xyxy, scores, _ = detector.detect(astronaut)
     assert len(xyxy) == 1
     assert 0 <= xyxy.min() and (xyxy[:, 2:] <= 512).all() and (xyxy[:, 2:] > xyxy[:, :2]).all()
     assert 0 < scores[0] <= 1
@@ -63,14 +63,14 @@ def test_frame_is_not_changed_and_may_be_a_view(detector, astronaut):
 @pytest.mark.parametrize("scale", [0.5, 1, 3])
 def test_face_is_found_where_it_is_at_any_resolution(name, scale, astronaut):
     size = round(512 * scale)
-    xyxy, _ = build_detector(name, weights=YUNET).detect(cv2.resize(astronaut, (size, size)))
+    xyxy, *_ = build_detector(name, weights=YUNET).detect(cv2.resize(astronaut, (size, size)))
     assert len(xyxy) == 1
     assert overlap(xyxy[0] / scale, FACE_XYXY) > 0.6
 
 
 @pytest.mark.parametrize("name", ["haar", pytest.param("yunet", marks=needs_shared)])
 def test_every_face_is_found_from_left_to_right(name, astronaut):
-    xyxy, _ = build_detector(name, weights=YUNET).detect(np.hstack([astronaut, astronaut]))
+    xyxy, *_ = build_detector(name, weights=YUNET).detect(np.hstack([astronaut, astronaut]))
     assert len(xyxy) == 2
     assert xyxy[0, 0] + 500 < xyxy[1, 0]
 
@@ -93,7 +93,7 @@ def test_squash_keeps_the_order_within_0_1():
 
 
 def test_unknown_detector_is_refused_by_name():
-    with pytest.raises(InputError, match="dlib.*haar, yunet, none"):
+    with pytest.raises(InputError, match="dlib.*cnn, haar, yunet, none"):
         build_detector("dlib")
 
 

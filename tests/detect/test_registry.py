@@ -14,16 +14,19 @@ import pytest
 from facecli import FaceAnalyzer, InputError
 from facecli.cli import main
 from facecli.core.images import save_image
+from facecli.detect import registry
 from facecli.detect.registry import (
-    DEFAULT,
+    FREE,
     WHOLE_PICTURE,
     DetectorEntry,
     build_detector,
     built_in_names,
+    choose_detector,
     detector_names,
     find_entry,
     parse_options,
 )
+from facecli.models.terms import COMMERCIAL, OPEN, Terms
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "plugin_example"
 
@@ -53,9 +56,9 @@ def example(install):
 
 
 def test_a_file_of_the_package_is_a_detector():
-    assert built_in_names() == ("haar", "yunet", "none")
-    assert detector_names()[:3] == built_in_names()
-    assert (DEFAULT, WHOLE_PICTURE) == ("haar", "none")
+    assert built_in_names() == ("cnn", "haar", "yunet", "none")
+    assert detector_names()[:4] == built_in_names()
+    assert (FREE, WHOLE_PICTURE) == ("haar", "none")
 
 
 @pytest.mark.parametrize("name", built_in_names())
@@ -75,7 +78,7 @@ def test_names_are_known_before_anything_is_imported():
 
 def test_another_package_brings_one(example, astronaut, tmp_path, capsys, tiny_checkpoint):
     assert detector_names() == (*built_in_names(), "example")
-    xyxy, scores = build_detector("example", {"share": "0.25"}).detect(np.zeros((100, 200, 3), np.uint8))
+    xyxy, scores, _ = build_detector("example", {"share": "0.25"}).detect(np.zeros((100, 200, 3), np.uint8))
     assert xyxy.tolist() == [[87, 37, 112, 62]] and scores.tolist() == [1]
     save_image(tmp_path / "a.png", astronaut)
     arguments = ["run", "--img", str(tmp_path / "a.png"), "--detector", "example", "--json", "-"]
@@ -213,3 +216,28 @@ def test_text_becomes_values_of_the_options_types():
     entry = find_entry("haar")
     parsed = parse_options("haar", entry, {"min_size": "40", "scale_factor": "1.2", "longest_side": 320})
     assert parsed == {"min_size": 40, "scale_factor": 1.2, "longest_side": 320}
+
+
+@pytest.mark.parametrize(
+    ("name", "configs", "wanted"),
+    [
+        ("auto", [{"terms": OPEN.to_config()}], "haar"),
+        ("auto", [{"terms": OPEN.to_config()}, {}], "cnn"),
+        ("auto", [{}], "cnn"),
+        ("yunet", [{"terms": OPEN.to_config()}], "yunet"),
+    ],
+)
+def test_auto_is_the_best_one_that_may_be_used_for_what_the_model_may(name, configs, wanted):
+    assert choose_detector(name, configs) == wanted
+
+
+def test_threads_are_told_to_those_that_can_be_told(monkeypatch):
+    @dataclass(frozen=True)
+    class Told:
+        threads: int | None = None
+
+    entry = DetectorEntry(lambda options: options, Terms("MIT", COMMERCIAL), Told)
+    monkeypatch.setattr(registry, "find_entry", lambda name: entry)
+    assert build_detector("any", threads=3).threads == 3
+    assert build_detector("any", {"threads": 1}, threads=3).threads == 1
+    assert build_detector("any").threads is None

@@ -1,14 +1,15 @@
 """A frame becomes faces: none, one, two; crops by the model's config."""
 
+import cv2
 import numpy as np
 import pytest
 
 from facecli.core.attributes import EMOTIONS, GENDERS, PRESETS, RACES, RACES_7
-from facecli.core.crops import crop_face
+from facecli.core.crops import CHIP_LANDMARKS, crop_face
 from facecli.core.errors import CheckpointError
 from facecli.detect.none import WholePicture
-from facecli.detect.registry import build_detector
-from facecli.infer.analyzer import Analyzer, ReadoutOptions, read_out
+from facecli.detect.registry import Detections, build_detector
+from facecli.infer.analyzer import Analyzer, FaceSelection, ReadoutOptions, read_out
 from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.readout import AgeThresholds, Calibration
@@ -23,7 +24,9 @@ class FixedBoxes:
         self.boxes = boxes
 
     def detect(self, frame_rgb):
-        return np.array(self.boxes, np.int32).reshape(-1, 4), np.full(len(self.boxes), 0.5, np.float32)
+        return Detections(
+            np.array(self.boxes, np.int32).reshape(-1, 4), np.full(len(self.boxes), 0.5, np.float32)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +150,7 @@ class BoxesByWidth:
     def detect(self, frame_rgb):
         count = frame_rgb.shape[1] // 100
         boxes = [(100 * i, 0, 100 * i + 90, 90) for i in range(count)]
-        return np.array(boxes, np.int32).reshape(-1, 4), np.full(count, 0.5, np.float32)
+        return Detections(np.array(boxes, np.int32).reshape(-1, 4), np.full(count, 0.5, np.float32))
 
 
 def test_pictures_read_together_give_what_each_gives_alone(predictor, astronaut):
@@ -181,3 +184,71 @@ def test_what_is_wanted_of_the_age_of_a_model_without_is_nothing():
     reading = ReadoutOptions(distribution=True, groups=PRESETS["life"])
     (face,) = read_out(*BOX, {"emotion": np.eye(7)[[3]]}, reading=reading)
     assert (face.age_distribution, face.age_bands) == (None, None)
+
+
+class Landmarks:
+    """Finds a face of 100 x 100 in the middle, with the landmarks of a chip, turned."""
+
+    name = "haar"
+
+    def __init__(self, degrees):
+        self.degrees = degrees
+
+    def detect(self, frame_rgb):
+        middle = np.array(frame_rgb.shape[1::-1]) / 2
+        angle = np.radians(self.degrees)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        points = ((CHIP_LANDMARKS - 0.5) * 100) @ turn.T + middle
+        box = np.array([[*(middle - 50), *(middle + 50)]], np.int32)
+        return Detections(box, np.ones(1, np.float32), points[None].astype(np.float32))
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_turned_face_is_cut_as_the_upright_one(predictor, turns):
+    noise = np.random.default_rng(4).integers(0, 256, (200, 200, 3)).astype(np.uint8)
+    picture = cv2.GaussianBlur(noise, (9, 9), 0)
+    upright = Analyzer(Landmarks(0), predictor).find(picture).crops[0]
+    turned = np.ascontiguousarray(np.rot90(picture, -turns))
+    cut = Analyzer(Landmarks(90 * turns), predictor).find(turned).crops[0]
+    assert np.abs(cut.astype(int) - upright).mean() < 1.0
+
+
+def test_rows_tell_landmarks_and_the_heads_turn(predictor, astronaut):
+    (face,) = Analyzer(Landmarks(30), predictor).analyze(astronaut)
+    assert len(face.landmarks) == 5
+    assert face.roll_degrees == pytest.approx(30, abs=1)
+
+
+def test_with_a_margin_of_the_users_own_the_box_is_cut(predictor, astronaut):
+    by_box = Analyzer(Landmarks(90), predictor, margin=0.1)
+    plain = Analyzer(Landmarks(0), predictor, margin=0.1)
+    assert (by_box.find(astronaut).crops[0] == plain.find(astronaut).crops[0]).all()
+
+
+def test_landmarks_that_are_not_known_leave_the_box(predictor, astronaut):
+    analyzer = Analyzer(Landmarks(0), predictor)
+    box = np.array([[100, 100, 200, 200]], np.int32)
+    unknown = np.full((1, 5, 2), np.nan, np.float32)
+    assert (analyzer.cut(astronaut, box, unknown) == analyzer.cut(astronaut, box)).all()
+
+
+SIZES = [(0, 0, 20, 30), (40, 0, 100, 60), (120, 0, 130, 10), (200, 0, 290, 90)]
+
+
+@pytest.mark.parametrize(
+    ("selection", "wanted"),
+    [
+        (FaceSelection(), [0, 1, 2, 3]),
+        (FaceSelection(min_side=30), [0, 1, 3]),
+        (FaceSelection(largest=2), [1, 3]),
+        (FaceSelection(min_side=31, largest=5), [1, 3]),
+        (FaceSelection(min_side=500), []),
+    ],
+)
+def test_faces_are_selected_by_size_in_their_order(predictor, astronaut, selection, wanted):
+    analyzer = Analyzer(FixedBoxes(*SIZES), predictor, selection=selection)
+    assert [face.box_xyxy for face in analyzer.analyze(astronaut)] == [SIZES[row] for row in wanted]
+
+
+def test_of_no_faces_none_is_selected():
+    assert FaceSelection(largest=3).of([]) == []

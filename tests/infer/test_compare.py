@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from facecli.detect.registry import Detections
 from facecli.infer.analyzer import Analyzer
 from facecli.infer.compare import ComparingAnalyzer
 from facecli.infer.predictor import Predictor
@@ -14,7 +15,7 @@ class TwoBoxes:
 
     def detect(self, frame_rgb):
         boxes = [(0, 0, 90, 90), (177, 69, 272, 164)] if frame_rgb.shape[1] > 300 else []
-        return np.array(boxes, np.int32).reshape(-1, 4), np.full(len(boxes), 0.5, np.float32)
+        return Detections(np.array(boxes, np.int32).reshape(-1, 4), np.full(len(boxes), 0.5, np.float32))
 
 
 @pytest.fixture(scope="module")

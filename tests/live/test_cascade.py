@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from facecli.core.crops import overlaps
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import find_cascade
 from facecli.live.local_search import find_nearby
 from facecli.live.search import FRONTAL_FILE, PROFILE_FILE, Cascade, Sizes
-from facecli.live.tracking import overlaps
 
 FACE = np.array([[177.0, 69, 272, 164]])
 SIZES = Sizes(60, 200, 1.1)

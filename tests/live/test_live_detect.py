@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from facecli.core.crops import overlaps
 from facecli.detect.none import WholePicture
-from facecli.detect.registry import build_detector
+from facecli.detect.registry import Detections, build_detector
 from facecli.live.detector import HaarSearch, Spaced, build_live_detector, distinct
 from facecli.live.frames import Detection, ExpectedFace, FrameSignature, PreparedFrame
-from facecli.live.tracking import overlaps
 
 FACE = np.array([177.0, 69, 272, 164])
 
@@ -20,7 +20,7 @@ class FakeDetector:
 
     def detect(self, frame_rgb):
         self.calls += 1
-        return np.array([[1, 2, 30, 40]], np.int32), np.array([0.75], np.float32)
+        return Detections(np.array([[1, 2, 30, 40]], np.int32), np.array([0.75], np.float32))
 
 
 def look(image):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from facecli.live.tracking import match_tracks, matching_costs, overlaps
+from facecli.core.crops import overlaps
+from facecli.live.tracking import match_tracks, matching_costs
 
 NONE = np.empty((0, 4))
 BOX = np.array([[10.0, 10, 50, 50]])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facecli.core.errors import FacecliError, SourceError
+from facecli.detect.registry import Detections
 from facecli.measure import stages
 from facecli.measure.stages import FACE_COUNTS, STEPS, measure_clip, measure_predict, write_scene
 from facecli.models.readout import IDENTITY
@@ -20,9 +21,9 @@ class FakeAnalyzer:
         self.predictor = SimpleNamespace(predict=self.predict, calibration=IDENTITY)
 
     def detect(self, frame_rgb):
-        return np.array([[0, 0, 9, 9], [10, 10, 30, 30]], np.int32), np.ones(2, np.float32)
+        return Detections(np.array([[0, 0, 9, 9], [10, 10, 30, 30]], np.int32), np.ones(2, np.float32))
 
-    def cut(self, image_rgb, boxes):
+    def cut(self, image_rgb, boxes, landmarks=None):
         return np.zeros((len(boxes), 4, 4, 3), np.uint8)
 
     def predict(self, crops):

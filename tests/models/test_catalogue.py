@@ -12,7 +12,7 @@ from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES
 from facecli.core.errors import CheckpointError, InputError, OutputError
 from facecli.core.recipes import SHIPPED_MODELS
-from facecli.models.checkpoint import load_checkpoint, write_config, write_json
+from facecli.models.checkpoint import load_checkpoint, load_detector, write_config, write_json
 from facecli.models.registry import describe, find_entry, find_short, list_models, remove, verify
 
 MODEL = b"a network"
@@ -242,3 +242,39 @@ def test_what_cannot_be_removed_is_said(home):
     finally:
         home.chmod(0o700)
     assert (folder / "model.tflite").is_file()
+
+
+def make_detector(folder, **changes):
+    """A detector's folder that is right in all but its network."""
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_bytes(MODEL)
+    config = {"name": "faces", "model_type": "detector", "score_threshold": 0.5, "cover_threshold": 0.3}
+    write_config(folder, {**config, **changes}, ("model.tflite",))
+    return folder
+
+
+def test_a_detector_is_listed_and_reads_no_faces(home):
+    entry = describe(make_detector(home / "finder"))
+    assert entry.problem is None and entry.finds_faces and not entry.runs
+    assert all(check.problem is None for check in verify(entry))
+    with pytest.raises(CheckpointError, match="is of a face detector"):
+        load_checkpoint(entry.folder)
+    remove(entry)
+    assert not entry.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"score_threshold": 0}, "score_threshold is 0, not a number between 0 and 1"),
+        ({"cover_threshold": "low"}, 'cover_threshold is "low", not a number between 0 and 1'),
+        ({"name": 7}, "name is 7, not text"),
+    ],
+)
+def test_a_damaged_detector_is_listed_with_what_is_wrong(home, changes, words):
+    assert words in describe(make_detector(home / "finder", **changes)).problem
+
+
+def test_a_model_is_no_detector(home):
+    with pytest.raises(CheckpointError, match="is of no face detector"):
+        load_detector(make_model(home / "mine"))

@@ -32,7 +32,7 @@ def test_nothing_known_is_the_narrowest():
 def test_every_type_and_every_detector_has_terms():
     assert set(MODEL_TERMS) == set(MODEL_TYPES)
     assert {name for name, terms in MODEL_TERMS.items() if not terms.is_narrow} == {"open"}
-    assert {name for name, terms in DETECTOR_TERMS.items() if terms.is_narrow} == {"yunet"}
+    assert {name for name, terms in DETECTOR_TERMS.items() if terms.is_narrow} == {"cnn", "yunet"}
 
 
 @pytest.mark.parametrize("terms", [*MODEL_TERMS.values(), *DETECTOR_TERMS.values(), UNKNOWN])

@@ -25,7 +25,7 @@ class Seen(OneFace):
         height, width = image_rgb.shape[:2]
         self.sizes.append((width, height))
         box = np.array([[0, 0, round(width * self.share), round(height * self.share)]], np.int32)
-        return FoundFaces(box, np.ones(1, np.float32), super().find(image_rgb).crops)
+        return FoundFaces(box, np.ones(1, np.float32), None, super().find(image_rgb).crops)
 
 
 def jpeg(width, height, **exif):
@@ -81,8 +81,8 @@ def test_reduced_pictures_show_the_same(astronaut):
 
     class Real:
         def find(self, image_rgb):
-            xyxy, scores = detector.detect(image_rgb)
-            return FoundFaces(xyxy, scores, (np.zeros((len(xyxy), 88, 88, 3), np.uint8),))
+            xyxy, scores, _ = detector.detect(image_rgb)
+            return FoundFaces(xyxy, scores, None, (np.zeros((len(xyxy), 88, 88, 3), np.uint8),))
 
     found, _ = find_faces_in(data, "a.jpg", Real())
     whole = Real().find(decode_image(data, "a.jpg"))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facecli.detect.registry import DetectorEntry
+from facecli.detect.registry import Detections, DetectorEntry
 from facecli.models.terms import COMMERCIAL, Terms
 
 
@@ -27,7 +27,7 @@ class MiddleDetector:
         side = max(1, round(self._options.share * min(height, width)))
         left, top = (width - side) // 2, (height - side) // 2
         boxes = np.array([[left, top, left + side, top + side]], np.int32)
-        return boxes, np.array([self._options.score], np.float32)
+        return Detections(boxes, np.array([self._options.score], np.float32))
 
 
 DETECTOR = DetectorEntry(

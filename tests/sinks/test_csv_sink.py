@@ -50,7 +50,7 @@ def test_a_face_is_a_row(tmp_path):
     assert first == {
         "source": "clip.mp4", "frame": "5", "time_s": "0.2", "track": "3",
         "x_min": "1", "y_min": "2", "x_max": "30", "y_max": "40",
-        "detector_confidence": "0.9123", "face_probability": "0.99", "rejected": "0",
+        "detector_confidence": "0.9123", "roll_degrees": "", "face_probability": "0.99", "rejected": "0",
         "age_years": "31.5", "age_low": "24", "age_high": "40", "age_group": "30-39",
         "gender": "female", "gender_probability": "0.97", "race": "white", "race_probability": "0.6",
         "race_7": "", "race_7_probability": "", "emotion": "happy", "emotion_probability": "1.0",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from facecli.training.fused_norm import fused_normalization
+from facecli.training.engine import fused_normalization
 
 
 def network(scale=True, center=True, trainable=True):

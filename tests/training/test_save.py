@@ -8,7 +8,7 @@ from facecli.core.attributes import CLASS_NAMES
 from facecli.models.checkpoint import load_checkpoint, write_config
 from facecli.models.terms import MODEL_TERMS, OPEN, terms_of
 from facecli.training.evaluate import evaluate
-from facecli.training.start import load_network
+from facecli.training.save import load_network
 
 HEADS = ("race", "race_7")
 

@@ -8,7 +8,7 @@ from keras import layers
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
 from facecli.training import views
 from facecli.training.targets import NO_AGE, encode_age, encode_classes
-from facecli.training.transfer import build_feature_heads, compose
+from facecli.training.train import build_feature_heads, compose
 from facecli.training.views import are_faces, load_teacher, view_targets
 
 

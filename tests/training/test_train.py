@@ -13,7 +13,7 @@ from facecli.models.checkpoint import load_checkpoint, write_config
 from facecli.training import distil as distillation
 from facecli.training import soft_labels, teachers
 from facecli.training.prepare import prepare_data
-from facecli.training.start import load_network
+from facecli.training.save import load_network
 from facecli.training.teachers import TAPS
 from facecli.training.train import train
 from facecli.training.views import ViewMaker
@@ -44,7 +44,7 @@ def test_a_trained_folder_carries_its_recipe_and_runs(data, home):
     assert config["rebalance"] == "weights"
     assert config["image_size"] == [16, 16]
     assert config["labels"]["race"] == ["white", "black", "asian", "indian", "other"]
-    assert set(config["detectors"]) == {"haar", "yunet", "none"}
+    assert set(config["detectors"]) == {"cnn", "haar", "yunet", "none"}
     assert len(pd.read_csv(checkpoint.folder / "history.csv")) == 1
     crops = data.crops((16, 16))[:4]
     network = load_network(checkpoint)

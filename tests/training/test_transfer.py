@@ -6,7 +6,7 @@ import pytest
 
 from facecli.core.errors import InputError
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS, build_inception_resnet_v1
-from facecli.training.transfer import build_feature_heads, compose, unfreeze_blocks
+from facecli.training.train import build_feature_heads, compose, unfreeze_blocks
 
 
 @pytest.fixture(scope="module")

@@ -151,7 +151,7 @@ def test_no_face_is_a_problem_where_one_is_needed(client, empty):
 def test_the_models_are_listed(client):
     listed = client.get("/api/v1/models").json()
     jsonschema.validate(listed, MODELS)
-    assert listed["default"] == "facenet" and listed["default_detector"] == "haar"
+    assert listed["default"] == "facenet" and listed["default_detector"] == "cnn"
     assert {"facenet", "normal"} <= {model["name"] for model in listed["models"]}
     uses = {model["name"]: model["may_be_used_for"] for model in listed["models"]}
     assert uses["facenet"] == "non-commercial research" and uses["open"] == "commercial use"

@@ -167,9 +167,8 @@ def check(
 
 def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.DataFrame]":
     """Shows what is in a data set; gives its folder and its grouped, split table."""
-    from facecli.data.groups import add_groups
+    from facecli.data.groups import add_groups, split_groups
     from facecli.data.sources import open_dataset
-    from facecli.data.split import split_groups
     from facecli.data.statistics import distributions
 
     folder, table = open_dataset(path)
@@ -249,7 +248,7 @@ def _show_conflicts(conflicts: "list[Conflict]", limit: int | None) -> None:
 
 
 def _show_split(frame: "pd.DataFrame", seed: int) -> None:
-    from facecli.data.split import split_digest
+    from facecli.data.groups import split_digest
 
     counts = frame["split"].value_counts()
     named = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("train", "val", "test"))

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import click
 
-from facecli.cli.options import model_given, model_path_option, model_type_option, text_option
+from facecli.cli.detector import CNN, evaluate_detector, teacher_option
+from facecli.cli.options import (
+    detector_option,
+    model_given,
+    model_path_option,
+    model_type_option,
+    text_option,
+)
 from facecli.cli.output import say, warn, write_text
 from facecli.cli.training_options import data_paths, import_keras, log_to_stderr
 from facecli.core import paths
 from facecli.core.faces import FACE_HEADS
+from facecli.core.recipes import DETECTOR
 
 Row = tuple[str, str, str, str, str]
 """Head, measure, value, interval, faces."""
@@ -144,8 +152,11 @@ def _percent(share: float) -> str:
 
 
 @click.command()
-@model_type_option()
+@model_type_option(further=(DETECTOR,))
 @model_path_option()
+@teacher_option
+@detector_option("Which one --model-type detector measures.", CNN)
+@click.option("--detector-weights", type=click.Path(path_type=Path), help="File or folder of that detector.")
 @click.option(
     "--data-path",
     "data_paths",
@@ -186,7 +197,11 @@ def evaluate(**options) -> None:
       facecli evaluate --data-path data/UTKFace --data-path data/fairface
       facecli evaluate --model-type normal --data-path data/UTKFace --split val
       facecli evaluate --data-path data/UTKFace --json
+      facecli evaluate --model-type detector --data-path data/face_boxes
     """
+    if options["model_type"] == DETECTOR:
+        evaluate_detector(options, data_paths(options))
+        return
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
     from facecli.training.evaluate import mean_over_sets
@@ -349,7 +364,7 @@ def _predict(checkpoint, runtime: str):
 
         return Predictor(checkpoint).predict_raw
     import_keras()
-    from facecli.training.start import load_network
+    from facecli.training.save import load_network
 
     network = load_network(checkpoint)
     return lambda crops: network.predict(crops, verbose=0)

@@ -144,7 +144,7 @@ def run_explain(options: dict) -> None:
     Raises FacecliError at the end when a picture could not be analysed or has no face.
     """
     from facecli.core.paths import find_model
-    from facecli.explain.method_names import check_installed
+    from facecli.explain import check_installed
     from facecli.models.checkpoint import load_checkpoint
     from facecli.sources.inputs import Rules, find_inputs
 
@@ -188,11 +188,11 @@ def chosen_heads(checkpoint, asked: tuple[str, ...]) -> tuple[str, ...]:
 
 def _build(options: dict, checkpoint) -> tuple:
     """What finds faces and reads them with the Keras network, and that network."""
-    detector = build_face_detector(options)
+    detector = build_face_detector(options, [checkpoint])
     import_keras()
     from facecli.explain.network import ExplainedNetwork
     from facecli.infer.analyzer import Analyzer
-    from facecli.training.start import load_network
+    from facecli.training.save import load_network
 
     network = ExplainedNetwork(load_network(checkpoint), checkpoint)
     # It reads crops as a Predictor does: the same crops, gate and calibration as in `run`.

@@ -88,7 +88,7 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces
     from facecli.models.export import check_onnx, export_model, export_size, heads_only
     from facecli.models.export_formats import write_record
     from facecli.training.prepare import prepare_data
-    from facecli.training.start import load_network
+    from facecli.training.save import load_network
 
     if file_format == "onnx":
         check_onnx()

@@ -26,10 +26,10 @@ def _row(entry) -> tuple[str, ...]:
     sound = entry.problem is None
     notes = ["shipped"] if entry.shipped else []
     if not entry.runs:
-        notes.append(entry.problem or "to train from, not to run")
+        notes.append(entry.problem or ("finds faces" if entry.finds_faces else "to train from, not to run"))
     return (
         entry.name,
-        " ".join(entry.config["heads"]) if sound else "",
+        " ".join(entry.config.get("heads", ())) if sound else "",
         size_text(entry.size_bytes),
         _number(entry.metrics, "age", "mae", "{:.2f}"),
         *(_number(entry.metrics, head, "accuracy", "{:.1%}") for head in NAMED_HEADS),
@@ -88,10 +88,11 @@ def _configured(config: dict) -> Iterator[tuple[str, object]]:
         " ".join(dict.fromkeys(str(config[key]) for key in ("model_type", "backbone") if key in config)),
     )
     labels = _part(config, "labels")
-    for head in config["heads"]:
+    for head in config.get("heads", ()):
         names = [str(name) for name in labels.get(head) or ()]
         yield f"head {head}", " ".join(names) if len(names) < 20 else f"{names[0]} to {names[-1]} years"
-    yield "input", " x ".join(map(str, config["image_size"])) + " pixels"
+    if "image_size" in config:
+        yield "input", " x ".join(map(str, config["image_size"])) + " pixels"
     detectors = _part(config, "detectors")
     for name in detectors:
         crop = _part(detectors, name)
@@ -101,7 +102,10 @@ def _configured(config: dict) -> Iterator[tuple[str, object]]:
             yield key.replace("_", " "), config[key]
     if "duration_s" in config:
         yield "trained for", f"{config['duration_s']} s"
-    yield "calibrated", "yes" if "calibration" in config else "no"
+    if "score_threshold" in config:
+        yield "score threshold", config["score_threshold"]
+    else:
+        yield "calibrated", "yes" if "calibration" in config else "no"
     yield from _terms(config)
     for file, digest in _part(config, "sha256").items():
         yield f"sha256 of {file}", digest

@@ -9,8 +9,7 @@ import click
 
 from facecli.core.errors import CheckpointError, InputError
 from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
-from facecli.detect.registry import DEFAULT as DEFAULT_DETECTOR
-from facecli.detect.registry import built_in_names, detector_names, find_entry
+from facecli.detect.registry import AUTO, BEST, FREE, built_in_names, detector_names, find_entry
 
 _NOT_IN_A_FILE = ("config", "help", "resume", "dry_run")
 
@@ -86,10 +85,14 @@ def text_option(name: str, told: str) -> Callable:
     )
 
 
-def model_type_option(told: str | None = None) -> Callable:
-    """The option, with what is said of it in `--help`."""
+def model_type_option(told: str | None = None, further: tuple[str, ...] = ()) -> Callable:
+    """The option, with what is said of it in `--help`; `further` are types that only this command knows."""
     return click.option(
-        "--model-type", type=click.Choice(MODEL_TYPES), default=MODEL_TYPES[0], show_default=True, help=told
+        "--model-type",
+        type=click.Choice((*MODEL_TYPES, *further)),
+        default=MODEL_TYPES[0],
+        show_default=True,
+        help=told,
     )
 
 
@@ -144,23 +147,27 @@ class DetectorName(click.Choice):
     """
 
     def __init__(self) -> None:
-        super().__init__(built_in_names())
+        super().__init__((AUTO, *built_in_names()))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value in self.choices:
             return value
-        return click.Choice(detector_names()).convert(value, param, ctx)
+        return click.Choice((AUTO, *detector_names())).convert(value, param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-        return click.Choice(detector_names()).shell_complete(ctx, param, incomplete)
+        return click.Choice((AUTO, *detector_names())).shell_complete(ctx, param, incomplete)
 
 
-def detector_option(told: str = "How faces are found; none: the whole picture is one face.") -> Callable:
+def detector_option(
+    told: str = f"How faces are found. {AUTO}: {BEST}, or {FREE} for a model whose terms are free; none: the "
+    "whole picture is one face.",
+    default: str = AUTO,
+) -> Callable:
     """`--detector`, with what is said of it in `--help`."""
     return click.option(
         "--detector",
         type=DetectorName(),
-        default=DEFAULT_DETECTOR,
+        default=default,
         show_default=True,
         help=told,
     )
@@ -176,7 +183,9 @@ def detector_options(command: Callable) -> Callable:
             multiple=True,
             help="An option of the detector (yunet: score_threshold=0.8); may recur.",
         ),
-        click.option("--detector-weights", metavar="FILE", help="ONNX file for --detector yunet."),
+        click.option(
+            "--detector-weights", metavar="FILE", help="ONNX file for --detector yunet, folder for cnn."
+        ),
         detector_option(),
     ):
         command = option(command)
@@ -186,10 +195,11 @@ def detector_options(command: Callable) -> Callable:
 def check_detector_options(options: Mapping) -> None:
     """Raises InputError for weights that are not there or not needed, and for what is no NAME=VALUE."""
     weights = options["detector_weights"]
-    if weights is not None and not Path(weights).is_file():
+    if weights is not None and not Path(weights).exists():
         raise InputError(f"no detector weights at {weights}; check --detector-weights")
-    if weights is not None and "weights" not in find_entry(options["detector"]).option_names:
-        raise InputError("--detector-weights needs --detector yunet")
+    name = options["detector"]
+    if weights is not None and (name == AUTO or "weights" not in find_entry(name).option_names):
+        raise InputError("--detector-weights needs --detector yunet or cnn")
     for pair in options["detector_option"]:
         if not pair.partition("=")[2]:
             raise InputError(f"--detector-option takes NAME=VALUE, not '{pair}'")

@@ -82,7 +82,20 @@ from facecli.core.redaction import redacted
     show_default=True,
     help="haar: overlapping hits that make a face; more gives fewer false faces.",
 )
-@click.option("--min-size", type=click.IntRange(1), help="haar: smallest side of a face in pixels.")
+@click.option(
+    "--min-face-size",
+    "--min-size",
+    "min_size",
+    metavar="PIXELS",
+    type=click.IntRange(1),
+    help="Leave out faces whose box has a shorter longer side.",
+)
+@click.option(
+    "--largest",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Of each picture or frame only the N largest faces.",
+)
 @click.option(
     "--margin",
     type=click.FloatRange(-0.4, 4.0),
@@ -148,6 +161,8 @@ def _check_paths(options: dict) -> None:
     if image is not None and strays:
         raise InputError(f"--{strays[0]} needs --video")
     check_detector_options(options)
+    if options["anonymize"] and (options["largest"] or options["min_size"]):
+        raise InputError("--anonymize covers every face: leave --largest and --min-face-size out")
     if options["video"] is not None and options["video"] == "":
         raise InputError("--video '' names no clip; leave SOURCE out for camera 0")
 

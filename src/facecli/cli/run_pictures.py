@@ -190,7 +190,7 @@ def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
 
     def looker():
         own = copy.copy(analyzer)
-        own.detector = build_face_detector(options)
+        own.detector = build_face_detector(options, threads=1)
         return own
 
     return Batch(

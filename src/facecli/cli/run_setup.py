@@ -4,13 +4,17 @@ import contextlib
 import functools
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from facecli.cli.options import find_compared, model_given
 from facecli.core.errors import CheckpointError, FacecliError, InputError
+
+if TYPE_CHECKING:
+    from facecli.models.checkpoint import Checkpoint
 
 _PICTURE_OPTIONS = (
     click.option("--crops", metavar="DIR", help="Each face as a picture of its own: DIR/photo-face1.jpg."),
@@ -66,8 +70,10 @@ _DETAIL_OPTIONS = (
 DETAIL_OPTIONS = ("details", "compare", "age_groups", "report")
 
 _EXIT_TERMINATED = 128 + 15
+_LIVE_SIDE = 640
+"""Longer side in pixels at which the network searches frames."""
 _OF_HAAR = ("scale_factor", "min_neighbors", "min_size")
-"""Options of the usual detector that have names of their own."""
+"""Options of the cascade that have names of their own."""
 
 
 def picture_options(command: Callable) -> Callable:
@@ -176,19 +182,17 @@ def build_reading(options: dict):
     return ReadoutOptions(bool(options.get("details")), parse_age_groups(spec) if spec else None)
 
 
-def build_comparison(folders: dict[str, Path], build: Callable):
-    """The analyzer that lets all models of `folders` read each face.
+def build_comparison(checkpoints: dict[str, "Checkpoint"], build: Callable):
+    """The analyzer that lets several models read each face.
 
     Args:
-        folders: see `compared_folders`.
+        checkpoints: by the names that the user wrote, see `compared_folders`.
         build: checkpoint -> its `Analyzer`.
 
     Raises CheckpointError.
     """
     from facecli.infer.compare import ComparingAnalyzer
-    from facecli.models.checkpoint import load_checkpoint
 
-    checkpoints = {name: load_checkpoint(folder) for name, folder in folders.items()}
     own_names = [checkpoint.name for checkpoint in checkpoints.values()]
     # Copies of a model have one name: then what the user wrote tells them apart.
     names = own_names if len(set(own_names)) == len(own_names) else list(checkpoints)
@@ -204,37 +208,51 @@ def build_analyzer(options: dict):
     import cv2
 
     from facecli.core.paths import find_model
-    from facecli.infer.analyzer import Analyzer
+    from facecli.infer.analyzer import Analyzer, FaceSelection
     from facecli.infer.predictor import Predictor
     from facecli.models.checkpoint import load_checkpoint
 
     if options["threads"]:
         cv2.setNumThreads(options["threads"])
-    detector = build_face_detector(options)
+    if compared := options.get("compare"):
+        checkpoints = {name: load_checkpoint(folder) for name, folder in compared_folders(compared).items()}
+    else:
+        checkpoints = {"": load_checkpoint(find_model(model_given(options)))}
+    detector = build_face_detector(options, checkpoints.values())
     reading = build_reading(options)
+    selection = FaceSelection(options.get("min_size") or 0, options.get("largest"))
 
     def build(checkpoint) -> Analyzer:
         predictor = Predictor(checkpoint, options["threads"])
         # A face that the model refuses is a face to be covered nevertheless.
         all_found = options["show_rejected"] or bool(options["anonymize"])
-        return Analyzer(detector, predictor, options["margin"], all_found, reading)
+        return Analyzer(detector, predictor, options["margin"], all_found, reading, selection)
 
-    if options.get("compare"):
-        return build_comparison(compared_folders(options["compare"]), build)
-    return build(load_checkpoint(find_model(model_given(options))))
+    if compared:
+        return build_comparison(checkpoints, build)
+    return build(checkpoints[""])
 
 
-def build_face_detector(options: dict):
+def build_face_detector(options: dict, checkpoints: Iterable["Checkpoint"] = (), threads: int | None = None):
     """The detector that the options of a command describe; one thread at a time may use it.
+
+    `checkpoints` of the models decide what `auto` means; the options then have its name. `threads` are of
+    the detector, those of the options when not given.
 
     Raises InputError or CheckpointError.
     """
-    from facecli.detect.registry import DEFAULT, build_detector
+    from facecli.detect.registry import BEST, FREE, build_detector, choose_detector
 
+    options["detector"] = choose_detector(options["detector"], [known.config for known in checkpoints])
     name, weights = options["detector"], options["detector_weights"]
-    given = {key: options[key] for key in _OF_HAAR if name == DEFAULT and key in options}
+    given = {key: options[key] for key in _OF_HAAR if name == FREE and key in options}
+    if name == BEST:
+        given["cover"] = bool(options.get("anonymize"))
+        if options.get("video") is not None:
+            given |= {"longest_side": _LIVE_SIDE, "tiles": False}
     given |= dict(pair.split("=", 1) for pair in options["detector_option"])
-    return build_detector(name, given, None if weights is None else Path(weights))
+    place = None if weights is None else Path(weights)
+    return build_detector(name, given, place, threads or options.get("threads"))
 
 
 def check_display(consequence: str) -> None:

@@ -59,7 +59,7 @@ def serve(**options) -> None:
 
     app = build_app(_settings(options, token), LiveLimits(sessions=options["viewers"]))
     registry = app.state.registry
-    note_terms(options["detector"], [registry.entries[registry.default].config])
+    note_terms(registry.default_detector, [registry.entries[registry.default].config])
     listener = listen(options["host"], options["port"])
     address = address_of(listener)
     if options["access_log"] and not OUTPUT_POLICY.quiet:

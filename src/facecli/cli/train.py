@@ -2,6 +2,7 @@
 
 import click
 
+from facecli.cli.detector import teacher_option, train_detector
 from facecli.cli.options import model_type_option
 from facecli.cli.output import say
 from facecli.cli.training_options import (
@@ -15,8 +16,9 @@ from facecli.cli.training_options import (
     show_plan,
     training_options,
 )
+from facecli.core import paths
 from facecli.core.attributes import UTKFACE_HEADS
-from facecli.core.recipes import RUN_DEFAULTS, DistilRequest, TrainRequest, resolve, run_defaults
+from facecli.core.recipes import DETECTOR, RUN_DEFAULTS, DistilRequest, TrainRequest, resolve, run_defaults
 
 TEACHERS = ("facenet", "mobilenet")
 
@@ -108,7 +110,15 @@ def distil(**options) -> None:
 
 
 @click.command()
-@model_type_option()
+@model_type_option(further=(DETECTOR,))
+@teacher_option
+@click.option(
+    "--samples",
+    type=click.IntRange(16),
+    default=4800,
+    show_default=True,
+    help="Pictures of an epoch of --model-type detector.",
+)
 @click.option(
     "--backbone",
     type=click.Choice(["normal", "compact", "mobile-se", "inception-resnet-v1"]),
@@ -150,7 +160,11 @@ def train(**options) -> None:
       facecli train --eval                              the compact student, then measure it
       facecli train --eval --model-type normal          the scratch CNN
       facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
+      facecli train --model-type detector --data-path data/face_boxes
     """
+    if options["model_type"] == DETECTOR:
+        train_detector(options, data_paths(options))
+        return
     fields = TrainRequest.__dataclass_fields__
     asked = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
     request = resolve(asked)
@@ -170,18 +184,21 @@ def train(**options) -> None:
     checkpoint = run_training(data, request, fit_options(options))
     click.echo(f"saved {checkpoint.folder}")
     if options["evaluate"]:
-        _evaluate(checkpoint, data, options["rebalance"], options["seed"])
+        _evaluate(checkpoint, data, options)
 
 
-def _evaluate(checkpoint, data, rebalance: str, seed: int) -> None:
+def _evaluate(checkpoint, data, options: dict) -> None:
     from facecli.cli.evaluate import evaluate_sets, show_metrics
     from facecli.core.paths import replacing
     from facecli.data.statistics import save_data_stats
     from facecli.models.structure import draw_structure, structure_table
-    from facecli.training.start import load_network
+    from facecli.training.save import load_network
 
-    save_data_stats(data.frame, rebalance, seed)
-    measured = evaluate_sets(checkpoint, data)
+    # What is said of a part must not take the place of what is said of the whole.
+    limit = options["limit"]
+    part = None if limit is None else paths.statistics_dir() / "data_stats" / f"limit-{limit}"
+    save_data_stats(data.frame, options["rebalance"], options["seed"], part)
+    measured = evaluate_sets(checkpoint, data, limit=limit)
     network, folder = load_network(checkpoint), next(iter(measured.values()))[1][0].parent
     draw_structure(network, folder / "structure.png")
     with replacing(folder / "structure.txt") as temporary:

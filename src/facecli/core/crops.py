@@ -6,6 +6,15 @@ import cv2
 import numpy as np
 
 WHOLE_CHIP_MARGIN = 0.0
+CHIP_LANDMARKS = np.array(
+    [(0.289, 0.290), (0.680, 0.287), (0.475, 0.524), (0.320, 0.687), (0.654, 0.682)], np.float64
+)
+"""Eyes, nose and corners of the mouth in UTKFace's chips, the viewer's left first, in fractions of the side:
+medians of 250 chips."""
+_LARGEST_SHRINK = 2
+_CHIP_SIDES, _CHIP_OFF = (0.6, 2.5), 0.6
+"""Sides that a chip may have, and how far its centre may lie from the box's, in sides of the box. Landmarks
+that say otherwise are none."""
 Box = Sequence[float] | np.ndarray
 """Four numbers, x_min, y_min, x_max, y_max, or an array (4,) of them."""
 
@@ -50,6 +59,92 @@ def crop_face(
     shrinking = side > min(height, width)
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     return cv2.resize(_cut(image_rgb, left, top, side), (width, height), interpolation=interpolation)
+
+
+def fit_similarity(points: np.ndarray, others: np.ndarray) -> np.ndarray | None:
+    """The turned, scaled and moved copy of points (n, 2) that lies nearest to others (n, 2).
+
+    Least squares in closed form, without mirroring (Umeyama 1991).
+
+    Returns:
+        (2, 3) float64, the affine map from `points`; None when they all coincide.
+    """
+    ones, goals = (np.asarray(one, np.float64) @ (1, 1j) for one in (points, others))
+    ones, middle = ones - ones.mean(), ones.mean()
+    size = float((ones * ones.conj()).real.sum())
+    if not np.isfinite(size) or size <= 1e-9:
+        return None
+    turn = complex((ones.conj() * (goals - goals.mean())).sum() / size)
+    shift = complex(goals.mean()) - turn * complex(middle)
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def fit_chip(
+    landmarks: np.ndarray, xyxy: Box, image_size: tuple[int, int], margin: float = WHOLE_CHIP_MARGIN
+) -> np.ndarray | None:
+    """The map (2, 3) that lays a face upright, as faces lie in the chips that models learn from.
+
+    Args:
+        landmarks: (5, 2) pixels: eyes, nose, corners of the mouth, the viewer's left first.
+        xyxy: the face's box; landmarks that do not fit it are not believed.
+        image_size: (height, width) of the upright picture in pixels.
+        margin: by which it is larger than a chip, a fraction of the chip's side; above -0.5.
+
+    Returns:
+        None when the landmarks cannot be those of a face in that box.
+    """
+    goals = ((CHIP_LANDMARKS - 0.5) / (1 + 2 * margin) + 0.5) * image_size[::-1]
+    matrix = fit_similarity(landmarks, goals)
+    if matrix is None:
+        return None
+    x_min, y_min, x_max, y_max = (float(value) for value in xyxy)
+    side = max(x_max - x_min, y_max - y_min, 1e-6)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    chip_side = max(image_size) / (1 + 2 * margin) / max(scale, 1e-9)
+    middle = np.linalg.solve(matrix[:, :2], np.array(image_size[::-1]) / 2 - matrix[:, 2])
+    off = np.abs(middle - ((x_min + x_max) / 2, (y_min + y_max) / 2)).max()
+    believed = _CHIP_SIDES[0] <= chip_side / side <= _CHIP_SIDES[1] and off <= _CHIP_OFF * side
+    return matrix if believed else None
+
+
+def warp(
+    image: np.ndarray,
+    matrix: np.ndarray,
+    image_size: tuple[int, int],
+    border: int = cv2.BORDER_REPLICATE,
+    colour: tuple[int, ...] = (0, 0, 0),
+) -> np.ndarray:
+    """What an affine map (2, 3) takes to a picture of (height, width); averaged first where it shrinks much.
+
+    Args:
+        image: (H, W, 3) uint8.
+        matrix: from pixels of `image` to pixels of the result; (0, 0) is a corner of the first pixel.
+        image_size: (height, width) of the result.
+        border: OpenCV's way of filling what lies outside, the nearest edge pixel by default.
+        colour: for BORDER_CONSTANT.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    height, width = image_size
+    shrink = int(1 / max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1e-3))
+    if shrink >= _LARGEST_SHRINK:
+        image, matrix = _averaged(image, matrix, shrink)
+    # OpenCV counts from the middle of a pixel.
+    shift = matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5) - 0.5
+    matrix = np.concatenate([matrix[:, :2], shift[:, None]], axis=1)
+    return cv2.warpAffine(
+        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=colour
+    )
+
+
+def _averaged(image: np.ndarray, matrix: np.ndarray, shrink: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture of fewer pixels and the map from it: a bilinear map to far fewer would skip most of them."""
+    height, width = image.shape[:2]
+    size = max(width // shrink, 1), max(height // shrink, 1)
+    steps = np.array([width / size[0], height / size[1]])
+    reduced = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return reduced, np.concatenate([matrix[:, :2] * steps, matrix[:, 2:]], axis=1)
 
 
 def _square(xyxy: Box, margin: float, shift_y: float) -> tuple[int, int, int]:
@@ -100,5 +195,24 @@ def clip_boxes(xyxy: np.ndarray, resolution_wh: tuple[int, int]) -> np.ndarray:
 
 def from_left_to_right(xyxy: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Boxes and their scores by left edge, then top: an order that a reader can follow."""
-    order = np.lexsort((xyxy[:, 1], xyxy[:, 0]))
+    order = order_from_left_to_right(xyxy)
     return xyxy[order], scores[order]
+
+
+def order_from_left_to_right(xyxy: np.ndarray) -> np.ndarray:
+    """Positions of the boxes (n, 4) by left edge, then top."""
+    return np.lexsort((xyxy[:, 1], xyxy[:, 0]))
+
+
+def overlaps(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of each pair, (n, m) in [0, 1], of (n, 4) and (m, 4) xyxy."""
+    low = np.maximum(ones[:, None, :2], others[None, :, :2])
+    high = np.minimum(ones[:, None, 2:], others[None, :, 2:])
+    common = np.prod(np.maximum(high - low, 0), axis=-1)
+    united = box_areas(ones)[:, None] + box_areas(others)[None] - common
+    return common / np.maximum(united, 1e-9)
+
+
+def box_areas(xyxy: np.ndarray) -> np.ndarray:
+    """Areas (n,) of boxes (n, 4); those of no size are 0."""
+    return np.prod(np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0), axis=-1)

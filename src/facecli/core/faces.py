@@ -25,6 +25,8 @@ class FaceRow(_FaceBase, total=False):
     """One face; keys of heads that the model lacks are not there."""
 
     track: int
+    landmarks: list[list[float]]
+    roll_degrees: float
     face_probability: float
     rejected: bool
     age_years: float
@@ -74,6 +76,8 @@ class Face:
         age_distribution: probabilities of the years 0, 1, ... 116; kept when details are wanted.
         by_model: name -> what each of the compared models says of this box; the first is this face.
         race_7_probabilities: class name -> probability, in the order of `core.attributes.RACES_7`.
+        landmarks: x and y in pixels of eyes, nose and corners of the mouth, the viewer's left first; None
+            when the detector does not know them.
     """
 
     box_xyxy: tuple[int, int, int, int]
@@ -90,6 +94,19 @@ class Face:
     age_distribution: tuple[float, ...] | None = None
     by_model: Mapping[str, "Face"] | None = None
     race_7_probabilities: Mapping[str, float] | None = None
+    landmarks: tuple[tuple[float, float], ...] | None = None
+
+    @property
+    def roll_degrees(self) -> float | None:
+        """How far the head is turned in the picture, in (-180, 180]: 0 upright, positive clockwise."""
+        if self.landmarks is None:
+            return None
+        (left_x, left_y), (right_x, right_y), _, *mouth = self.landmarks
+        across_x, across_y = right_x - left_x, right_y - left_y
+        # Eyes alone are a short line: from them down to the mouth is another, at a right angle.
+        down_x = sum(x for x, _ in mouth) / 2 - (left_x + right_x) / 2
+        down_y = sum(y for _, y in mouth) / 2 - (left_y + right_y) / 2
+        return math.degrees(math.atan2(across_y - down_x, across_x + down_y))
 
     @property
     def whole_years(self) -> int | None:
@@ -154,6 +171,9 @@ class Face:
         row: dict[str, Any] = {} if self.track is None else {"track": int(self.track)}
         row["box_xyxy"] = [int(value) for value in self.box_xyxy]
         row["detector_confidence"] = round(float(self.detector_confidence), _DIGITS)
+        if self.landmarks is not None and self.roll_degrees is not None:
+            row["landmarks"] = [[round(x, 1), round(y, 1)] for x, y in self.landmarks]
+            row["roll_degrees"] = round(self.roll_degrees, 1)
         row.update(self._attributes())
         if self.by_model is not None:
             row["models"] = {name: face._attributes() for name, face in self.by_model.items()}

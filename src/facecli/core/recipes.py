@@ -9,6 +9,8 @@ from facecli.core.errors import InputError
 
 EMBEDDING_MODEL = "facenet_embedding"
 """Name of the distilled student that the compact backbone starts from."""
+DETECTOR, DETECTOR_MODEL = "detector", "face_detector"
+"""Model type of the network that finds faces, and the folder of the one that ships."""
 GENUINE = "inception-resnet-v1"
 STUDENTS = ("compact", "mobile-se")
 """Backbones that a distilled student may have, the default first."""
@@ -39,7 +41,7 @@ MODEL_TYPES = tuple(BACKBONES)
 """All there are, the default first: whatever offers a choice of models takes them from here."""
 MODEL_FOLDERS = {model_type: f"{model_type}_model" for model_type in MODEL_TYPES}
 """Model type -> name of the folder of the model that ships under it."""
-SHIPPED_MODELS = (*MODEL_FOLDERS.values(), EMBEDDING_MODEL)
+SHIPPED_MODELS = (*MODEL_FOLDERS.values(), EMBEDDING_MODEL, DETECTOR_MODEL)
 """Names of the folders that come with facecli."""
 
 

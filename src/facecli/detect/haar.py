@@ -18,7 +18,7 @@ import numpy as np
 from facecli.core.crops import boxes_from_xywh, from_left_to_right
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import find_cascade
-from facecli.detect.registry import DetectorEntry, check_range
+from facecli.detect.registry import Detections, DetectorEntry, check_range
 from facecli.models.terms import COMMERCIAL, Source, Terms
 
 _ROOM, _SIZES = 0.4, 1.5
@@ -145,16 +145,11 @@ class HaarDetector:
         self.options = options or HaarOptions()
         self._cascade, self._threshold = load_cascade(cascade)
 
-    def detect(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Finds every face, from left to right.
+    def detect(self, frame_rgb: np.ndarray) -> Detections:
+        """Finds every face of a (H, W, 3) uint8 RGB picture.
 
-        Args:
-            frame_rgb: (H, W, 3) uint8.
-
-        Returns:
-            xyxy: (n, 4) int32, pixels of the given frame, inside it; (0, 4) without a face.
-            scores: (n,) float32 in [0, 1]: by how much the cascade's last stage was passed,
-                squashed. It ranks faces; it is no probability.
+        Scores say by how much the cascade's last stage was passed, squashed: they rank faces and are no
+        probabilities. Landmarks are not known.
         """
         height, width = frame_rgb.shape[:2]
         grey, scale = self._shrunk_grey(frame_rgb)
@@ -163,7 +158,7 @@ class HaarDetector:
             self._cascade, grey, self._smallest(scale), options.scale_factor, options.min_neighbors
         )
         xyxy = boxes_from_xywh(boxes / scale, (width, height))
-        return from_left_to_right(xyxy, squash(weights - self._threshold))
+        return Detections(*from_left_to_right(xyxy, squash(weights - self._threshold)))
 
     def _shrunk_grey(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, float]:
         """Grey picture to search in, and its side as a fraction of the frame's."""

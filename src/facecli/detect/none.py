@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facecli.detect.registry import WHOLE_PICTURE, DetectorEntry, NoOptions
+from facecli.detect.registry import WHOLE_PICTURE, Detections, DetectorEntry, NoOptions
 from facecli.models.terms import COMMERCIAL, Terms
 
 
@@ -12,10 +12,10 @@ class WholePicture:
     name = WHOLE_PICTURE
     every_s = 0.0
 
-    def detect(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def detect(self, frame_rgb: np.ndarray) -> Detections:
         """The frame itself as the only box, score 1."""
         height, width = frame_rgb.shape[:2]
-        return np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32)
+        return Detections(np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32))
 
 
 def _build(_: NoOptions) -> WholePicture:

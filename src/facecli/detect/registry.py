@@ -6,20 +6,36 @@ as the detector is, or one of another package, see `core.registry`. Standard lib
 
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from facecli.core.errors import InputError
 from facecli.core.registry import Registry
-from facecli.models.terms import Terms
+from facecli.models.terms import Terms, terms_of
 
 if TYPE_CHECKING:
     import numpy as np
 
-DEFAULT = "haar"
-WHOLE_PICTURE = "none"
+AUTO = "auto"
+"""In place of a name: BEST, or FREE for models that may be used for more than BEST may."""
+BEST, FREE, WHOLE_PICTURE = "cnn", "haar", "none"
+
+
+class Detections(NamedTuple):
+    """What a detector finds in a picture, from left to right.
+
+    Attributes:
+        xyxy: (n, 4) int32 pixels, inside the picture, right and bottom exclusive; (0, 4) without a face.
+        scores: (n,) float32 in [0, 1]; the scale differs between detectors.
+        landmarks: (n, 5, 2) float32 pixels: eyes, nose, corners of the mouth, the viewer's left first;
+            None from a detector that does not know them. Faces are then cut by their boxes.
+    """
+
+    xyxy: "np.ndarray"
+    scores: "np.ndarray"
+    landmarks: "np.ndarray | None" = None
 
 
 class Detector(Protocol):
@@ -30,8 +46,8 @@ class Detector(Protocol):
 
     name: str
 
-    def detect(self, frame_rgb: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
-        """(H, W, 3) uint8 RGB -> xyxy (n, 4) int32 inside the frame, scores (n,) float32 in [0, 1]."""
+    def detect(self, frame_rgb: "np.ndarray") -> Detections:
+        """Every face of a (H, W, 3) uint8 RGB picture."""
         ...
 
 
@@ -48,7 +64,8 @@ class DetectorEntry:
         build: takes an instance of `options`. Raises InputError or CheckpointError.
         terms: what it may be used for.
         options: a frozen dataclass of int, float, str, bool and Path (or None), each with a default.
-            One that is called `weights` is what `--detector-weights` gives.
+            One that is called `weights` is what `--detector-weights` gives, one that is called `threads` (int
+            or None) how many threads it may use.
         chip_crop: (margin, shift_y) with which its boxes look like the chips that models learn from
             (benchmarks/chip_margin.py measures it), for models that do not know the detector.
         published_weights: name by which `facecli weights get` fetches what `weights` needs.
@@ -71,15 +88,31 @@ DETECTORS = Registry(
     "DETECTOR",
     "facecli.detect",
     "facecli.detectors",
-    first=(DEFAULT,),
+    first=(BEST, FREE),
     last=(WHOLE_PICTURE,),
     apart=("registry",),
 )
 built_in_names, detector_names, find_entry = DETECTORS.built_in_names, DETECTORS.names, DETECTORS.find
 
 
+def choose_detector(name: str, configs: Iterable[Mapping[str, Any]]) -> str:
+    """The detector that a name means.
+
+    Args:
+        name: AUTO, or one of `detector_names()`.
+        configs: `config.json` of the models that read what it finds.
+    """
+    if name != AUTO:
+        return name
+    narrow = find_entry(BEST).terms.is_narrow
+    return FREE if narrow and not any(terms_of(config).is_narrow for config in configs) else BEST
+
+
 def build_detector(
-    name: str, options: Mapping[str, object] | object | None = None, weights: Path | None = None
+    name: str,
+    options: Mapping[str, object] | object | None = None,
+    weights: Path | None = None,
+    threads: int | None = None,
 ) -> Detector:
     """Builds the detector of that name.
 
@@ -87,6 +120,7 @@ def build_detector(
         name: one of `detector_names()`.
         options: an instance of the entry's `options`, or names and values, which may be text.
         weights: file for a detector that needs one, in place of published weights; others ignore it.
+        threads: that it may use, for one with an option of that name; OpenCV's are set for the whole process.
 
     Raises:
         InputError: unknown name or option, or no weights here.
@@ -100,6 +134,8 @@ def build_detector(
     given = dict(options or {})
     if "weights" in entry.option_names and "weights" not in given:
         given["weights"] = weights or _published(name, entry)
+    if threads is not None and "threads" in entry.option_names:
+        given.setdefault("threads", threads)
     return entry.build(entry.options(**parse_options(name, entry, given)))
 
 

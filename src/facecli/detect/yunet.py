@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facecli.core.crops import boxes_from_xywh, from_left_to_right
+from facecli.core.crops import boxes_from_xywh, order_from_left_to_right
 from facecli.core.errors import CheckpointError, InputError
-from facecli.detect.registry import DetectorEntry, check_range
+from facecli.detect.registry import Detections, DetectorEntry, check_range
 from facecli.models.terms import RESEARCH, Source, Terms
 
 _SCORE_COLUMN = 14
@@ -62,16 +62,8 @@ class YunetDetector:
                 f"{weights} is not a YuNet network; fetch it with 'facecli weights get yunet'"
             ) from error
 
-    def detect(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Finds every face, from left to right.
-
-        Args:
-            frame_rgb: (H, W, 3) uint8.
-
-        Returns:
-            xyxy: (n, 4) int32, pixels of the given frame, inside it; (0, 4) without a face.
-            scores: (n,) float32 in [0, 1], the network's own score.
-        """
+    def detect(self, frame_rgb: np.ndarray) -> Detections:
+        """Finds every face of a (H, W, 3) uint8 RGB picture, with landmarks; scores are the network's own."""
         height, width = frame_rgb.shape[:2]
         scale = min(1.0, self.longest_side / max(height, width))
         searched_wh = max(1, round(width * scale)), max(1, round(height * scale))
@@ -81,9 +73,14 @@ class YunetDetector:
         self._network.setInputSize(searched.shape[1::-1])
         _, rows = self._network.detect(cv2.cvtColor(searched, cv2.COLOR_RGB2BGR))
         if rows is None:
-            return np.empty((0, 4), np.int32), np.empty(0, np.float32)
+            return Detections(
+                np.empty((0, 4), np.int32), np.empty(0, np.float32), np.empty((0, 5, 2), np.float32)
+            )
         xyxy = boxes_from_xywh(rows[:, :4] / scale, (width, height))
-        return from_left_to_right(xyxy, np.clip(rows[:, _SCORE_COLUMN], 0, 1).astype(np.float32))
+        landmarks = rows[:, 4:14].reshape(-1, 5, 2).astype(np.float32) / scale
+        scores = np.clip(rows[:, _SCORE_COLUMN], 0, 1).astype(np.float32)
+        order = order_from_left_to_right(xyxy)
+        return Detections(xyxy[order], scores[order], landmarks[order])
 
 
 def _at_least(image: np.ndarray, side: int) -> np.ndarray:

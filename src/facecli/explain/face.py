@@ -21,7 +21,7 @@ class Explained:
     Attributes:
         crop: (h, w, 3) uint8 RGB, what the network saw.
         target: what is explained.
-        method: name from `explain.method_names.METHODS`.
+        method: name from `explain.METHODS`.
         reference_name: name from `explain.methods.REFERENCES`.
         heat: the map.
         deletion: its check.
@@ -92,7 +92,7 @@ def explain_face(
         network: what is explained.
         crop: (h, w, 3) uint8 RGB of the network's size.
         heads: of the network, "face" not among them.
-        methods: names from `explain.method_names.METHODS`.
+        methods: names from `explain.METHODS`.
         reference_name: name from `explain.methods.REFERENCES`.
 
     Raises:

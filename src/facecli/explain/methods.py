@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from facecli.explain import check_installed
 from facecli.explain.heat_map import HeatMap, Target, over_pixels
-from facecli.explain.method_names import check_installed
 from facecli.explain.network import ExplainedNetwork
 
 REFERENCES = {
@@ -173,7 +173,7 @@ def compute_heat_maps(
         network: what is explained.
         crop: (h, w, 3) RGB, 0..255, of the network's size.
         targets: heads and classes; may be empty.
-        method: name from `explain.method_names.METHODS`.
+        method: name from `explain.METHODS`.
         reference: (h, w, 3) float32, see `explain.methods.reference_of`; grad-cam and smooth-grad do without.
 
     Raises:

@@ -13,8 +13,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from facecli.explain import METHODS
 from facecli.explain.face import Explained
-from facecli.explain.method_names import METHODS
 from facecli.explain.methods import REFERENCES
 
 _SIZE_INCHES = (11.0, 4.9)

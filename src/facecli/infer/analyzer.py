@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from facecli.core.attributes import CLASS_NAMES, PRESENCE, AgeGroups
-from facecli.core.crops import crop_face, tighter_crop
+from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, fit_chip, tighter_crop, warp
 from facecli.core.errors import CheckpointError, InputError
 from facecli.core.faces import FACE_HEADS, Face
 from facecli.detect.registry import WHOLE_PICTURE, Detector, find_entry
@@ -33,7 +33,7 @@ def _is_none(face: Face, threshold: float | None) -> bool:
 
 def _refused(face: Face) -> Face:
     bare = Face(face.box_xyxy, face.detector_confidence)
-    return replace(bare, face_probability=face.face_probability, rejected=True)
+    return replace(bare, face_probability=face.face_probability, landmarks=face.landmarks, rejected=True)
 
 
 class Network(Protocol):
@@ -52,13 +52,13 @@ class FoundFaces(NamedTuple):
     """What is kept of a picture until its faces are read.
 
     Attributes:
-        xyxy: (n, 4) int32 boxes.
-        scores: (n,) float32, the detector's.
-        crops: for each model its crops of the boxes, (n, height, width, 3) uint8 RGB.
+        xyxy, scores, landmarks: see `detect.registry.Detections`.
+        crops: for each model its crops of the faces, (n, height, width, 3) uint8 RGB.
     """
 
     xyxy: np.ndarray
     scores: np.ndarray
+    landmarks: np.ndarray | None
     crops: tuple[np.ndarray, ...]
 
 
@@ -75,6 +75,26 @@ class ReadoutOptions:
     groups: AgeGroups | None = None
 
 
+@dataclass(frozen=True)
+class FaceSelection:
+    """Which of the faces of a picture are given.
+
+    Attributes:
+        min_side: those whose box has a longer side of so many pixels or more.
+        largest: of these so many, by the area of the box; None gives all.
+    """
+
+    min_side: int = 0
+    largest: int | None = None
+
+    def of(self, faces: Sequence[Face]) -> list[Face]:
+        """The chosen faces in their order."""
+        sides = [(face.box_xyxy[2] - face.box_xyxy[0], face.box_xyxy[3] - face.box_xyxy[1]) for face in faces]
+        rows = [row for row, side in enumerate(sides) if max(side) >= self.min_side]
+        kept = sorted(rows, key=lambda row: -sides[row][0] * sides[row][1])[: self.largest]
+        return [faces[row] for row in sorted(kept)]
+
+
 class Analyzer:
     """A detector and a network, with the crop that fits the one to the other."""
 
@@ -85,15 +105,18 @@ class Analyzer:
         margin: float | None = None,
         show_rejected: bool = False,
         reading: ReadoutOptions | None = None,
+        selection: FaceSelection | None = None,
     ) -> None:
         """Takes the crop of this detector from the model's `config.json`.
 
         Args:
             detector: finds the boxes.
             predictor: reads the crops.
-            margin: replaces the measured margin, a fraction of the box's side, above -0.5.
+            margin: cut every face by its box, with this margin in place of the measured one: a fraction of
+                the box's side, above -0.5.
             show_rejected: give also what the model takes for no face, marked `rejected`.
             reading: what is wanted beside labels and age.
+            selection: which faces are given; all by default.
 
         Raises:
             CheckpointError: the model has no crop for this detector.
@@ -102,8 +125,11 @@ class Analyzer:
         self.predictor = predictor
         measured, self.shift_y = crop_for(predictor.checkpoint, detector)
         self.margin = measured if margin is None else margin
+        self.by_box = margin is not None
+        self.chip_margin = chip_margin_of(predictor.checkpoint)
         self.show_rejected = show_rejected
         self.reading = reading or ReadoutOptions()
+        self.selection = selection or FaceSelection()
         # Who says that the whole picture is a face is believed.
         searched = detector.name != WHOLE_PICTURE
         self.face_threshold = predictor.calibration.face_threshold if searched else None
@@ -124,8 +150,8 @@ class Analyzer:
 
     def find(self, image_rgb: np.ndarray) -> FoundFaces:
         """The boxes of a (H, W, 3) uint8 RGB picture and what the network will see of them."""
-        xyxy, scores = self.detector.detect(image_rgb)
-        return FoundFaces(xyxy, scores, (self.cut(image_rgb, xyxy),))
+        found = self.detector.detect(image_rgb)
+        return FoundFaces(*found, crops=(self.cut(image_rgb, found.xyxy, found.landmarks),))
 
     def read(self, found: Sequence[FoundFaces]) -> list[list[Face]]:
         """The faces of some pictures, read together; for each picture its own, as `analyze` gives them."""
@@ -144,20 +170,55 @@ class Analyzer:
         scores = np.concatenate([one.scores for one in found])
         outputs = self.predictor.predict(np.concatenate([one.crops[0] for one in found]))
         faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading)
+        points = [five for one in found for five in _points(one)]
+        faces = [replace(face, landmarks=five) for face, five in zip(faces, points, strict=True)]
         marked = iter(mark_rejected(faces, self.face_threshold if gated else None))
         return [[next(marked) for _ in one.scores] for one in found]
 
     def shown(self, faces: Sequence[Face]) -> list[Face]:
-        """Without rejected ones, unless they are to be shown."""
-        return [face for face in faces if self.show_rejected or not face.rejected]
+        """Those that are selected, without rejected ones unless they are to be shown."""
+        believed = [face for face in faces if self.show_rejected or not face.rejected]
+        return self.selection.of(believed)
 
-    def cut(self, image_rgb: np.ndarray, xyxy: np.ndarray) -> np.ndarray:
-        """Crops of the boxes (n, 4) as the network takes them: (n, height, width, 3) uint8 RGB."""
+    def cut(self, image_rgb: np.ndarray, xyxy: np.ndarray, landmarks: np.ndarray | None = None) -> np.ndarray:
+        """Crops of faces as the network takes them: upright by their landmarks, else by their boxes.
+
+        Args:
+            image_rgb: (H, W, 3) uint8.
+            xyxy: (n, 4) pixels.
+            landmarks: (n, 5, 2) pixels, NaN where not known, see `detect.registry.Detections`.
+
+        Returns:
+            (n, height, width, 3) uint8 RGB.
+        """
         size = self.predictor.image_size
         crops = np.empty((len(xyxy), *size, 3), np.uint8)
-        for crop, box in zip(crops, xyxy, strict=True):
-            crop[:] = crop_face(image_rgb, box, self.margin, size, self.shift_y)
+        points = [None] * len(xyxy) if landmarks is None or self.by_box else landmarks
+        for crop, box, five in zip(crops, xyxy, points, strict=True):
+            matrix = None if five is None else fit_chip(five, box, size, self.chip_margin)
+            if matrix is None:
+                crop[:] = crop_face(image_rgb, box, self.margin, size, self.shift_y)
+            else:
+                crop[:] = warp(image_rgb, matrix, size)
         return crops
+
+
+def chip_margin_of(checkpoint: Checkpoint) -> float:
+    """By how much more than a chip the model sees, a fraction of the chip's side; 0 where nothing is said."""
+    try:
+        return checkpoint.crop_of(WHOLE_PICTURE)[0]
+    except CheckpointError:
+        return WHOLE_CHIP_MARGIN
+
+
+def _points(found: FoundFaces) -> list[tuple[tuple[float, float], ...] | None]:
+    """Landmarks of each face as a `Face` has them."""
+    if found.landmarks is None:
+        return [None] * len(found.scores)
+    return [
+        tuple((x, y) for x, y in five) if np.isfinite(five).all() else None
+        for five in np.asarray(found.landmarks, np.float64).round(1).tolist()
+    ]
 
 
 def crop_for(checkpoint: Checkpoint, detector: Detector) -> tuple[float, float]:

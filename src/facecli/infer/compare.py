@@ -87,9 +87,10 @@ class ComparingAnalyzer:
 
     def find(self, image_rgb: np.ndarray) -> FoundFaces:
         """The boxes of a (H, W, 3) uint8 RGB picture, and every model's crops of them."""
-        xyxy, scores = self.detector.detect(image_rgb)
-        crops = tuple(analyzer.cut(image_rgb, xyxy) for analyzer in self._analyzers.values())
-        return FoundFaces(xyxy, scores, crops)
+        found = self.detector.detect(image_rgb)
+        every = self._analyzers.values()
+        crops = tuple(analyzer.cut(image_rgb, found.xyxy, found.landmarks) for analyzer in every)
+        return FoundFaces(*found, crops=crops)
 
     def read(self, found: Sequence[FoundFaces]) -> list[list[Face]]:
         """The faces of some pictures, as `Analyzer.read` gives them."""

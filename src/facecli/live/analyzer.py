@@ -107,7 +107,9 @@ class LiveAnalyzer:
         scores = np.array([self._people[track].detection.score for track in wanted], np.float32)
         boxes = self._boxes(prepared, wanted, time_s)
         predictor = self._analyzer.predictor
-        outputs = predictor.predict(self._analyzer.cut(prepared.image_rgb, boxes))
+        outputs = predictor.predict(
+            self._analyzer.cut(prepared.image_rgb, boxes, self._landmarks(wanted, boxes))
+        )
         faces = read_out(boxes, scores, outputs, predictor.calibration)
         for track, face in zip(wanted, faces, strict=True):
             if self._people[track].is_other(face):
@@ -127,13 +129,25 @@ class LiveAnalyzer:
     def _faces(self, prepared: PreparedFrame, time_s: float) -> list[Face]:
         shown = [(track, person) for track, person in self._people.items() if person.shown(time_s)]
         boxes = self._boxes(prepared, [track for track, _ in shown], time_s).tolist()
+        points = self._landmarks([track for track, _ in shown], np.array(boxes).reshape(-1, 4))
         faces = [
-            Face(tuple(box), person.detection.score, track=track.number, **person.evidence.fields())
-            for box, (track, person) in zip(boxes, shown, strict=True)
+            Face(
+                tuple(box),
+                person.detection.score,
+                track=track.number,
+                landmarks=None if np.isnan(five).any() else tuple((x, y) for x, y in five.tolist()),
+                **person.evidence.fields(),
+            )
+            for box, five, (track, person) in zip(boxes, points, shown, strict=True)
         ]
         marked = mark_rejected(faces, self._analyzer.face_threshold)
-        kept = [face for face in marked if self._analyzer.show_rejected or not face.rejected]
-        return sorted(kept, key=lambda face: face.box_xyxy)
+        return sorted(self._analyzer.shown(marked), key=lambda face: face.box_xyxy)
+
+    def _landmarks(self, tracks: list[Track], boxes: np.ndarray) -> np.ndarray:
+        """(n, 5, 2) landmarks of faces in boxes (n, 4); NaN where not known."""
+        seen = [self._people[track].detection for track in tracks]
+        points = [one.landmarks_in(box) for one, box in zip(seen, boxes, strict=True)]
+        return np.array(points).reshape(-1, 5, 2)
 
     def _boxes(self, prepared: PreparedFrame, tracks: list[Track], time_s: float) -> np.ndarray:
         """(n, 4) int32 xyxy inside the frame."""

@@ -5,13 +5,14 @@ from typing import Protocol
 
 import numpy as np
 
+from facecli.core.crops import overlaps
 from facecli.core.paths import find_cascade
 from facecli.detect.haar import HaarDetector, HaarOptions
 from facecli.detect.registry import Detector
 from facecli.live.frames import Detection, ExpectedFace, PreparedFrame
 from facecli.live.local_search import find_nearby
 from facecli.live.search import FRONTAL_FILE, PROFILE_FILE, Cascade, FrameSearch, score_of
-from facecli.live.tracking import SAME, overlaps
+from facecli.live.tracking import SAME
 
 _EVERY_S = 0.05
 
@@ -76,10 +77,11 @@ class Spaced:
         if time_s - self._last_s < self._every_s:
             return []
         self._last_s = time_s
-        xyxy, scores = self._detector.detect(prepared.image_rgb)
+        xyxy, scores, landmarks = self._detector.detect(prepared.image_rgb)
+        points = [None] * len(scores) if landmarks is None else landmarks
         return [
-            Detection(np.asarray(box, np.float64), float(score))
-            for box, score in zip(xyxy, scores, strict=True)
+            Detection(np.asarray(box, np.float64), float(score), landmarks=five)
+            for box, score, five in zip(xyxy, scores, points, strict=True)
         ]
 
     def reset(self) -> None:

@@ -126,9 +126,19 @@ class Detection(NamedTuple):
         score: in [0, 1].
         sure: it is a face even if nothing is known of that place.
         pose: index of the cascade that saw it; 0 is frontal.
+        landmarks: (5, 2) pixels, see `detect.registry.Detections`; None when not known.
     """
 
     xyxy: np.ndarray
     score: float
     sure: bool = True
     pose: int = 0
+    landmarks: np.ndarray | None = None
+
+    def landmarks_in(self, xyxy: np.ndarray) -> np.ndarray:
+        """The landmarks after the face has moved into another box (4,); NaN when they are not known."""
+        if self.landmarks is None:
+            return np.full((5, 2), np.nan)
+        corner, side = self.xyxy[:2], np.maximum(self.xyxy[2:] - self.xyxy[:2], 1e-6)
+        moved = (self.landmarks - corner) / side * (xyxy[2:] - xyxy[:2]) + xyxy[:2]
+        return np.asarray(moved, np.float64)

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from facecli.core.crops import overlaps
 from facecli.detect.haar import HaarOptions, load_cascade
 from facecli.live.frames import Detection, FrameSignature, PreparedFrame
-from facecli.live.tracking import SAME, overlaps
+from facecli.live.tracking import SAME
 
 FRONTAL_FILE = "haarcascade_frontalface_alt2.xml"
 PROFILE_FILE = "haarcascade_profileface.xml"

@@ -14,7 +14,7 @@ import numpy as np
 # Not SciPy's: its import takes half a second, in the middle of a video where faces meet.
 from lap import lapjv
 
-from facecli.core.crops import Box
+from facecli.core.crops import Box, overlaps
 from facecli.core.faces import Face
 
 _LEARNING_S = 0.2
@@ -71,15 +71,6 @@ def _centre(xyxy: np.ndarray) -> np.ndarray:
     return (xyxy[:2] + xyxy[2:]) / 2
 
 
-def overlaps(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of each pair, (n, m) in [0, 1], of (n, 4) and (m, 4) xyxy."""
-    low = np.maximum(ones[:, None, :2], others[None, :, :2])
-    high = np.minimum(ones[:, None, 2:], others[None, :, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=-1)
-    united = _areas(ones)[:, None] + _areas(others)[None] - common
-    return common / np.maximum(united, 1e-9)
-
-
 def matching_costs(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(n, m): 0 for the same box, up to 2 for one that is just possible, inf for others."""
     sides, other_sides = _sides(ones)[:, None], _sides(others)[None]
@@ -110,10 +101,6 @@ def _chosen(cost: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(column_of >= 0)
     chosen[rows, column_of[rows]] = True
     return chosen
-
-
-def _areas(xyxy: np.ndarray) -> np.ndarray:
-    return np.prod(np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0), axis=-1)
 
 
 def _centres(xyxy: np.ndarray) -> np.ndarray:

@@ -232,9 +232,9 @@ class _Limit:
 
 def _step_by_step(analyzer: Analyzer, picture: np.ndarray, moments: list[float]) -> int:
     """Does what a frame takes, notes when each step was done, and returns the number of faces."""
-    boxes, scores = analyzer.detector.detect(picture)
+    boxes, scores, landmarks = analyzer.detector.detect(picture)
     moments.append(time.perf_counter())
-    outputs = analyzer.predictor.predict(analyzer.cut(picture, boxes))
+    outputs = analyzer.predictor.predict(analyzer.cut(picture, boxes, landmarks))
     faces = read_out(boxes, scores, outputs, analyzer.predictor.calibration)
     moments.append(time.perf_counter())
     annotate(picture, faces)

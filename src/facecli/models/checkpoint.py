@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from facecli.core.attributes import HEAD_CLASSES
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import replacing
+from facecli.core.recipes import DETECTOR
 
 _LONGEST = 60
 _MOST = 1 << 53
@@ -203,6 +204,19 @@ CONFIG = Fields(
     },
 )
 """All that is read of a `config.json`, but for the calibration, which can be made anew."""
+_SHARE = One("a number between 0 and 1", lambda value: is_number(value) and 0 < value < 1)
+DETECTOR_CONFIG = Fields(
+    {
+        "format": _COUNT,
+        "name": TEXT,
+        "model_type": One(f'"{DETECTOR}"', lambda value: value == DETECTOR),
+        "score_threshold": _SHARE,
+        "cover_threshold": _SHARE,
+        "sha256": Each("an object of digests", dict, TEXT),
+    },
+    {"parameters": _COUNT, "terms": _TERMS},
+)
+"""Of a network that finds faces: it has no heads."""
 _KNOTS = Fields({"level": _NUMBER, "ages": _NUMBERS, "low": _NUMBERS, "high": _NUMBERS})
 CALIBRATION = Fields(
     {"temperatures": Each("an object of numbers", dict, _NUMBER)},
@@ -288,26 +302,52 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises CheckpointError, naming the file, when it is missing, damaged, of a newer format, of heads that
     this version does not know, or when a value that is read is of a wrong type, naming its key.
     """
-    folder = Path(folder)
-    path = folder / "config.json"
+    path = Path(folder) / "config.json"
+    config = _read_config(path)
+    if is_detector(config):
+        raise CheckpointError(f"{path} is of a face detector; name it with --detector-weights")
+    _check(config, path)
+    return Checkpoint(Path(folder), config)
+
+
+def load_detector(folder: Path) -> Checkpoint:
+    """Reads and checks `config.json` of a detector's folder. Raises CheckpointError, naming file and key."""
+    path = Path(folder) / "config.json"
+    config = _read_config(path)
+    if not is_detector(config):
+        raise CheckpointError(f"{path} is of no face detector; check --detector-weights")
+    _check_format(config, path)
+    if wrong := first_wrong(DETECTOR_CONFIG, config):
+        raise CheckpointError(f"{path}: {wrong}; fetch the folder anew")
+    return Checkpoint(Path(folder), config)
+
+
+def is_detector(config: Any) -> bool:
+    """Is that the content of a detector's `config.json`, whole or damaged?"""
+    return isinstance(config, dict) and config.get("model_type") == DETECTOR
+
+
+def _read_config(path: Path) -> Any:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}; name a model folder") from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON ({error}); fetch the folder anew") from error
-    _check(config, path)
-    return Checkpoint(folder, config)
+
+
+def _check_format(config: Mapping[str, Any], path: Path) -> None:
+    if is_count(config.get("format")) and config["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {config['format']}, this facecli reads {FORMAT}; update facecli"
+        )
 
 
 def _check(config: Any, path: Path) -> None:
     missing = [key for key in CONFIG.required if not isinstance(config, dict) or key not in config]
     if missing:
         raise CheckpointError(f"{path} lacks {', '.join(missing)}: not a facecli model")
-    if is_count(config["format"]) and config["format"] != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {config['format']}, this facecli reads {FORMAT}; update facecli"
-        )
+    _check_format(config, path)
     if wrong := first_wrong(CONFIG, config):
         raise CheckpointError(f"{path}: {wrong}; fetch the folder anew")
     unknown = [head for head in config["heads"] if head not in HEAD_CLASSES]

@@ -12,6 +12,7 @@ import numpy as np
 
 from facecli.core.errors import FacecliError, InputError, OutputError
 from facecli.core.paths import replacing
+from facecli.core.process import quiet_stderr
 from facecli.models.checkpoint import file_sha256
 from facecli.models.export_formats import resolve_format
 
@@ -99,11 +100,18 @@ def replacing_saved_model(path: Path) -> Iterator[Path]:
                 old.rename(path)
 
 
-def litert_bytes(network: keras.Model, dtype: str, range_crops: np.ndarray | None = None) -> bytes:
+def litert_bytes(
+    network: keras.Model,
+    dtype: str,
+    range_crops: np.ndarray | None = None,
+    float_layers: Sequence[str] = (),
+    float_operations: Sequence[str] = (),
+) -> bytes:
     """A LiteRT model with the signature `serve`; arguments and errors as in `models.export.export_model`.
 
     float16 is of the weights: XNNPACK computes in float32 either way. int8 is of weights and
-    activations; only the softmax, which makes the probabilities, stays float32.
+    activations; only the softmax, which makes the probabilities, stays float32, and so do `float_layers`
+    and LiteRT's `float_operations`, whose outputs would be too coarse with 256 values.
     """
     ranges = [] if range_crops is None else list(range_crops)
     if dtype == "int8" and not ranges:
@@ -114,13 +122,30 @@ def litert_bytes(network: keras.Model, dtype: str, range_crops: np.ndarray | Non
 
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         try:
-            return _convert_to_litert(converter, dtype, ranges)
+            nodes = _nodes_of(converter.convert(), float_layers) if float_layers else []
+            operations = [*_FLOAT_OPERATIONS, *float_operations]
+            return _convert_to_litert(converter, dtype, ranges, nodes, operations)
         except (ValueError, RuntimeError, tf.errors.OpError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             raise FacecliError(f"the network cannot be converted to LiteRT {dtype}: {reason}") from error
 
 
-def _convert_to_litert(converter, dtype: str, ranges: Sequence[np.ndarray]) -> bytes:
+def _nodes_of(model: bytes, layers: Sequence[str]) -> list[str]:
+    """Names that a converted model has for what comes out of some layers."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with quiet_stderr():
+        tensors = Interpreter(model_content=model).get_tensor_details()
+    return [one["name"] for one in tensors if any(f"/{layer}" in one["name"] for layer in layers)]
+
+
+def _convert_to_litert(
+    converter,
+    dtype: str,
+    ranges: Sequence[np.ndarray],
+    float_nodes: Sequence[str],
+    float_operations: Sequence[str],
+) -> bytes:
     import tensorflow as tf
 
     if dtype == "float32":
@@ -136,7 +161,9 @@ def _convert_to_litert(converter, dtype: str, ranges: Sequence[np.ndarray]) -> b
 
     converter.representative_dataset = one_by_one
     # The converter alone quantises all or nothing; its debugger can leave operations in float.
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=_FLOAT_OPERATIONS)
+    options = tf.lite.experimental.QuantizationDebugOptions(
+        denylisted_ops=list(float_operations), denylisted_nodes=list(float_nodes)
+    )
     debugger = tf.lite.experimental.QuantizationDebugger(
         converter=converter, debug_dataset=one_by_one, debug_options=options
     )

@@ -24,7 +24,9 @@ from facecli.models.checkpoint import (
     FileCheck,
     check_files,
     first_wrong,
+    is_detector,
     load_checkpoint,
+    load_detector,
     read_json,
 )
 
@@ -59,9 +61,14 @@ class Entry:
         return _as_text(self.folder.name)
 
     @property
+    def finds_faces(self) -> bool:
+        """Is it a detector, which reads nothing of a face?"""
+        return is_detector(self.config)
+
+    @property
     def runs(self) -> bool:
-        """Can `facecli run` use it? Backbones to train from have no LiteRT file."""
-        return self.problem is None and LITERT_FILE in self.config["sha256"]
+        """Can `facecli run` read faces with it? Backbones to train from have no LiteRT file."""
+        return not self.finds_faces and self.problem is None and LITERT_FILE in self.config["sha256"]
 
     @property
     def network_bytes(self) -> int:
@@ -105,7 +112,8 @@ def find_short(name: str) -> Entry:
 def describe(folder: Path) -> Entry:
     """What is known of a model folder; damaged ones have a `problem`, and none raises an error."""
     try:
-        checkpoint = load_checkpoint(folder)
+        detects = is_detector(read_json(folder / CONFIG_FILE))
+        checkpoint = load_detector(folder) if detects else load_checkpoint(folder)
         config, problem = checkpoint.config, _unusable(checkpoint)
     except CheckpointError as error:
         config, problem = read_json(folder / CONFIG_FILE), str(error)
@@ -186,11 +194,7 @@ def check_removable(entry: Entry) -> None:
 
 
 def _is_model(folder: Path) -> bool:
-    try:
-        load_checkpoint(folder)
-    except CheckpointError:
-        return False
-    return True
+    return describe(folder).problem is None
 
 
 def _is_shipped(folder: Path) -> bool:

@@ -68,10 +68,31 @@ _NARROW = f"{RESEARCH} only (LICENSE)"
 OPEN = Terms("CC BY 4.0", COMMERCIAL, (_FAIRFACE, _DRAWN))
 MODEL_TERMS = {
     "facenet": Terms(_NARROW, RESEARCH, (_UTKFACE, _FER2013, _FAIRFACE, _FACENET, _MOBILENET)),
-    "normal": Terms(_NARROW, RESEARCH, (_UTKFACE,)),
+    "normal": Terms(_NARROW, RESEARCH, (_UTKFACE, _FAIRFACE)),
     "open": OPEN,
 }
 """Model type -> terms of models that learnt what the type is meant to learn from, see `learnt_terms`."""
+DETECTOR_TERMS = Terms(
+    _NARROW,
+    RESEARCH,
+    (
+        Source("ILC 2021, crowds and groups with and without masks", "", "research"),
+        Source(
+            "Face Mask Detection (Kaggle, andrewmvd)",
+            "https://www.kaggle.com/datasets/andrewmvd/face-mask-detection",
+            "CC0",
+        ),
+        Source("MacwinWin's mask pictures", "", "research"),
+        Source("pictures without a face: ImageNet samples, BSDS500, office rooms", "", "research"),
+        _FAIRFACE,
+        Source(
+            "YuNet, a teacher",
+            "https://github.com/opencv/opencv_zoo",
+            "MIT; learnt from WIDER FACE, non-commercial research",
+        ),
+    ),
+)
+"""Of the network that finds faces."""
 UNKNOWN = Terms(_NARROW, RESEARCH)
 """Of a model of which nothing is written down: the narrowest, without a source."""
 

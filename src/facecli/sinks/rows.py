@@ -18,8 +18,8 @@ from facecli.sources.files import Item
 _HEAD_COLUMNS = tuple(column for head in FACE_HEADS for column in (head, f"{head}_probability"))
 COLUMNS = (
     "source", "frame", "time_s", "track", "x_min", "y_min", "x_max", "y_max", "detector_confidence",
-    "face_probability", "rejected", "age_years", "age_low", "age_high", "age_group", *_HEAD_COLUMNS,
-    "face", "width", "height", "error", "model", "facecli",
+    "roll_degrees", "face_probability", "rejected", "age_years", "age_low", "age_high", "age_group",
+    *_HEAD_COLUMNS, "face", "width", "height", "error", "model", "facecli",
 )  # fmt: skip
 """Of pictures and videos alike, always all of them, in this order. What does not apply is empty: the cells
 of a head that the model lacks, `track` of a picture, `face` (which counts from 1) where there is none."""
@@ -40,7 +40,7 @@ _WHOLE = (
     "width",
     "height",
 )
-_REAL = ("time_s", "detector_confidence", "face_probability", "age_years")
+_REAL = ("time_s", "detector_confidence", "roll_degrees", "face_probability", "age_years")
 
 
 def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[dict[str, Any]]:
@@ -63,8 +63,8 @@ def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[di
 def _cells(face: dict) -> dict[str, Any]:
     x_min, y_min, x_max, y_max = face["box_xyxy"]
     cells = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
-    plain = ("track", "detector_confidence", "face_probability", "rejected", "age_years", "age_group")
-    cells |= {key: face.get(key) for key in plain}
+    plain = ("track", "detector_confidence", "roll_degrees", "face_probability", "rejected", "age_years")
+    cells |= {key: face.get(key) for key in (*plain, "age_group")}
     cells["age_low"], cells["age_high"] = face.get("age_interval_90") or (None, None)
     for head in FACE_HEADS:
         name = face.get(head)

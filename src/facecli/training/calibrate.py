@@ -23,7 +23,7 @@ from facecli.models.readout import (
 from facecli.training.evaluate import predict_batches, true_labels
 from facecli.training.metrics import AGE_BANDS, age_band_id
 from facecli.training.prepare import PreparedData
-from facecli.training.start import load_network
+from facecli.training.save import load_network
 from facecli.training.targets import encode_age_bins
 
 FEWEST_IN_BAND = 20

@@ -27,8 +27,7 @@ from facecli.training import soft_labels
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
 from facecli.training.prepare import PreparedData
-from facecli.training.save import Recipe, save_model
-from facecli.training.start import earlier_stages, load_embedding
+from facecli.training.save import Recipe, earlier_stages, load_embedding, save_model
 from facecli.training.targets import build_targets
 from facecli.training.teachers import LOOK_MARGINS, projections, teacher_features, teacher_looks
 from facecli.training.views import ViewMaker, are_faces, build_views, load_teacher, view_targets

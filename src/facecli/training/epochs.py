@@ -31,6 +31,7 @@ SCORE_PARTS = {
     "val_race_accuracy": -1.0,
     "val_race_7_accuracy": -0.5,
     "val_emotion_accuracy": -0.5,
+    "val_average_precision": -1.0,
 }
 """The validation score, smaller is better: ten years weigh as much as all of a class head. Each part is
 the mean over the data sets that have such labels."""

@@ -17,7 +17,7 @@ from facecli.core.attributes import HEAD_CLASSES
 from facecli.core.recipes import FitOptions
 from facecli.training.engine import Rows, fit
 from facecli.training.targets import IN_BIN, NO_AGE
-from facecli.training.transfer import build_feature_heads
+from facecli.training.train import build_feature_heads
 
 log = logging.getLogger(__name__)
 

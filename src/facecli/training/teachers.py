@@ -20,7 +20,7 @@ from facecli.core.console import stderr_console
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face
 from facecli.core.errors import WeightsError
 from facecli.core.images import load_image
-from facecli.training.fused_norm import fused_normalization
+from facecli.training.engine import fused_normalization
 from facecli.training.prepare import PreparedData
 
 log = logging.getLogger(__name__)

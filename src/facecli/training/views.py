@@ -26,10 +26,10 @@ from facecli.models.build import in_precision
 from facecli.models.checkpoint import Checkpoint, write_json
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
 from facecli.training.augment import RandomAffine, RandomColour
+from facecli.training.engine import fused_normalization
 from facecli.training.epochs import reseed
-from facecli.training.fused_norm import fused_normalization
+from facecli.training.save import load_network
 from facecli.training.soft_labels import SOFT_SHARE
-from facecli.training.start import load_network
 from facecli.training.targets import NO_AGE
 
 LEARNT_TAPS = ("block17", "embedding")

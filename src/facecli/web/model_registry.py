@@ -10,7 +10,14 @@ import numpy as np
 
 from facecli.core.errors import CheckpointError, InputError
 from facecli.core.recipes import MODEL_FOLDERS
-from facecli.detect.registry import Detector, build_detector, detector_names, find_entry, has_weights
+from facecli.detect.registry import (
+    Detector,
+    build_detector,
+    choose_detector,
+    detector_names,
+    find_entry,
+    has_weights,
+)
 from facecli.infer.analyzer import crop_for
 from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
@@ -119,9 +126,9 @@ class ModelRegistry:
         Raises:
             CheckpointError, InputError: the model or the detector that is to be used cannot be.
         """
-        self.default_detector = settings.detector
         self.entries: dict[str, Entry] = _find_entries(settings)
         self.default = settings.model if settings.model_path is None else _name(describe(settings.model_path))
+        self.default_detector = choose_detector(settings.detector, [self.entries[self.default].config])
         self._calls = min(settings.workers, usable_cores())
         self._predictors: dict[str, SharedPredictor] = {}
         self._lock = threading.Lock()
@@ -151,7 +158,8 @@ class ModelRegistry:
         """A new detector, for one thread. Raises InputError when there is none of that name here."""
         if name not in self.detectors:
             raise InputError(f"no detector '{name}'; there are {', '.join(self.detectors)}")
-        return build_detector(name)
+        # Many are at work at once.
+        return build_detector(name, threads=1)
 
 
 def _is_here(detector: str) -> bool:

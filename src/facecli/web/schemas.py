@@ -91,6 +91,14 @@ FACE = _object(
     {
         "box_xyxy": _RECTANGLE,
         "detector_confidence": _PROBABILITY,
+        "landmarks": {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+            "minItems": 5,
+            "maxItems": 5,
+            "description": "Eyes, nose and corners of the mouth in pixels, the viewer's left first.",
+        },
+        "roll_degrees": {"type": "number", "minimum": -180, "maximum": 180},
         **_ATTRIBUTES,
         "head_xyxy": _RECTANGLE,
         "models": {"type": "object", "additionalProperties": {"type": "object"}},

@@ -56,7 +56,7 @@ class Settings:
 
     model: str = MODEL_TYPES[0]
     model_path: Path | None = None
-    detector: str = "haar"
+    detector: str = "auto"
     workers: int = field(default_factory=lambda: default_workers())
     queue: int | None = None
     token: str | None = None

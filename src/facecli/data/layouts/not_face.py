@@ -16,7 +16,7 @@ FOLDER = "not_face"
 def read_not_face(folder: Path) -> Table:
     """Reads every picture of a folder `not_face/`; pictures elsewhere are listed in `problems`.
 
-    A picture below `test/` is in the test split, see `data.split.split_groups`.
+    A picture below `test/` is in the test split, see `data.groups.split_groups`.
     """
     rows, problems = [], []
     for path in find_images(folder):

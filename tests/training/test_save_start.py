@@ -9,7 +9,7 @@ from facecli.core.errors import CheckpointError
 from facecli.models import networks
 from facecli.models.build import build_model
 from facecli.models.networks import Residual, Stage
-from facecli.training.start import load_embedding, load_network
+from facecli.training.save import load_embedding, load_network
 
 HEADS = ("age", "gender", "race")
 

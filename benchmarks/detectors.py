@@ -1,0 +1,136 @@
+"""Detectors side by side: milliseconds for pictures of several sizes, one thread each, in one run.
+
+    python benchmarks/detectors.py --yunet-weights face_detection_yunet_*.onnx
+
+The picture is scikit-image's astronaut among noise, so that there is a face to be found. What detectors find
+is measured by `facecli evaluate --model-type detector`, whose figures lie in statistics/detector. Writes
+detectors.md beside this file.
+"""
+
+import argparse
+import datetime
+import functools
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from skimage import data
+
+from facecli.core.paths import statistics_dir
+from facecli.detect.registry import Detector, build_detector
+
+OUTPUT = Path(__file__).resolve().with_suffix(".md")
+SIZES = {
+    "640 x 480": (480, 640),
+    "1280 x 720": (720, 1280),
+    "1920 x 1080": (1080, 1920),
+    "4000 x 3000": (3000, 4000),
+}
+ROUNDS = 15
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--yunet-weights", type=Path, required=True, help="face_detection_yunet_*.onnx")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    detectors = {
+        "cnn": build_detector("cnn", {"threads": 1}),
+        "cnn of videos": build_detector("cnn", {"threads": 1, "longest_side": 640, "tiles": False}),
+        "yunet": build_detector("yunet", weights=arguments.yunet_weights),
+        "haar": build_detector("haar"),
+    }
+    lines = [
+        "# Detectors side by side",
+        "",
+        f"`python benchmarks/detectors.py`, {datetime.date.today()}, Python {platform.python_version()}, "
+        f"{platform.processor() or platform.machine()}; one thread, medians of {arguments.rounds} rounds in "
+        "turns, milliseconds a picture; in brackets the ratio to YuNet's.",
+        "",
+        *speed_rows(detectors, arguments.rounds),
+        "",
+        "## What they find",
+        "",
+        "Test splits, `facecli evaluate --model-type detector` (statistics/detector); precision leaves out "
+        "what only the teacher sees and nobody marked, the raw one counts it as false.",
+        "",
+        *figure_rows(statistics_dir() / "detector"),
+    ]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    OUTPUT.write_text(text, encoding="utf-8")
+
+
+def speed_rows(detectors: dict[str, Detector], rounds: int) -> list[str]:
+    rows = [f"| picture | {' | '.join(detectors)} |", f"|---|{'---|' * len(detectors)}"]
+    for name, size in SIZES.items():
+        picture = scene(size)
+        times: dict[str, list[float]] = {key: [] for key in detectors}
+        for _ in range(rounds + 1):
+            for key, detector in detectors.items():
+                times[key].append(timed(functools.partial(detector.detect, picture)))
+        # The first round warms up.
+        medians = {key: statistics.median(values[1:]) for key, values in times.items()}
+        cells = [f"{1000 * value:.1f} ({value / medians['yunet']:.2f})" for value in medians.values()]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return rows
+
+
+def scene(size: tuple[int, int]) -> np.ndarray:
+    """(height, width, 3) uint8: the astronaut in the middle of grey noise."""
+    height, width = size
+    image = np.random.default_rng(0).integers(90, 160, (height, width, 3)).astype(np.uint8)
+    portrait = cv2.resize(data.astronaut(), (height // 2, height // 2), interpolation=cv2.INTER_AREA)
+    top, left = height // 4, (width - height // 2) // 2
+    image[top : top + height // 2, left : left + height // 2] = portrait
+    return image
+
+
+def timed(act: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+def figure_rows(folder: Path) -> list[str]:
+    head = [
+        "detector", "set", "faces", "found, %", "16-32 px", "32-64 px", "64 px on", "precision, %", "raw, %",
+        "AP at 0.5", "pictures without a face that have one", "landmarks off by",
+    ]  # fmt: skip
+    rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for path in sorted(folder.glob("*/*/metrics.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        shares = [
+            found["found"],
+            *found["found_by_size"].values(),
+            found["precision"],
+            found["precision_raw"],
+        ]
+        empty, error = found["of_these_with_a_false_face"], found["landmark_error"]
+        cells = [
+            path.parent.parent.name, path.parent.name, f"{found['faces']:,}", *map(percent, shares),
+            f"{found['average_precision']:.3f}",
+            f"{percent(empty)} of {found['pictures_without_a_face']}" if empty else "-",
+            f"{100 * error['mean']:.1f} %" if error else "-",
+        ]  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def percent(share: list[float] | None) -> str:
+    if share is None:
+        return "-"
+    value, low, high = (100 * one for one in share)
+    return f"{value:.1f} ({low:.1f} to {high:.1f})"
+
+
+if __name__ == "__main__":
+    main()

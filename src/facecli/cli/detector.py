@@ -1,0 +1,177 @@
+"""`--model-type detector` of `facecli train` and `facecli evaluate`: the network that finds faces."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from facecli.cli.output import say, write_text
+from facecli.cli.training_options import command_line, fit_options, import_keras, log_to_stderr, show_plan
+from facecli.core import paths
+from facecli.core.errors import InputError
+from facecli.core.recipes import DETECTOR_MODEL
+
+CNN = "cnn"
+DEFAULTS = {
+    "epochs": 40,
+    "batch_size": 16,
+    "learning_rate": 2e-3,
+    "warmup_epochs": 0.5,
+    "weight_decay": 0.02,
+    "image_size": 256,
+}
+"""Options of the run that measured best."""
+LOWEST_SCORE = 0.02
+_NOT_FOR_IT = (
+    "backbone", "heads", "unfreeze", "rebalance", "trunk_weights", "allow_one_sided", "degraded_share",
+)  # fmt: skip
+
+
+def teacher_option(command: Callable) -> Callable:
+    """Decorator: `--teacher-weights`."""
+    return click.option(
+        "--teacher-weights",
+        type=click.Path(path_type=Path),
+        help="ONNX file of YuNet, with --model-type detector: it tells landmarks, and faces that nobody "
+        "marked.  [default: that of 'facecli weights get yunet', if it is here]",
+    )(command)
+
+
+def train_detector(options: dict, places: list[Path]) -> None:
+    """Trains the detector. Raises UsageError for options that mean nothing to it."""
+    _check(options)
+    plan = {key: options.get(key) if options.get(key) is not None else DEFAULTS[key] for key in DEFAULTS}
+    options = {**options, **plan, "name": options["name"] or DETECTOR_MODEL, "degraded_share": 0.0}
+    if options.pop("dry_run"):
+        show_plan("would train a detector:", {"data_paths": [str(place) for place in places], **plan})
+        return
+    import_keras()
+    from facecli.training.box_data import prepare_boxes
+    from facecli.training.detector import DetectorRequest
+    from facecli.training.detector import train_detector as run_training
+
+    log_to_stderr()
+    teacher = teacher_file(options["teacher_weights"])
+    data = prepare_boxes(places, options["seed"], options["limit"], teacher)
+    if unknown := set(options["shares"]) - {one.name for one in data}:
+        raise click.UsageError(f"--share: no set is called {', '.join(sorted(unknown))}")
+    request = DetectorRequest(
+        name=options["name"],
+        side=options["image_size"],
+        samples=options["samples"],
+        initial=options["initial"],
+        command=command_line(),
+    )
+    folder = run_training(data, request, fit_options(options))
+    click.echo(f"saved {folder}")
+    if options["evaluate"]:
+        say("measure it with 'facecli evaluate --model-type detector'")
+
+
+def _check(options: Mapping) -> None:
+    context = click.get_current_context()
+    typed = click.core.ParameterSource.COMMANDLINE
+    wrong = [name for name in _NOT_FOR_IT if context.get_parameter_source(name) is typed]
+    if wrong:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+        raise click.UsageError(f"{names}: not for --model-type detector")
+    if options["image_size"] is not None and options["image_size"] % 64:
+        raise click.UsageError("--image-size of a detector is a multiple of 64")
+
+
+def teacher_file(given: Path | None) -> Path | None:
+    """YuNet's weights: as given, else those that were fetched, if there are any."""
+    from facecli.models.weights_registry import find_weights
+
+    if given is not None and not given.is_file():
+        raise InputError(f"no detector weights at {given}; check --teacher-weights")
+    return given or find_weights("yunet")
+
+
+def evaluate_detector(options: Mapping, places: list[Path]) -> None:
+    """Measures a detector on sets of boxes; prints a table, writes `metrics.json` and a sheet of misses."""
+    log_to_stderr()
+    from facecli.detect.registry import build_detector
+    from facecli.models.checkpoint import write_json
+    from facecli.training.box_data import prepare_boxes
+    from facecli.training.detector_report import draw_misses, measure_detector
+
+    seed = 1 if options["seed"] is None else options["seed"]
+    teacher = teacher_file(options["teacher_weights"])
+    weights = Path(options["model_path"]) if options["model_path"] else options["detector_weights"]
+    detector = build_detector(options["detector"], weights=weights)
+    generous = generous_one(options["detector"], weights)
+    documents = {}
+    for data in prepare_boxes(places, seed, options["limit"], teacher, options["split"]):
+        measured = measure_detector(detector, data, options["split"], generous)
+        documents[data.name] = {"detector": detector.name, "split": options["split"], **measured.figures}
+        folder = options["output"] or paths.statistics_dir() / "detector" / detector.name / data.name
+        write_json(folder / "metrics.json", documents[data.name])
+        draw_misses(measured, folder / "misses.jpg")
+        say(f"wrote {folder}")
+    _keep_with_detector(options, weights, documents)
+    if options["json_target"] is not None:
+        write_text(options["json_target"], json.dumps(documents) + "\n")
+    if options["json_target"] != "-":
+        for name, document in documents.items():
+            _show(name, document)
+
+
+def _keep_with_detector(options: Mapping, weights: Path | None, documents: Mapping) -> None:
+    """The numbers of whole test splits travel with the user's own detector that they are about."""
+    from facecli.models.checkpoint import write_json
+
+    folder = weights or paths.saved_model_dir() / DETECTOR_MODEL
+    whole = options["detector"] == CNN and options["split"] == "test" and options["limit"] is None
+    if (
+        whole
+        and (folder / "config.json").is_file()
+        and folder.resolve().parent == paths.saved_model_dir().resolve()
+    ):
+        write_json(folder / "metrics.json", {"sets": documents})
+
+
+def generous_one(name: str, weights: Path | None):
+    """The same detector at a low threshold, for average precision; None when it has none."""
+    from facecli.detect.registry import build_detector, find_entry
+
+    if "score_threshold" not in find_entry(name).option_names:
+        return None
+    return build_detector(name, {"score_threshold": LOWEST_SCORE}, weights)
+
+
+def _show(name: str, document: Mapping) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{document['detector']} on {name}, {document['split']}: {document['pictures']} pictures"
+    table = Table(title=title, title_justify="left")
+    for column in ("measure", "value", "95 % interval", "of"):
+        table.add_column(column, justify="left" if column == "measure" else "right")
+    for row in detector_rows(document):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def detector_rows(document: Mapping) -> list[tuple[str, str, str, str]]:
+    """Every number of the table: measure, value, interval, count."""
+    faces, pictures = str(document["faces"]), str(document["pictures"])
+    shares = {"faces of 16 px and more found": (document["found"], faces)}
+    shares |= {f"... of {band}": (share, "") for band, share in document["found_by_size"].items()}
+    shares |= {f"... {name}": (share, "") for name, share in document.get("found_by_group", {}).items()}
+    shares["precision"] = document["precision"], ""
+    shares["precision, raw"] = document["precision_raw"], ""
+    empty = document["of_these_with_a_false_face"], str(document["pictures_without_a_face"])
+    shares["pictures without a face that have one"] = empty
+    rows = [
+        (name, f"{100 * share[0]:.1f} %", f"{100 * share[1]:.1f}-{100 * share[2]:.1f}", count)
+        for name, (share, count) in shares.items()
+        if share
+    ]
+    rows.append(("average precision at 0.5", f"{document['average_precision']:.3f}", "", faces))
+    rows.append(("false boxes a picture", f"{document['false_boxes_a_picture']:.3f}", "", pictures))
+    if error := document["landmark_error"]:
+        value = f"{100 * error['mean']:.1f} %"
+        rows.append(("landmarks off by, of the distance between the eyes", value, "", str(error["faces"])))
+    return rows

@@ -1,0 +1,227 @@
+"""facecli's own detector: a small convolutional network, trained here, that also finds landmarks.
+
+It sees turned, small and half-covered faces, and costs less than Haar's cascade. Its folder is
+`saved_model/face_detector` (docs/detector.md tells how it was trained and what it finds).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facecli.core.crops import clip_boxes, order_from_left_to_right
+from facecli.core.errors import CheckpointError
+from facecli.core.grid import STRIDES, cell_centres, decode_boxes, decode_landmarks
+from facecli.core.paths import find_model
+from facecli.core.process import quiet_stderr
+from facecli.core.recipes import DETECTOR_MODEL
+from facecli.detect.registry import Detections, DetectorEntry, check_range
+from facecli.models.checkpoint import LITERT_FILE, load_detector
+from facecli.models.terms import DETECTOR_TERMS
+
+NAME = "cnn"
+OUTPUTS = {"score": 1, "box": 4, "landmarks": 10}
+_STEP = STRIDES[-1]
+_NMS_THRESHOLD = 0.4
+_MOST_CANDIDATES = 2000
+_MOST_THREADS = 4
+_TILED = 1.75
+"""Longer side of a picture that is searched in tiles, in sides of a tile: two of them, and their overlap."""
+_OVERLAP, _EDGE = 0.15, 0.05
+"""Of tiles, in their sides; and how near to the edge of its tile a face is cut off, in its sides."""
+_Found = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Boxes (n, 4), scores (n,), landmarks (n, 5, 2)."""
+
+
+@dataclass(frozen=True)
+class CnnOptions:
+    """How the network searches.
+
+    Attributes:
+        weights: folder of another detector that `facecli train --model-type detector` has made.
+        score_threshold: faces below this score are dropped, in [0, 1]; None is what was measured to be
+            best for this network.
+        longest_side: larger pictures are shrunk to this longer side before the search, pixels.
+        tiles: pictures that are larger still are also searched at 1.75 times that size, in overlapping tiles.
+        cover: faces are to be covered: drop only what scores far below what else is dropped, since a cover
+            on something else costs less than a face that is seen.
+        threads: of the network; None takes the cores, at most 4.
+    """
+
+    weights: Path | None = None
+    score_threshold: float | None = None
+    longest_side: int = 1280
+    tiles: bool = True
+    cover: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value that finds nothing."""
+        if self.score_threshold is not None:
+            check_range(NAME, "score_threshold", self.score_threshold, 0.01, 1.0)
+        check_range(NAME, "longest_side", self.longest_side, 16, 4096)
+        check_range(NAME, "threads", 1 if self.threads is None else self.threads, 1)
+
+
+def decode(
+    outputs: Mapping[str, np.ndarray], image_size: tuple[int, int], score_threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the network says of one picture, as faces.
+
+    Args:
+        outputs: name -> (cells, values), see `models.detector_network`; the score is a logit.
+        image_size: (height, width) of what it saw, multiples of the largest stride.
+        score_threshold: in (0, 1); cells that say less are left out.
+
+    Returns:
+        xyxy: (n, 4) float32 in pixels, perhaps beyond the picture; each face once (greedy non-maximum
+            suppression), the surest first.
+        scores: (n,) float32 in [0, 1].
+        landmarks: (n, 5, 2) float32 in pixels, in the order of `core.grid`.
+    """
+    logits = np.asarray(outputs["score"], np.float32).reshape(-1)
+    chosen = np.flatnonzero(logits >= np.log(score_threshold / (1 - min(score_threshold, 1 - 1e-6))))
+    if len(chosen) > _MOST_CANDIDATES:
+        chosen = chosen[np.argpartition(-logits[chosen], _MOST_CANDIDATES)[:_MOST_CANDIDATES]]
+    centres, strides = cell_centres(image_size)
+    centres, strides = centres[chosen], strides[chosen]
+    xyxy = decode_boxes(outputs["box"][chosen], centres, strides).astype(np.float32)
+    scores = 1 / (1 + np.exp(-logits[chosen]))
+    kept = _each_once(xyxy, scores)
+    landmarks = decode_landmarks(outputs["landmarks"][chosen[kept]], centres[kept], strides[kept])
+    return xyxy[kept], scores[kept], landmarks.astype(np.float32)
+
+
+def padded(image_rgb: np.ndarray) -> np.ndarray:
+    """The picture with black to its right and below, so that the largest stride divides its sides."""
+    below, beside = (-side % _STEP for side in image_rgb.shape[:2])
+    if not below and not beside:
+        return image_rgb
+    return cv2.copyMakeBorder(image_rgb, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+
+
+class CnnDetector:
+    """Finds faces and their landmarks with the network of one folder."""
+
+    name = NAME
+    every_s = 0.05
+
+    def __init__(self, options: CnnOptions) -> None:
+        """Loads the network once.
+
+        Raises:
+            CheckpointError: no such folder, or its files are damaged or of another network.
+        """
+        self.options = options
+        checkpoint = load_detector(options.weights or find_model(DETECTOR_MODEL))
+        measured = checkpoint.config["cover_threshold" if options.cover else "score_threshold"]
+        self.score_threshold = options.score_threshold or float(measured)
+        self._runner = _load(checkpoint.verified(LITERT_FILE), options.threads)
+
+    def detect(self, frame_rgb: np.ndarray) -> Detections:
+        """Finds every face of a (H, W, 3) uint8 RGB picture, with landmarks."""
+        found = [self._search(frame_rgb, self.options.longest_side)]
+        if self.options.tiles:
+            found += self._search_tiles(frame_rgb)
+        xyxy, scores, landmarks = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if len(found) > 1:
+            kept = _each_once(xyxy, scores)
+            xyxy, scores, landmarks = xyxy[kept], scores[kept], landmarks[kept]
+        boxes = clip_boxes(xyxy, frame_rgb.shape[1::-1])
+        order = order_from_left_to_right(boxes)
+        return Detections(boxes[order], scores[order], landmarks[order])
+
+    def _search(self, image_rgb: np.ndarray, longest_side: int) -> _Found:
+        """One look at a picture, shrunk to that longer side: boxes and landmarks are float32 pixels of it."""
+        height, width = image_rgb.shape[:2]
+        scale = min(1.0, longest_side / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        seen = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else image_rgb
+        seen = padded(seen)
+        outputs = {name: values[0] for name, values in self._runner(image=seen[None]).items()}
+        xyxy, scores, landmarks = decode(outputs, seen.shape[:2], self.score_threshold)
+        there = (xyxy[:, 0] < size[0]) & (xyxy[:, 1] < size[1]) & (xyxy[:, 2:] > 0).all(axis=1)
+        steps = np.array([width / size[0], height / size[1]], np.float32)
+        return xyxy[there] * np.tile(steps, 2), scores[there], landmarks[there] * steps
+
+    def _search_tiles(self, image_rgb: np.ndarray) -> list[_Found]:
+        """Looks at overlapping parts of a picture that is much larger than what is searched at once."""
+        height, width = image_rgb.shape[:2]
+        side = self.options.longest_side
+        scale = _TILED * side / max(height, width)
+        if scale > 1:
+            return []
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        larger = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
+        found = []
+        for top in _starts(larger.shape[0], side):
+            for left in _starts(larger.shape[1], side):
+                tile = np.ascontiguousarray(larger[top : top + side, left : left + side])
+                xyxy, scores, landmarks = self._search(tile, side)
+                kept = ~_cut_off(xyxy, (left, top), _size(tile), _size(larger))
+                corner = np.array([left, top], np.float32)
+                found.append(
+                    (
+                        (xyxy[kept] + np.tile(corner, 2)) / scale,
+                        scores[kept],
+                        (landmarks[kept] + corner) / scale,
+                    )
+                )
+        return found
+
+
+def _size(image: np.ndarray) -> tuple[int, int]:
+    """Width and height."""
+    return image.shape[1], image.shape[0]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where overlapping tiles of `side` pixels begin along a picture of `length`."""
+    count = max(int(np.ceil((length - side) / (side * (1 - _OVERLAP)))) + 1, 1)
+    return [round(start) for start in np.linspace(0, max(length - side, 0), count)]
+
+
+def _cut_off(
+    xyxy: np.ndarray, corner: tuple[int, int], tile_wh: tuple[int, int], picture_wh: tuple[int, int]
+) -> np.ndarray:
+    """(n,) does a box touch an edge of its tile that is none of the picture? Another tile has it whole."""
+    near = _EDGE * np.maximum(*(xyxy[:, 2:] - xyxy[:, :2]).T)
+    cut = np.zeros(len(xyxy), bool)
+    for axis in (0, 1):
+        if corner[axis] > 0:
+            cut |= xyxy[:, axis] < near
+        if corner[axis] + tile_wh[axis] < picture_wh[axis]:
+            cut |= xyxy[:, 2 + axis] > tile_wh[axis] - near
+    return cut
+
+
+def _each_once(xyxy: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Positions of the boxes that are left of those that overlap: greedy non-maximum suppression."""
+    xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
+    return np.array(cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), 0.0, _NMS_THRESHOLD), np.intp)
+
+
+def _load(path: Path, num_threads: int | None):
+    """The network's signature, after an empty picture was searched. Raises CheckpointError."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with quiet_stderr():
+            threads = num_threads or min(_MOST_THREADS, os.cpu_count() or 1)
+            interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
+            runner = interpreter.get_signature_runner("serve")
+            found = runner(image=np.zeros((1, _STEP, _STEP, 3), np.uint8))
+    except (ValueError, RuntimeError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{path} is no face detector of facecli ({reason})") from error
+    cells = len(cell_centres((_STEP, _STEP))[0])
+    wanted = {name: (1, cells, values) for name, values in OUTPUTS.items()}
+    if {name: values.shape for name, values in found.items()} != wanted:
+        raise CheckpointError(f"{path} has other outputs than a face detector of facecli")
+    return runner
+
+
+DETECTOR = DetectorEntry(CnnDetector, DETECTOR_TERMS, CnnOptions, chip_crop=(-0.004, 0.030))

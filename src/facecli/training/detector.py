@@ -1,0 +1,346 @@
+"""`facecli train --model-type detector`: sets of boxes become the detector's folder."""
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+
+from facecli.core import paths
+from facecli.core.errors import DataError, FacecliError
+from facecli.core.grid import BOX_SPAN, LANDMARK_SPAN, STRIDES, cell_centres
+from facecli.core.images import load_image
+from facecli.core.paths import replacing
+from facecli.core.recipes import DETECTOR, DETECTOR_MODEL, FitOptions
+from facecli.data.boxes import BoxPicture
+from facecli.detect.cnn import decode, padded
+from facecli.detect.registry import Detections
+from facecli.models.build import in_precision
+from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, load_detector, write_config
+from facecli.models.detector_network import OUTPUTS, DetectorSpec, build_detector_network
+from facecli.models.export import litert_bytes
+from facecli.models.terms import DETECTOR_TERMS
+from facecli.training.box_batches import VALUES, BoxBatches, SampleShares
+from facecli.training.box_data import BoxData
+from facecli.training.detector_report import above, average_precision, detection_figures, match
+from facecli.training.engine import ProgressBar, Throughput, fused_normalization, schedule
+from facecli.training.epochs import EpochKeeper
+from facecli.training.save import HISTORY_FILE
+
+log = logging.getLogger(__name__)
+
+BOX_WEIGHT, LANDMARK_WEIGHT = 2.0, 2.0
+_LOWEST_SCORE = 0.02
+"""Of finds that average precision is measured with."""
+VALIDATION_PICTURES = 300
+"""So many of each set are looked at after an epoch."""
+PRECISION = {"score_threshold": 0.97, "cover_threshold": 0.8}
+"""Each threshold is the lowest score at which validation finds are that precise. A face that is not covered
+costs more than a cover on something else."""
+
+
+class DetectorTrainer(keras.Model):
+    """A detector's network with its losses: quality focal loss, GIoU, distances of landmarks."""
+
+    def __init__(self, network: keras.Model, side: int) -> None:
+        super().__init__(name="detector_trainer")
+        self.network = network
+        centres, strides = cell_centres((side, side))
+        self.centres, self.strides = centres[None], strides[None, :, None]
+        self.reach = LANDMARK_SPAN * self.strides
+
+    def call(self, inputs, training=False):
+        return self.network(inputs, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The mean over the faces of a batch; every cell that is to find one weighs alike."""
+        ends = np.cumsum(list(VALUES.values()))[:-1].tolist()
+        positive, weight, box, landmarks, has_landmarks = ops.split(ops.cast(y, "float32"), ends, axis=-1)
+        count = ops.maximum(ops.sum(positive), 1.0)
+        quality = giou(self._corners(y_pred["box"]), box)
+        box_loss = ops.sum(positive * (1.0 - quality)) / count
+        goal = positive * ops.stop_gradient(ops.clip(quality, 0.3, 1.0))
+        score_loss = ops.sum(weight * quality_focal_loss(goal, y_pred["score"])) / count
+        distance = smooth_l1((landmarks - y_pred["landmarks"]) * self.reach / _side_of(box))
+        known = positive * has_landmarks
+        point_loss = ops.sum(known * distance) / ops.maximum(ops.sum(known), 1.0)
+        return score_loss + BOX_WEIGHT * box_loss + LANDMARK_WEIGHT * point_loss
+
+    def _corners(self, values):
+        distances = ops.exp(values * BOX_SPAN) * self.strides
+        return ops.concatenate(
+            [self.centres - distances[..., :2], self.centres + distances[..., 2:]], axis=-1
+        )
+
+
+def _side_of(box):
+    """Longer sides (n, cells, 1) of boxes; 1 where there is none."""
+    sides = ops.maximum(box[..., 2:3] - box[..., 0:1], box[..., 3:4] - box[..., 1:2])
+    return ops.where(sides > 0, sides, 1.0)
+
+
+def quality_focal_loss(goal, logit, focus: float = 2.0):
+    """Li et al., "Generalized Focal Loss", NeurIPS 2020: a cell says how well its box lies, 0 for no face."""
+    probability = ops.sigmoid(logit)
+    # Binary cross-entropy with logits, which neither overflows nor needs a clip.
+    entropy = ops.maximum(logit, 0.0) - logit * goal + ops.log1p(ops.exp(-ops.abs(logit)))
+    return ops.abs(goal - probability) ** focus * entropy
+
+
+def smooth_l1(difference, beta: float = 0.02):
+    """Mean over the last axis, kept; quadratic below `beta`."""
+    size = ops.abs(difference)
+    loss = ops.where(size < beta, 0.5 * size**2 / beta, size - 0.5 * beta)
+    return ops.sum(loss, axis=-1, keepdims=True)
+
+
+def giou(boxes, others):
+    """Rezatofighi et al., CVPR 2019: (n, cells, 1) in [-1, 1]; 0 or less for boxes of no size."""
+    low, high = ops.maximum(boxes[..., :2], others[..., :2]), ops.minimum(boxes[..., 2:], others[..., 2:])
+    shared = ops.prod(ops.maximum(high - low, 0.0), axis=-1, keepdims=True)
+    both = _area(boxes) + _area(others) - shared
+    around = ops.prod(
+        ops.maximum(boxes[..., 2:], others[..., 2:]) - ops.minimum(boxes[..., :2], others[..., :2]),
+        axis=-1,
+        keepdims=True,
+    )
+    return shared / ops.maximum(both, 1e-6) - (around - both) / ops.maximum(around, 1e-6)
+
+
+def _area(boxes):
+    return ops.prod(ops.maximum(boxes[..., 2:] - boxes[..., :2], 0.0), axis=-1, keepdims=True)
+
+
+class DetectorValidation(keras.callbacks.Callback):
+    """After each epoch adds average precision and shares of the validation pictures to its logs."""
+
+    def __init__(self, data: Sequence[BoxData]) -> None:
+        super().__init__()
+        self.data = data
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is None:
+            return
+        for one in self.data:
+            if not one.val:
+                continue
+            pictures = one.val[:VALIDATION_PICTURES]
+            founds = [find_with(self.model.network, picture) for picture in pictures]
+            truths = one.truths(pictures)
+            logs[f"val_{one.name}_average_precision"] = average_precision(truths, founds)
+            shown = detection_figures(truths, [above(found, 0.5) for found in founds])
+            logs[f"val_{one.name}_found"] = (shown["found"] or [0.0])[0]
+            logs[f"val_{one.name}_precision"] = (shown["precision"] or [0.0])[0]
+            error = shown["landmark_error"]
+            logs[f"val_{one.name}_landmark_error"] = error["mean"] if error else float("nan")
+        parts = [value for key, value in logs.items() if key.endswith("_average_precision")]
+        logs["val_average_precision"] = float(np.mean(parts)) if parts else 0.0
+
+
+def find_with(network: keras.Model, picture: BoxPicture, lowest: float = _LOWEST_SCORE) -> Detections:
+    """What a network finds in a picture of its own size."""
+    image = load_image(picture.file)
+    seen = padded(image)
+    outputs = network.predict_on_batch(seen[None])
+    found = decode({name: values[0] for name, values in outputs.items()}, seen.shape[:2], lowest)
+    return inside(Detections(*found), image.shape[1], image.shape[0])
+
+
+def inside(found: Detections, width: int, height: int) -> Detections:
+    """Boxes cut at the picture's edge; those beyond it are left out."""
+    xyxy = np.clip(found.xyxy, 0, [width, height, width, height])
+    kept = (xyxy[:, 2] - xyxy[:, 0] >= 1) & (xyxy[:, 3] - xyxy[:, 1] >= 1)
+    points = None if found.landmarks is None else found.landmarks[kept]
+    return Detections(xyxy[kept], found.scores[kept], points)
+
+
+@dataclass(frozen=True)
+class DetectorRequest:
+    """What to train. `samples` are drawn in an epoch on a canvas of `side` pixels."""
+
+    name: str = DETECTOR_MODEL
+    side: int = 256
+    samples: int = 4800
+    initial: str | None = None
+    command: str = ""
+    spec: DetectorSpec = DetectorSpec()
+    how: SampleShares = SampleShares()
+
+
+def train_detector(data: Sequence[BoxData], request: DetectorRequest, options: FitOptions) -> Path:
+    """Trains, writes `saved_model/<name>/` and returns it.
+
+    Raises:
+        DataError: no picture with a face to train on.
+        FacecliError: the loss is no number any more.
+    """
+    if not any((~one.ignored).any() for part in data for one in part.train):
+        raise DataError("no picture with a face to train on; check 'facecli data check'")
+    started = time.monotonic()
+    folder = paths.saved_model_dir() / request.name
+    keras.utils.set_random_seed(options.seed)
+    network = build_detector_network(request.spec)
+    if request.initial:
+        before = load_detector(paths.find_model(request.initial)).verified(KERAS_FILE)
+        network.set_weights(keras.models.load_model(before, compile=False).get_weights())
+    history = _fit(network, data, request, options, folder / "epochs")
+    return save_detector(network, data, request, options, history, folder, time.monotonic() - started)
+
+
+def _fit(
+    network: keras.Model,
+    data: Sequence[BoxData],
+    request: DetectorRequest,
+    options: FitOptions,
+    folder: Path,
+) -> list[dict[str, float]]:
+    shares = [options.shares.get(one.name, 0.0) for one in data]
+    left = (1 - sum(shares)) / max(sum(one.name not in options.shares for one in data), 1)
+    shares = [share or left for share in shares]
+    batches = BoxBatches(
+        [one.train for one in data],
+        np.array(shares) / sum(shares),
+        request.samples,
+        options.batch_size,
+        request.side,
+        options.seed,
+        request.how,
+        workers=2,
+    )
+    model = DetectorTrainer(network, request.side)
+    optimizer = keras.optimizers.AdamW(
+        schedule(options, len(batches)), weight_decay=options.weight_decay, clipnorm=5.0
+    )
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    model.compile(optimizer, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+    model.build((None, request.side, request.side, 3))
+    keeper = EpochKeeper(folder, options)
+    first = keeper.resume(model) if options.resume else keeper.start()
+    batches.start_at(first)
+    callbacks = [Throughput(len(batches) * options.batch_size), DetectorValidation(data), keeper]
+    callbacks += [keras.callbacks.TerminateOnNaN(), ProgressBar(len(batches), options.epochs)]
+    if first < options.epochs and not keeper.exhausted:
+        with fused_normalization(network):
+            model.fit(
+                batches,
+                epochs=options.epochs,
+                initial_epoch=first,
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=0,
+            )
+    if keeper.diverged_in is not None:
+        raise FacecliError(
+            f"the loss is no number any more in epoch {keeper.diverged_in}: nothing is exported; "
+            f"try a lower --learning-rate than {options.learning_rate:g}"
+        )
+    keeper.load_best(network)
+    return keeper.history
+
+
+def save_detector(
+    network: keras.Model,
+    data: Sequence[BoxData],
+    request: DetectorRequest,
+    options: FitOptions,
+    history: Sequence[Mapping[str, float]],
+    folder: Path,
+    duration_s: float,
+) -> Path:
+    """Writes `model.keras` (float16), `model.tflite` (int8), `history.csv` and, last, `config.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = in_precision(network, "float16")
+    with replacing(folder / KERAS_FILE) as temporary:
+        stored.save(temporary)
+    exact = in_precision(stored, "float32")
+    with replacing(folder / LITERT_FILE) as temporary:
+        pictures = _range_pictures(data, request, options)
+        last = [f"{name}{part}" for name in OUTPUTS for part in ("_conv", "_cells", "/")]
+        # The levels are put together in float, too: one scale for all scores has steps of half a logit.
+        temporary.write_bytes(litert_bytes(exact, "int8", pictures, last, ["CONCATENATION"]))
+    with replacing(folder / HISTORY_FILE) as temporary:
+        pd.DataFrame(list(history)).round(6).to_csv(temporary, index=False)
+    config = {
+        "name": request.name,
+        "model_type": DETECTOR,
+        "strides": list(STRIDES),
+        "outputs": OUTPUTS,
+        "spec": asdict(request.spec),
+        "samples": asdict(request.how) | {"side": request.side, "an_epoch": request.samples},
+        "options": asdict(options),
+        "seed": options.seed,
+        "sets": {one.name: len(one.train) for one in data},
+        "initial": request.initial,
+        "earlier_stages": _earlier_stages(request.initial),
+        "parameters": int(network.count_params()),
+        **choose_thresholds(data, lambda picture: find_with(exact, picture)),
+        "terms": DETECTOR_TERMS.to_config(),
+        "command": request.command,
+        "duration_s": round(duration_s, 1),
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+            "numpy": np.__version__,
+        },
+    }
+    write_config(folder, config, (KERAS_FILE, LITERT_FILE))
+    log.info("saved %s", folder)
+    return folder
+
+
+def _earlier_stages(initial: str | None) -> list[dict[str, object]]:
+    """What made the network that a run goes on from, the first stage first."""
+    if not initial:
+        return []
+    config = load_detector(paths.find_model(initial)).config
+    kept = {key: config[key] for key in ("command", "options", "samples", "duration_s") if key in config}
+    return [*config.get("earlier_stages", ()), kept]
+
+
+def _range_pictures(
+    data: Sequence[BoxData], request: DetectorRequest, options: FitOptions, count: int = 256
+) -> np.ndarray:
+    """(n, side, side, 3) uint8 samples whose activations set the ranges of int8."""
+    # Neither worn nor turned by any angle: what is searched most.
+    how = replace(request.how, mosaic=0.1, any_tilt=0.02)
+    batches = BoxBatches(
+        [one.train for one in data], np.full(len(data), 1 / len(data)), count, count, request.side, 0, how
+    )
+    return batches[0][0]
+
+
+def choose_thresholds(data: Sequence[BoxData], find: Callable[[BoxPicture], Detections]) -> dict[str, float]:
+    """The lowest scores at which finds in the validation pictures of every set are precise enough.
+
+    See PRECISION. A set of single faces is easily precise: it must not decide for one of crowds.
+    """
+    chosen = [_of_set(one, find) for one in data if one.val]
+    return {name: max((found[name] for found in chosen), default=0.5) for name in PRECISION}
+
+
+def _of_set(data: BoxData, find: Callable[[BoxPicture], Detections]) -> dict[str, float]:
+    scores, hits = [np.empty(0)], [np.empty(0, bool)]
+    for picture, truth in zip(data.val, data.truths(data.val), strict=True):
+        found = find(picture)
+        matched = match(truth, found)
+        scores.append(found.scores[~matched.doubtful])
+        hits.append(matched.face[~matched.doubtful] >= 0)
+    score, hit = np.concatenate(scores), np.concatenate(hits)
+    order = np.argsort(-score, kind="stable")
+    precision = hit[order].cumsum() / np.arange(1, len(order) + 1)
+    return {name: _lowest(score[order], precision, wanted) for name, wanted in PRECISION.items()}
+
+
+def _lowest(scores: np.ndarray, precision: np.ndarray, wanted: float) -> float:
+    # A threshold lets all finds of its score through.
+    last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.empty(0, np.intp)
+    enough = last[precision[last] >= wanted]
+    chosen = float(scores[enough[-1]]) if len(enough) else 0.5
+    return round(float(np.clip(chosen, 0.05, 0.95)), 3)
