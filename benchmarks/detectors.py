@@ -44,7 +44,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     detectors = {
         "cnn": build_detector("cnn", {"threads": 1}),
-        "cnn of videos": build_detector("cnn", {"threads": 1, "longest_side": 640, "tiles": False}),
+        "cnn of videos": build_detector("cnn", {"threads": 1, "tiles": False}),
         "yunet": build_detector("yunet", weights=arguments.yunet_weights),
         "haar": build_detector("haar"),
     }

@@ -24,7 +24,7 @@ from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import build_live_analyzer
 from facecli.models.checkpoint import load_checkpoint
 
-LIVE_CNN = {"longest_side": 640, "tiles": False}
+LIVE_CNN = {"tiles": False}
 """What `facecli run --video` tells the network."""
 CLIPS = ("scene_cuts.mp4", "single_face.mp4", "face_then_no_face.mov", "no_face.mp4")
 

@@ -45,7 +45,7 @@ def test_json_of_a_clip(bench, clip, tmp_path):
     assert code == 0 and "[1].mp4" in out
     row = json.loads(path.read_text(encoding="utf-8"))
     assert list(row) == ["conditions", "startup_ms", "predict_ms", "scenes"]
-    assert row["conditions"]["cores"] >= 1 and row["conditions"]["detector"] == "haar"
+    assert row["conditions"]["cores"] >= 1 and row["conditions"]["detector"] == "cnn"
     assert list(row["predict_ms"]) == ["1", "2", "4", "8"]
     (scene,) = row["scenes"]
     assert (scene["name"], scene["width"], scene["height"]) == (clip.name, 320, 240)

@@ -81,7 +81,7 @@ def test_a_detector_is_trained_measured_and_listed(boxes, home):
     assert shown.exit_code == 0 and "score threshold" in shown.stdout and "YuNet" in shown.stdout
     assert run("models", "verify", folder).exit_code == 0
 
-    refused = run("run", "--img", boxes, "--model-path", folder, "--json")
+    refused = run("run", "--img", boxes, "--model-path", folder, "--json", "-")
     assert "is of a face detector" in refusal(refused)[1]
 
 

@@ -39,7 +39,7 @@ def white_squares(image):
 def build(monkeypatch):
     def made(**options):
         detector = CnnDetector.__new__(CnnDetector)
-        detector.options = CnnOptions(**options)
+        detector.options = CnnOptions(**{"longest_side": 1280, **options})
         detector.score_threshold = 0.5
         detector._runner = lambda image: white_squares(image)
         return detector

@@ -137,7 +137,8 @@ def _measured(options: dict) -> dict[str, Any]:
 
     analyzer = build_analyzer(_run_options(options))
     checkpoint = analyzer.predictor.checkpoint
-    settings = {key: options[key] for key in ("detector", "threads", "repeats", "video")}
+    settings = {key: options[key] for key in ("threads", "repeats", "video")}
+    settings["detector"] = analyzer.detector.name
     settings["model"] = checkpoint.config["name"]
     with _progress() as say:
         say("start-up")

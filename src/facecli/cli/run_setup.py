@@ -70,8 +70,6 @@ _DETAIL_OPTIONS = (
 DETAIL_OPTIONS = ("details", "compare", "age_groups", "report")
 
 _EXIT_TERMINATED = 128 + 15
-_LIVE_SIDE = 640
-"""Longer side in pixels at which the network searches frames."""
 _OF_HAAR = ("scale_factor", "min_neighbors", "min_size")
 """Options of the cascade that have names of their own."""
 
@@ -249,7 +247,7 @@ def build_face_detector(options: dict, checkpoints: Iterable["Checkpoint"] = (),
     if name == BEST:
         given["cover"] = bool(options.get("anonymize"))
         if options.get("video") is not None:
-            given |= {"longest_side": _LIVE_SIDE, "tiles": False}
+            given["tiles"] = False
     given |= dict(pair.split("=", 1) for pair in options["detector_option"])
     place = None if weights is None else Path(weights)
     return build_detector(name, given, place, threads or options.get("threads"))

@@ -53,7 +53,7 @@ class CnnOptions:
 
     weights: Path | None = None
     score_threshold: float | None = None
-    longest_side: int = 1280
+    longest_side: int = 640
     tiles: bool = True
     cover: bool = False
     threads: int | None = None
