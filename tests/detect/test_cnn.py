@@ -41,7 +41,7 @@ def build(monkeypatch):
         detector = CnnDetector.__new__(CnnDetector)
         detector.options = CnnOptions(**{"longest_side": 1280, **options})
         detector.score_threshold = 0.5
-        detector._runner = lambda image: white_squares(image)
+        detector._runner = detector._tile_runner = white_squares
         return detector
 
     return made
@@ -89,7 +89,7 @@ def test_pictures_of_any_shape_are_searched(build, size):
 
 
 def test_a_picture_that_is_searched_whole_needs_no_tiles(build, monkeypatch):
-    monkeypatch.setattr(CnnDetector, "_search", lambda self, image, side: pytest.fail("a tile"))
+    monkeypatch.setattr(CnnDetector, "_search", lambda *_: pytest.fail("a tile"))
     assert build()._search_tiles(picture((1280, 1280))) == []
 
 

@@ -119,7 +119,9 @@ class CnnDetector:
         checkpoint = load_detector(options.weights or find_model(DETECTOR_MODEL))
         measured = checkpoint.config["cover_threshold" if options.cover else "score_threshold"]
         self.score_threshold = options.score_threshold or float(measured)
-        self._runner = _load(checkpoint.verified(LITERT_FILE), options.threads)
+        self._path = checkpoint.verified(LITERT_FILE)
+        self._runner = _load(self._path, options.threads)
+        self._tile_runner = None
 
     def detect(self, frame_rgb: np.ndarray) -> Detections:
         """Finds every face of a (H, W, 3) uint8 RGB picture, with landmarks."""
@@ -134,14 +136,14 @@ class CnnDetector:
         order = order_from_left_to_right(boxes)
         return Detections(boxes[order], scores[order], landmarks[order])
 
-    def _search(self, image_rgb: np.ndarray, longest_side: int) -> _Found:
+    def _search(self, image_rgb: np.ndarray, longest_side: int, runner=None) -> _Found:
         """One look at a picture, shrunk to that longer side: boxes and landmarks are float32 pixels of it."""
         height, width = image_rgb.shape[:2]
         scale = min(1.0, longest_side / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         seen = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else image_rgb
         seen = padded(seen)
-        outputs = {name: values[0] for name, values in self._runner(image=seen[None]).items()}
+        outputs = {name: values[0] for name, values in (runner or self._runner)(image=seen[None]).items()}
         xyxy, scores, landmarks = decode(outputs, seen.shape[:2], self.score_threshold)
         there = (xyxy[:, 0] < size[0]) & (xyxy[:, 1] < size[1]) & (xyxy[:, 2:] > 0).all(axis=1)
         steps = np.array([width / size[0], height / size[1]], np.float32)
@@ -156,11 +158,15 @@ class CnnDetector:
             return []
         size = max(1, round(width * scale)), max(1, round(height * scale))
         larger = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
+        if self._tile_runner is None:
+            # An interpreter plans anew for every other size: whole pictures and tiles by turns cost more
+            # than the search.
+            self._tile_runner = _load(self._path, self.options.threads)
         found = []
         for top in _starts(larger.shape[0], side):
             for left in _starts(larger.shape[1], side):
                 tile = np.ascontiguousarray(larger[top : top + side, left : left + side])
-                xyxy, scores, landmarks = self._search(tile, side)
+                xyxy, scores, landmarks = self._search(tile, side, self._tile_runner)
                 kept = ~_cut_off(xyxy, (left, top), _size(tile), _size(larger))
                 corner = np.array([left, top], np.float32)
                 found.append(
