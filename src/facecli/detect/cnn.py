@@ -32,6 +32,8 @@ _TILED = 1.75
 """Longer side of a picture that is searched in tiles, in sides of a tile: two of them, and their overlap."""
 _OVERLAP, _EDGE = 0.15, 0.05
 """Of tiles, in their sides; and how near to the edge of its tile a face is cut off, in its sides."""
+_SMALL = 0.2
+"""Faces of up to that many sides of a tile are looked for in tiles."""
 _Found = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Boxes (n, 4), scores (n,), landmarks (n, 5, 2)."""
 
@@ -167,7 +169,9 @@ class CnnDetector:
             for left in _starts(larger.shape[1], side):
                 tile = np.ascontiguousarray(larger[top : top + side, left : left + side])
                 xyxy, scores, landmarks = self._search(tile, side, self._tile_runner)
-                kept = ~_cut_off(xyxy, (left, top), _size(tile), _size(larger))
+                # Larger ones are seen in the whole picture, with their surroundings.
+                small = np.maximum(*(xyxy[:, 2:] - xyxy[:, :2]).T) <= _SMALL * side
+                kept = small & ~_cut_off(xyxy, (left, top), _size(tile), _size(larger))
                 corner = np.array([left, top], np.float32)
                 found.append(
                     (
