@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from facecli.cli.app import cli
 from facecli.core.errors import FacecliError
+from facecli.models.checkpoint import write_json
 
 
 @pytest.fixture
@@ -77,7 +78,9 @@ def test_a_detector_is_trained_measured_and_listed(boxes, home):
         line for line in listed.stdout.splitlines() if "face_detector" in line and "shipped" not in line
     ]
     assert "finds faces" in row
+    write_json(folder / "metrics.json", {"sets": {"squares": {"found": [0.5, 0.4, 0.6], "precision": "?"}}})
     shown = run("models", "show", folder)
+    assert "found on squares" in shown.stdout and "50.0% (95 % interval 40.0% to 60.0%)" in shown.stdout
     assert shown.exit_code == 0 and "score threshold" in shown.stdout and "YuNet" in shown.stdout
     assert run("models", "verify", folder).exit_code == 0
 

@@ -129,12 +129,29 @@ def _measured(metrics: dict) -> Iterator[tuple[str, str]]:
     if not metrics:
         yield "measured", "nothing yet; 'facecli evaluate' does it"
         return
+    if sets := _part(metrics, "sets"):
+        yield from _found(sets)
+        return
     yield "measured on", f"{metrics.get('count', '?')} faces of the {metrics.get('split', '?')} split"
     if age := _number(metrics, "age", "mae", "{:.2f} years"):
         yield "age error", age + _interval(_part(metrics, "age").get("mae_ci95"), "{:.2f}")
     for head in FACE_HEADS:
         if right := _number(metrics, head, "accuracy", "{:.1%}"):
             yield f"{head} right", right + _interval(_part(metrics, head).get("accuracy_ci95"), "{:.1%}")
+
+
+def _found(sets: dict) -> Iterator[tuple[str, str]]:
+    """What a detector finds in each set: share and precision, each with its interval."""
+    for name in sets:
+        row = _part(sets, name)
+        for key, told in (("found", "found on"), ("precision", "precision on")):
+            share = row.get(key)
+            if (
+                isinstance(share, list)
+                and len(share) == 3
+                and all(isinstance(one, int | float) for one in share)
+            ):
+                yield f"{told} {name}", f"{share[0]:.1%}{_interval(share[1:], '{:.1%}')}"
 
 
 def _part(value: dict, key: str) -> dict:
