@@ -93,8 +93,8 @@ def test_any_detector_is_measured_by_the_same_table(boxes, home):
     assert found.exit_code == 0, found.output
     for words in ("none on squares, all: 36 pictures", "faces of 16 px and more found", "precision, raw"):
         assert words in found.stdout
-    assert (home / "statistics" / "detector" / "none" / "squares" / "metrics.json").is_file()
-    assert (home / "statistics" / "detector" / "none" / "squares" / "misses.jpg").is_file()
+    assert (home / "statistics" / "detector" / "none" / "squares" / "all" / "metrics.json").is_file()
+    assert (home / "statistics" / "detector" / "none" / "squares" / "all" / "misses.jpg").is_file()
 
 
 def test_a_dry_run_trains_nothing(boxes, home):

@@ -1,13 +1,14 @@
 """The detector learns, is saved, and finds what it has learnt: white squares on black."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from facecli.core.crops import overlaps
-from facecli.core.errors import CheckpointError, DataError, FacecliError
+from facecli.core.errors import CheckpointError, DataError, FacecliError, InputError
 from facecli.core.grid import cell_centres
 from facecli.core.recipes import FitOptions
 from facecli.data.boxes import BoxPicture
@@ -18,6 +19,7 @@ from facecli.training.box_batches import SampleShares
 from facecli.training.box_data import BoxData
 from facecli.training.detector import (
     DetectorRequest,
+    _shares,
     choose_thresholds,
     giou,
     quality_focal_loss,
@@ -203,3 +205,14 @@ def test_thresholds_are_the_lowest_that_are_precise_enough(squares):
 
     chosen = choose_thresholds([squares], find)
     assert chosen["score_threshold"] == chosen["cover_threshold"] == pytest.approx(0.8, abs=1e-3)
+
+
+def test_a_set_without_training_pictures_is_left_out_and_shares_stay_shares(squares):
+    other, empty = replace(squares, name="other"), replace(squares, name="empty", train=[])
+    assert _shares([squares, other], FitOptions()).tolist() == [0.5, 0.5]
+    assert _shares([squares, other], FitOptions(shares={"other": 0.0})).tolist() == [1.0, 0.0]
+    assert _shares([squares], FitOptions(shares={"squares": 0.8, "empty": 0.2})).tolist() == [1.0]
+    with pytest.raises(DataError, match="no picture with a face"):
+        train_detector([empty], DetectorRequest(), FitOptions(epochs=1))
+    with pytest.raises(InputError, match="0 epochs"):
+        train_detector([squares], DetectorRequest(), FitOptions(epochs=0))

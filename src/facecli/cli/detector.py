@@ -103,10 +103,15 @@ def evaluate_detector(options: Mapping, places: list[Path]) -> None:
     detector = build_detector(options["detector"], weights=weights)
     generous = generous_one(options["detector"], weights)
     documents = {}
+    part = options["split"] if options["limit"] is None else f"{options['split']}-{options['limit']}"
     for data in prepare_boxes(places, seed, options["limit"], teacher, options["split"]):
         measured = measure_detector(detector, data, options["split"], generous)
         documents[data.name] = {"detector": detector.name, "split": options["split"], **measured.figures}
-        folder = options["output"] or paths.statistics_dir() / "detector" / detector.name / data.name
+        folder = options["output"] or paths.statistics_dir() / "detector" / detector.name
+        if options["output"] is None or len(places) > 1:
+            folder /= data.name
+        # What is said of a part must not take the place of what is said of the whole.
+        folder = folder if part == "test" or options["output"] else folder / part
         write_json(folder / "metrics.json", documents[data.name])
         draw_misses(measured, folder / "misses.jpg")
         say(f"wrote {folder}")
@@ -120,7 +125,7 @@ def evaluate_detector(options: Mapping, places: list[Path]) -> None:
 
 def _keep_with_detector(options: Mapping, weights: Path | None, documents: Mapping) -> None:
     """The numbers of whole test splits travel with the user's own detector that they are about."""
-    from facecli.models.checkpoint import write_json
+    from facecli.models.checkpoint import read_json, write_json
 
     folder = weights or paths.saved_model_dir() / DETECTOR_MODEL
     whole = options["detector"] == CNN and options["split"] == "test" and options["limit"] is None
@@ -129,7 +134,9 @@ def _keep_with_detector(options: Mapping, weights: Path | None, documents: Mappi
         and (folder / "config.json").is_file()
         and folder.resolve().parent == paths.saved_model_dir().resolve()
     ):
-        write_json(folder / "metrics.json", {"sets": documents})
+        before = read_json(folder / "metrics.json").get("sets")
+        known = before if isinstance(before, dict) else {}
+        write_json(folder / "metrics.json", {"sets": {**known, **documents}})
 
 
 def generous_one(name: str, weights: Path | None):

@@ -13,7 +13,7 @@ import pandas as pd
 from keras import ops
 
 from facecli.core import paths
-from facecli.core.errors import DataError, FacecliError
+from facecli.core.errors import DataError, FacecliError, InputError
 from facecli.core.grid import BOX_SPAN, LANDMARK_SPAN, STRIDES, cell_centres
 from facecli.core.images import load_image
 from facecli.core.paths import replacing
@@ -94,7 +94,7 @@ def quality_focal_loss(goal, logit, focus: float = 2.0):
 
 
 def smooth_l1(difference, beta: float = 0.02):
-    """Mean over the last axis, kept; quadratic below `beta`."""
+    """Huber's loss, summed over the last axis, which stays; quadratic below `beta`."""
     size = ops.abs(difference)
     loss = ops.where(size < beta, 0.5 * size**2 / beta, size - 0.5 * beta)
     return ops.sum(loss, axis=-1, keepdims=True)
@@ -180,8 +180,12 @@ def train_detector(data: Sequence[BoxData], request: DetectorRequest, options: F
         DataError: no picture with a face to train on.
         FacecliError: the loss is no number any more.
     """
+    if options.epochs < 1:
+        raise InputError("nothing is trained in 0 epochs; give --epochs 1 or more")
     if not any((~one.ignored).any() for part in data for one in part.train):
-        raise DataError("no picture with a face to train on; check 'facecli data check'")
+        raise DataError("no picture with a face to train on; docs/detector.md tells how boxes may be given")
+    # Of pictures that nobody labelled nothing is left without a teacher.
+    data = [one for one in data if one.train]
     started = time.monotonic()
     folder = paths.saved_model_dir() / request.name
     keras.utils.set_random_seed(options.seed)
@@ -193,6 +197,16 @@ def train_detector(data: Sequence[BoxData], request: DetectorRequest, options: F
     return save_detector(network, data, request, options, history, folder, time.monotonic() - started)
 
 
+def _shares(data: Sequence[BoxData], options: FitOptions) -> np.ndarray:
+    """The share of the samples that each set gives; sets without one share what is left alike."""
+    others = sum(one.name not in options.shares for one in data)
+    left = (1 - sum(options.shares.get(one.name, 0.0) for one in data)) / max(others, 1)
+    shares = np.array([options.shares.get(one.name, left) for one in data], float)
+    if shares.sum() <= 0:
+        raise InputError("--share leaves no samples for the sets that have pictures")
+    return shares / shares.sum()
+
+
 def _fit(
     network: keras.Model,
     data: Sequence[BoxData],
@@ -200,12 +214,9 @@ def _fit(
     options: FitOptions,
     folder: Path,
 ) -> list[dict[str, float]]:
-    shares = [options.shares.get(one.name, 0.0) for one in data]
-    left = (1 - sum(shares)) / max(sum(one.name not in options.shares for one in data), 1)
-    shares = [share or left for share in shares]
     batches = BoxBatches(
         [one.train for one in data],
-        np.array(shares) / sum(shares),
+        _shares(data, options),
         request.samples,
         options.batch_size,
         request.side,

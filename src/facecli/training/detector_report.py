@@ -228,9 +228,8 @@ def _largest_is_found(truth: Truth, found: Detections) -> bool:
 def _groups_of(pictures: Sequence[BoxPicture]) -> dict[str, list[int]]:
     """Women and men and the races of pictures that a table beside them labels; {} without such a table."""
     rows = {one.file: row for row, one in enumerate(pictures)}
-    tables = {
-        table for one in pictures for up in (1, 2) for table in one.file.parents[up - 1].glob("*label*.csv")
-    }
+    folders = {folder for one in pictures for folder in one.file.parents[:2]}
+    tables = {table for folder in folders for table in folder.glob("*label*.csv")}
     groups: dict[str, list[int]] = {}
     for table in sorted(tables):
         folder, labelled = open_dataset(table)
