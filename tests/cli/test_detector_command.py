@@ -108,6 +108,7 @@ def test_a_dry_run_trains_nothing(boxes, home):
     [
         (("--heads", "age"), "--heads: not for --model-type detector"),
         (("--backbone", "compact"), "--backbone: not for --model-type detector"),
+        (("--eval",), "--eval: not for --model-type detector"),
         (("--image-size", "100"), "is a multiple of 64"),
         (("--teacher-weights", "gone.onnx"), "no detector weights at gone.onnx"),
         (("--share", "others=0.5"), "no set is called others"),
@@ -123,3 +124,24 @@ def test_a_set_without_boxes_is_refused(tmp_path, home):
     code, said = refusal(train(tmp_path))
     assert code == 2
     assert "no picture with boxes" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "--model-type", "detector"), "give sets of boxes with --data-path"),
+        (("evaluate", "--model-type", "detector"), "give sets of boxes with --data-path"),
+        (("evaluate", "--model-type", "detector", "--runtime", "keras"), "--runtime: not for --model-type"),
+        (("evaluate", "--detector", "haar"), "--detector: only for --model-type detector"),
+        (("train", "--samples", "99"), "--samples: only for --model-type detector"),
+    ],
+)
+def test_no_option_is_passed_over_in_silence(home, arguments, words):
+    found = run(*arguments)
+    assert found.exit_code == 2 and words in found.stderr
+
+
+def test_an_option_in_a_file_is_no_other_than_a_typed_one(boxes, home, tmp_path):
+    (tmp_path / "a.toml").write_text('heads = "age"\n')
+    found = train(boxes, "--config", tmp_path / "a.toml")
+    assert found.exit_code == 2 and "--heads: not for --model-type detector" in found.stderr

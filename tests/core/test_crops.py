@@ -169,3 +169,17 @@ def test_of_no_boxes_none_overlap():
     assert overlaps(none, one).shape == (0, 1)
     assert overlaps(one, none).shape == (1, 0)
     assert box_areas(none).shape == (0,)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (-300, -100), (90, 40), (-2000, 0)])
+def test_a_part_of_a_large_picture_is_warped_as_the_whole(shift):
+    noise = np.random.default_rng(3).integers(0, 256, (400, 600, 3)).astype(np.uint8)
+    image = cv2.GaussianBlur(noise, (31, 31), 0)
+    matrix = np.array([[0.22, 0.05, 0.22 * shift[0]], [-0.05, 0.22, 0.22 * shift[1]]])
+    small = warp(image, matrix, (40, 50)).astype(int)
+    # Without shrinking first: each pixel is a bilinear look at a smooth picture.
+    moved = np.concatenate(
+        [matrix[:, :2], (matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5) - 0.5)[:, None]], axis=1
+    )
+    plain = cv2.warpAffine(image, moved, (50, 40), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    assert np.abs(small - plain).mean() < 2.5

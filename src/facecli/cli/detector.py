@@ -1,7 +1,7 @@
 """`--model-type detector` of `facecli train` and `facecli evaluate`: the network that finds faces."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -23,9 +23,14 @@ DEFAULTS = {
 }
 """Options of the run that measured best."""
 LOWEST_SCORE = 0.02
-_NOT_FOR_IT = (
-    "backbone", "heads", "unfreeze", "rebalance", "trunk_weights", "allow_one_sided", "degraded_share",
+_NOT_FOR_TRAINING = (
+    "backbone", "heads", "unfreeze", "unfreeze_epochs", "rebalance", "trunk_weights", "allow_one_sided",
+    "degraded_share", "embedding", "tensorboard", "evaluate",
 )  # fmt: skip
+_NOT_FOR_MEASURING = ("batch_size", "runtime", "show")
+FOR_TRAINING = ("teacher_weights", "samples")
+FOR_MEASURING = ("teacher_weights", "detector", "detector_weights")
+"""Options of `train` and of `evaluate` that are for detectors only."""
 
 
 def teacher_option(command: Callable) -> Callable:
@@ -65,19 +70,37 @@ def train_detector(options: dict, places: list[Path]) -> None:
     )
     folder = run_training(data, request, fit_options(options))
     click.echo(f"saved {folder}")
-    if options["evaluate"]:
-        say("measure it with 'facecli evaluate --model-type detector'")
+    say(f"measure it with 'facecli evaluate --model-type detector --model-path {folder}'")
+
+
+def refuse_given(names: Sequence[str], detects: bool = True) -> None:
+    """Raises UsageError for options of the running command that would be passed over in silence.
+
+    `detects`: it is about a detector; else the options are for detectors only.
+    """
+    context = click.get_current_context()
+    wrong = [name for name in names if _is_given(context, name)]
+    if wrong:
+        named = ", ".join(one.opts[0] for one in context.command.params if one.name in wrong)
+        raise click.UsageError(f"{named}: {'not' if detects else 'only'} for --model-type detector")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    """Typed, or in a file of options."""
+    source = click.core.ParameterSource
+    return context.get_parameter_source(name) in (source.COMMANDLINE, source.DEFAULT_MAP)
 
 
 def _check(options: Mapping) -> None:
-    context = click.get_current_context()
-    typed = click.core.ParameterSource.COMMANDLINE
-    wrong = [name for name in _NOT_FOR_IT if context.get_parameter_source(name) is typed]
-    if wrong:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
-        raise click.UsageError(f"{names}: not for --model-type detector")
+    refuse_given(_NOT_FOR_TRAINING)
+    _need_data(options)
     if options["image_size"] is not None and options["image_size"] % 64:
         raise click.UsageError("--image-size of a detector is a multiple of 64")
+
+
+def _need_data(options: Mapping) -> None:
+    if not options["data_paths"]:
+        raise click.UsageError("give sets of boxes with --data-path; docs/detector.md tells of their layouts")
 
 
 def teacher_file(given: Path | None) -> Path | None:
@@ -91,6 +114,8 @@ def teacher_file(given: Path | None) -> Path | None:
 
 def evaluate_detector(options: Mapping, places: list[Path]) -> None:
     """Measures a detector on sets of boxes; prints a table, writes `metrics.json` and a sheet of misses."""
+    refuse_given(_NOT_FOR_MEASURING)
+    _need_data(options)
     log_to_stderr()
     from facecli.detect.registry import build_detector
     from facecli.models.checkpoint import write_json

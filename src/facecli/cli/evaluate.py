@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from facecli.cli.detector import CNN, evaluate_detector, teacher_option
+from facecli.cli.detector import CNN, FOR_MEASURING, evaluate_detector, refuse_given, teacher_option
 from facecli.cli.options import (
     detector_option,
     model_given,
@@ -202,6 +202,7 @@ def evaluate(**options) -> None:
     if options["model_type"] == DETECTOR:
         evaluate_detector(options, data_paths(options))
         return
+    refuse_given(FOR_MEASURING, detects=False)
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
     from facecli.training.evaluate import mean_over_sets

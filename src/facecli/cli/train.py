@@ -2,7 +2,7 @@
 
 import click
 
-from facecli.cli.detector import teacher_option, train_detector
+from facecli.cli.detector import FOR_TRAINING, refuse_given, teacher_option, train_detector
 from facecli.cli.options import model_type_option
 from facecli.cli.output import say
 from facecli.cli.training_options import (
@@ -165,6 +165,7 @@ def train(**options) -> None:
     if options["model_type"] == DETECTOR:
         train_detector(options, data_paths(options))
         return
+    refuse_given(FOR_TRAINING, detects=False)
     fields = TrainRequest.__dataclass_fields__
     asked = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
     request = resolve(asked)

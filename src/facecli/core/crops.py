@@ -129,13 +129,30 @@ def warp(
     height, width = image_size
     shrink = int(1 / max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1e-3))
     if shrink >= _LARGEST_SHRINK:
-        image, matrix = _averaged(image, matrix, shrink)
+        image, matrix = _averaged(*_needed(image, matrix, image_size), shrink)
     # OpenCV counts from the middle of a pixel.
     shift = matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5) - 0.5
     matrix = np.concatenate([matrix[:, :2], shift[:, None]], axis=1)
     return cv2.warpAffine(
         image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=colour
     )
+
+
+def _needed(
+    image: np.ndarray, matrix: np.ndarray, image_size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a picture that a map (2, 3) takes to the result, and the map from it."""
+    height, width = image_size
+    corners = np.array([(0, 0), (width, 0), (0, height), (width, height)]) - matrix[:, 2]
+    seen = np.linalg.solve(matrix[:, :2], corners.T).T
+    room = 2 / max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1e-3)
+    size = np.array(image.shape[1::-1])
+    # At least a pixel stays, of which the edge is repeated.
+    low = np.clip(np.floor(seen.min(axis=0) - room), 0, size - 1).astype(int)
+    high = np.clip(np.ceil(seen.max(axis=0) + room), low + 1, size).astype(int)
+    shift = matrix[:, 2] + matrix[:, :2] @ low
+    part = image[low[1] : high[1], low[0] : high[0]]
+    return part, np.concatenate([matrix[:, :2], shift[:, None]], axis=1)
 
 
 def _averaged(image: np.ndarray, matrix: np.ndarray, shrink: int) -> tuple[np.ndarray, np.ndarray]:

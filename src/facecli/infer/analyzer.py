@@ -169,9 +169,8 @@ class Analyzer:
         xyxy = np.concatenate([one.xyxy for one in found])
         scores = np.concatenate([one.scores for one in found])
         outputs = self.predictor.predict(np.concatenate([one.crops[0] for one in found]))
-        faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading)
         points = [five for one in found for five in _points(one)]
-        faces = [replace(face, landmarks=five) for face, five in zip(faces, points, strict=True)]
+        faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading, points)
         marked = iter(mark_rejected(faces, self.face_threshold if gated else None))
         return [[next(marked) for _ in one.scores] for one in found]
 
@@ -245,9 +244,15 @@ def read_out(
     outputs: Mapping[str, np.ndarray],
     calibration: Calibration = IDENTITY,
     reading: ReadoutOptions | None = None,
+    landmarks: Sequence[tuple | None] | None = None,
 ) -> list[Face]:
-    """Faces from boxes (n, 4), scores (n,) and head -> calibrated probabilities (n, classes)."""
+    """Faces from boxes (n, 4), scores (n,) and head -> calibrated probabilities (n, classes).
+
+    `landmarks`: for each face those of `Face`, or None.
+    """
     columns: dict[str, list] = {"face_probability": _presence(outputs, len(xyxy))}
+    if landmarks is not None:
+        columns["landmarks"] = list(landmarks)
     if "age" in outputs:
         columns |= _ages(outputs["age"], calibration, reading or ReadoutOptions())
     columns |= {
