@@ -16,8 +16,8 @@ MOST_MODULES = 170
 ALLOWED = {
     "core": set(),
     "models": {"core"},
-    "detect": {"core", "models.checkpoint", "models.terms", "models.weights_registry"},
-    "infer": {"core", "detect"} | {"models.checkpoint", "models.readout"},
+    "detect": {"core", "models.checkpoint", "models.litert", "models.terms", "models.weights_registry"},
+    "infer": {"core", "detect"} | {"models.checkpoint", "models.litert", "models.readout"},
     "live": {"core", "detect", "infer"},
     "draw": {"core"},
     "sources": {"core"},

@@ -13,7 +13,7 @@ import pytest
 from facecli.core import paths
 from facecli.core.errors import OutputError, WeightsError
 from facecli.models import weights
-from facecli.models.download import RetryPolicy, discard, download
+from facecli.models.weights import RetryPolicy, discard, download
 from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile
 
 BODY = bytes(range(256)) * 1024

@@ -9,12 +9,12 @@ import pytest
 
 from facecli.core.crops import overlaps
 from facecli.core.errors import CheckpointError, DataError, FacecliError, InputError
-from facecli.core.grid import cell_centres
+from facecli.core.grid import OUTPUTS, cell_centres
 from facecli.core.recipes import FitOptions
 from facecli.data.boxes import BoxPicture
 from facecli.detect.cnn import CnnDetector, CnnOptions, decode
 from facecli.models.checkpoint import load_detector
-from facecli.models.detector_network import OUTPUTS, DetectorSpec, build_detector_network
+from facecli.models.detector_network import DetectorSpec, build_detector_network
 from facecli.training.box_batches import SampleShares
 from facecli.training.box_data import BoxData
 from facecli.training.detector import (

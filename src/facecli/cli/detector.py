@@ -126,7 +126,7 @@ def evaluate_detector(options: Mapping, places: list[Path]) -> None:
     teacher = teacher_file(options["teacher_weights"])
     weights = Path(options["model_path"]) if options["model_path"] else options["detector_weights"]
     detector = build_detector(options["detector"], weights=weights)
-    generous = generous_one(options["detector"], weights)
+    generous = _build_generous(options["detector"], weights)
     documents = {}
     part = options["split"] if options["limit"] is None else f"{options['split']}-{options['limit']}"
     for data in prepare_boxes(places, seed, options["limit"], teacher, options["split"]):
@@ -164,7 +164,7 @@ def _keep_with_detector(options: Mapping, weights: Path | None, documents: Mappi
         write_json(folder / "metrics.json", {"sets": {**known, **documents}})
 
 
-def generous_one(name: str, weights: Path | None):
+def _build_generous(name: str, weights: Path | None):
     """The same detector at a low threshold, for average precision; None when it has none."""
     from facecli.detect.registry import build_detector, find_entry
 

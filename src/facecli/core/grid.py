@@ -8,6 +8,8 @@ STRIDES = (8, 16, 32, 64)
 """Pixels between the cells of each level, the finest first."""
 BOX_VALUES, LANDMARKS = 4, 5
 LANDMARK_VALUES = 2 * LANDMARKS
+OUTPUTS = {"score": 1, "box": BOX_VALUES, "landmarks": LANDMARK_VALUES}
+"""Output of the network -> values a cell. The score is a logit; the others lie in (-1, 1)."""
 MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
 """Of the eyes, the nose and the corners of the mouth, left to right as a viewer sees them."""
 BOX_SPAN, LANDMARK_SPAN = 2.5, 5.0

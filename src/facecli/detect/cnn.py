@@ -4,7 +4,6 @@ It sees turned, small and half-covered faces, and costs less than Haar's cascade
 `saved_model/face_detector` (docs/detector.md tells how it was trained and what it finds).
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,19 @@ import numpy as np
 
 from facecli.core.crops import clip_boxes, order_from_left_to_right
 from facecli.core.errors import CheckpointError
-from facecli.core.grid import STRIDES, cell_centres, decode_boxes, decode_landmarks
+from facecli.core.grid import OUTPUTS, STRIDES, cell_centres, decode_boxes, decode_landmarks
 from facecli.core.paths import find_model
 from facecli.core.process import quiet_stderr
 from facecli.core.recipes import DETECTOR_MODEL
 from facecli.detect.registry import Detections, DetectorEntry, check_range
-from facecli.models.checkpoint import LITERT_FILE, load_detector
+from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_detector
+from facecli.models.litert import open_network
 from facecli.models.terms import DETECTOR_TERMS
 
 NAME = "cnn"
-OUTPUTS = {"score": 1, "box": 4, "landmarks": 10}
 _STEP = STRIDES[-1]
 _NMS_THRESHOLD = 0.4
 _MOST_CANDIDATES = 2000
-_MOST_THREADS = 4
 _TILED = 1.75
 """Longer side of a picture that is searched in tiles, in sides of a tile: two of them, and their overlap."""
 _OVERLAP, _EDGE = 0.15, 0.05
@@ -92,7 +90,7 @@ def decode(
     centres, strides = centres[chosen], strides[chosen]
     xyxy = decode_boxes(outputs["box"][chosen], centres, strides).astype(np.float32)
     scores = 1 / (1 + np.exp(-logits[chosen]))
-    kept = _each_once(xyxy, scores)
+    kept = _suppress_overlaps(xyxy, scores)
     landmarks = decode_landmarks(outputs["landmarks"][chosen[kept]], centres[kept], strides[kept])
     return xyxy[kept], scores[kept], landmarks.astype(np.float32)
 
@@ -121,8 +119,8 @@ class CnnDetector:
         checkpoint = load_detector(options.weights or find_model(DETECTOR_MODEL))
         measured = checkpoint.config["cover_threshold" if options.cover else "score_threshold"]
         self.score_threshold = options.score_threshold or float(measured)
-        self._path = checkpoint.verified(LITERT_FILE)
-        self._runner = _load(self._path, options.threads)
+        self._checkpoint = checkpoint
+        self._runner = _opened(checkpoint, options.threads)
         self._tile_runner = None
 
     def detect(self, frame_rgb: np.ndarray) -> Detections:
@@ -132,7 +130,7 @@ class CnnDetector:
             found += self._search_tiles(frame_rgb)
         xyxy, scores, landmarks = (np.concatenate(parts) for parts in zip(*found, strict=True))
         if len(found) > 1:
-            kept = _each_once(xyxy, scores)
+            kept = _suppress_overlaps(xyxy, scores)
             xyxy, scores, landmarks = xyxy[kept], scores[kept], landmarks[kept]
         boxes = clip_boxes(xyxy, frame_rgb.shape[1::-1])
         order = order_from_left_to_right(boxes)
@@ -163,7 +161,7 @@ class CnnDetector:
         if self._tile_runner is None:
             # An interpreter plans anew for every other size: whole pictures and tiles by turns cost more
             # than the search.
-            self._tile_runner = _load(self._path, self.options.threads)
+            self._tile_runner = _opened(self._checkpoint, self.options.threads)
         found = []
         for top in _starts(larger.shape[0], side):
             for left in _starts(larger.shape[1], side):
@@ -208,21 +206,17 @@ def _cut_off(
     return cut
 
 
-def _each_once(xyxy: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _suppress_overlaps(xyxy: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Positions of the boxes that are left of those that overlap: greedy non-maximum suppression."""
     xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
     return np.array(cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), 0.0, _NMS_THRESHOLD), np.intp)
 
 
-def _load(path: Path, num_threads: int | None):
-    """The network's signature, after an empty picture was searched. Raises CheckpointError."""
-    from ai_edge_litert.interpreter import Interpreter
-
+def _opened(checkpoint: Checkpoint, threads: int | None):
+    """The network, after an empty picture was searched. Raises CheckpointError."""
+    runner, path = open_network(checkpoint, threads), checkpoint.folder / LITERT_FILE
     try:
         with quiet_stderr():
-            threads = num_threads or min(_MOST_THREADS, os.cpu_count() or 1)
-            interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
-            runner = interpreter.get_signature_runner("serve")
             found = runner(image=np.zeros((1, _STEP, _STEP, 3), np.uint8))
     except (ValueError, RuntimeError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,6 +1,5 @@
 """Faces to probabilities with LiteRT: all crops of a frame in one call, no TensorFlow."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,10 @@ from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.errors import CheckpointError
 from facecli.core.process import quiet_stderr
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint
+from facecli.models.litert import open_network
 from facecli.models.readout import fold_heads, load_calibration, stored_heads
 
-_SIGNATURE = "serve"
 _INPUT = "image"
-_MOST_THREADS = 4
 
 
 class Predictor:
@@ -34,9 +32,9 @@ class Predictor:
         self.heads = checkpoint.heads
         self.image_size = checkpoint.image_size
         self.calibration = load_calibration(checkpoint)
-        path = checkpoint.verified(LITERT_FILE)
+        path = checkpoint.folder / LITERT_FILE
         _check_labels(checkpoint)
-        self._runner = _load(path, num_threads or min(_MOST_THREADS, os.cpu_count() or 1))
+        self._runner = open_network(checkpoint, num_threads)
         self._check_input(path)
         self._check_outputs(path)
 
@@ -94,18 +92,6 @@ class Predictor:
                     f"{path}: head '{head}' gives {outputs[head].shape[1:]} classes, not "
                     f"{HEAD_CLASSES[head]}; it is a model of another kind"
                 )
-
-
-def _load(path: Path, num_threads: int):
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        with quiet_stderr():
-            # From memory: what was verified is what is parsed, and odd paths do not matter.
-            interpreter = Interpreter(model_content=path.read_bytes(), num_threads=num_threads)
-            return interpreter.get_signature_runner(_SIGNATURE)
-    except (ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is not a LiteRT model of facecli ({_first_line(error)})") from error
 
 
 def _check_labels(checkpoint: Checkpoint) -> None:

@@ -11,10 +11,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from facecli.core.grid import BOX_VALUES, LANDMARK_VALUES
+from facecli.core.grid import OUTPUTS
 
-OUTPUTS = {"score": 1, "box": BOX_VALUES, "landmarks": LANDMARK_VALUES}
-"""Output -> values a cell. The score is a logit; `core.grid` tells what the others mean, in (-1, 1)."""
 _RARE = -4.6
 """Logit of a face in a cell before anything was learnt: one cell of a hundred (Lin et al. 2017)."""
 
@@ -46,8 +44,8 @@ def build_detector_network(
         image_size: (height, width), multiples of the last of `STRIDES`; None takes any.
 
     Returns:
-        A model from (n, h, w, 3) uint8 RGB to a dict output -> (n, cells, values) float32, see `OUTPUTS`;
-        cells are ordered as `core.grid.cell_centres` has them.
+        A model from (n, h, w, 3) uint8 RGB to a dict output -> (n, cells, values) float32,
+        see `core.grid.OUTPUTS`; cells are ordered as `core.grid.cell_centres` has them.
     """
     spec = spec or DetectorSpec()
     image = keras.Input((*image_size, 3), dtype="uint8", name="image")

@@ -15,9 +15,9 @@ from facecli.core.paths import replacing
 from facecli.core.process import quiet_stderr
 from facecli.models.checkpoint import file_sha256
 from facecli.models.export_formats import resolve_format
+from facecli.models.litert import SIGNATURE
 
 INPUT_NAME = "image"
-SIGNATURE = "serve"
 
 _FLOAT_OPERATIONS = ["SOFTMAX"]
 """In int8 a probability would be a multiple of 1/256: most of 117 ages would be rounded away."""

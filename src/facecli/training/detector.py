@@ -13,8 +13,8 @@ import pandas as pd
 from keras import ops
 
 from facecli.core import paths
-from facecli.core.errors import DataError, FacecliError, InputError
-from facecli.core.grid import BOX_SPAN, LANDMARK_SPAN, STRIDES, cell_centres
+from facecli.core.errors import DataError, InputError
+from facecli.core.grid import BOX_SPAN, LANDMARK_SPAN, OUTPUTS, STRIDES, cell_centres
 from facecli.core.images import load_image
 from facecli.core.paths import replacing
 from facecli.core.recipes import DETECTOR, DETECTOR_MODEL, FitOptions
@@ -23,14 +23,13 @@ from facecli.detect.cnn import decode, padded
 from facecli.detect.registry import Detections
 from facecli.models.build import in_precision
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, load_detector, write_config
-from facecli.models.detector_network import OUTPUTS, DetectorSpec, build_detector_network
+from facecli.models.detector_network import DetectorSpec, build_detector_network
 from facecli.models.export import litert_bytes
 from facecli.models.terms import DETECTOR_TERMS
 from facecli.training.box_batches import VALUES, BoxBatches, SampleShares
 from facecli.training.box_data import BoxData
-from facecli.training.detector_report import above, average_precision, detection_figures, match
-from facecli.training.engine import ProgressBar, Throughput, fused_normalization, schedule
-from facecli.training.epochs import EpochKeeper
+from facecli.training.detector_report import SAME, above, average_precision, detection_figures, ranked_hits
+from facecli.training.engine import compile_model, run_epochs
 from facecli.training.save import HISTORY_FILE
 
 log = logging.getLogger(__name__)
@@ -225,34 +224,9 @@ def _fit(
         workers=2,
     )
     model = DetectorTrainer(network, request.side)
-    optimizer = keras.optimizers.AdamW(
-        schedule(options, len(batches)), weight_decay=options.weight_decay, clipnorm=5.0
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    model.compile(optimizer, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+    compile_model(model, options, len(batches))
     model.build((None, request.side, request.side, 3))
-    keeper = EpochKeeper(folder, options)
-    first = keeper.resume(model) if options.resume else keeper.start()
-    batches.start_at(first)
-    callbacks = [Throughput(len(batches) * options.batch_size), DetectorValidation(data), keeper]
-    callbacks += [keras.callbacks.TerminateOnNaN(), ProgressBar(len(batches), options.epochs)]
-    if first < options.epochs and not keeper.exhausted:
-        with fused_normalization(network):
-            model.fit(
-                batches,
-                epochs=options.epochs,
-                initial_epoch=first,
-                callbacks=callbacks,
-                shuffle=False,
-                verbose=0,
-            )
-    if keeper.diverged_in is not None:
-        raise FacecliError(
-            f"the loss is no number any more in epoch {keeper.diverged_in}: nothing is exported; "
-            f"try a lower --learning-rate than {options.learning_rate:g}"
-        )
-    keeper.load_best(network)
-    return keeper.history
+    return run_epochs(model, network, batches, DetectorValidation(data), options, folder)
 
 
 def save_detector(
@@ -337,16 +311,10 @@ def choose_thresholds(data: Sequence[BoxData], find: Callable[[BoxPicture], Dete
 
 
 def _of_set(data: BoxData, find: Callable[[BoxPicture], Detections]) -> dict[str, float]:
-    scores, hits = [np.empty(0)], [np.empty(0, bool)]
-    for picture, truth in zip(data.val, data.truths(data.val), strict=True):
-        found = find(picture)
-        matched = match(truth, found)
-        scores.append(found.scores[~matched.doubtful])
-        hits.append(matched.face[~matched.doubtful] >= 0)
-    score, hit = np.concatenate(scores), np.concatenate(hits)
-    order = np.argsort(-score, kind="stable")
-    precision = hit[order].cumsum() / np.arange(1, len(order) + 1)
-    return {name: _lowest(score[order], precision, wanted) for name, wanted in PRECISION.items()}
+    truths = data.truths(data.val)
+    score, hit = ranked_hits(truths, [find(picture) for picture in data.val], SAME)
+    precision = hit.cumsum() / np.arange(1, len(hit) + 1)
+    return {name: _lowest(score, precision, wanted) for name, wanted in PRECISION.items()}
 
 
 def _lowest(scores: np.ndarray, precision: np.ndarray, wanted: float) -> float:

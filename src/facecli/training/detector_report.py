@@ -84,18 +84,27 @@ def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 def average_precision(truths: Sequence[Truth], founds: Sequence[Detections], same: float = STRICT) -> float:
     """Area under precision over recall, precision made monotone (PASCAL VOC 2010 on); 0.0 without faces."""
     total = sum(int(truth.wanted.sum()) for truth in truths)
-    scores, hits = [np.empty(0)], [np.empty(0, bool)]
-    for truth, found in zip(truths, founds, strict=True):
-        matched = match(truth, found, same)
-        scores.append(found.scores[~matched.doubtful])
-        hits.append(matched.face[~matched.doubtful] >= 0)
-    order = np.argsort(-np.concatenate(scores), kind="stable")
-    true = np.concatenate(hits)[order].cumsum()
+    _, hits = ranked_hits(truths, founds, same)
+    true = hits.cumsum()
     if not total or not len(true):
         return 0.0
     precision = np.maximum.accumulate((true / np.arange(1, len(true) + 1))[::-1])[::-1]
     steps = np.diff(np.concatenate([[0], true])) / total
     return float((precision * steps).sum())
+
+
+def ranked_hits(
+    truths: Sequence[Truth], founds: Sequence[Detections], same: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (n,) and hits (n,) bool of all finds that count, the surest first; see `match`."""
+    scores, hits = [np.empty(0)], [np.empty(0, bool)]
+    for truth, found in zip(truths, founds, strict=True):
+        matched = match(truth, found, same)
+        scores.append(found.scores[~matched.doubtful])
+        hits.append(matched.face[~matched.doubtful] >= 0)
+    score, hit = np.concatenate(scores), np.concatenate(hits)
+    order = np.argsort(-score, kind="stable")
+    return score[order], hit[order]
 
 
 def above(found: Detections, score: float) -> Detections:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -153,10 +154,47 @@ def fit(
     batches = _batches(train, options)
     _compile(model, list(network.output), options, len(batches))
     model.build(train.inputs[:1].shape)
+    validation = SetValidation(val.inputs[val.rows], _rows_of(val), _sets_of(val), options.batch_size)
+    return run_epochs(model, network, batches, validation, options, folder)
+
+
+class EpochBatches(Protocol):
+    """A `keras.utils.PyDataset` that can go on with any epoch."""
+
+    batch_size: int
+
+    def __len__(self) -> int: ...
+    def start_at(self, epoch: int) -> None: ...
+
+
+def run_epochs(
+    model: keras.Model,
+    network: keras.Model,
+    batches: EpochBatches,
+    validation: keras.callbacks.Callback,
+    options: FitOptions,
+    folder: Path,
+) -> list[dict[str, float]]:
+    """Trains a compiled model epoch by epoch, from the start or where a killed run ended.
+
+    Args:
+        model: what is trained; its attribute `network` is what is kept of it.
+        network: that network, which ends with the weights of the best epoch.
+        batches: of an epoch.
+        validation: adds to an epoch's logs what decides which is best, see `epochs.validation_score`.
+        options: see FitOptions.
+        folder: where the epochs are kept.
+
+    Returns:
+        The history, a dict a epoch.
+
+    Raises:
+        FacecliError: the loss is no number any more.
+        InputError: the killed run had other options.
+    """
     keeper = EpochKeeper(folder, options)
     first_epoch = keeper.resume(model) if options.resume else keeper.start()
     batches.start_at(first_epoch)
-    validation = SetValidation(val.inputs[val.rows], _rows_of(val), _sets_of(val), options.batch_size)
     callbacks = [Throughput(len(batches) * batches.batch_size), validation, keeper]
     callbacks.append(keras.callbacks.TerminateOnNaN())
     callbacks.append(ProgressBar(len(batches), options.epochs))
@@ -208,21 +246,25 @@ def _compile(model: keras.Model, outputs: list[str], options: FitOptions, steps:
     heads = [name for name in outputs if name in HEAD_CLASSES]
     losses = {name: output_loss(name) for name in outputs}
     weights = {name: output_weight(name, options.feature_weight) for name in outputs}
+    metrics = {head: [head_metric(head)] for head in heads}
+    compile_model(model, options, steps, loss=losses, loss_weights=weights, metrics=metrics)
+
+
+def compile_model(model: keras.Model, options: FitOptions, steps: int, **told) -> None:
+    """Compiles with AdamW and the schedule of the options; `told` are further arguments of `compile`.
+
+    `steps`: of an epoch.
+    """
     optimizer = keras.optimizers.AdamW(
-        schedule(options, steps), weight_decay=options.weight_decay, clipnorm=5.0
+        _schedule(options, steps), weight_decay=options.weight_decay, clipnorm=5.0
     )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    model.compile(
-        optimizer,
-        loss=losses,
-        loss_weights=weights,
-        metrics={head: [head_metric(head)] for head in heads},
-        # XLA has no projective transform on TensorFlow and is not faster on a CPU.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
+    # XLA has no projective transform on TensorFlow and is not faster on a CPU.
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(optimizer, jit_compile=jit, **told)
 
 
-def schedule(options: FitOptions, steps: int):
+def _schedule(options: FitOptions, steps: int):
     warmup = round(options.warmup_epochs * steps)
     total = max(options.epochs * steps - warmup, 1)
     if options.schedule == "cosine":
