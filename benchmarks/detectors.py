@@ -1,10 +1,11 @@
 """Detectors side by side: milliseconds for pictures of several sizes, one thread each, in one run.
 
-    python benchmarks/detectors.py --yunet-weights face_detection_yunet_*.onnx
+    python benchmarks/detectors.py --yunet-weights face_detection_yunet_*.onnx --pictures FOLDER
 
 The picture is scikit-image's astronaut among noise, so that there is a face to be found. What detectors find
-is measured by `facecli evaluate --model-type detector`, whose figures lie in statistics/detector. Writes
-detectors.md beside this file.
+is measured by `facecli evaluate --model-type detector`, whose figures lie in statistics/detector. With
+--pictures also pictures a second of whole `facecli run` processes, of 300 pictures as they are and enlarged.
+Writes detectors.md beside this file.
 """
 
 import argparse
@@ -13,6 +14,9 @@ import functools
 import json
 import platform
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +25,7 @@ import cv2
 import numpy as np
 from skimage import data
 
+from facecli.core.images import find_images, load_image, save_image
 from facecli.core.paths import statistics_dir
 from facecli.detect.registry import Detector, build_detector
 
@@ -31,7 +36,7 @@ SIZES = {
     "1920 x 1080": (1080, 1920),
     "4000 x 3000": (3000, 4000),
 }
-ROUNDS = 15
+ROUNDS, BATCH = 15, 300
 
 
 def main() -> None:
@@ -39,6 +44,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--yunet-weights", type=Path, required=True, help="face_detection_yunet_*.onnx")
+    parser.add_argument("--pictures", type=Path, help="folder of real pictures")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -51,12 +57,14 @@ def main() -> None:
     lines = [
         "# Detectors side by side",
         "",
-        f"`python benchmarks/detectors.py`, {datetime.date.today()}, Python {platform.python_version()}, "
+        f"`python benchmarks/detectors.py --pictures face_boxes/pictures`, {datetime.date.today()}, "
+        f"Python {platform.python_version()}, "
         f"{platform.processor() or platform.machine()}; one thread, medians of {arguments.rounds} rounds in "
         "turns, milliseconds a picture; in brackets the ratio to YuNet's.",
         "",
         *speed_rows(detectors, arguments.rounds),
         "",
+        *(batch_lines(arguments.pictures) if arguments.pictures else ()),
         "## What they find",
         "",
         "Test splits, `facecli evaluate --model-type detector` (statistics/detector); precision leaves out "
@@ -82,6 +90,45 @@ def speed_rows(detectors: dict[str, Detector], rounds: int) -> list[str]:
         cells = [f"{1000 * value:.1f} ({value / medians['yunet']:.2f})" for value in medians.values()]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows
+
+
+def batch_lines(folder: Path) -> list[str]:
+    """Whole runs in turns, start-up and all: `facecli run --img FOLDER --json FILE --detector NAME`."""
+    lines = [
+        "## Whole runs",
+        "",
+        "300 pictures, medians of 3 runs in turns, pictures a second, start-up and all.",
+        "",
+    ]
+    lines += ["| longer side | cnn (default) | haar | ratio |", "|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as place:
+        for name, side in (("as they are (448 at most)", None), ("1600", 1600)):
+            pictures = Path(place, str(side))
+            copy_pictures(folder, pictures, side)
+            times: dict[str, list[float]] = {"cnn": [], "haar": []}
+            for _ in range(3):
+                for key in times:
+                    command = [sys.executable, "-m", "facecli", "run", "--img", str(pictures)]
+                    command += ["--detector", key, "--json", str(Path(place, "rows.jsonl"))]
+                    times[key].append(
+                        timed(
+                            functools.partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
+                        )
+                    )
+            cnn, haar = (BATCH / statistics.median(values) for values in times.values())
+            lines.append(f"| {name} | {cnn:.1f} | {haar:.1f} | {cnn / haar:.2f} |")
+    return [*lines, ""]
+
+
+def copy_pictures(folder: Path, target: Path, side: int | None) -> None:
+    """BATCH pictures, enlarged to a longer side when one is given."""
+    target.mkdir()
+    for path in find_images(folder)[:BATCH]:
+        image = load_image(path)
+        if side is not None:
+            scale = side / max(image.shape[:2])
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        save_image(target / f"{path.stem}.jpg", image)
 
 
 def scene(size: tuple[int, int]) -> np.ndarray:
