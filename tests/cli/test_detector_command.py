@@ -1,6 +1,8 @@
 """`--model-type detector` of train and evaluate."""
 
 import json
+import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +11,9 @@ from click.testing import CliRunner
 
 from facecli.cli.app import cli
 from facecli.core.errors import FacecliError
-from facecli.models.checkpoint import write_json
+from facecli.models.checkpoint import load_detector, write_json
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -145,3 +149,19 @@ def test_an_option_in_a_file_is_no_other_than_a_typed_one(boxes, home, tmp_path)
     (tmp_path / "a.toml").write_text('heads = "age"\n')
     found = train(boxes, "--config", tmp_path / "a.toml")
     assert found.exit_code == 2 and "--heads: not for --model-type detector" in found.stderr
+
+
+@pytest.mark.train
+def test_the_recipe_runs_from_random_weights_to_the_detector(boxes, home, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    for name in ("face_boxes", "fairface"):
+        shutil.copytree(boxes, tmp_path / "data" / name)
+    monkeypatch.chdir(tmp_path)
+    small = ("--epochs", 1, "--samples", 16, "--batch-size", 8, "--image-size", 64)
+    for stage in (1, 2):
+        recipe = ROOT / "docs" / "recipes" / f"detector-{stage}.toml"
+        found = run("train", "--config", recipe, *small, "--mixed-precision", "float32")
+        assert found.exit_code == 0, found.output
+    config = load_detector(home / "saved_model" / "face_detector").config
+    assert config["initial"] == "face_detector_1" and len(config["earlier_stages"]) == 1
+    assert set(config["sets"]) == {"face_boxes", "fairface"}
