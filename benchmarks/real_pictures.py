@@ -38,15 +38,16 @@ from facecli.core.images import load_image
 from facecli.core.paths import find_model
 from facecli.core.recipes import MODEL_TYPES
 from facecli.data.boxes import open_boxes, split_of
-from facecli.detect.registry import build_detector
+from facecli.detect.registry import Detector, build_detector, may_refine
 from facecli.infer.analyzer import Analyzer, crop_for
 from facecli.infer.predictor import Predictor
-from facecli.models.checkpoint import load_checkpoint
+from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.training.prepare import PreparedData, prepare_data
 
 OUTPUT = Path(__file__).resolve().with_suffix(".md")
 RECIPE = OUTPUT.parent.parent / "docs" / "recipes" / "detector-2.toml"
 SEED = 20
+FOUND_BY = ("none", "cnn", "haar")
 ANGLES = (20, 40, 90, 180)
 """Degrees by which pictures are turned."""
 FEWEST_OVERLAP = 0.3
@@ -66,7 +67,7 @@ def main() -> None:
     lines = ["# Real pictures, not only chips", "", *conditions(utkface, fairface, arguments.limit)]
     for checkpoint in checkpoints:
         predictor = Predictor(checkpoint)
-        analyzers = {name: Analyzer(build_detector(name), predictor) for name in ("none", "cnn", "haar")}
+        analyzers = {name: Analyzer(detector_for(name, checkpoint), predictor) for name in FOUND_BY}
         by_box, _ = crop_for(checkpoint, analyzers["cnn"].detector)
         analyzers["cnn by box"] = Analyzer(analyzers["cnn"].detector, predictor, by_box)
         if arguments.yunet_weights:
@@ -81,6 +82,11 @@ def main() -> None:
     output = arguments.output or (None if arguments.limit else OUTPUT)
     if output:
         output.write_text(text, encoding="utf-8")
+
+
+def detector_for(name: str, checkpoint: Checkpoint) -> Detector:
+    """As `facecli run` builds it: with a model of free terms Haar's boxes have no landmarks."""
+    return build_detector(name, refine=may_refine(name, [checkpoint.config]))
 
 
 def parse() -> argparse.Namespace:

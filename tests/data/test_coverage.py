@@ -25,6 +25,7 @@ def test_without_rows_or_labels_nothing_is_missing():
 
 
 def test_a_set_of_men_does_not_teach_gender(caplog):
+    caplog.set_level("WARNING", logger="facecli")
     frame = table(both=[0, 1] * 10, men=[0] * 30)
     found, (gap,) = forget_one_sided(frame, ("gender",))
     assert (gap.set_name, gap.head, gap.classes, gap.labels) == ("men", "gender", ("female",), 30)
@@ -45,6 +46,7 @@ def test_what_is_tested_on_keeps_its_labels():
 
 
 def test_an_option_lets_it(caplog):
+    caplog.set_level("WARNING", logger="facecli")
     frame = table(both=[0, 1] * 10, men=[0] * 30)
     found, (gap,) = forget_one_sided(frame, ("gender",), ["men:gender"])
     assert gap.allowed and found.equals(frame)

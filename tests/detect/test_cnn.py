@@ -39,7 +39,8 @@ def build(monkeypatch):
     def made(**options):
         detector = CnnDetector.__new__(CnnDetector)
         detector.options = CnnOptions(**{"longest_side": 1280, **options})
-        detector.score_threshold = 0.5
+        detector.score_threshold = detector._search_threshold = 0.5
+        detector._finder = detector._calibration = None
         detector._runner = detector._tile_runner = white_squares
         return detector
 

@@ -31,7 +31,7 @@ def overlap(a, b):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (13, 17), (240, 320), (3000, 40)])
 def test_blank_frames_of_any_size_give_well_formed_arrays(detector, shape):
-    xyxy, scores, _ = detector.detect(np.full((*shape, 3), 128, np.uint8))
+    xyxy, scores, *_ = detector.detect(np.full((*shape, 3), 128, np.uint8))
     expected = 1 if detector.name == "none" else 0
     assert xyxy.shape == (expected, 4) and xyxy.dtype == np.int32
     assert scores.shape == (expected,) and scores.dtype == np.float32
@@ -46,7 +46,7 @@ def test_yunet_remembers_nothing_of_earlier_frames(astronaut):
 
 
 def test_boxes_lie_inside_and_scores_in_0_1(detector, astronaut):
-    xyxy, scores, _ = detector.detect(astronaut)
+    xyxy, scores, *_ = detector.detect(astronaut)
     assert len(xyxy) == 1
     assert 0 <= xyxy.min() and (xyxy[:, 2:] <= 512).all() and (xyxy[:, 2:] > xyxy[:, :2]).all()
     assert 0 < scores[0] <= 1

@@ -5,16 +5,17 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional
 
 import numpy as np
 import pytest
+from plugin_fixtures import EXAMPLE
 
 from facecli import FaceAnalyzer, InputError
 from facecli.cli import main
 from facecli.core.images import save_image
 from facecli.detect import registry
+from facecli.detect.landmarks import LandmarkFinder
 from facecli.detect.registry import (
     FREE,
     WHOLE_PICTURE,
@@ -24,35 +25,10 @@ from facecli.detect.registry import (
     choose_detector,
     detector_names,
     find_entry,
+    may_refine,
     parse_options,
 )
 from facecli.models.terms import COMMERCIAL, OPEN, Terms
-
-EXAMPLE = Path(__file__).resolve().parents[1] / "plugin_example"
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Puts a package with an entry point where Python finds it."""
-
-    def installed(package, source, names=("example",)):
-        folder = tmp_path / package
-        info = folder / f"{package}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (folder / f"{package}.py").write_text(source, encoding="utf-8")
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        points = "".join(f"{name} = {package}:DETECTOR\n" for name in names)
-        (info / "entry_points.txt").write_text(f"[facecli.detectors]\n{points}")
-        monkeypatch.syspath_prepend(str(folder))
-
-    yield installed
-    for name in [name for name in sys.modules if name.startswith(("plugged", "facecli_example"))]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def example(install):
-    install("facecli_example", (EXAMPLE / "facecli_example.py").read_text(encoding="utf-8"))
 
 
 def test_a_file_of_the_package_is_a_detector():
@@ -78,7 +54,7 @@ def test_names_are_known_before_anything_is_imported():
 
 def test_another_package_brings_one(example, astronaut, tmp_path, capsys, tiny_checkpoint):
     assert detector_names() == (*built_in_names(), "example")
-    xyxy, scores, _ = build_detector("example", {"share": "0.25"}).detect(np.zeros((100, 200, 3), np.uint8))
+    xyxy, scores, *_ = build_detector("example", {"share": "0.25"}).detect(np.zeros((100, 200, 3), np.uint8))
     assert xyxy.tolist() == [[87, 37, 112, 62]] and scores.tolist() == [1]
     save_image(tmp_path / "a.png", astronaut)
     arguments = ["run", "--img", str(tmp_path / "a.png"), "--detector", "example", "--json", "-"]
@@ -241,3 +217,45 @@ def test_threads_are_told_to_those_that_can_be_told(monkeypatch):
     assert build_detector("any", threads=3).threads == 3
     assert build_detector("any", {"threads": 1}, threads=3).threads == 1
     assert build_detector("any").threads is None
+
+
+@pytest.mark.parametrize(
+    ("name", "configs", "may"),
+    [
+        ("haar", [{"terms": OPEN.to_config()}], False),
+        ("haar", [], False),
+        ("haar", [{"terms": OPEN.to_config()}, {}], True),
+        ("haar", [{}], True),
+        ("cnn", [{"terms": OPEN.to_config()}], True),
+        ("none", [{"terms": OPEN.to_config()}], False),
+    ],
+)
+def test_what_is_free_stays_free_of_the_network_of_landmarks(name, configs, may):
+    assert may_refine(name, configs) is may
+
+
+@pytest.mark.parametrize("name", ["haar", "cnn"])
+def test_a_closer_look_gives_landmarks_to_every_detector(name, astronaut):
+    plain, refined = (build_detector(name, refine=refine).detect(astronaut) for refine in (False, True))
+    assert plain.landmark_errors is None and refined.landmark_errors.shape == (1,)
+    assert (plain.xyxy == refined.xyxy).all() and refined.landmarks.shape == (1, 5, 2)
+    left, right, *_ = refined.landmarks[0]
+    assert np.abs((left, right) - np.array([(206, 101), (246, 104)])).max() < 6
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_landmarks_turn_with_the_picture(turns, astronaut):
+    """What a head looks like from any side, boxes being where they are."""
+    finder = LandmarkFinder()
+    box = np.array([[177, 62, 275, 175]], np.int32)
+    upright = finder.find(astronaut, box, (0.0, 0.0))
+    picture, boxes, points = astronaut, box, upright.landmarks
+    for _ in range(turns):
+        # Counter-clockwise: x becomes y, and y what is left of the width.
+        side = picture.shape[1]
+        picture = np.ascontiguousarray(np.rot90(picture))
+        points = np.stack([points[..., 1], side - points[..., 0]], axis=-1)
+        boxes = np.stack([boxes[:, 1], side - boxes[:, 2], boxes[:, 3], side - boxes[:, 0]], axis=1)
+    found = finder.find(picture, boxes, (0.0, 0.0))
+    assert np.abs(found.landmarks - points).max() < 6
+    assert np.abs(found.errors - upright.errors).max() < 0.1

@@ -7,10 +7,13 @@ import pytest
 from facecli.core.attributes import EMOTIONS, GENDERS, PRESETS, RACES, RACES_7
 from facecli.core.crops import CHIP_LANDMARKS, crop_face
 from facecli.core.errors import CheckpointError
+from facecli.detect.landmarks import LandmarkFinder
 from facecli.detect.none import WholePicture
-from facecli.detect.registry import Detections, build_detector
+from facecli.detect.registry import Detections, RefiningDetector, build_detector
 from facecli.infer.analyzer import Analyzer, FaceSelection, ReadoutOptions, read_out
+from facecli.infer.compare import ComparingAnalyzer
 from facecli.infer.predictor import Predictor
+from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.readout import AgeThresholds, Calibration
 
@@ -216,7 +219,7 @@ def test_a_turned_face_is_cut_as_the_upright_one(predictor, turns):
 def test_rows_tell_landmarks_and_the_heads_turn(predictor, astronaut):
     (face,) = Analyzer(Landmarks(30), predictor).analyze(astronaut)
     assert len(face.landmarks) == 5
-    assert face.roll_degrees == pytest.approx(30, abs=1)
+    assert face.pose.roll == pytest.approx(30, abs=1)
 
 
 def test_with_a_margin_of_the_users_own_the_box_is_cut(predictor, astronaut):
@@ -252,3 +255,26 @@ def test_faces_are_selected_by_size_in_their_order(predictor, astronaut, selecti
 
 def test_of_no_faces_none_is_selected():
     assert FaceSelection(largest=3).of([]) == []
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (0, 0, 0, 0),
+        (0, 0, -2147483648, 5),
+        (-50, -50, -10, -10),
+        (1000, 1000, 1200, 1200),
+        (-2147483648, -2147483648, 2147483647, 2147483647),
+    ],
+)
+@pytest.mark.parametrize("refined", [False, True])
+def test_no_box_of_a_detector_can_make_a_crop_fail(predictor, astronaut, box, refined):
+    detector = FixedBoxes(box)
+    if refined:
+        detector = RefiningDetector(detector, LandmarkFinder(), (0.0, 0.0))
+    analyzer = Analyzer(detector, predictor, show_rejected=True)
+    (face,) = analyzer.analyze(astronaut)
+    x_min, y_min, x_max, y_max = face.box_xyxy
+    assert 0 <= x_min < x_max <= 512 and 0 <= y_min < y_max <= 512
+    assert ComparingAnalyzer({"a": analyzer, "b": analyzer}).analyze(astronaut)[0].box_xyxy == face.box_xyxy
+    assert len(LiveAnalyzer(analyzer).analyze(astronaut, 0.0)) == 1

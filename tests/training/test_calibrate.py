@@ -10,9 +10,10 @@ import pytest
 from facecli.core.attributes import HEAD_CLASSES, MISSING, PRESENCE, RACE_OF_7, RACES
 from facecli.data.layouts.utkface import read_utkface
 from facecli.models.checkpoint import load_checkpoint, write_config
-from facecli.models.readout import IDENTITY, fold_matrix, load_calibration
+from facecli.models.readout import IDENTITY, Calibration, fold_matrix, load_calibration
 from facecli.training.calibrate import (
     FEWEST_ROWS,
+    LOWEST_QUALITY,
     REFUSED_FACES,
     UNCERTAIN_COST,
     balanced_rows,
@@ -77,15 +78,16 @@ def test_interval_holds_90_percent_overall_and_enough_of_every_band():
 
 
 def test_nothing_to_learn_from_is_no_calibration():
-    assert fit_calibration(table(), {}) == IDENTITY
-    assert fit_calibration(table(), {"age": np.zeros((0, 117)), "gender": np.zeros((0, 2))}) == IDENTITY
+    nothing = Calibration(lowest_quality=LOWEST_QUALITY)
+    assert fit_calibration(table(), {}) == nothing
+    assert fit_calibration(table(), {"age": np.zeros((0, 117)), "gender": np.zeros((0, 2))}) == nothing
 
 
 def test_too_few_labels_one_class_alone_and_absent_columns_leave_a_head_out():
     count = FEWEST_ROWS
     said = {head: np.full((count, n), 1 / n) for head, n in (("gender", 2), ("race", 5), ("emotion", 7))}
     labels = table([MISSING] * count, [0] * count, [MISSING] + [0, 1, 2] * (count // 3))
-    assert fit_calibration(labels, said) == IDENTITY
+    assert fit_calibration(labels, said) == Calibration(lowest_quality=LOWEST_QUALITY)
     assert set(fit_calibration(labels.assign(race=[0, 1] * (count // 2)), said).temperatures) == {"race"}
 
 
@@ -226,4 +228,4 @@ def test_no_set_has_more_of_its_faces_refused_than_another():
 def test_no_validation_rows_fit_nothing(home, faces_folder, saved):
     frame = read_utkface(faces_folder).frame.assign(split="train")
     checkpoint = calibrate(saved, PreparedData(faces_folder, frame.assign(set="faces"), {"faces": "digest"}))
-    assert load_calibration(checkpoint) == IDENTITY
+    assert load_calibration(checkpoint) == Calibration(lowest_quality=LOWEST_QUALITY)

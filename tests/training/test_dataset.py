@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.training.batches import CropBatches
+from facecli.training.epochs import CropBatches
 
 
 def batches(rows, batch_size=4, **options):

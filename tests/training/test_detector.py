@@ -15,18 +15,28 @@ from facecli.data.boxes import BoxPicture
 from facecli.detect.cnn import CnnDetector, CnnOptions, decode
 from facecli.models.checkpoint import load_detector
 from facecli.models.detector_network import DetectorSpec, build_detector_network
+from facecli.training import detector
 from facecli.training.box_batches import SampleShares
 from facecli.training.box_data import BoxData
 from facecli.training.detector import (
     DetectorRequest,
-    _shares,
+    calibrate_scores,
     choose_thresholds,
+    drawn_shares,
     giou,
     quality_focal_loss,
+    start_from,
     train_detector,
 )
 
 TINY = DetectorSpec(stem=(8, 8), stages=(16, 16, 16, 16), blocks=(1, 1, 0, 0), pyramid=16)
+REFINEMENT = {
+    "search_threshold": 0.2,
+    "weights": [1, 1, -1],
+    "bias": 0,
+    "score_threshold": 0.5,
+    "cover_threshold": 0.1,
+}
 HOW = SampleShares(mosaic=0.0, any_tilt=0.0, tilted=0.0, smallest=0.2, largest=0.5)
 
 
@@ -129,6 +139,9 @@ def test_pictures_of_any_size_give_boxes_inside(trained, size):
     ("change", "words"),
     [
         ({"score_threshold": 2}, "score_threshold is 2, not a number between 0 and 1"),
+        ({"refinement": {"bias": 0}}, "refinement.search_threshold"),
+        ({"refinement": REFINEMENT | {"weights": [1, 2]}}, "refinement.weights is .*, not three numbers"),
+        ({"refinement": REFINEMENT | {"bias": None}}, "refinement.bias is null"),
         ({"model_type": "facenet"}, "is of no face detector"),
         ({"format": 99}, "update facecli"),
         ({"sha256": {"model.tflite": "0" * 64}}, "sha256 differs"),
@@ -207,12 +220,44 @@ def test_thresholds_are_the_lowest_that_are_precise_enough(squares):
     assert chosen["score_threshold"] == chosen["cover_threshold"] == pytest.approx(0.8, abs=1e-3)
 
 
-def test_a_set_without_training_pictures_is_left_out_and_shares_stay_shares(squares):
+def test_a_set_without_training_pictures_is_left_out_and_shares_staydrawn_shares(squares):
     other, empty = replace(squares, name="other"), replace(squares, name="empty", train=[])
-    assert _shares([squares, other], FitOptions()).tolist() == [0.5, 0.5]
-    assert _shares([squares, other], FitOptions(shares={"other": 0.0})).tolist() == [1.0, 0.0]
-    assert _shares([squares], FitOptions(shares={"squares": 0.8, "empty": 0.2})).tolist() == [1.0]
+    assert drawn_shares([squares, other], FitOptions()).tolist() == [0.5, 0.5]
+    assert drawn_shares([squares, other], FitOptions(shares={"other": 0.0})).tolist() == [1.0, 0.0]
+    assert drawn_shares([squares], FitOptions(shares={"squares": 0.8, "empty": 0.2})).tolist() == [1.0]
     with pytest.raises(DataError, match="no picture with a face"):
         train_detector([empty], DetectorRequest(), FitOptions(epochs=1))
     with pytest.raises(InputError, match="0 epochs"):
         train_detector([squares], DetectorRequest(), FitOptions(epochs=0))
+
+
+def test_a_closer_look_tells_how_probable_a_face_is(trained, squares):
+    fitted = load_detector(trained).config["refinement"]
+    assert len(fitted["weights"]) == 3 and 0 < fitted["cover_threshold"] <= fitted["score_threshold"] < 1
+    image = cv2.imread(str(squares.val[0].file))[..., ::-1].copy()
+    plain, refined = (
+        CnnDetector(CnnOptions(trained, score_threshold=0.02, threads=1, refine=refine)).detect(image)
+        for refine in (False, True)
+    )
+    assert plain.landmark_errors is None and len(refined.landmark_errors) == len(refined.scores)
+    assert {tuple(box) for box in refined.xyxy.tolist()} <= {tuple(box) for box in plain.xyxy.tolist()}
+    assert ((refined.scores >= 0.02) & (refined.scores <= 1)).all()
+
+
+def test_without_the_network_of_landmarks_scores_are_those_of_the_search(trained, squares, monkeypatch):
+    monkeypatch.setattr(detector, "LandmarkFinder", missing)
+    assert calibrate_scores(trained, [squares]) is None
+    assert calibrate_scores(trained, [BoxData("none", [], [], [], {})]) is None
+
+
+def missing():
+    raise CheckpointError("no model 'face_landmarks'")
+
+
+def test_a_network_goes_on_only_from_one_with_all_its_layers():
+    small, large = (build_detector_network(DetectorSpec((4, 4), (4,) * 4, (n,) * 4, 4)) for n in (0, 1))
+    start_from(small, large)
+    ones, others = (one.get_layer("head_conv").get_weights()[0] for one in (small, large))
+    assert (ones == others).all()
+    with pytest.raises(CheckpointError, match="another layer"):
+        start_from(large, small)

@@ -58,7 +58,7 @@ def test_features_are_computed_once_and_follow_the_order_of_the_files(tmp_path, 
 
         return network
 
-    monkeypatch.setattr("facecli.models.trunks.load_mobilenet", load)
+    monkeypatch.setattr("facecli.models.pretrained.load_mobilenet", load)
     assert mobilenet_features(files, ["a", "b"])["mobilenet"][:, 0].tolist() == [10, 200]
     assert mobilenet_features(files[::-1], ["b", "a"])["mobilenet"][:, 0].tolist() == [200, 10]
     assert seen == [2]
@@ -82,7 +82,7 @@ def test_features_of_many_pictures_are_written_some_chunks_at_a_time(tmp_path, m
 
         return network
 
-    monkeypatch.setattr("facecli.models.trunks.load_mobilenet", load)
+    monkeypatch.setattr("facecli.models.pretrained.load_mobilenet", load)
     keys = [str(value) for value in range(15)]
     with pytest.raises(KeyboardInterrupt):
         mobilenet_features(files, keys)
@@ -100,7 +100,7 @@ def test_each_margin_and_mirror_has_features_of_its_own(tmp_path, monkeypatch):
     image = keras.Input((160, 160, 3), dtype="uint8")
     middle = keras.layers.Flatten()(keras.layers.AveragePooling2D(80)(keras.layers.Rescaling(1.0)(image)))
     trunk = keras.Model(image, dict.fromkeys(TAPS, middle))
-    monkeypatch.setattr("facecli.models.trunks.load_facenet", lambda path, taps: trunk)
+    monkeypatch.setattr("facecli.models.pretrained.load_facenet", lambda path, taps: trunk)
 
     def look(**how):
         return facenet_features([file], ["a"], taps=("embedding",), **how)["embedding"][0].tolist()

@@ -88,7 +88,7 @@ def test_the_recipe_runs_from_the_first_stage_to_the_models(data, home, frozen_t
     stages = STAGE.findall((ROOT / "docs" / "recipe.md").read_text(encoding="utf-8"))
     assert [stage.split()[0] for stage in stages] == [
         *("data", "train", "train", "train", "export"),
-        *("data", "distil", "train", "export"),
+        *("data", "distil", "train", "train", "train", "export"),
         *("train", "export"),
     ]
     monkeypatch.chdir(data)
@@ -103,7 +103,7 @@ def test_the_recipe_runs_from_the_first_stage_to_the_models(data, home, frozen_t
         assert shipped.verified("model.tflite").stat().st_size > 0
     assert {name: len(shipped.config["earlier_stages"]) for name, shipped in found.items()} == {
         "open": 2,
-        "facenet": 4,
+        "facenet": 6,
         "normal": 0,
     }
     assert set(found["open"].config["sets"]) == {"fairface", "not_face_fairface"}

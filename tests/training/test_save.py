@@ -29,7 +29,7 @@ def test_classes_are_named_and_a_folded_head_is_not_in_the_file_that_runs(save_s
     checkpoint = save_student("races", 1, HEADS, starting_point=False)
     assert checkpoint.config["labels"] == {head: list(CLASS_NAMES[head]) for head in HEADS}
     predictor = Predictor(load_checkpoint(checkpoint.folder))
-    assert set(predictor._runner(image=crops)) == {"race_7"}
+    assert set(predictor._network(image=crops)) == {"race_7"}
     assert set(predictor.predict(crops)) == set(HEADS)
 
 

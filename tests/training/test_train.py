@@ -1,6 +1,7 @@
 """From a folder of faces to a model folder that runs, with networks of a few hundred weights."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -8,14 +9,22 @@ import pandas as pd
 import pytest
 
 from facecli.core.errors import CheckpointError, DataError, InputError
-from facecli.core.recipes import DistilRequest, FitOptions, TrainRequest, resolve
-from facecli.models.checkpoint import load_checkpoint, write_config
+from facecli.core.recipes import (
+    EMBEDDING_MODEL,
+    GENUINE,
+    MODEL_FOLDERS,
+    DistilRequest,
+    FitOptions,
+    TrainRequest,
+    resolve,
+)
+from facecli.models.checkpoint import load_checkpoint, write_config, write_json
 from facecli.training import distil as distillation
 from facecli.training import soft_labels, teachers
 from facecli.training.prepare import prepare_data
 from facecli.training.save import load_network
 from facecli.training.teachers import TAPS
-from facecli.training.train import train
+from facecli.training.train import _start, train
 from facecli.training.views import ViewMaker
 
 FAST = FitOptions(epochs=1, batch_size=32, learning_rate=5e-3)
@@ -218,3 +227,25 @@ def test_other_peoples_files_are_refused_by_name(tmp_path, make, message):
     write_config(tmp_path, config, ("model.keras",))
     with pytest.raises(CheckpointError, match=message):
         load_network(load_checkpoint(tmp_path))
+
+
+def test_a_facenet_starts_from_the_last_student_or_from_the_one_that_ships(home):
+    request = resolve(TrainRequest("facenet"))
+    assert _start(request) == MODEL_FOLDERS["facenet"]
+    write_json(home / "saved_model" / EMBEDDING_MODEL / "config.json", {})
+    assert _start(request) == EMBEDDING_MODEL
+    assert _start(resolve(TrainRequest("facenet", embedding="mine"))) == "mine"
+    assert _start(resolve(TrainRequest("facenet", embedding="mine", initial="theirs"))) == "theirs"
+    assert _start(resolve(TrainRequest("facenet", backbone=GENUINE))) is None
+
+
+def test_a_model_may_be_the_mean_of_others(data, home):
+    request = TrainRequest("normal", heads=("gender",), name="one")
+    one = train(data, request, FAST)
+    two = train(data, replace(request, name="two", initial="one"), FAST)
+    asked = replace(request, name="mean", initial="two", average=("one",), command="facecli train mean")
+    mean = train(data, asked, replace(FAST, epochs=0))
+    weights = [load_network(folder).get_layer("backbone").get_weights() for folder in (one, two, mean)]
+    for first, second, middle in zip(*weights, strict=True):
+        np.testing.assert_allclose(middle, (first + second) / 2, atol=2e-3, rtol=2e-3)
+    assert list(mean.config["average"]) == ["one"] and mean.config["initial"] == "two"

@@ -11,6 +11,16 @@ CHIP_LANDMARKS = np.array(
 )
 """Eyes, nose and corners of the mouth in UTKFace's chips, the viewer's left first, in fractions of the side:
 medians of 250 chips."""
+CLOSEUP_SIDE = 64
+"""Pixels of a close-up, a square."""
+CLOSEUP_MARGIN = 0.2
+"""By which it is larger than a chip on every side, in sides of the chip."""
+CLOSEUP_OUTPUTS = {"landmarks": 10, "error": 1, "face": 1}
+"""Output -> values: x and y of five landmarks from the close-up's middle, in halves of its side; the
+logarithm of how far off they are to be, in sides of the close-up; the logit of a face."""
+CLOSEUP_LANDMARKS = ((CHIP_LANDMARKS - 0.5) / (1 + 2 * CLOSEUP_MARGIN) + 0.5) * CLOSEUP_SIDE
+"""(5, 2) where landmarks lie in an upright close-up, pixels."""
+_PER_EYES = CLOSEUP_SIDE / float(np.linalg.norm(CLOSEUP_LANDMARKS[1] - CLOSEUP_LANDMARKS[0]))
 _LARGEST_SHRINK = 2
 _CHIP_SIDES, _CHIP_OFF = (0.6, 2.5), 0.6
 """Sides that a chip may have, and how far its centre may lie from the box's, in sides of the box. Landmarks
@@ -54,7 +64,7 @@ def crop_face(
     Raises:
         ValueError: the box is empty or the margin leaves nothing.
     """
-    left, top, side = _square(xyxy, margin, shift_y)
+    left, top, side = chip_square(xyxy, margin, shift_y)
     height, width = image_size
     shrinking = side > min(height, width)
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
@@ -164,7 +174,8 @@ def _averaged(image: np.ndarray, matrix: np.ndarray, shrink: int) -> tuple[np.nd
     return reduced, np.concatenate([matrix[:, :2] * steps, matrix[:, 2:]], axis=1)
 
 
-def _square(xyxy: Box, margin: float, shift_y: float) -> tuple[int, int, int]:
+def chip_square(xyxy: Box, margin: float, shift_y: float) -> tuple[int, int, int]:
+    """Left, top and side in pixels of the square that `crop_face` cuts. Raises ValueError as it does."""
     x_min, y_min, x_max, y_max = (float(value) for value in xyxy)
     box_side = max(x_max - x_min, y_max - y_min)
     side = round(box_side * (1 + 2 * margin))
@@ -233,3 +244,31 @@ def overlaps(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
 def box_areas(xyxy: np.ndarray) -> np.ndarray:
     """Areas (n,) of boxes (n, 4); those of no size are 0."""
     return np.prod(np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0), axis=-1)
+
+
+def closeup_of_box(xyxy: Box, margin: float, shift_y: float) -> np.ndarray:
+    """The map (2, 3) to the close-up of a box that is cut with this margin and shift as a chip is."""
+    left, top, side = chip_square(xyxy, margin, shift_y)
+    scale = CLOSEUP_SIDE / (side * (1 + 2 * CLOSEUP_MARGIN))
+    middle = np.array([left + side / 2, top + side / 2])
+    return np.concatenate([np.eye(2) * scale, (CLOSEUP_SIDE / 2 - scale * middle)[:, None]], axis=1)
+
+
+def upright_closeup(landmarks: np.ndarray) -> np.ndarray | None:
+    """The map (2, 3) to the upright close-up of landmarks (5, 2); None when they all coincide."""
+    return fit_similarity(landmarks, CLOSEUP_LANDMARKS)
+
+
+def decode_points(values: np.ndarray) -> np.ndarray:
+    """(n, 10) of the network -> (n, 5, 2) float32 in pixels of the close-up."""
+    return np.asarray(values, np.float32).reshape(-1, 5, 2) * (CLOSEUP_SIDE / 2) + CLOSEUP_SIDE / 2
+
+
+def encode_points(points: np.ndarray) -> np.ndarray:
+    """The way back."""
+    return ((np.asarray(points, np.float32) - CLOSEUP_SIDE / 2) / (CLOSEUP_SIDE / 2)).reshape(-1, 10)
+
+
+def decode_error(values: np.ndarray) -> np.ndarray:
+    """(n, 1) of the network -> (n,) float32, the expected mean distance in distances between the eyes."""
+    return np.exp(np.asarray(values, np.float32).reshape(-1)) * np.float32(_PER_EYES)

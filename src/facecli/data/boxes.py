@@ -21,7 +21,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from facecli.core.errors import DataError, ImageError, InputError
-from facecli.core.images import find_images, read_bytes, read_header
+from facecli.core.image_header import read_header
+from facecli.core.images import find_images, read_bytes
 from facecli.data.archives import archive_stem, unpack
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ It sees turned, small and half-covered faces, and costs less than Haar's cascade
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import cv2
@@ -17,15 +17,19 @@ from facecli.core.grid import OUTPUTS, STRIDES, cell_centres, decode_boxes, deco
 from facecli.core.paths import find_model
 from facecli.core.process import quiet_stderr
 from facecli.core.recipes import DETECTOR_MODEL
+from facecli.detect.landmarks import CloseLook, LandmarkFinder
 from facecli.detect.registry import Detections, DetectorEntry, check_range
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_detector
 from facecli.models.litert import open_network
 from facecli.models.terms import DETECTOR_TERMS
 
 NAME = "cnn"
+CHIP_CROP = (-0.004, 0.030)
+"""(margin, shift_y) with which its boxes look like chips."""
 _STEP = STRIDES[-1]
 _NMS_THRESHOLD = 0.4
 _MOST_CANDIDATES = 2000
+_USUALLY_LOOKED_AT = 0.25
 _TILED = 1.75
 """Longer side of a picture that is searched in tiles, in sides of a tile: two of them, and their overlap."""
 _OVERLAP, _EDGE = 0.15, 0.05
@@ -46,6 +50,7 @@ class CnnOptions:
             best for this network.
         longest_side: larger pictures are shrunk to this longer side before the search, pixels.
         tiles: pictures that are larger still are also searched at 1.75 times that size, in overlapping tiles.
+        refine: look closer at each find (`detect.landmarks`): landmarks are exact, what is none is left out.
         cover: faces are to be covered: drop only what scores far below what else is dropped, since a cover
             on something else costs less than a face that is seen.
         threads: of the network; None takes the cores, at most 4.
@@ -55,6 +60,7 @@ class CnnOptions:
     score_threshold: float | None = None
     longest_side: int = 640
     tiles: bool = True
+    refine: bool = True
     cover: bool = False
     threads: int | None = None
 
@@ -64,6 +70,42 @@ class CnnOptions:
             check_range(NAME, "score_threshold", self.score_threshold, 0.01, 1.0)
         check_range(NAME, "longest_side", self.longest_side, 16, 4096)
         check_range(NAME, "threads", 1 if self.threads is None else self.threads, 1)
+
+
+@dataclass(frozen=True)
+class ScoreCalibration:
+    """How probable it is that a find is a face, after a closer look at it: a logistic regression.
+
+    Attributes:
+        search_threshold: finds of the search that score less are not looked at.
+        weights: of the score's logit, of the closer look's logit of a face, of the logarithm of its error.
+        bias: what is added to these.
+        score_threshold, cover_threshold: probabilities below which a find is dropped.
+    """
+
+    search_threshold: float
+    weights: tuple[float, ...]
+    bias: float
+    score_threshold: float
+    cover_threshold: float
+
+    def probabilities(self, scores: np.ndarray, look: CloseLook) -> np.ndarray:
+        """(n,) float32 of finds with the search's scores (n,)."""
+        return _sigmoid(score_features(scores, look) @ self.weights + self.bias).astype(np.float32)
+
+
+def score_features(scores: np.ndarray, look: CloseLook) -> np.ndarray:
+    """(n, 3): what `ScoreCalibration.weights` weigh."""
+    return np.stack([_logit(scores), _logit(look.faces), np.log(look.errors + 1e-6)], axis=1)
+
+
+def _logit(probabilities: np.ndarray) -> np.ndarray:
+    clipped = np.clip(np.asarray(probabilities, np.float64), 1e-4, 1 - 1e-4)
+    return np.log(clipped / (1 - clipped))
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits))
 
 
 def decode(
@@ -89,7 +131,7 @@ def decode(
     centres, strides = cell_centres(image_size)
     centres, strides = centres[chosen], strides[chosen]
     xyxy = decode_boxes(outputs["box"][chosen], centres, strides).astype(np.float32)
-    scores = 1 / (1 + np.exp(-logits[chosen]))
+    scores = _sigmoid(logits[chosen])
     kept = _suppress_overlaps(xyxy, scores)
     landmarks = decode_landmarks(outputs["landmarks"][chosen[kept]], centres[kept], strides[kept])
     return xyxy[kept], scores[kept], landmarks.astype(np.float32)
@@ -117,8 +159,16 @@ class CnnDetector:
         """
         self.options = options
         checkpoint = load_detector(options.weights or find_model(DETECTOR_MODEL))
-        measured = checkpoint.config["cover_threshold" if options.cover else "score_threshold"]
-        self.score_threshold = options.score_threshold or float(measured)
+        self._finder = LandmarkFinder(threads=options.threads) if options.refine else None
+        fitted = checkpoint.config.get("refinement") if options.refine else None
+        known = [field.name for field in fields(ScoreCalibration)]
+        self._calibration = None if fitted is None else ScoreCalibration(*(fitted[name] for name in known))
+        measured = fitted or checkpoint.config
+        wanted = options.score_threshold or float(
+            measured["cover_threshold" if options.cover else "score_threshold"]
+        )
+        self.score_threshold = wanted
+        self._search_threshold = wanted if fitted is None else _searched(wanted, fitted)
         self._checkpoint = checkpoint
         self._runner = _opened(checkpoint, options.threads)
         self._tile_runner = None
@@ -134,7 +184,18 @@ class CnnDetector:
             xyxy, scores, landmarks = xyxy[kept], scores[kept], landmarks[kept]
         boxes = clip_boxes(xyxy, frame_rgb.shape[1::-1])
         order = order_from_left_to_right(boxes)
-        return Detections(boxes[order], scores[order], landmarks[order])
+        return self._looked_at(frame_rgb, Detections(boxes[order], scores[order], landmarks[order]))
+
+    def _looked_at(self, frame_rgb: np.ndarray, found: Detections) -> Detections:
+        """After a closer look at each find: those that are faces, with exact landmarks."""
+        if self._finder is None:
+            return found
+        look = self._finder.find(frame_rgb, found.xyxy, CHIP_CROP, found.landmarks)
+        scores = found.scores
+        if self._calibration is not None:
+            scores = self._calibration.probabilities(scores, look)
+        kept = scores >= self.score_threshold
+        return Detections(found.xyxy[kept], scores[kept], look.landmarks[kept], look.errors[kept])
 
     def _search(self, image_rgb: np.ndarray, longest_side: int, runner=None) -> _Found:
         """One look at a picture, shrunk to that longer side: boxes and landmarks are float32 pixels of it."""
@@ -144,7 +205,7 @@ class CnnDetector:
         seen = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else image_rgb
         seen = padded(seen)
         outputs = {name: values[0] for name, values in (runner or self._runner)(image=seen[None]).items()}
-        xyxy, scores, landmarks = decode(outputs, seen.shape[:2], self.score_threshold)
+        xyxy, scores, landmarks = decode(outputs, seen.shape[:2], self._search_threshold)
         there = (xyxy[:, 0] < size[0]) & (xyxy[:, 1] < size[1]) & (xyxy[:, 2:] > 0).all(axis=1)
         steps = np.array([width / size[0], height / size[1]], np.float32)
         return xyxy[there] * np.tile(steps, 2), scores[there], landmarks[there] * steps
@@ -179,6 +240,13 @@ class CnnDetector:
                     )
                 )
         return found
+
+
+def _searched(wanted: float, fitted: Mapping[str, float]) -> float:
+    """The search's own score from which on finds are looked at closer, to get those of that probability."""
+    lowest = float(fitted["search_threshold"])
+    # What scores less is hardly ever called a face in the end, and costs a look.
+    return max(lowest, _USUALLY_LOOKED_AT) if wanted >= float(fitted["score_threshold"]) else lowest
 
 
 def _size(image: np.ndarray) -> tuple[int, int]:
@@ -228,4 +296,4 @@ def _opened(checkpoint: Checkpoint, threads: int | None):
     return runner
 
 
-DETECTOR = DetectorEntry(CnnDetector, DETECTOR_TERMS, CnnOptions, chip_crop=(-0.004, 0.030))
+DETECTOR = DetectorEntry(CnnDetector, DETECTOR_TERMS, CnnOptions, chip_crop=CHIP_CROP)

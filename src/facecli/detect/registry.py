@@ -18,6 +18,8 @@ from facecli.models.terms import Terms, terms_of
 if TYPE_CHECKING:
     import numpy as np
 
+    from facecli.detect.landmarks import LandmarkFinder
+
 AUTO = "auto"
 """In place of a name: BEST, or FREE for models that may be used for more than BEST may."""
 BEST, FREE, WHOLE_PICTURE = "cnn", "haar", "none"
@@ -31,11 +33,14 @@ class Detections(NamedTuple):
         scores: (n,) float32 in [0, 1]; the scale differs between detectors.
         landmarks: (n, 5, 2) float32 pixels: eyes, nose, corners of the mouth, the viewer's left first;
             None from a detector that does not know them. Faces are then cut by their boxes.
+        landmark_errors: (n,) float32: how far off these are expected to be, in distances between the eyes;
+            None when nobody has looked closer (`detect.landmarks`).
     """
 
     xyxy: "np.ndarray"
     scores: "np.ndarray"
     landmarks: "np.ndarray | None" = None
+    landmark_errors: "np.ndarray | None" = None
 
 
 class Detector(Protocol):
@@ -49,6 +54,36 @@ class Detector(Protocol):
     def detect(self, frame_rgb: "np.ndarray") -> Detections:
         """Every face of a (H, W, 3) uint8 RGB picture."""
         ...
+
+
+def detect_inside(detector: Detector, image_rgb: "np.ndarray") -> Detections:
+    """What a detector finds, whatever it says: every box lies in the picture and has at least a pixel.
+
+    All that cut faces ask through this, since a detector may be anybody's.
+    """
+    from facecli.core.crops import clip_boxes
+
+    found = detector.detect(image_rgb)
+    return found._replace(xyxy=clip_boxes(found.xyxy, (image_rgb.shape[1], image_rgb.shape[0])))
+
+
+class RefiningDetector:
+    """A detector whose finds are looked at closer: boxes are its own, landmarks are not."""
+
+    def __init__(self, detector: Detector, finder: "LandmarkFinder", crop: tuple[float, float]) -> None:
+        """`crop`: (margin, shift_y) with which the detector's boxes are chips."""
+        self.detector, self.name = detector, detector.name
+        self._finder, self._crop = finder, crop
+
+    def __getattr__(self, name: str):
+        # What a detector may say beside, such as `every_s`.
+        return getattr(self.detector, name)
+
+    def detect(self, frame_rgb: "np.ndarray") -> Detections:
+        """Every face of a (H, W, 3) uint8 RGB picture, with landmarks and how exact they are."""
+        found = detect_inside(self.detector, frame_rgb)
+        looked = self._finder.find(frame_rgb, found.xyxy, self._crop, found.landmarks)
+        return found._replace(landmarks=looked.landmarks, landmark_errors=looked.errors)
 
 
 @dataclass(frozen=True)
@@ -65,7 +100,8 @@ class DetectorEntry:
         terms: what it may be used for.
         options: a frozen dataclass of int, float, str, bool and Path (or None), each with a default.
             One that is called `weights` is what `--detector-weights` gives, one that is called `threads` (int
-            or None) how many threads it may use.
+            or None) how many threads it may use, one that is called `refine` (bool) whether it may look
+            closer at each face, which others are wrapped for.
         chip_crop: (margin, shift_y) with which its boxes look like the chips that models learn from
             (benchmarks/chip_margin.py measures it), for models that do not know the detector.
         published_weights: name by which `facecli weights get` fetches what `weights` needs.
@@ -90,7 +126,7 @@ DETECTORS = Registry(
     "facecli.detectors",
     first=(BEST, FREE),
     last=(WHOLE_PICTURE,),
-    apart=("registry",),
+    apart=("registry", "landmarks"),
 )
 built_in_names, detector_names, find_entry = DETECTORS.built_in_names, DETECTORS.names, DETECTORS.find
 
@@ -108,11 +144,20 @@ def choose_detector(name: str, configs: Iterable[Mapping[str, Any]]) -> str:
     return FREE if narrow and not any(terms_of(config).is_narrow for config in configs) else BEST
 
 
+def may_refine(name: str, configs: Iterable[Mapping[str, Any]]) -> bool:
+    """May landmarks be had, whose network is for no more than BEST is, beside this detector and these models?
+
+    Where all else is free, they may not: they would narrow what may be done with the whole.
+    """
+    return find_entry(name).terms.is_narrow or any(terms_of(config).is_narrow for config in configs)
+
+
 def build_detector(
     name: str,
     options: Mapping[str, object] | object | None = None,
     weights: Path | None = None,
     threads: int | None = None,
+    refine: bool = True,
 ) -> Detector:
     """Builds the detector of that name.
 
@@ -121,12 +166,30 @@ def build_detector(
         options: an instance of the entry's `options`, or names and values, which may be text.
         weights: file for a detector that needs one, in place of published weights; others ignore it.
         threads: that it may use, for one with an option of that name; OpenCV's are set for the whole process.
+        refine: look closer at each face (`detect.landmarks`), if the detector says how its boxes are cut.
 
     Raises:
         InputError: unknown name or option, or no weights here.
         CheckpointError: a file of the detector cannot be read.
     """
     entry = find_entry(name)
+    refines_itself = "refine" in entry.option_names
+    detector = _build(name, entry, options, weights, threads, refine if refines_itself else None)
+    if not refine or refines_itself or entry.chip_crop is None or name == WHOLE_PICTURE:
+        return detector
+    from facecli.detect.landmarks import LandmarkFinder
+
+    return RefiningDetector(detector, LandmarkFinder(threads=threads), entry.chip_crop)
+
+
+def _build(
+    name: str,
+    entry: DetectorEntry,
+    options: Mapping[str, object] | object | None,
+    weights: Path | None,
+    threads: int | None,
+    refine: bool | None,
+) -> Detector:
     if options is not None and not isinstance(options, Mapping):
         if not isinstance(options, entry.options):
             raise TypeError(f"options of {name} are {entry.options.__name__}, not {type(options).__name__}")
@@ -136,6 +199,8 @@ def build_detector(
         given["weights"] = weights or _published(name, entry)
     if threads is not None and "threads" in entry.option_names:
         given.setdefault("threads", threads)
+    if refine is not None:
+        given.setdefault("refine", refine)
     return entry.build(entry.options(**parse_options(name, entry, given)))
 
 
@@ -152,7 +217,8 @@ def _published(name: str, entry: DetectorEntry) -> Path | None:
     if found is None:
         raise InputError(
             f"the {name} detector has no weights here; fetch them with 'facecli weights get "
-            f"{entry.published_weights}' or name a file with --detector-weights"
+            f"{entry.published_weights}'",
+            "or name a file with --detector-weights",
         )
     return found
 

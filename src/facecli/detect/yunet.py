@@ -48,9 +48,9 @@ class YunetDetector:
         self.longest_side = options.longest_side
         weights, score_threshold = options.weights, options.score_threshold
         if weights is None:
-            raise InputError("the yunet detector needs a file of weights; name one with --detector-weights")
+            raise InputError("the yunet detector needs a file of weights", "name one with --detector-weights")
         if not Path(weights).is_file():
-            raise CheckpointError(f"no detector weights at {weights}; check --detector-weights")
+            raise CheckpointError(f"no detector weights at {weights}", "check --detector-weights")
         try:
             self._network = cv2.FaceDetectorYN.create(
                 str(weights), "", (320, 320), score_threshold=score_threshold, nms_threshold=_NMS_THRESHOLD

@@ -9,8 +9,9 @@ import numpy as np
 from facecli.core.attributes import CLASS_NAMES, PRESENCE, AgeGroups
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, fit_chip, tighter_crop, warp
 from facecli.core.errors import CheckpointError, InputError
-from facecli.core.faces import FACE_HEADS, Face
-from facecli.detect.registry import WHOLE_PICTURE, Detector, find_entry
+from facecli.core.faces import AGE_BAND, FACE_HEADS, Face, likeliest
+from facecli.core.pose import face_quality
+from facecli.detect.registry import WHOLE_PICTURE, Detector, detect_inside, find_entry
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.readout import IDENTITY, Calibration, expected_age
 
@@ -33,7 +34,42 @@ def _is_none(face: Face, threshold: float | None) -> bool:
 
 def _refused(face: Face) -> Face:
     bare = Face(face.box_xyxy, face.detector_confidence)
-    return replace(bare, face_probability=face.face_probability, landmarks=face.landmarks, rejected=True)
+    kept = {name: getattr(face, name) for name in ("face_probability", "landmarks", "quality")}
+    return replace(bare, **kept, rejected=True)
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Which labels are better not believed.
+
+    Attributes:
+        below: head, or AGE_BAND, -> probability of the label from which on it is believed.
+        quality: of a face, below which none of its labels is believed.
+    """
+
+    below: Mapping[str, float]
+    quality: float = 0.0
+
+    def of(self, face: Face) -> tuple[str, ...]:
+        """Names of the labels of a face that are better not believed."""
+        said = {head: face.probabilities(head) for head in FACE_HEADS} | {AGE_BAND: face.age_bands}
+        poor = face.quality is not None and face.quality < self.quality
+        return tuple(
+            name
+            for name, shares in said.items()
+            if shares and (poor or likeliest(shares)[1] < self.below.get(name, 0.0))
+        )
+
+    def mark(self, face: Face) -> Face:
+        """The same face that knows of them."""
+        return replace(face, uncertain=self.of(face))
+
+
+def doubts_of(calibration: Calibration, uncertain_below: float | None = None) -> Doubts:
+    """What a model's calibration says of its labels; `uncertain_below` in place of all that."""
+    if uncertain_below is None:
+        return Doubts(calibration.uncertain_below, calibration.lowest_quality)
+    return Doubts(dict.fromkeys((*FACE_HEADS, AGE_BAND), uncertain_below))
 
 
 class Network(Protocol):
@@ -52,13 +88,14 @@ class FoundFaces(NamedTuple):
     """What is kept of a picture until its faces are read.
 
     Attributes:
-        xyxy, scores, landmarks: see `detect.registry.Detections`.
+        xyxy, scores, landmarks, landmark_errors: see `detect.registry.Detections`.
         crops: for each model its crops of the faces, (n, height, width, 3) uint8 RGB.
     """
 
     xyxy: np.ndarray
     scores: np.ndarray
     landmarks: np.ndarray | None
+    landmark_errors: np.ndarray | None
     crops: tuple[np.ndarray, ...]
 
 
@@ -69,10 +106,13 @@ class ReadoutOptions:
     Attributes:
         distribution: the whole distribution over the years.
         groups: bands of years.
+        uncertain_below: labels of a smaller probability are not believed; None is what the model's
+            calibration says of each head.
     """
 
     distribution: bool = False
     groups: AgeGroups | None = None
+    uncertain_below: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,17 +122,27 @@ class FaceSelection:
     Attributes:
         min_side: those whose box has a longer side of so many pixels or more.
         largest: of these so many, by the area of the box; None gives all.
+        min_quality: those of that quality or more; one whose quality is not known is given.
     """
 
     min_side: int = 0
     largest: int | None = None
+    min_quality: float = 0.0
 
     def of(self, faces: Sequence[Face]) -> list[Face]:
         """The chosen faces in their order."""
         sides = [(face.box_xyxy[2] - face.box_xyxy[0], face.box_xyxy[3] - face.box_xyxy[1]) for face in faces]
-        rows = [row for row, side in enumerate(sides) if max(side) >= self.min_side]
+        rows = [
+            row
+            for row, side in enumerate(sides)
+            if max(side) >= self.min_side and _known(faces[row].quality) >= self.min_quality
+        ]
         kept = sorted(rows, key=lambda row: -sides[row][0] * sides[row][1])[: self.largest]
         return [faces[row] for row in sorted(kept)]
+
+
+def _known(quality: float | None) -> float:
+    return 1.0 if quality is None else quality
 
 
 class Analyzer:
@@ -150,7 +200,7 @@ class Analyzer:
 
     def find(self, image_rgb: np.ndarray) -> FoundFaces:
         """The boxes of a (H, W, 3) uint8 RGB picture and what the network will see of them."""
-        found = self.detector.detect(image_rgb)
+        found = detect_inside(self.detector, image_rgb)
         return FoundFaces(*found, crops=(self.cut(image_rgb, found.xyxy, found.landmarks),))
 
     def read(self, found: Sequence[FoundFaces]) -> list[list[Face]]:
@@ -169,8 +219,8 @@ class Analyzer:
         xyxy = np.concatenate([one.xyxy for one in found])
         scores = np.concatenate([one.scores for one in found])
         outputs = self.predictor.predict(np.concatenate([one.crops[0] for one in found]))
-        points = [five for one in found for five in _points(one)]
-        faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading, points)
+        alignments = [alignment for one in found for alignment in _alignments(one)]
+        faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading, alignments)
         marked = iter(mark_rejected(faces, self.face_threshold if gated else None))
         return [[next(marked) for _ in one.scores] for one in found]
 
@@ -210,14 +260,26 @@ def chip_margin_of(checkpoint: Checkpoint) -> float:
         return WHOLE_CHIP_MARGIN
 
 
-def _points(found: FoundFaces) -> list[tuple[tuple[float, float], ...] | None]:
-    """Landmarks of each face as a `Face` has them."""
+class Alignment(NamedTuple):
+    """What is known of a face without reading it: `landmarks` and `quality` as `Face` has them."""
+
+    landmarks: tuple[tuple[float, float], ...] | None = None
+    quality: float | None = None
+
+
+def alignment_of(landmarks: np.ndarray | None, error: float | None) -> Alignment:
+    """What landmarks (5, 2), NaN where not known, say of a face, and how far off they are to be."""
+    if landmarks is None or not np.isfinite(landmarks).all():
+        return Alignment()
+    points = tuple((x, y) for x, y in np.asarray(landmarks, np.float64).round(1).tolist())
+    return Alignment(points, None if error is None else face_quality(points, error))
+
+
+def _alignments(found: FoundFaces) -> list[Alignment]:
     if found.landmarks is None:
-        return [None] * len(found.scores)
-    return [
-        tuple((x, y) for x, y in five) if np.isfinite(five).all() else None
-        for five in np.asarray(found.landmarks, np.float64).round(1).tolist()
-    ]
+        return [Alignment()] * len(found.scores)
+    errors = [None] * len(found.scores) if found.landmark_errors is None else found.landmark_errors.tolist()
+    return [alignment_of(points, error) for points, error in zip(found.landmarks, errors, strict=True)]
 
 
 def crop_for(checkpoint: Checkpoint, detector: Detector) -> tuple[float, float]:
@@ -244,22 +306,24 @@ def read_out(
     outputs: Mapping[str, np.ndarray],
     calibration: Calibration = IDENTITY,
     reading: ReadoutOptions | None = None,
-    landmarks: Sequence[tuple | None] | None = None,
+    alignments: Sequence[Alignment] | None = None,
 ) -> list[Face]:
     """Faces from boxes (n, 4), scores (n,) and head -> calibrated probabilities (n, classes).
 
-    `landmarks`: for each face those of `Face`, or None.
+    `alignments`: what is known of each face beside.
     """
+    reading = reading or ReadoutOptions()
     columns: dict[str, list] = {"face_probability": _presence(outputs, len(xyxy))}
-    if landmarks is not None:
-        columns["landmarks"] = list(landmarks)
+    if alignments is not None:
+        columns |= {name: [getattr(one, name) for one in alignments] for name in Alignment._fields}
     if "age" in outputs:
-        columns |= _ages(outputs["age"], calibration, reading or ReadoutOptions())
+        columns |= _ages(outputs["age"], calibration, reading)
     columns |= {
         f"{head}_probabilities": _named(head, outputs[head]) for head in FACE_HEADS if head in outputs
     }
+    doubts = doubts_of(calibration, reading.uncertain_below)
     return [
-        Face(tuple(box), score, **{name: column[index] for name, column in columns.items()})
+        doubts.mark(Face(tuple(box), score, **{name: column[index] for name, column in columns.items()}))
         for index, (box, score) in enumerate(zip(xyxy.tolist(), scores.tolist(), strict=True))
     ]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from facecli.core.faces import NAMED_HEADS, Face
+from facecli.detect.registry import detect_inside
 from facecli.infer.analyzer import Analyzer, FoundFaces
 from facecli.models.checkpoint import Checkpoint
 
@@ -87,7 +88,7 @@ class ComparingAnalyzer:
 
     def find(self, image_rgb: np.ndarray) -> FoundFaces:
         """The boxes of a (H, W, 3) uint8 RGB picture, and every model's crops of them."""
-        found = self.detector.detect(image_rgb)
+        found = detect_inside(self.detector, image_rgb)
         every = self._analyzers.values()
         crops = tuple(analyzer.cut(image_rgb, found.xyxy, found.landmarks) for analyzer in every)
         return FoundFaces(*found, crops=crops)

@@ -12,6 +12,8 @@ from facecli.models.litert import open_network
 from facecli.models.readout import fold_heads, load_calibration, stored_heads
 
 _INPUT = "image"
+_ROUNDED = 0.02
+"""How far from 1 probabilities may sum up to: int8 weights and float16 leave them exact to some digits."""
 
 
 class Predictor:
@@ -34,7 +36,7 @@ class Predictor:
         self.calibration = load_calibration(checkpoint)
         path = checkpoint.folder / LITERT_FILE
         _check_labels(checkpoint)
-        self._runner = open_network(checkpoint, num_threads)
+        self._network = open_network(checkpoint, num_threads)
         self._check_input(path)
         self._check_outputs(path)
 
@@ -62,10 +64,10 @@ class Predictor:
         return fold_heads(self._run(crops), self.heads)
 
     def _run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        return self._runner(**{_INPUT: np.ascontiguousarray(crops)})
+        return self._network(crops)
 
     def _check_input(self, path: Path) -> None:
-        inputs = self._runner.get_input_details()
+        inputs = self._network.inputs
         if list(inputs) != [_INPUT]:
             raise CheckpointError(f"{path} has inputs {sorted(inputs)}, not '{_INPUT}': not a facecli model")
         shape = [int(size) for size in inputs[_INPUT]["shape_signature"]]
@@ -79,7 +81,7 @@ class Predictor:
     def _check_outputs(self, path: Path) -> None:
         """Runs one empty picture: only then are all output shapes known."""
         stored = stored_heads(self.heads)
-        if missing := set(stored) - set(self._runner.get_output_details()):
+        if missing := set(stored) - set(self._network.outputs):
             raise CheckpointError(f"{path} lacks the heads {sorted(missing)} that config.json names")
         try:
             with quiet_stderr():
@@ -91,6 +93,10 @@ class Predictor:
                 raise CheckpointError(
                     f"{path}: head '{head}' gives {outputs[head].shape[1:]} classes, not "
                     f"{HEAD_CLASSES[head]}; it is a model of another kind"
+                )
+            if outputs[head].min() < 0 or abs(outputs[head].sum() - 1) > _ROUNDED:
+                raise CheckpointError(
+                    f"{path}: head '{head}' gives no probabilities; fetch the model folder anew"
                 )
 
 

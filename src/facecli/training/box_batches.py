@@ -83,16 +83,43 @@ class PictureCache:
         return image
 
 
-class BoxBatches(keras.utils.PyDataset):
+class DrawnBatches(keras.utils.PyDataset):
+    """Batches whose samples are drawn anew in each epoch, the same for the same seed, epoch and batch.
+
+    Args:
+        samples: in an epoch.
+        batch_size: the last batch is dropped when it is not full.
+        seed: decides everything, together with the epoch and the batch.
+    """
+
+    def __init__(self, samples: int, batch_size: int, seed: int, workers: int = 1) -> None:
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
+        self.samples, self.batch_size, self.seed, self.epoch = samples, batch_size, seed, 0
+        self.cache = PictureCache()
+
+    def __len__(self) -> int:
+        return max(self.samples // self.batch_size, 1)
+
+    def start_at(self, epoch: int) -> None:
+        """Goes on with an epoch, counted from 0."""
+        self.epoch = epoch
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+
+    def random_of(self, index: int) -> np.random.Generator:
+        """What draws the samples of a batch."""
+        return np.random.default_rng([self.seed, self.epoch, index])
+
+
+class BoxBatches(DrawnBatches):
     """Shuffled batches of (pictures (n, side, side, 3) uint8, targets (n, cells, values) float32).
 
     Args:
         sets: the pictures of each data set.
         shares: what part of the samples each set gives; they sum to 1.
-        samples: in an epoch.
-        batch_size: the last batch is dropped when it is not full.
+        samples, batch_size, seed: see DrawnBatches.
         side: of the canvas in pixels, a multiple of the largest stride.
-        seed: decides everything, together with the epoch and the batch.
         how: see SampleShares.
     """
 
@@ -107,28 +134,15 @@ class BoxBatches(keras.utils.PyDataset):
         how: SampleShares | None = None,
         workers: int = 1,
     ) -> None:
-        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
+        super().__init__(samples, batch_size, seed, workers)
         self.sets = [list(one) for one in sets]
-        self.shares, self.samples = np.asarray(shares, float), samples
-        self.batch_size, self.side, self.seed, self.epoch = batch_size, side, seed, 0
-        self.how = how or SampleShares()
-        self.cache = PictureCache()
-
-    def __len__(self) -> int:
-        return max(self.samples // self.batch_size, 1)
+        self.shares, self.side, self.how = np.asarray(shares, float), side, how or SampleShares()
 
     def __getitem__(self, index: int):
-        random = np.random.default_rng([self.seed, self.epoch, index])
+        random = self.random_of(index)
         samples = [self._sample(random) for _ in range(self.batch_size)]
         images = np.stack([one.image_rgb for one in samples])
         return images, np.stack([encode(one, self.side) for one in samples])
-
-    def start_at(self, epoch: int) -> None:
-        """Goes on with an epoch, counted from 0."""
-        self.epoch = epoch
-
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
 
     def _sample(self, random: np.random.Generator) -> Sample:
         if random.random() < self.how.mosaic:

@@ -114,7 +114,7 @@ def look(image_rgb: np.ndarray, teacher: Detector) -> Finds:
         seen = image_rgb if size == 1 else cv2.resize(image_rgb, None, fx=size, fy=size)
         for mirrored in (False, True):
             looked = np.ascontiguousarray(seen[:, ::-1]) if mirrored else seen
-            xyxy, score, landmarks = teacher.detect(looked)
+            xyxy, score, landmarks, _ = teacher.detect(looked)
             if landmarks is None:
                 raise ValueError(f"{teacher.name} knows no landmarks and cannot teach")
             if mirrored:

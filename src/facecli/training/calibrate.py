@@ -38,6 +38,9 @@ REFUSED_FACES = 0.005
 """Share of true faces that the head `face` may refuse."""
 UNCERTAIN_COST = 0.3
 """What "uncertain" costs, a wrong label being 1: labels that would be wrong oftener are not said."""
+LOWEST_QUALITY = 0.2
+"""Of a face, below which none of its labels is believed: there they are wrong two to three times as often as
+of other faces (benchmarks/quality.md)."""
 _TEMPERATURES = 0.2, 5.0
 _SMALLEST = 1e-12
 
@@ -139,7 +142,7 @@ def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) ->
     ages = _labelled(frame, "age", predicted["age"]) if "age" in predicted else None
     thresholds = None if ages is None else fit_age_thresholds(*ages)
     face = _face_threshold(frame, np.asarray(predicted["face"])) if "face" in predicted else None
-    return Calibration(temperatures, thresholds, face, uncertain)
+    return Calibration(temperatures, thresholds, face, uncertain, LOWEST_QUALITY)
 
 
 def _labelled(

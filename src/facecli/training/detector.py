@@ -1,42 +1,56 @@
 """`facecli train --model-type detector`: sets of boxes become the detector's folder."""
 
 import logging
-import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 from keras import ops
+from sklearn.linear_model import LogisticRegression
 
 from facecli.core import paths
-from facecli.core.errors import DataError, InputError
+from facecli.core.errors import CheckpointError, DataError, InputError
 from facecli.core.grid import BOX_SPAN, LANDMARK_SPAN, OUTPUTS, STRIDES, cell_centres
 from facecli.core.images import load_image
-from facecli.core.paths import replacing
 from facecli.core.recipes import DETECTOR, DETECTOR_MODEL, FitOptions
 from facecli.data.boxes import BoxPicture
-from facecli.detect.cnn import decode, padded
+from facecli.detect.cnn import (
+    CHIP_CROP,
+    CnnDetector,
+    CnnOptions,
+    ScoreCalibration,
+    decode,
+    padded,
+    score_features,
+)
+from facecli.detect.landmarks import LandmarkFinder
 from facecli.detect.registry import Detections
-from facecli.models.build import in_precision
-from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, load_detector, write_config
+from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, load_detector, write_config, write_json
 from facecli.models.detector_network import DetectorSpec, build_detector_network
-from facecli.models.export import litert_bytes
 from facecli.models.terms import DETECTOR_TERMS
 from facecli.training.box_batches import VALUES, BoxBatches, SampleShares
 from facecli.training.box_data import BoxData
-from facecli.training.detector_report import SAME, above, average_precision, detection_figures, ranked_hits
+from facecli.training.detector_report import (
+    SAME,
+    above,
+    average_precision,
+    detection_figures,
+    match,
+    ranked_hits,
+)
 from facecli.training.engine import compile_model, run_epochs
-from facecli.training.save import HISTORY_FILE
+from facecli.training.save import save_finder, versions
 
 log = logging.getLogger(__name__)
 
 BOX_WEIGHT, LANDMARK_WEIGHT = 2.0, 2.0
 _LOWEST_SCORE = 0.02
 """Of finds that average precision is measured with."""
+_SEARCHED_SCORE = 0.15
+"""Of finds that are looked at closer."""
 VALIDATION_PICTURES = 300
 """So many of each set are looked at after an epoch."""
 PRECISION = {"score_threshold": 0.97, "cover_threshold": 0.8}
@@ -191,12 +205,26 @@ def train_detector(data: Sequence[BoxData], request: DetectorRequest, options: F
     network = build_detector_network(request.spec)
     if request.initial:
         before = load_detector(paths.find_model(request.initial)).verified(KERAS_FILE)
-        network.set_weights(keras.models.load_model(before, compile=False).get_weights())
+        start_from(network, keras.models.load_model(before, compile=False))
     history = _fit(network, data, request, options, folder / "epochs")
     return save_detector(network, data, request, options, history, folder, time.monotonic() - started)
 
 
-def _shares(data: Sequence[BoxData], options: FitOptions) -> np.ndarray:
+def start_from(network: keras.Model, before: keras.Model) -> None:
+    """Gives each layer the weights of the layer of the same name; a network may have lost blocks meanwhile.
+
+    Raises:
+        CheckpointError: a layer has weights of other shapes, or there is none of its name.
+    """
+    old = {layer.name: layer.get_weights() for layer in before.layers}
+    for layer in network.layers:
+        shapes = [weight.shape for weight in layer.get_weights()]
+        if shapes != [weight.shape for weight in old.get(layer.name, [])]:
+            raise CheckpointError(f"the network to go on from has another layer {layer.name!r}")
+        layer.set_weights(old.get(layer.name, []))
+
+
+def drawn_shares(data: Sequence[BoxData], options: FitOptions) -> np.ndarray:
     """The share of the samples that each set gives; sets without one share what is left alike."""
     others = sum(one.name not in options.shares for one in data)
     left = (1 - sum(options.shares.get(one.name, 0.0) for one in data)) / max(others, 1)
@@ -215,7 +243,7 @@ def _fit(
 ) -> list[dict[str, float]]:
     batches = BoxBatches(
         [one.train for one in data],
-        _shares(data, options),
+        drawn_shares(data, options),
         request.samples,
         options.batch_size,
         request.side,
@@ -239,18 +267,10 @@ def save_detector(
     duration_s: float,
 ) -> Path:
     """Writes `model.keras` (float16), `model.tflite` (int8), `history.csv` and, last, `config.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stored = in_precision(network, "float16")
-    with replacing(folder / KERAS_FILE) as temporary:
-        stored.save(temporary)
-    exact = in_precision(stored, "float32")
-    with replacing(folder / LITERT_FILE) as temporary:
-        pictures = _range_pictures(data, request, options)
-        last = [f"{name}{part}" for name in OUTPUTS for part in ("_conv", "_cells", "/")]
-        # The levels are put together in float, too: one scale for all scores has steps of half a logit.
-        temporary.write_bytes(litert_bytes(exact, "int8", pictures, last, ["CONCATENATION"]))
-    with replacing(folder / HISTORY_FILE) as temporary:
-        pd.DataFrame(list(history)).round(6).to_csv(temporary, index=False)
+    last = [f"{name}{part}" for name in OUTPUTS for part in ("_conv", "_cells", "/")]
+    # The levels are put together in float, too: one scale for all scores has steps of half a logit.
+    pictures = _range_pictures(data, request, options)
+    exact = save_finder(network, folder, history, pictures, last, ["CONCATENATION"])
     config = {
         "name": request.name,
         "model_type": DETECTOR,
@@ -268,16 +288,55 @@ def save_detector(
         "terms": DETECTOR_TERMS.to_config(),
         "command": request.command,
         "duration_s": round(duration_s, 1),
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "backend": keras.backend.backend(),
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
     }
     write_config(folder, config, (KERAS_FILE, LITERT_FILE))
+    calibrate_scores(folder, data)
     log.info("saved %s", folder)
     return folder
+
+
+def calibrate_scores(folder: Path, data: Sequence[BoxData]) -> ScoreCalibration | None:
+    """Fits what a closer look says of finds in validation pictures, as `run` sees them.
+
+    Returns:
+        What was fitted and is now in `config.json`; None, and nothing is written, without the network of
+        landmarks, or when all finds or none are faces.
+    """
+    try:
+        finder = LandmarkFinder()
+    except CheckpointError as error:
+        log.warning("scores are those of the search alone: %s", error)
+        return None
+    search = CnnDetector(CnnOptions(folder, score_threshold=_SEARCHED_SCORE, refine=False))
+    looks = [_looks(one, search, finder) for one in data if one.val]
+    features = np.concatenate([seen for seen, _ in looks] or [np.empty((0, 3))])
+    hit = np.concatenate([right for _, right in looks] or [np.empty(0, bool)])
+    if not 0 < hit.sum() < len(hit):
+        return None
+    model = LogisticRegression().fit(features, hit)
+    fitted = ScoreCalibration(
+        _SEARCHED_SCORE,
+        tuple(model.coef_[0].round(4).tolist()),
+        round(float(model.intercept_[0]), 4),
+        **_strictest(_precise_enough(model.predict_proba(seen)[:, 1], right) for seen, right in looks),
+    )
+    checkpoint = load_detector(folder)
+    write_json(folder / "config.json", {**checkpoint.config, "refinement": asdict(fitted)})
+    return fitted
+
+
+def _looks(data: BoxData, search: CnnDetector, finder: LandmarkFinder) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, 3) of all finds that count in a set's validation pictures, and whether each is a face."""
+    features, hits = [np.empty((0, 3))], [np.empty(0, bool)]
+    for picture, truth in zip(data.val, data.truths(data.val), strict=True):
+        image = load_image(picture.file)
+        found = search.detect(image)
+        matched = match(truth, found)
+        look = finder.find(image, found.xyxy, CHIP_CROP, found.landmarks)
+        features.append(score_features(found.scores, look)[~matched.doubtful])
+        hits.append(matched.face[~matched.doubtful] >= 0)
+    return np.concatenate(features), np.concatenate(hits)
 
 
 def _earlier_stages(initial: str | None) -> list[dict[str, object]]:
@@ -285,7 +344,9 @@ def _earlier_stages(initial: str | None) -> list[dict[str, object]]:
     if not initial:
         return []
     config = load_detector(paths.find_model(initial)).config
-    kept = {key: config[key] for key in ("command", "options", "samples", "duration_s") if key in config}
+    kept = {
+        key: config[key] for key in ("command", "options", "samples", "spec", "duration_s") if key in config
+    }
     return [*config.get("earlier_stages", ()), kept]
 
 
@@ -306,15 +367,25 @@ def choose_thresholds(data: Sequence[BoxData], find: Callable[[BoxPicture], Dete
 
     See PRECISION. A set of single faces is easily precise: it must not decide for one of crowds.
     """
-    chosen = [_of_set(one, find) for one in data if one.val]
-    return {name: max((found[name] for found in chosen), default=0.5) for name in PRECISION}
+    ranked = (
+        ranked_hits(one.truths(one.val), [find(picture) for picture in one.val], SAME)
+        for one in data
+        if one.val
+    )
+    return _strictest(_precise_enough(scores, hit) for scores, hit in ranked)
 
 
-def _of_set(data: BoxData, find: Callable[[BoxPicture], Detections]) -> dict[str, float]:
-    truths = data.truths(data.val)
-    score, hit = ranked_hits(truths, [find(picture) for picture in data.val], SAME)
-    precision = hit.cumsum() / np.arange(1, len(hit) + 1)
-    return {name: _lowest(score, precision, wanted) for name, wanted in PRECISION.items()}
+def _strictest(thresholds: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Of the thresholds that sets ask for the highest; 0.5 where there is none."""
+    asked = list(thresholds)
+    return {name: max((one[name] for one in asked), default=0.5) for name in PRECISION}
+
+
+def _precise_enough(scores: np.ndarray, hit: np.ndarray) -> dict[str, float]:
+    """The thresholds of PRECISION for finds of scores (n,), in any order, that are faces or not."""
+    order = np.argsort(-scores, kind="stable")
+    precision = hit[order].cumsum() / np.arange(1, len(order) + 1)
+    return {name: _lowest(scores[order], precision, wanted) for name, wanted in PRECISION.items()}
 
 
 def _lowest(scores: np.ndarray, precision: np.ndarray, wanted: float) -> float:

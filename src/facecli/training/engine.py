@@ -23,8 +23,7 @@ from facecli.core.attributes import HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY, stderr_console
 from facecli.core.errors import FacecliError, InputError
 from facecli.core.recipes import FitOptions
-from facecli.training.batches import CropBatches
-from facecli.training.epochs import EpochKeeper, SetValidation
+from facecli.training.epochs import CropBatches, EpochKeeper, SetValidation
 from facecli.training.losses import head_metric, output_loss, output_weight
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from facecli.core.recipes import FitOptions
 from facecli.detect.registry import built_in_names, find_entry
 from facecli.models.build import in_precision
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, load_checkpoint, write_config
-from facecli.models.export import export_tflite, heads_only
+from facecli.models.export import export_tflite, heads_only, litert_bytes
 from facecli.models.readout import stored_heads
 from facecli.models.terms import Terms, learnt_terms
 
@@ -94,12 +94,49 @@ def _config(network: keras.Model, recipe: Recipe) -> dict:
         "detectors": _detectors(),
         "parameters": int(network.count_params()),
         "terms": _terms(recipe).to_config(),
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "backend": keras.backend.backend(),
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
+    }
+
+
+def save_finder(
+    network: keras.Model,
+    folder: Path,
+    history: Sequence[Mapping[str, float]],
+    seen: np.ndarray,
+    float_layers: Sequence[str],
+    float_operations: Sequence[str] = (),
+) -> keras.Model:
+    """Writes `model.keras` (float16), `model.tflite` (int8) and `history.csv` of a detector or the like.
+
+    Args:
+        network: what was trained.
+        folder: is made.
+        history: a row an epoch.
+        seen: (n, h, w, 3) uint8 RGB, whose activations set the ranges of int8.
+        float_layers, float_operations: see `models.export.litert_bytes`.
+
+    Returns:
+        The stored network in float32.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = in_precision(network, "float16")
+    with replacing(folder / KERAS_FILE) as temporary:
+        stored.save(temporary)
+    exact = in_precision(stored, "float32")
+    with replacing(folder / LITERT_FILE) as temporary:
+        temporary.write_bytes(litert_bytes(exact, "int8", seen, float_layers, float_operations))
+    with replacing(folder / HISTORY_FILE) as temporary:
+        pd.DataFrame(list(history)).round(6).to_csv(temporary, index=False)
+    return exact
+
+
+def versions() -> dict[str, str]:
+    """What a network was made with."""
+    return {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "numpy": np.__version__,
     }
 
 

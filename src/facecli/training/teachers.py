@@ -104,7 +104,7 @@ def facenet_features(
     Raises:
         WeightsError: the weights are missing or damaged.
     """
-    from facecli.models.trunks import load_facenet
+    from facecli.models.pretrained import load_facenet
 
     def load() -> Predict:
         trunk = load_facenet(weights, TAPS)
@@ -131,7 +131,7 @@ def mobilenet_features(
 
     Arguments and errors are those of `facenet_features`.
     """
-    from facecli.models.trunks import IMAGE_SIZE, load_mobilenet
+    from facecli.models.pretrained import IMAGE_SIZE, load_mobilenet
 
     def load() -> Predict:
         network = load_mobilenet(weights)

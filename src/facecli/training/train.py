@@ -14,13 +14,22 @@ from keras import layers
 
 from facecli.core import paths
 from facecli.core.errors import InputError
-from facecli.core.recipes import GENUINE, STUDENTS, FitOptions, ResolvedRequest, TrainRequest, resolve
+from facecli.core.recipes import (
+    EMBEDDING_MODEL,
+    GENUINE,
+    MODEL_FOLDERS,
+    STUDENTS,
+    FitOptions,
+    ResolvedRequest,
+    TrainRequest,
+    resolve,
+)
 from facecli.data.checks import check_trainable
 from facecli.data.rebalance import rebalance
 from facecli.models.build import attach_heads, build_model
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.models.inception_resnet_v1 import TAP_DIMS
-from facecli.models.trunks import load_facenet
+from facecli.models.pretrained import load_facenet
 from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
@@ -75,6 +84,7 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
             "sets": dict(data.sets),
             "initial": plan.initial,
             "earlier_stages": earlier_stages(_start(plan)),
+            "average": {name: earlier_stages(name) for name in plan.average},
         },
     )
     return calibrate(save_model(network, recipe, history, folder), data)
@@ -101,7 +111,13 @@ def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[s
 def _start(request: TrainRequest) -> str | None:
     """Name or folder of the model that a run goes on from."""
     distilled = request.model_type == "facenet" and request.backbone in STUDENTS
-    return request.initial or (request.embedding if distilled else None)
+    return request.initial or (request.embedding or _student() if distilled else None)
+
+
+def _student() -> str:
+    """What `facecli distil` wrote by default, else the facenet that ships, which began as a student."""
+    own = paths.may_hold(paths.saved_model_dir() / EMBEDDING_MODEL, "config.json")
+    return EMBEDDING_MODEL if own else MODEL_FOLDERS["facenet"]
 
 
 def _train_whole(
@@ -121,7 +137,7 @@ def _train_whole(
     keras.utils.set_random_seed(options.seed)
     network = build_model(request.backbone, request.heads, size)
     if student:
-        load_embedding(network, student.folder)
+        load_embedding(network, student.folder, [paths.find_model(name) for name in request.average])
     if options.epochs == 0:
         return network, _history_of(student, request.heads)
     image_size = network.input.shape[1:3]
