@@ -19,7 +19,7 @@ import numpy as np
 
 from facecli.core.crops import crop_face
 from facecli.models.checkpoint import load_checkpoint
-from facecli.models.trunks import load_facenet
+from facecli.models.pretrained import load_facenet
 from facecli.training.save import load_network
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
