@@ -22,10 +22,11 @@ from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
 from facecli.infer.predictor import Predictor
-from facecli.live.analyzer import build_live_analyzer
+from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import load_checkpoint
 from facecli.pipeline.stream import run_live
-from facecli.sources.video import STALL_S, Frame, open_source
+from facecli.sources.frames import STALL_S, Frame
+from facecli.sources.video import open_source
 from facecli.window.controls import Controls
 from facecli.window.screen import Screen
 from facecli.window.view import LiveView
@@ -87,7 +88,7 @@ def measure(clip: Path, seconds: float, detector: str, weights: Path | None) -> 
     analyzer = Analyzer(
         build_detector(detector, None, weights), Predictor(load_checkpoint(find_model("facenet_model")))
     )
-    live = build_live_analyzer(analyzer)
+    live = LiveAnalyzer(analyzer)
     done: list[tuple[float, float]] = []
 
     def analyze(image_rgb: np.ndarray, time_s: float):
@@ -124,7 +125,7 @@ def main() -> None:
     )
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--detector", default="haar", choices=["haar", "yunet"])
+    parser.add_argument("--detector", default="cnn", choices=["cnn", "haar", "yunet"])
     parser.add_argument("--detector-weights", type=Path)
     arguments = parser.parse_args()
     print(f"{datetime.date.today()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before,")

@@ -21,7 +21,7 @@ from facecli.core.paths import find_cascade, find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
 from facecli.infer.predictor import Predictor
-from facecli.live.analyzer import build_live_analyzer
+from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import load_checkpoint
 
 LIVE_CNN = {"tiles": False}
@@ -57,7 +57,7 @@ class Live:
         predictor = Predictor(load_checkpoint(find_model(model)), 1)
         options = LIVE_CNN if detector == "cnn" else None
         found = build_detector(detector, options, None if options else weights, threads=1)
-        self._live = build_live_analyzer(Analyzer(found, predictor))
+        self._live = LiveAnalyzer(Analyzer(found, predictor))
         self._predict = predictor.predict
         predictor.predict = self._timed
         self.network_s = 0.0

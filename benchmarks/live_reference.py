@@ -30,7 +30,7 @@ def read_clip(clip: Path, weights: Path) -> list[Shot]:
     shots = []
     with open_source(str(clip)) as source:
         for frame in source:
-            xyxy, scores, _ = yunet.detect(frame.image_rgb)
+            xyxy, scores, *_ = yunet.detect(frame.image_rgb)
             sides = (xyxy[:, 2:] - xyxy[:, :2]).min(axis=-1, initial=9999)
             faces = xyxy[(scores >= SCORE) & (sides >= SIDE)].tolist()
             shots.append(Shot(frame.image_rgb, frame.time_s, faces, xyxy.tolist()))

@@ -22,7 +22,7 @@ from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
 from facecli.infer.predictor import Predictor
-from facecli.live.analyzer import build_live_analyzer
+from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.readout import expected_age
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def row(shots: list[Shot], analyzer: Analyzer, least: int) -> str:
-    live = build_live_analyzer(analyzer)
+    live = LiveAnalyzer(analyzer)
     frames = [live.analyze(shot.image_rgb, shot.time_s) for shot in shots]
     raw, shown = defaultdict(list), defaultdict(list)
     for shot, faces in zip(shots, frames, strict=True):

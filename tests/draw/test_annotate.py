@@ -1,5 +1,7 @@
 """What is drawn, and where labels go."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from facecli.draw.layout import LabelHabits, Plate, Rectangle, place_labels
 FULL = Face(
     (20, 60, 80, 120), 0.9, 32.4, (26, 39), {"male": 0.02, "female": 0.98}, {"white": 0.91, "black": 0.09}
 )
+DOUBTFUL = replace(FULL, uncertain=("race",))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 200), (480, 640)])
@@ -37,22 +40,21 @@ def test_label_says_age_interval_gender_and_race():
 
 def test_a_rejected_box_is_grey_and_says_so():
     face = Face((20, 60, 80, 120), 0.9, face_probability=0.04, rejected=True)
-    assert label_parts(face, 0.99) == ["not a face 96%"]
+    assert label_parts(replace(face, uncertain=("gender",))) == ["not a face 96%"]
     drawn = annotate(np.zeros((240, 320, 3), np.uint8), [face])
     assert drawn.any() and (np.ptp(drawn.astype(int), axis=2) == 0).all()
 
 
 def test_label_says_which_head_is_uncertain():
-    assert label_parts(FULL, 0.95) == ["32 (26-39)", "female 98%", "race uncertain"]
+    assert label_parts(DOUBTFUL) == ["32 (26-39)", "female 98%", "race uncertain"]
     face = Face((0, 0, 9, 9), 0.9, emotion_probabilities={"happy": 0.5, "sad": 0.5})
     assert label_parts(face) == ["happy 50%"]
-    assert label_parts(face, 0.6) == ["emotion uncertain"]
+    assert label_parts(replace(face, uncertain=("emotion",))) == ["emotion uncertain"]
 
 
-def test_threshold_changes_what_is_drawn():
+def test_doubt_changes_what_is_drawn():
     picture = np.zeros((240, 320, 3), np.uint8)
-    assert (annotate(picture, [FULL], 0.5) == annotate(picture, [FULL])).all()
-    assert (annotate(picture, [FULL], 0.95) != annotate(picture, [FULL])).any()
+    assert (annotate(picture, [DOUBTFUL]) != annotate(picture, [FULL])).any()
 
 
 def test_label_without_heads_is_empty_and_only_the_box_is_drawn():

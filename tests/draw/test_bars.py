@@ -40,7 +40,7 @@ def test_the_seven_races_are_no_rows():
 
 
 def test_doubtful_heads_say_so_and_keep_their_bars():
-    row = detail_rows(FACE, 0.7)[2]
+    row = detail_rows(replace(FACE, uncertain=("race",)))[2]
     assert row == LabelRow("race uncertain", LabelBar(0.0, 0.6))
 
 

@@ -104,7 +104,8 @@ def test_long_names_leave_room_for_their_bars(picture):
 def test_uncertain_heads_have_no_chosen_class(picture):
     face = replace(BARE, gender_probabilities=GENDER, emotion_probabilities=EMOTION)
     sure = blue_pixels(draw_panel(picture, face, "", BLUE, 12))
-    unsure = blue_pixels(draw_panel(picture, face, "", BLUE, 12, uncertain_below=0.9))
+    doubtful = replace(face, uncertain=("gender", "emotion"))
+    unsure = blue_pixels(draw_panel(picture, doubtful, "", BLUE, 12))
     stripe = blue_pixels(draw_panel(picture, BARE, "", BLUE, 12))
     assert sure > unsure >= stripe
 

@@ -5,11 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from facecli.detect.registry import build_detector
+from facecli.detect.registry import Detections, build_detector
 from facecli.infer.analyzer import Analyzer
 from facecli.infer.predictor import Predictor
-from facecli.live.analyzer import LiveAnalyzer, build_live_analyzer
-from facecli.live.frames import Detection
+from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.readout import IDENTITY, Calibration
 
 SIDE = 60
@@ -28,15 +27,15 @@ def scene(*people, ground=30, shape=(240, 320)):
 class FakeDetector:
     """Sees what it is told to see."""
 
+    name, every_s = "haar", 0.0
+
     def __init__(self):
-        self.boxes, self.resets, self.sure = [], 0, True
+        self.boxes, self.calls = [], 0
 
-    def find(self, look, time_s, known):
+    def detect(self, frame_rgb):
+        self.calls += 1
         boxes = [(left, top, left + SIDE, top + SIDE) for left, top in self.boxes]
-        return [Detection(np.array(box, float), 0.8, self.sure) for box in boxes]
-
-    def reset(self):
-        self.resets += 1
+        return Detections(np.array(boxes, np.int32).reshape(-1, 4), np.full(len(boxes), 0.8, np.float32))
 
 
 class FakePredictor:
@@ -62,8 +61,7 @@ class FakePredictor:
 @pytest.fixture
 def fakes():
     detector, predictor = FakeDetector(), FakePredictor(Calibration(face_threshold=0.5))
-    analyzer = Analyzer(SimpleNamespace(name="haar"), predictor)
-    return detector, predictor, LiveAnalyzer(analyzer, detector)
+    return detector, predictor, LiveAnalyzer(Analyzer(detector, predictor))
 
 
 def test_an_empty_video_shows_nobody_and_asks_no_network(fakes):
@@ -107,7 +105,6 @@ def test_a_cut_begins_anew_and_so_does_a_reset(fakes):
     detector.boxes = [(100, 100)]
     assert live.analyze(scene((100, 100, 0)), 0.0)[0].track == 1
     assert live.analyze(scene((100, 100, 0), ground=200), 0.1)[0].track == 2
-    assert detector.resets == 1
     live.reset()
     assert live.analyze(scene((100, 100, 0), ground=200), 0.2)[0].track == 3
 
@@ -129,13 +126,6 @@ def test_somebody_else_in_the_same_place_starts_afresh(fakes):
     assert (face.track, face.age_years, face.gender) == (2, 70, "male")
 
 
-def test_an_unsure_face_is_shown_when_it_is_seen_again(fakes):
-    detector, _, live = fakes
-    detector.boxes, detector.sure = [(100, 100)], False
-    assert live.analyze(scene((100, 100, 0)), 0.0) == []
-    assert len(live.analyze(scene((100, 100, 0), ground=36), 0.04)) == 1
-
-
 def test_what_the_model_takes_for_no_face_is_not_shown(fakes):
     detector, predictor, live = fakes
     detector.boxes, predictor.face = [(100, 100)], 0.1
@@ -148,7 +138,7 @@ def test_what_the_model_takes_for_no_face_is_not_shown(fakes):
 
 def test_refused_boxes_are_shown_on_request():
     detector, predictor = FakeDetector(), FakePredictor(Calibration(face_threshold=0.5))
-    live = LiveAnalyzer(Analyzer(SimpleNamespace(name="haar"), predictor, show_rejected=True), detector)
+    live = LiveAnalyzer(Analyzer(detector, predictor, show_rejected=True))
     detector.boxes, predictor.face = [(100, 100)], 0.1
     (face,) = live.analyze(scene((100, 100, 0)), 0.0)
     assert face.rejected and face.age_years is None
@@ -156,14 +146,14 @@ def test_refused_boxes_are_shown_on_request():
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 640), (640, 1), (3, 500)])
 def test_odd_pictures_show_nobody(tiny_checkpoint, shape):
-    live = build_live_analyzer(Analyzer(build_detector("haar"), Predictor(tiny_checkpoint)))
+    live = LiveAnalyzer(Analyzer(build_detector("haar"), Predictor(tiny_checkpoint)))
     images = [np.full((*shape, 3), level, np.uint8) for level in (0, 90, 255)]
     assert [live.analyze(image, step / 10) for step, image in enumerate(images)] == [[], [], []]
 
 
 def test_a_real_face_moves_through_a_real_search(tiny_checkpoint, astronaut):
     def film():
-        live = build_live_analyzer(Analyzer(build_detector("haar"), Predictor(tiny_checkpoint)))
+        live = LiveAnalyzer(Analyzer(build_detector("haar"), Predictor(tiny_checkpoint)))
         return [live.analyze(np.roll(astronaut, 3 * step, axis=1), step / 25) for step in range(13)]
 
     first, again = film(), film()

@@ -7,8 +7,7 @@ import pytest
 
 from facecli.core.faces import Face
 from facecli.live.evidence import HOLD_S, SHOWN_S, Person
-from facecli.live.frames import Detection
-from facecli.live.local_search import Patch
+from facecli.live.frames import Detection, Patch
 
 BOX = np.array([60.0, 40, 100, 80])
 NOISE = np.random.default_rng(3)
@@ -18,16 +17,12 @@ WOMAN = Face((60, 40, 100, 80), 0.9, 30.0, (20, 42), {"male": 0.0, "female": 1.0
 MAN = replace(WOMAN, age_years=70.0, gender_probabilities={"male": 1.0, "female": 0.0})
 
 
-def person(sure=True):
-    return Person(Detection(BOX, 0.9, sure), Patch(PICTURE, BOX), 0.0, 0.0, sure=sure)
+def person():
+    return Person(Detection(BOX, 0.9), Patch(PICTURE, BOX), 0.0, 0.0)
 
 
-def test_who_is_not_sure_is_believed_when_seen_again():
-    unsure = person(sure=False)
-    assert not unsure.believed and not unsure.wants_reading(0.0)
-    unsure.see(Detection(BOX, 0.5, False), PICTURE, BOX, 0.1)
-    assert unsure.believed and unsure.wants_reading(0.1)
-    assert person().believed
+def test_who_is_new_is_read_at_once():
+    assert person().wants_reading(0.0)
 
 
 def test_nobody_is_shown_of_whom_nothing_is_known():

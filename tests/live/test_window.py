@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.live.local_search import SearchWindow
+from facecli.live.frames import SearchWindow
 
 places = st.floats(-400, 400)
 
 
-def test_a_bright_spot_is_found_again():
+def test_a_bright_spot_lies_where_it_did():
     grey = np.zeros((100, 160), np.uint8)
     grey[40:60, 90:110] = 255
     window = SearchWindow(grey, (80, 30, 120, 70), 1.5, 90)
     rows, columns = np.nonzero(window.pixels > 127)
-    spot = [[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]]
-    assert window.to_picture(spot)[0] == pytest.approx([90, 40, 110, 60], abs=1)
+    assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((45, 45), abs=1)
+    assert window.scale == pytest.approx(60 / 90)
 
 
 @given(places, places, st.floats(0, 300), st.integers(1, 60), st.integers(1, 60))

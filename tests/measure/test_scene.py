@@ -5,7 +5,7 @@ import pytest
 
 from facecli.core.paths import find_cascade
 from facecli.detect.haar import HaarDetector
-from facecli.measure.scene import MOST_FACES, RESOLUTIONS, draw_face, iter_scene
+from facecli.measure.stages import MOST_FACES, RESOLUTIONS, draw_face, iter_scene
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,8 @@ class Seen(OneFace):
         height, width = image_rgb.shape[:2]
         self.sizes.append((width, height))
         box = np.array([[0, 0, round(width * self.share), round(height * self.share)]], np.int32)
-        return FoundFaces(box, np.ones(1, np.float32), None, super().find(image_rgb).crops)
+        points = np.tile(box.reshape(2, 2).mean(axis=0), (1, 5, 1)).astype(np.float32)
+        return FoundFaces(box, np.ones(1, np.float32), points, None, super().find(image_rgb).crops)
 
 
 def jpeg(width, height, **exif):
@@ -53,6 +54,7 @@ def test_large_jpegs_are_reduced_and_boxes_are_those_of_the_whole(width, factor)
     assert size == (width, 333)
     assert seen.sizes == [(-(-width // factor), -(-333 // factor))]
     assert np.abs(found.xyxy[0] - (0, 0, width / 2, 333 / 2)).max() <= factor
+    assert np.abs(found.landmarks[0] - (width / 4, 333 / 4)).max() <= factor
 
 
 def test_faces_with_too_few_pixels_are_cut_from_the_whole():
@@ -81,8 +83,8 @@ def test_reduced_pictures_show_the_same(astronaut):
 
     class Real:
         def find(self, image_rgb):
-            xyxy, scores, _ = detector.detect(image_rgb)
-            return FoundFaces(xyxy, scores, None, (np.zeros((len(xyxy), 88, 88, 3), np.uint8),))
+            xyxy, scores, *_ = detector.detect(image_rgb)
+            return FoundFaces(xyxy, scores, None, None, (np.zeros((len(xyxy), 88, 88, 3), np.uint8),))
 
     found, _ = find_faces_in(data, "a.jpg", Real())
     whole = Real().find(decode_image(data, "a.jpg"))

@@ -6,7 +6,7 @@ from stream_fakes import FACE, FakeFollower
 from facecli.draw.anonymize import LingeringMask
 from facecli.pipeline.overlay import CoveredFaces, FollowedFaces
 from facecli.pipeline.threads import Analyzed, TimestampedFrame
-from facecli.sources.video import Frame
+from facecli.sources.frames import Frame
 
 
 def shot(number, shape=(8, 8)):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_fakes import FakeTime
 
-from facecli.pipeline.clock import FrameRateEstimate, Pacer, RateMeter
+from facecli.pipeline.clock import Pacer, RateMeter, RecordingClock
 
 
 def test_first_frame_is_due_at_once_whatever_its_time():
@@ -48,31 +48,28 @@ def test_after_a_pause_the_next_frame_is_due_at_once():
 
 
 @given(st.lists(st.floats(0.001, 0.9), min_size=1, max_size=60), st.sampled_from([5.0, 15.0, 25.0, 30.0]))
-def test_video_of_a_camera_lasts_as_long_as_it_was_filmed(gaps, fps):
-    cadence, time_s = FrameRateEstimate(fps), 3.0
-    written = cadence.copies(time_s)
-    assert written == 1
+def test_recording_of_a_camera_lasts_as_long_as_it_was_filmed(gaps, fps):
+    clock, time_s = RecordingClock(fps), 3.0
+    assert clock.time_s(time_s) == 0
     for gap in gaps:
         time_s += gap
-        written += cadence.copies(time_s)
-    assert abs(written - 1 - (time_s - 3.0) * fps) <= 0.5 + 1e-6
-
-
-def test_a_steady_camera_is_written_frame_by_frame():
-    cadence = FrameRateEstimate(30)
-    assert [cadence.copies(index / 30 + 0.004 * (index % 2)) for index in range(90)] == [1] * 90
+        recorded_s = clock.time_s(time_s)
+    assert recorded_s == pytest.approx(time_s - 3.0)
 
 
 def test_a_long_gap_is_left_out():
-    cadence = FrameRateEstimate(10)
-    assert [cadence.copies(time_s) for time_s in (0, 0.1, 60.1, 60.2, 60.3)] == [1, 1, 1, 1, 1]
+    clock = RecordingClock(10)
+    assert [clock.time_s(time_s) for time_s in (0, 0.1, 60.1, 60.2, 60.3)] == pytest.approx(
+        [0, 0.1, 0.2, 0.3, 0.4]
+    )
 
 
-def test_after_a_pause_nothing_is_filled():
-    cadence = FrameRateEstimate(10)
-    cadence.copies(0)
-    cadence.restart()
-    assert [cadence.copies(time_s) for time_s in (0.8, 0.9)] == [1, 1]
+def test_a_pause_is_left_out():
+    clock = RecordingClock(10)
+    clock.restart()
+    assert clock.time_s(5) == 0
+    clock.restart()
+    assert [clock.time_s(time_s) for time_s in (5.8, 5.9)] == pytest.approx([0.1, 0.2])
 
 
 def test_rate():

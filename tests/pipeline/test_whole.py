@@ -7,16 +7,17 @@ import pytest
 from stream_fakes import FACE, FakeSource, Recorder, one_face
 
 from facecli.core.errors import SourceError
+from facecli.pipeline import stream
 from facecli.pipeline.stream import StreamSummary, run_live
 from facecli.sinks.base import Quit
-from facecli.sources.video import VideoSource
+from facecli.sources.capture import CaptureSource
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 
 @pytest.fixture
 def source(fake_capture, frames):
-    return VideoSource("clip.mp4", fake_capture(frames(6)))
+    return CaptureSource("clip.mp4", fake_capture(frames(6)))
 
 
 def test_empty_source_gives_nothing():
@@ -81,7 +82,8 @@ def test_quitting_is_no_error_and_earlier_sinks_have_the_frame(source):
 def test_lost_source_ends_in_its_error_after_all_rows(fake_capture, frames):
     sink = Recorder()
     with pytest.raises(SourceError, match="cut short"):
-        run_live(VideoSource("a.mp4", fake_capture(frames(6), promised=60)), one_face, [sink])
+        capture = fake_capture([*frames(6), *[None] * 200])
+        run_live(CaptureSource("frames", capture), one_face, [sink])
     assert len(sink.rows) == 6
 
 
@@ -120,3 +122,35 @@ def test_what_is_taken_for_no_face_is_covered_and_told_of_on_request_only():
         run_live(FakeSource(1), lambda *_: [refused], [sink], protect=protect, show_rejected=show)
         assert sink.rows[0].faces == told
     assert covered == [[refused]] * 2
+
+
+def test_a_face_is_covered_before_it_is_found_and_rows_stay_as_they_are():
+    """Of a track that is found in the fifth frame: no frame of the half second before shows it."""
+    covered, sink = [], Recorder(wants_image=True)
+    found = dataclasses.replace(FACE, track=1)
+
+    def protect(image_rgb, faces):
+        covered.append(list(faces))
+        return image_rgb
+
+    run_live(FakeSource(12), lambda image, time_s: [found] if time_s == 0.7 else [], [sink], protect=protect)
+    assert [faces == [found] for faces in covered] == [0.2 <= number / 10 <= 1.2 for number in range(12)]
+    assert [len(row.faces) for row in sink.rows] == [int(number == 7) for number in range(12)]
+
+
+def test_large_frames_do_not_wait_for_long(monkeypatch):
+    monkeypatch.setattr(stream, "_MOST_WAITING_BYTES", 2 * 8 * 8 * 3)
+    covered = []
+    found = dataclasses.replace(FACE, track=1)
+
+    def protect(image_rgb, faces):
+        covered.append(len(faces))
+        return image_rgb
+
+    run_live(
+        FakeSource(8),
+        lambda image, time_s: [found] if time_s == 0.5 else [],
+        [Recorder(wants_image=True)],
+        protect=protect,
+    )
+    assert covered == [0, 0, 0, 1, 1, 1, 1, 1]

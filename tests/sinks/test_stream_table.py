@@ -44,8 +44,9 @@ def test_emotion_has_a_column_when_a_face_has_it():
     assert len({len(row) for row in table}) == 1
 
 
-def test_labels_below_the_threshold_are_uncertain():
-    _, row = face_table([FrameResult("a.jpg", 9, 9, (FACE,))], uncertain_below=0.85)
+def test_doubtful_labels_are_uncertain():
+    doubtful = dataclasses.replace(FACE, uncertain=("gender",))
+    _, row = face_table([FrameResult("a.jpg", 9, 9, (doubtful,))])
     assert row[-2:] == ("uncertain", "white 90%")
 
 
@@ -63,7 +64,8 @@ def test_bands_have_a_column_when_a_face_has_them():
     header, first, second = face_table([FrameResult("a.jpg", 9, 9, (BANDED, FACE))])
     assert header == (*HEADER[:5], "age group", *HEADER[5:])
     assert (first[5], second[5]) == ("25-49 75%", "")
-    (_, uncertain) = face_table([FrameResult("a.jpg", 9, 9, (BANDED,))], uncertain_below=0.76)
+    doubtful = dataclasses.replace(BANDED, uncertain=("age_band",))
+    (_, uncertain) = face_table([FrameResult("a.jpg", 9, 9, (doubtful,))])
     assert uncertain[5] == "uncertain"
 
 

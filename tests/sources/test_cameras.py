@@ -2,8 +2,8 @@
 
 import pytest
 
-from facecli.sources import cameras
-from facecli.sources.cameras import Camera, camera_table, list_cameras
+from facecli.sources import capture as cameras
+from facecli.sources.capture import Camera, camera_table, list_cameras
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def test_none(fake_capture):
         return opened[-1]
 
     assert list_cameras(open_capture=open_capture) == []
-    assert len(opened) == 10 and all(capture.released for capture in opened)
+    assert len(opened) == 10 and all(one.released for one in opened)
     assert camera_table([]) == [("camera", "size", "fps", "name")]
 
 
@@ -29,4 +29,4 @@ def test_those_that_give_a_picture(fake_capture, frames):
     found = list_cameras(captures, captures.__getitem__)
     assert found == [Camera(0, "Webcam", 640, 480, 10)]
     assert camera_table(found)[1] == ("0", "640x480", "10", "Webcam")
-    assert all(capture.released for capture in captures.values())
+    assert all(one.released for one in captures.values())

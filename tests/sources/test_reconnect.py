@@ -3,7 +3,8 @@
 import pytest
 
 from facecli.core.errors import SourceError
-from facecli.sources.video import BACK_OFF_S, ReconnectingSource, VideoSource
+from facecli.sources.capture import CaptureSource
+from facecli.sources.video import BACK_OFF_S, ReconnectingSource
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def stream(fake_capture, frames):
             if count is None:
                 raise SourceError("cannot be opened")
             self.captures.append(fake_capture(frames(count), promised=0))
-            return VideoSource("rtsp://host/x", self.captures[-1])
+            return CaptureSource("0", self.captures[-1])
 
         def wait(self, seconds):
             self.waited += seconds
@@ -47,7 +48,7 @@ def test_every_try_is_announced_and_waits_longer(stream):
     lost = stream(1)
     with pytest.raises(SourceError):
         list(lost.source)
-    assert lost.said[0] == "rtsp://host/x was lost; trying again in 1 s (try 1 of 5)"
+    assert lost.said[0] == "camera 0 was lost; trying again in 1 s (try 1 of 5)"
     assert len(lost.said) == len(BACK_OFF_S)
     assert lost.waited == pytest.approx(sum(BACK_OFF_S))
 
@@ -77,5 +78,26 @@ def test_closing_ends_the_tries_and_releases(stream):
 
 def test_it_looks_like_the_source_it_holds(stream):
     source = stream(1).source
-    assert (source.name, source.live, source.promised, source.fps) == ("rtsp://host/x", True, 0, 10)
+    assert (source.name, source.live, source.promised, source.fps) == ("camera 0", True, 0, 10)
+    # What the window and the sound of a drawn video ask of any open source.
+    assert (source.spec, source.has_sound, source.bits_per_s) == ("0", False, 0)
     assert source.stall_s > sum(BACK_OFF_S)
+
+
+def test_what_was_lost_is_released_before_it_is_opened_again(stream):
+    lost = stream(1, 1)
+    with pytest.raises(SourceError):
+        list(lost.source)
+    assert [capture.released for capture in lost.captures] == [True, True]
+    seen = []
+    again = stream(1, 1)
+    reopen = again.reopen
+
+    def checked():
+        seen.append([capture.released for capture in again.captures])
+        return reopen()
+
+    again.source._reopen = checked
+    with pytest.raises(SourceError):
+        list(again.source)
+    assert seen[0] == [True]

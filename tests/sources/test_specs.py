@@ -1,5 +1,9 @@
 """What a text names, and what can be asked of it."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from facecli.core.errors import InputError
@@ -12,6 +16,7 @@ from facecli.sources.video_specs import (
     is_address,
     is_camera,
     is_clip,
+    is_pipe,
     is_sequence,
     source_name,
 )
@@ -19,6 +24,7 @@ from facecli.sources.video_specs import (
 KINDS = {
     "0": is_camera,
     "12": is_camera,
+    "camera:3": is_camera,
     "/dev/video0": is_camera,
     "/dev/v4l/by-id/usb-cam": is_camera,
     "rtsp://host/x": is_address,
@@ -27,17 +33,36 @@ KINDS = {
     "frames/a%d.jpg": is_sequence,
     "clip.mp4": is_clip,
     "100%.mp4": is_clip,
+    "2024-01-01T12:30:00.mp4": is_clip,
+    "camera:three": is_clip,
+    "-": is_pipe,
     "٣": is_clip,
 }
 
 
 @pytest.mark.parametrize("spec", KINDS)
 def test_every_text_is_one_kind(spec):
-    assert [kind for kind in (is_camera, is_address, is_sequence, is_clip) if kind(spec)] == [KINDS[spec]]
+    kinds = (is_camera, is_address, is_sequence, is_clip, is_pipe)
+    assert [kind for kind in kinds if kind(spec)] == [KINDS[spec]]
 
 
 def test_device_is_opened_by_its_number_where_it_has_one(tmp_path):
     assert (camera_of("3"), camera_of("/dev/video7"), camera_of("/dev/nothing")) == (3, 7, "/dev/nothing")
+
+
+def test_what_is_there_decides_and_not_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("2024", "rtsp:", "12"):
+        assert not is_clip(name) or name == "rtsp:"
+    Path("2024").write_bytes(b"")
+    Path("12").mkdir()
+    assert is_clip("2024") and is_sequence("12") and is_camera("13") and is_camera("camera:12")
+    os.mkfifo("pipe")
+    assert is_pipe("pipe") and not is_clip("pipe")
+    shm = Path("/dev/shm")
+    if shm.is_dir():
+        with tempfile.NamedTemporaryFile(dir=shm, suffix=".mp4") as file:
+            assert is_clip(file.name)
 
 
 def test_what_is_not_there_is_refused(tmp_path):

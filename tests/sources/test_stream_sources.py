@@ -1,4 +1,4 @@
-"""Cameras, clips and streams: what they yield, how they end, that they are released."""
+"""Cameras and sequences: what they yield, how they end, that they are released."""
 
 import threading
 from pathlib import Path
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from facecli.core.errors import SourceError
-from facecli.sources.video import FALLBACK_FPS, VideoSource, open_source
+from facecli.sources.capture import CaptureSource
+from facecli.sources.frames import FALLBACK_FPS
+from facecli.sources.video import open_source
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -23,7 +25,7 @@ def write_clip(path, count=40, fourcc="MJPG"):
 
 
 def test_frames_are_rgb_with_index_and_time(fake_capture, frames):
-    with VideoSource("clip.mp4", fake_capture(frames(3))) as source:
+    with CaptureSource("frames", fake_capture(frames(3))) as source:
         found = list(source)
     assert [frame.index for frame in found] == [0, 1, 2]
     assert [round(frame.time_s, 3) for frame in found] == [0.0, 0.1, 0.2]
@@ -32,11 +34,11 @@ def test_frames_are_rgb_with_index_and_time(fake_capture, frames):
 
 def test_capture_is_released_after_an_error_and_after_a_break(fake_capture, frames):
     capture = fake_capture(frames(3), error_at=1)
-    with pytest.raises(KeyboardInterrupt), VideoSource("clip.mp4", capture) as source:
+    with pytest.raises(KeyboardInterrupt), CaptureSource("frames", capture) as source:
         list(source)
     assert capture.released
     capture = fake_capture(frames(3))
-    with VideoSource("clip.mp4", capture) as source:
+    with CaptureSource("frames", capture) as source:
         next(iter(source))
     assert capture.released
 
@@ -44,54 +46,38 @@ def test_capture_is_released_after_an_error_and_after_a_break(fake_capture, fram
 def test_source_that_does_not_open_is_named_and_released(fake_capture):
     capture = fake_capture([], opened=False)
     with pytest.raises(SourceError, match="camera 3 cannot be opened"):
-        VideoSource("3", capture)
+        CaptureSource("3", capture)
     assert capture.released
 
 
 def test_source_without_any_frame_is_an_error(fake_capture):
-    with pytest.raises(SourceError, match="clip.mp4 gave no frame"):
-        list(VideoSource("clip.mp4", fake_capture([], promised=9)))
+    with pytest.raises(SourceError, match="frames gave no frame"):
+        list(CaptureSource("frames", fake_capture([], promised=9)))
 
 
 def test_lost_camera_is_an_error_after_its_frames(fake_capture, frames):
     found = []
     with pytest.raises(SourceError, match="camera 0 was lost after 4 frames"):
-        found.extend(frame.index for frame in VideoSource("0", fake_capture(frames(4), promised=-1)))
-    found = []
-    with pytest.raises(SourceError, match="lost"):
-        for frame in VideoSource("rtsp://host/x", fake_capture(frames(2), promised=0)):
-            found.append(frame.index)
-    assert found == [0, 1]
-
-
-@pytest.mark.parametrize(("count", "promised"), [(95, 98), (40, 40), (3, 5), (41, 40), (990, 1000)])
-def test_a_few_missing_frames_are_no_cut(fake_capture, frames, count, promised):
-    source = VideoSource("a.mp4", fake_capture(frames(count, (2, 2)), promised=promised))
-    assert len(list(source)) == count
-
-
-@pytest.mark.parametrize(("count", "promised"), [(50, 98), (10, 40), (900, 1000)])
-def test_cut_clip_is_an_error_that_counts(fake_capture, frames, count, promised):
-    with pytest.raises(SourceError, match=f"a.mp4 is cut short: {count} of {promised} frames"):
-        list(VideoSource("a.mp4", fake_capture(frames(count, (2, 2)), promised=promised)))
+        found.extend(frame.index for frame in CaptureSource("0", fake_capture(frames(4), promised=-1)))
+    assert found == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf"), 90000.0])
 def test_impossible_frame_rates_are_replaced(fake_capture, frames, fps):
     capture = fake_capture(frames(2))
     capture.fps = fps
-    assert VideoSource("a.mp4", capture).fps == FALLBACK_FPS
+    assert CaptureSource("frames", capture).fps == FALLBACK_FPS
 
 
 def test_grey_frames_become_rgb(fake_capture):
-    (frame,) = VideoSource("a.mp4", fake_capture([np.full((4, 6), 7, np.uint8)]))
+    (frame,) = CaptureSource("frames", fake_capture([np.full((4, 6), 7, np.uint8)]))
     assert frame.image_rgb.shape == (4, 6, 3) and (frame.image_rgb == 7).all()
 
 
 def test_broken_frames_in_the_middle_are_left_out(fake_capture, frames):
     good = frames(8)
     capture = fake_capture([*good[:2], None, None, None, *good[5:]])
-    source = VideoSource("a.mp4", capture)
+    source = CaptureSource("frames", capture)
     assert [frame.index for frame in source] == [0, 1, 5, 6, 7]
     assert source.broken == 3
 
@@ -99,8 +85,8 @@ def test_broken_frames_in_the_middle_are_left_out(fake_capture, frames):
 def test_too_many_broken_frames_are_the_end(fake_capture, frames):
     capture = fake_capture([*frames(20), *[None] * 200, *frames(20)])
     found = []
-    with pytest.raises(SourceError, match="cut short: 20 of 240"):
-        found.extend(VideoSource("a.mp4", capture))
+    with pytest.raises(SourceError, match="frames is cut short: 100 pictures in a row cannot be read"):
+        found.extend(CaptureSource("frames", capture))
     assert len(found) == 20
 
 
@@ -115,7 +101,7 @@ def test_reading_error_of_opencv_is_a_broken_frame(fake_capture, frames, monkeyp
         return read()
 
     monkeypatch.setattr(capture, "read", failing)
-    assert [frame.index for frame in VideoSource("a.mp4", capture)] == [0, 2]
+    assert [frame.index for frame in CaptureSource("frames", capture)] == [0, 2]
 
 
 def test_capture_that_hangs_is_released_by_its_reader(fake_capture, frames, monkeypatch):
@@ -128,7 +114,7 @@ def test_capture_that_hangs_is_released_by_its_reader(fake_capture, frames, monk
         return read()
 
     monkeypatch.setattr(capture, "read", hanging)
-    source = VideoSource("0", capture)
+    source = CaptureSource("0", capture)
     reader = threading.Thread(target=lambda: next(iter(source), None))
     reader.start()
     assert reading.wait(10)
@@ -162,10 +148,3 @@ def test_file_that_is_no_video_is_an_error(tmp_path, content):
 def test_clip_whose_header_promises_three_frames_too_many_is_whole():
     with open_source(str(SHARED / "clips" / "no_face.mp4")) as source:
         assert len(list(source)) == 95
-
-
-def test_clip_that_does_not_say_its_length_is_played_to_its_end(fake_capture, frames):
-    source = VideoSource("raw.mjpeg", fake_capture(frames(6), promised=0))
-    assert not source.live
-    assert [frame.index for frame in source] == list(range(6))
-    assert source.broken == 0

@@ -4,13 +4,13 @@ import numpy as np
 
 from facecli.core.faces import Face
 from facecli.pipeline.clock import Clock
-from facecli.sources.video import Frame
+from facecli.sources.frames import Frame
 
 FACE = Face((1, 1, 9, 9), 0.5, 30.0, (20, 40))
 
 
 class FakeSource:
-    """Looks like a VideoSource; `after` is called with a frame's index when it was taken."""
+    """Looks like a CaptureSource; `after` is called with a frame's index when it was taken."""
 
     name = given = "fake"
     fps, stall_s, promised = 10.0, 60.0, 0

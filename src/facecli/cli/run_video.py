@@ -1,75 +1,202 @@
-"""`facecli run --video`: a camera, a clip, numbered pictures or a stream."""
+"""`facecli run --video`: cameras, clips, numbered pictures and streams."""
 
 import contextlib
 import functools
-import re
-from collections.abc import Iterator
+import importlib
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import click
-
-from facecli.cli.output import note_terms, say
-from facecli.cli.overwriting import check_targets, model_files
-from facecli.cli.run_setup import build_analyzer, check_display, closing_all, closing_on_sigterm, protection
+from facecli.cli.output import complain, note_terms, say, show_text, warn
+from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
+from facecli.cli.run_setup import (
+    build_analyzer,
+    build_other_sinks,
+    check_display,
+    closing_all,
+    closing_on_sigterm,
+    protection,
+    sink_files,
+)
 from facecli.core.console import bars_wanted, stderr_console
+from facecli.core.errors import InputError, SourceError
+from facecli.core.process import interrupts_held
 
-_TEXTS = {"json_target": "--json", "csv_target": "--csv", "summary": "--summary"}
+_FILES = {
+    "json_target": "--json",
+    "csv_target": "--csv",
+    "summary": "--summary",
+    "save_tracks": "--save-tracks",
+}
 
 
 def show_cameras() -> None:
     """Prints a table of the cameras that give a picture; none is a result, too."""
     from facecli.core.process import quiet_stderr
     from facecli.sinks.table import plain_table
-    from facecli.sources.cameras import camera_table, list_cameras
+    from facecli.sources.capture import camera_table, list_cameras
 
     with quiet_stderr():
         cameras = list_cameras()
     if not cameras:
-        click.echo("no camera found")
+        show_text("no camera found")
         return
     for line in plain_table(camera_table(cameras)):
-        click.echo(line)
+        show_text(line)
 
 
-def check_results(options: dict) -> None:
-    """Raises InputError when two results would go to one place, or into what is read."""
-    targets = {flag: options[name] for name, flag in _TEXTS.items()}
-    check_targets({**targets, "--output": options["output"]}, _read(options))
+class _Job:
+    """A video, where its drawn frames go (None: nowhere), and what its rows are called by messages."""
+
+    def __init__(self, spec: str, output: Path | None) -> None:
+        self.spec, self.output = spec, output
 
 
-def _read(options: dict) -> Iterator[tuple[Path | str, str]]:
-    """Every file that the run reads, and what to call it."""
-    from facecli.sources.video_specs import is_address, is_camera, is_sequence, sequence_pictures
+def plan_jobs(options: dict) -> list[_Job]:
+    """Every video that is meant, with its output.
 
-    spec = options["video"]
+    Raises InputError: nothing is there, the output is no folder for several, or results would be written over
+    each other or over what is read.
+    """
+    from facecli.core.files import TargetNames
+    from facecli.sinks.video import CONTAINERS
+    from facecli.sources.video_specs import check_spec, find_videos
+
+    videos = find_videos(options["video"])
+    for video in videos:
+        check_spec(video.spec)
+    output = options["output"]
+    if output is None:
+        jobs = [_Job(video.spec, None) for video in videos]
+    elif len(videos) > 1 or _names_folder(output):
+        if Path(output).suffix.lower() in CONTAINERS or Path(output).is_file():
+            raise InputError(f"{output} is one file for {len(videos)} videos; name a folder")
+        names = TargetNames(CONTAINERS, ".mp4")
+        jobs = [_Job(video.spec, Path(output) / names.claim(video.parts)) for video in videos]
+    else:
+        jobs = [_Job(videos[0].spec, Path(output))]
+    _check_results(options, jobs)
+    return jobs
+
+
+def _names_folder(output: str) -> bool:
+    return output.endswith((os.sep, "/")) or Path(output).is_dir()
+
+
+def _check_results(options: dict, jobs: Sequence[_Job]) -> None:
+    """Raises InputError when two results would go to one place, into what is read, or cannot be made."""
+    from facecli.sinks.video import check_suffix, choose_encoder
+
+    if options["summary"] and len(jobs) > 1:
+        raise InputError("--summary is of one video; write --json FILE and run 'facecli summarize FILE'")
+    if options["save_tracks"] and not _is_json(options["save_tracks"]):
+        raise InputError(f"--save-tracks {options['save_tracks']} is no file that ends in .json; name one")
+    if (options["save_tracks"] or options["tracks"]) and len(jobs) > 1:
+        raise InputError("tracks are of one video; take one after the other")
+    rows = {flag: options[name] for name, flag in _FILES.items()}
+    read = [*(file for job in jobs for file in _read_by(job.spec)), *model_files(options)]
+    if options["tracks"]:
+        read.append((options["tracks"], "the file of tracks itself"))
+    if options["save_tracks"]:
+        _check_thumbnails(options, read)
+    for job in jobs:
+        check_targets({**rows, **sink_files(options), "--output": job.output}, read)
+    drawn = [("--output", job.output) for job in jobs]
+    check_existing([*rows.items(), *drawn], options["overwrite"])
+    for job in jobs:
+        if job.output is not None:
+            check_suffix(job.output)
+            choose_encoder(job.output.suffix.lower(), options["codec"], say)
+
+
+def _check_thumbnails(options: dict, read: Iterable[tuple[Path | str, str]]) -> None:
+    """Raises InputError when --save-tracks would put its pictures among others."""
+    folder = Path(options["save_tracks"]).with_suffix("")
+    # Of thousands of pictures few folders are looked at.
+    if any(lies_in(one, folder) for one in {Path(path).parent for path, _ in read}):
+        raise InputError(
+            f"--save-tracks puts pictures into {folder}, where files lie that are read; name another file"
+        )
+    if not options["overwrite"] and folder.is_dir() and any(folder.iterdir()):
+        raise InputError(
+            f"--save-tracks puts pictures into {folder}, where there are files already; give --overwrite to "
+            "replace those of the same names, or another name"
+        )
+
+
+def _is_json(target: str) -> bool:
+    path = Path(target)
+    return path.suffix.lower() == ".json" and not path.is_dir() and not path.with_suffix("").is_file()
+
+
+def _read_by(spec: str) -> Iterator[tuple[Path | str, str]]:
+    """Every file that is read of a video, and what to call it."""
+    from facecli.sources.video_specs import (
+        is_address,
+        is_camera,
+        is_pipe,
+        is_sequence,
+        local_path,
+        sequence_pictures,
+    )
+
     if is_sequence(spec):
         yield from ((path, "among the pictures that are read") for path in sequence_pictures(spec))
     elif is_address(spec):
-        # FFmpeg takes what follows "file://" as it is.
-        yield re.sub(r"\Afile://", "", spec, flags=re.IGNORECASE), "the clip itself"
-    elif not is_camera(spec):
+        if path := local_path(spec):
+            yield path, "the clip itself"
+    elif spec == "-":
+        yield STDIN, "the clip itself"
+    elif not is_camera(spec) and not is_pipe(spec):
         yield spec, "the clip itself"
-    yield from model_files(options)
 
 
-def build_sinks(options: dict, source) -> list:
-    """What the options ask for, not yet entered."""
+def build_row_sinks(options: dict) -> list:
+    """What the options ask for of all videos together, not yet entered."""
     from facecli.sinks.rows import CsvSink, JsonSink
-    from facecli.sinks.summary import SummarySink
-    from facecli.sinks.video import VideoFileSink
+    from facecli.sinks.summary import LONGEST_GAP_S, SummarySink
 
     sinks: list = []
     if options["json_target"]:
         sinks.append(JsonSink(options["json_target"]))
     if options["csv_target"]:
-        sinks.append(CsvSink(options["csv_target"], faces_only=True))
+        sinks.append(CsvSink(options["csv_target"], faces_only=True, is_raw=options["raw_csv"]))
     if options["summary"]:
-        sinks.append(SummarySink(options["summary"]))
-    if options["output"]:
-        sinks.append(VideoFileSink(Path(options["output"]), source.fps))
+        longest_s = LONGEST_GAP_S if options["rate"] is None else max(LONGEST_GAP_S, 1.5 / options["rate"])
+        sinks.append(SummarySink(options["summary"], longest_gap_s=longest_s))
+    return sinks + build_other_sinks(options)
+
+
+def build_frame_sinks(options: dict, job: _Job, source) -> list:
+    """What the options ask for of one video, not yet entered."""
+    from facecli.sinks.video import VideoFileSink, VideoOptions
+
+    sinks: list = []
+    if job.output is not None:
+        sound = _sound_of(options, source)
+        known = VideoOptions(options["codec"], options["quality"], source.bits_per_s, sound)
+        sinks.append(VideoFileSink(job.output, source.fps, known))
     if options["no_show"] and bars_wanted():
         sinks.append(ProgressSink(source.promised))
     return sinks
+
+
+def _sound_of(options: dict, source):
+    """What opens the sound of the drawn video, or None; what is left out unasked is said."""
+    from facecli.sources.video_specs import is_pipe
+
+    if not source.has_sound or options["audio"] == "none":
+        return None
+    if is_pipe(source.spec):
+        say(f"{source.name} can be read only once: the drawn video has no sound")
+        return None
+    if options["anonymize"] and options["audio"] is None:
+        say(f"{source.name}: the sound is left out, since a voice tells who it is; --audio copy keeps it")
+        return None
+    from facecli.sources.sound import open_sound
+
+    return functools.partial(open_sound, source)
 
 
 class ProgressSink:
@@ -96,56 +223,129 @@ class ProgressSink:
 
 
 def run_video(options: dict) -> None:
-    """Analyses frames until the end, q, Esc, the window's close button or Ctrl-C.
+    """Analyses frames until the end of every video, q, Esc, the window's close button or Ctrl-C.
+
+    Of several videos one that cannot be read does not keep the others from it.
 
     Raises FacecliError, after every file was closed.
     """
+    jobs = _checked(options)
+    # FFmpeg's libraries are read from the disk while the networks are made ready.
+    threading.Thread(target=_import_clips, daemon=True).start()
+    tracks = _chosen_tracks(options)
+    analyzer = None if tracks else _build_analyzer(options)
+    failed = 0
+    with closing_on_sigterm(), contextlib.ExitStack() as stack:
+        rows: list | None = None
+        for job in jobs:
+            try:
+                # Opened before any result is: what cannot be read costs no older file.
+                with _open(options, job.spec) as source:
+                    if rows is None:
+                        rows = [stack.enter_context(sink) for sink in build_row_sinks(options)]
+                    if _play(options, job, source, tracks or analyzer, rows):
+                        break
+            except (SourceError, InputError) as error:
+                if len(jobs) == 1:
+                    raise
+                failed += 1
+                complain(error.with_hint)
+    if failed:
+        raise SourceError(f"{failed} of {len(jobs)} videos could not be read to their end")
+
+
+def _import_clips() -> None:
+    # Who opens a clip says what is missing.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("facecli.sources.clip")
+
+
+def _chosen_tracks(options: dict):
+    """What is to be covered by --tracks, or None.
+
+    Raises InputError: it is no such file, or options contradict each other.
+    """
+    from facecli.live.saved_tracks import load_tracks, parse_tracks
+
+    if options["tracks"] is None:
+        if options["only"] or options["but"]:
+            raise InputError("--only and --except choose of --tracks FILE; write it with --save-tracks FILE")
+        return None
+    if options["only"] and options["but"]:
+        raise InputError("--only and --except say the same twice; give one")
+    if not options["anonymize"] or not options["output"]:
+        raise InputError("--tracks says whom to cover; add --anonymize METHOD and --output PATH")
+    strays = [flag for name, flag in _FILES.items() if options[name]]
+    if strays or not options["no_show"]:
+        stray = strays[0] if strays else "a window"
+        raise InputError(f"--tracks covers and reads nothing: leave {stray} out, and add --no-show")
+    known = load_tracks(Path(options["tracks"]))
+    return known.chosen(*(parse_tracks(options[name]) if options[name] else () for name in ("only", "but")))
+
+
+def _play(options: dict, job: _Job, source, analyzer, rows: list) -> bool:
+    """Analyses one video, or covers the faces of saved tracks. Did the user end it?"""
     from facecli.draw.annotate import annotate
     from facecli.draw.layout import LabelHabits
-    from facecli.live.analyzer import build_live_analyzer
+    from facecli.live.analyzer import LiveAnalyzer
+    from facecli.live.saved_tracks import SavedTracks, TrackRecorder
     from facecli.pipeline.stream import run_live
 
-    _check(options)
-    analyzer = _build_analyzer(options)
-    with closing_on_sigterm(), _open(options) as source, contextlib.ExitStack() as stack:
-        sinks = [stack.enter_context(sink) for sink in build_sinks(options, source)]
+    saved = isinstance(analyzer, SavedTracks)
+    if saved and analyzer.source and Path(analyzer.source).name != Path(source.given).name:
+        warn(f"the tracks are of {analyzer.source}, not of {source.given}: are they the same pictures?")
+    analyze = analyzer.analyze if saved else LiveAnalyzer(analyzer).analyze
+    with contextlib.ExitStack() as stack:
+        if options["save_tracks"]:
+            recorder = TrackRecorder(analyze, Path(options["save_tracks"]), source.given)
+            analyze = stack.enter_context(recorder).analyze
+        # A kill finds each in the stack, which closes it, or not yet begun.
+        with interrupts_held():
+            sinks = [stack.enter_context(sink) for sink in build_frame_sinks(options, job, source)]
         view = None if options["no_show"] else stack.enter_context(_build_view(options, source, stack))
         summary = run_live(
             source,
-            build_live_analyzer(analyzer).analyze,
-            sinks,
+            analyze,
+            [*rows, *sinks],
             view,
-            draw=functools.partial(
-                annotate, uncertain_below=options["uncertain_below"], habits=LabelHabits()
-            ),
+            draw=_draw_nothing if saved else functools.partial(annotate, habits=LabelHabits()),
             protect=protection(options),
             show_rejected=options["show_rejected"],
-            model=analyzer.model,
+            model=None if saved else analyzer.model,
         )
     say(f"{source.name}: {_counted(summary, source.broken)}")
+    return summary.quit
 
 
-def _check(options: dict) -> None:
+def _draw_nothing(image_rgb, faces):
+    """What is covered by hand is not labelled."""
+    return image_rgb
+
+
+def _checked(options: dict) -> list[_Job]:
     """Refuses what cannot work, before anything is loaded. Raises InputError."""
-    from facecli.sinks.video import check_suffix
-    from facecli.sources.video_specs import check_capture_options, check_spec, is_clip
+    from facecli.sources.video_specs import check_capture_options
 
-    check_spec(options["video"])
-    check_capture_options(options["video"], _capture_options(options), options["reconnect"])
-    check_results(options)
-    if options["output"]:
-        check_suffix(Path(options["output"]))
+    jobs = plan_jobs(options)
+    part = (options["start"], options["end"])
+    if None not in part and part[1] <= part[0]:
+        raise InputError("--end lies before --start; nothing is between")
+    for job in jobs:
+        check_capture_options(job.spec, _capture_options(options), options["reconnect"])
     if not options["no_show"]:
         check_display("the video")
-    if options["output"] and is_clip(options["video"]):
-        say(f"{options['output']} has no sound: audio is left out")
+    return jobs
 
 
-def _open(options: dict):
+def _open(options: dict, spec: str):
     """The source that the options describe. Raises SourceError."""
+    from facecli.sources.frames import ClipOptions
     from facecli.sources.video import ReconnectingSource, open_source
 
-    reopen = functools.partial(open_source, options["video"], _capture_options(options), say)
+    part = ClipOptions(
+        options["start"] or 0.0, options["end"], options["every"], options["rate"], options["hwaccel"]
+    )
+    reopen = functools.partial(open_source, spec, _capture_options(options), part, say)
     return ReconnectingSource(reopen, say) if options["reconnect"] else reopen()
 
 
@@ -169,13 +369,12 @@ def _build_view(options: dict, source, files: contextlib.ExitStack):
     from facecli.window.screen import Screen
     from facecli.window.view import LiveView
 
-    mirror = is_camera(options["video"]) if options["mirror"] is None else options["mirror"]
+    mirror = is_camera(source.spec) if options["mirror"] is None else options["mirror"]
     return LiveView(
         Screen(f"facecli - {source.name}", closing_all(files)),
         source=source.given,
         fps=source.fps,
         controls=Controls(mirror=mirror, protected=options["anonymize"]),
-        uncertain_below=options["uncertain_below"],
     )
 
 

@@ -36,7 +36,7 @@ _CROWD, _SHORT_PARTS = 8, 2
 __all__ = ["annotate", "draw_note", "label_parts"]
 
 
-def detail_rows(face: Face, uncertain_below: float = 0.0) -> list[LabelRow]:
+def detail_rows(face: Face) -> list[LabelRow]:
     """Everything that is known of a face, a row each; [] when that is nothing.
 
     The age's bar runs from the low to the high end of its interval, on a scale from 0 to the
@@ -50,15 +50,15 @@ def detail_rows(face: Face, uncertain_below: float = 0.0) -> list[LabelRow]:
         bar = LabelBar(_share(low), _share(high))
         rows.append(LabelRow(f"{face.whole_years} ({low:.0f}-{high:.0f})", bar))
     for head in NAMED_HEADS:
-        rows += _head_rows(face, head, uncertain_below)
+        rows += _head_rows(face, head)
     if face.track is not None:
         first = rows.pop(0) if rows else LabelRow("")
         rows.insert(0, first._replace(text=f"#{face.track}  {first.text}".rstrip()))
     return rows
 
 
-def _head_rows(face: Face, head: str, uncertain_below: float) -> list[LabelRow]:
-    probabilities, label = face.probabilities(head), face.label(head, uncertain_below)
+def _head_rows(face: Face, head: str) -> list[LabelRow]:
+    probabilities, label = face.probabilities(head), face.label(head)
     if not probabilities or label is None:
         return []
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])[:2]
@@ -80,7 +80,6 @@ Layouts = list[list[LabelRow]]
 def build_labels(
     faces: Sequence[Face],
     resolution_wh: tuple[int, int],
-    uncertain_below: float = 0.0,
     details: bool = False,
     habits: LabelHabits | None = None,
 ) -> list[list[Plate]]:
@@ -92,7 +91,7 @@ def build_labels(
     plates: list[list[Plate]] = []
     crowd = len(faces) >= _CROWD
     habits = habits or LabelHabits()
-    styles = _styles(text_height(resolution_wh), uncertain_below, details, crowd)
+    styles = _styles(text_height(resolution_wh), details, crowd)
     for number, (letters, layouts_of, covered) in enumerate(styles):
         plates = [[build_plate(rows, letters, resolution_wh) for rows in layouts_of(face)] for face in faces]
         area = sum(layouts[0].width * layouts[0].height for layouts in plates if layouts)
@@ -104,7 +103,7 @@ def build_labels(
     return plates
 
 
-def label_parts(face: Face, uncertain_below: float = 0.0) -> list[str]:
+def label_parts(face: Face) -> list[str]:
     """What is known of a face in words: ["32 (26-39)", "female 98%", "race uncertain"]."""
     if face.rejected:
         return [face.rejection()]
@@ -112,28 +111,28 @@ def label_parts(face: Face, uncertain_below: float = 0.0) -> list[str]:
     if face.age_years is not None:
         low, high = face.age_interval_90 or (face.age_years, face.age_years)
         parts.append(f"{face.whole_years} ({low:.0f}-{high:.0f})")
-    if band := face.band_label(uncertain_below):
+    if band := face.band_label():
         parts.append(f"age group {band}" if band == UNCERTAIN else band)
     for head in NAMED_HEADS:
-        if label := face.label(head, uncertain_below):
+        if label := face.label(head):
             parts.append(f"{head} {label}" if label == UNCERTAIN else label)
     return parts
 
 
 def _styles(
-    letters: int, uncertain_below: float, details: bool, crowd: bool
+    letters: int, details: bool, crowd: bool
 ) -> Iterator[tuple[int, Callable[[Face], Layouts], float]]:
     """Letter height, layouts of a face, and share of the picture that they may cover; the roomiest first."""
 
     def detailed(face: Face) -> Layouts:
-        rows = detail_rows(face, uncertain_below)
+        rows = detail_rows(face)
         return [rows] if rows else []
 
     def usual(face: Face) -> Layouts:
-        return _one_or_stacked(label_parts(face, uncertain_below))
+        return _one_or_stacked(label_parts(face))
 
     def short(face: Face) -> Layouts:
-        return _one_or_stacked(label_parts(face, uncertain_below)[:_SHORT_PARTS])
+        return _one_or_stacked(label_parts(face)[:_SHORT_PARTS])
 
     smaller = max(SMALLEST_TEXT, round(0.7 * letters))
     if details:
@@ -153,7 +152,6 @@ def _one_or_stacked(parts: list[str]) -> Layouts:
 def annotate(
     image_rgb: np.ndarray,
     faces: Sequence[Face],
-    uncertain_below: float = 0.0,
     details: bool = False,
     keep_off: Sequence[Rectangle] = (),
     habits: LabelHabits | None = None,
@@ -163,7 +161,6 @@ def annotate(
     Args:
         image_rgb: (H, W, 3) uint8; it is not changed.
         faces: may be empty.
-        uncertain_below: class labels of a smaller probability read "uncertain".
         details: labels tell how sure each head is, with bars and second classes.
         keep_off: where other texts will stand: labels avoid it if they can.
         habits: of a video's labels, the same object for every frame: they stay where they were.
@@ -179,7 +176,7 @@ def annotate(
     boxes = [Rectangle(*(int(value) for value in face.box_xyxy)) for face in faces]
     for box, face in zip(boxes, faces, strict=True):
         _draw_box(drawn, box, max(1, round(letters / 6)), face_colour(face))
-    plates = build_labels(faces, resolution_wh, uncertain_below, details, habits)
+    plates = build_labels(faces, resolution_wh, details, habits)
     labelled = [face for face, layouts in zip(faces, plates, strict=True) if layouts]
     tracks = [face.track for face in faces]
     placed = place_labels(plates, boxes, resolution_wh, keep_off, tracks, habits)

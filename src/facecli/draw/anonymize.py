@@ -7,7 +7,8 @@ Averages still tell hair and skin colour apart, and many frames of one head tell
 people by mosaics of 8 x 8 and more on a face): "box" is the method that leaves nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -80,6 +81,35 @@ def _coarse(head: np.ndarray, smooth: bool) -> np.ndarray:
     interpolation = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
     spread = cv2.resize(averages, (width, height), interpolation=interpolation)
     return cv2.blur(spread, (side, side), borderType=cv2.BORDER_REPLICATE) if smooth else spread
+
+
+def covers_at(time_s: float, seen: Mapping[float, Sequence[Face]]) -> list[Face]:
+    """Faces to be covered at a time, from those of frames before and after it: each track once.
+
+    A face that was not found in a frame was there nevertheless, if it was found a moment before or will
+    be a moment later: between both its box has moved evenly, else it was where it is seen next.
+
+    Args:
+        time_s: of the frame.
+        seen: time -> faces of each frame from REMEMBERED_S before to REMEMBERED_S after it.
+    """
+    tracks: dict[object, dict[float, Face]] = {}
+    for when, faces in seen.items():
+        if abs(when - time_s) <= REMEMBERED_S:
+            for face in faces:
+                tracks.setdefault(face.track or face.box_xyxy, {})[when] = face
+    return [_between(time_s, sights) for sights in tracks.values()]
+
+
+def _between(time_s: float, sights: Mapping[float, Face]) -> Face:
+    before = max((when for when in sights if when <= time_s), default=None)
+    after = min((when for when in sights if when >= time_s), default=None)
+    if before is None or after is None or before == after:
+        return sights[before if after is None else after]  # type: ignore[index]
+    share = (time_s - before) / (after - before)
+    pairs = zip(sights[before].box_xyxy, sights[after].box_xyxy, strict=True)
+    x_min, y_min, x_max, y_max = (round(one + share * (other - one)) for one, other in pairs)
+    return replace(sights[before], box_xyxy=(x_min, y_min, x_max, y_max))
 
 
 class LingeringMask:

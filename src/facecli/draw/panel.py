@@ -166,7 +166,6 @@ def draw_bars(
     face: Face,
     heads: Sequence[str],
     style: PanelStyle,
-    uncertain_below: float,
 ) -> None:
     """A heading for each head that the face has, then name, bar and percentage of every class."""
     line = round(LINE * style.letters)
@@ -176,7 +175,7 @@ def draw_bars(
         if not probabilities:
             continue
         label = getattr(face, head)
-        sure = probabilities[label] >= uncertain_below
+        sure = head not in face.uncertain
         heading = head if sure else f"{head}: {UNCERTAIN}"
         ink.write(place.left, y + round(1.1 * style.letters), heading, style.letters, QUIET)
         y += line
@@ -231,7 +230,6 @@ def draw_panel(
     title: str,
     colour: Colour,
     letters: int,
-    uncertain_below: float = 0.0,
 ) -> np.ndarray:
     """Draws one panel.
 
@@ -241,7 +239,6 @@ def draw_panel(
         title: stands first, such as the number of the face.
         colour: of the face's box.
         letters: height of the letters in pixels, 6 or more.
-        uncertain_below: class labels of a smaller probability are called uncertain.
 
     Returns:
         (height, width, 3) uint8 RGB; all panels of one `letters` are equally wide.
@@ -260,7 +257,7 @@ def draw_panel(
     columns = _columns(face)
     spans = ((unit(1.3 * _PAD), middle - unit(0.6)), (middle + unit(0.6), unit(_WIDTH - _PAD)))
     for heads, (start, end) in zip(columns, spans, strict=True):
-        draw_bars(ink, Rectangle(start, top, end, height), face, heads, style, uncertain_below)
+        draw_bars(ink, Rectangle(start, top, end, height), face, heads, style)
     ink.finish()
     return panel
 
@@ -345,13 +342,12 @@ class PanelGrid(NamedTuple):
     height: int
 
 
-def draw_details(image_rgb: np.ndarray, faces: Sequence[Face], uncertain_below: float = 0.0) -> np.ndarray:
+def draw_details(image_rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     """Numbers the boxes in a copy of the picture and adds everything that is known of each face.
 
     Args:
         image_rgb: (H, W, 3) uint8; it is not changed.
         faces: may be empty; compared ones (`by_model`) have a panel for each model, side by side.
-        uncertain_below: class labels of a smaller probability are called uncertain.
 
     Returns:
         (H or more, W or more, 3) uint8 RGB. The picture keeps its place in the upper left corner,
@@ -373,7 +369,7 @@ def draw_details(image_rgb: np.ndarray, faces: Sequence[Face], uncertain_below: 
     left, top = (width, 0) if grid.right else (0, height)
     for index, face in enumerate(numbered):
         row, column = divmod(index, grid.columns)
-        block = _draw_block(image_rgb, face, letters, uncertain_below)
+        block = _draw_block(image_rgb, face, letters)
         x, y = left + column * block_width, top + row * block_height
         sheet[y : y + block.shape[0], x : x + block.shape[1]] = block
     return sheet
@@ -431,13 +427,10 @@ def _best_grid(count: int, resolution_wh: tuple[int, int], block_wh: tuple[int, 
     return min(grids, key=lambda grid: grid.width * grid.height)
 
 
-def _draw_block(image_rgb: np.ndarray, face: Face, letters: int, uncertain_below: float) -> np.ndarray:
+def _draw_block(image_rgb: np.ndarray, face: Face, letters: int) -> np.ndarray:
     """The panels of a face side by side, on a ground of their own."""
     gap = max(1, round(_GAP * letters))
-    panels = [
-        draw_panel(image_rgb, said, title, face_colour(face), letters, uncertain_below)
-        for title, said in _said(face)
-    ]
+    panels = [draw_panel(image_rgb, said, title, face_colour(face), letters) for title, said in _said(face)]
     height = max(panel.shape[0] for panel in panels)
     block = np.full((height + gap, sum(panel.shape[1] + gap for panel in panels), 3), GROUND, np.uint8)
     left = gap

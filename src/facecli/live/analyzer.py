@@ -1,16 +1,19 @@
 """Frames of one video become people: found, followed, and known better with every frame."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from facecli.core.crops import clip_boxes
 from facecli.core.faces import Face
-from facecli.infer.analyzer import Analyzer, mark_rejected, read_out
-from facecli.live.detector import LiveDetector, build_live_detector
-from facecli.live.evidence import SURE_S, Person
-from facecli.live.frames import Detection, ExpectedFace, FrameSignature, PreparedFrame
-from facecli.live.local_search import Patch
+from facecli.detect.registry import Detections, Detector, detect_inside
+from facecli.infer.analyzer import Analyzer, alignment_of, doubts_of, mark_rejected, read_out
+from facecli.live.evidence import Person
+from facecli.live.frames import Detection, FrameSignature, Patch, PreparedFrame
 from facecli.live.tracking import Track, Tracker
 
+_EVERY_S = 0.05
+"""Of a detector that does not say how often it is to look."""
 _STILL_S = 0.4
 """How long the faces of an unchanged picture are given again without a look at it."""
 
@@ -18,15 +21,10 @@ _STILL_S = 0.4
 class LiveAnalyzer:
     """Follows faces from frame to frame. For one thread; the same frames give the same faces."""
 
-    def __init__(self, analyzer: Analyzer, detector: LiveDetector) -> None:
-        """Begins with nobody known.
-
-        Args:
-            analyzer: cuts and reads faces, and says which are none.
-            detector: finds them.
-        """
+    def __init__(self, analyzer: Analyzer) -> None:
+        """Begins with nobody known; `analyzer` finds, cuts and reads faces, and says which are none."""
         self._analyzer = analyzer
-        self._detector = detector
+        self._search = FrameSearch(analyzer.detector)
         self._tracker = Tracker()
         self._people: dict[Track, Person] = {}
         self._signature: FrameSignature | None = None
@@ -62,29 +60,20 @@ class LiveAnalyzer:
         """The next frame has nothing to do with the last one; numbers go on."""
         self._tracker.end_all()
         self._people = {}
-        self._detector.reset()
+        self._search.reset()
         self._signature = None
 
     def _follow(self, prepared: PreparedFrame, time_s: float) -> None:
         """Where everybody is by now."""
         self._tracker.forget(time_s)
         self._people = {track: self._people[track] for track in self._tracker.tracks}
-        known = [self._known(track, person, prepared, time_s) for track, person in self._people.items()]
-        detections = self._detector.find(prepared, time_s, known)
+        detections = self._search.find(prepared.image_rgb, time_s)
         boxes = np.array([detection.xyxy for detection in detections]).reshape(-1, 4)
         for detection, track in zip(detections, self._tracker.update(boxes, time_s), strict=True):
             self._see(track, detection, prepared, time_s)
         for track, person in self._people.items():
             if person.seen_s < time_s:
-                person.misses += 1
                 self._hold(track, person, prepared, time_s)
-
-    def _known(self, track: Track, person: Person, prepared: PreparedFrame, time_s: float) -> ExpectedFace:
-        """Where somebody should be; who looks as a moment ago is there."""
-        if time_s - person.sighted_s <= SURE_S and person.very_like:
-            self._hold(track, person, prepared, time_s)
-        seen = person.seen_s == time_s and person.very_like
-        return ExpectedFace(track.motion.at(time_s), person.detection.pose, person.misses, seen)
 
     def _hold(self, track: Track, person: Person, prepared: PreparedFrame, time_s: float) -> None:
         held = person.hold(prepared.grey, track.motion.at(time_s), time_s)
@@ -95,7 +84,7 @@ class LiveAnalyzer:
         person = self._people.get(track)
         if person is None:
             patch = Patch(prepared.grey, detection.xyxy)
-            self._people[track] = Person(detection, patch, time_s, time_s, sure=detection.sure)
+            self._people[track] = Person(detection, patch, time_s, time_s)
         else:
             person.see(detection, prepared.grey, track.motion.xyxy, time_s)
 
@@ -121,26 +110,21 @@ class LiveAnalyzer:
         detection = self._people.pop(track).detection
         self._tracker.end(track)
         new = self._tracker.begin(track.motion.xyxy, time_s)
-        self._people[new] = Person(
-            detection, Patch(prepared.grey, track.motion.xyxy), time_s, time_s, sure=True
-        )
+        self._people[new] = Person(detection, Patch(prepared.grey, track.motion.xyxy), time_s, time_s)
         return new
 
     def _faces(self, prepared: PreparedFrame, time_s: float) -> list[Face]:
         shown = [(track, person) for track, person in self._people.items() if person.shown(time_s)]
         boxes = self._boxes(prepared, [track for track, _ in shown], time_s).tolist()
         points = self._landmarks([track for track, _ in shown], np.array(boxes).reshape(-1, 4))
-        faces = [
-            Face(
-                tuple(box),
-                person.detection.score,
-                track=track.number,
-                landmarks=None if np.isnan(five).any() else tuple((x, y) for x, y in five.tolist()),
-                **person.evidence.fields(),
-            )
-            for box, five, (track, person) in zip(boxes, points, shown, strict=True)
-        ]
-        marked = mark_rejected(faces, self._analyzer.face_threshold)
+        faces = []
+        for box, five, (track, person) in zip(boxes, points, shown, strict=True):
+            look = alignment_of(five, person.detection.landmark_error)
+            known = look._asdict() | person.evidence.fields()
+            faces.append(Face(tuple(box), person.detection.score, track=track.number, **known))
+        reading = self._analyzer.reading
+        doubts = doubts_of(self._analyzer.predictor.calibration, reading.uncertain_below)
+        marked = mark_rejected([doubts.mark(face) for face in faces], self._analyzer.face_threshold)
         return sorted(self._analyzer.shown(marked), key=lambda face: face.box_xyxy)
 
     def _landmarks(self, tracks: list[Track], boxes: np.ndarray) -> np.ndarray:
@@ -156,6 +140,29 @@ class LiveAnalyzer:
         return clip_boxes(boxes, (width, height))
 
 
-def build_live_analyzer(analyzer: Analyzer) -> LiveAnalyzer:
-    """What follows the faces that `analyzer` finds, in the way of its detector."""
-    return LiveAnalyzer(analyzer, build_live_detector(analyzer.detector))
+class FrameSearch:
+    """A detector that looks at whole frames of one video. For one thread."""
+
+    def __init__(self, detector: Detector) -> None:
+        """Looks at a frame when the last one it looked at is the detector's `every_s` older, or more."""
+        self._detector = detector
+        self._every_s = getattr(detector, "every_s", _EVERY_S)
+        self._last_s = -np.inf
+
+    def find(self, image_rgb: np.ndarray, time_s: float) -> list[Detection]:
+        """All faces of a (H, W, 3) uint8 RGB frame, or none at all between two searches."""
+        if time_s - self._last_s < self._every_s:
+            return []
+        self._last_s = time_s
+        return list(_each(detect_inside(self._detector, image_rgb)))
+
+    def reset(self) -> None:
+        """The next frame is of another scene: it is searched."""
+        self._last_s = -np.inf
+
+
+def _each(found: Detections) -> Iterator[Detection]:
+    for row, (box, score) in enumerate(zip(found.xyxy, found.scores, strict=True)):
+        points = None if found.landmarks is None else found.landmarks[row]
+        error = None if found.landmark_errors is None else float(found.landmark_errors[row])
+        yield Detection(np.asarray(box, np.float64), float(score), points, error)

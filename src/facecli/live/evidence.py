@@ -12,8 +12,7 @@ import numpy as np
 from facecli.core.attributes import MAX_AGE_YEARS
 from facecli.core.crops import Box
 from facecli.core.faces import FACE_HEADS, Face
-from facecli.live.frames import Detection
-from facecli.live.local_search import Patch
+from facecli.live.frames import Detection, Patch
 
 _LASTING_HEADS = "gender", "race"
 _OTHER_AGE_YEARS = 30.0
@@ -42,16 +41,13 @@ HOLD_S = 1.0
 SHOWN_S = 0.2
 """How long a face is shown that nothing sees any more."""
 SURE_S = 0.1
-"""How long a face that looks as before needs no detector."""
-_SIGHTS = 2
-"""Sightings after which an unsure face is believed."""
+"""How long after a detector saw it a face is read as often as one that is seen."""
 _LIKE, _VERY_LIKE = 0.6, 0.9
 """Correlations above which a face is still there, and above which nobody need ask."""
 _UNLIKE, _OTHER = 0.7, 0.25
 """Correlation below which, and distance above which it is somebody else. Of faces of one person
 0.13 s apart 1 % are both, of faces of two people 87 % (clips and pictures, `appearance_distance`)."""
 _FIRST_READS, _READ_EVERY_S, _READ_HELD_S = 5, 0.1, 0.3
-_FRONTAL_TRUST, _PROFILE_TRUST = 1.0, 0.3
 
 
 def appearance_distance(one: Face, other: Face) -> float:
@@ -221,9 +217,6 @@ class Person:
         sighted_s: when a detector saw the face last.
         seen_s: when it was last seen by a detector, or held by its looks.
         likeness: how much it looked then as before, a correlation.
-        sure: a detector was sure of it.
-        sights: how many detections there were.
-        misses: how often it was searched in vain since the last one.
     """
 
     detection: Detection
@@ -231,24 +224,13 @@ class Person:
     sighted_s: float
     seen_s: float
     likeness: float = 1.0
-    sure: bool = False
-    sights: int = 1
-    misses: int = 0
     evidence: Evidence = field(default_factory=Evidence)
-
-    @property
-    def believed(self) -> bool:
-        """Is it a face, as far as detectors know?"""
-        return self.sure or self.sights >= _SIGHTS
 
     def see(self, detection: Detection, grey: np.ndarray, xyxy: np.ndarray, time_s: float) -> None:
         """A detector sees the face again; `xyxy` is the detection's box, steadied."""
         self.likeness = self.patch.follow(grey, xyxy)[1]
         self.detection, self.sighted_s, self.seen_s = detection, time_s, time_s
         self.patch = Patch(grey, xyxy)
-        self.sure = self.sure or detection.sure
-        self.sights += 1
-        self.misses = 0
 
     def hold(self, grey: np.ndarray, xyxy: Box, time_s: float) -> np.ndarray | None:
         """Looks around a box for the face.
@@ -265,14 +247,9 @@ class Person:
             self.patch = Patch(grey, found)
         return found
 
-    @property
-    def very_like(self) -> bool:
-        """Did it look as before when it was seen last?"""
-        return self.likeness >= _VERY_LIKE
-
     def wants_reading(self, time_s: float) -> bool:
         """Should the network look at the face in this frame?"""
-        if not self.believed or self.seen_s < time_s:
+        if self.seen_s < time_s:
             return False
         every_s = _READ_EVERY_S if time_s - self.sighted_s <= SURE_S else _READ_HELD_S
         first = self.evidence.count < _FIRST_READS
@@ -287,8 +264,7 @@ class Person:
 
     def read(self, face: Face, time_s: float) -> None:
         """The network has looked."""
-        trust = _PROFILE_TRUST if self.detection.pose else _FRONTAL_TRUST
-        self.evidence.add(face, time_s, trust)
+        self.evidence.add(face, time_s)
 
     def shown(self, time_s: float) -> bool:
         """Is the face to be shown in this frame?"""

@@ -1,4 +1,4 @@
-"""Frames as the live search sees them: what changed since another one, what a detector gets and gives."""
+"""Frames of a video as they are compared: whole ones by their cells, faces by template matching."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +16,15 @@ _CUT_DIFFERENCE, _CUT_DECORRELATION = 12.0, 0.5
 _CUT_COLOURS = 0.6
 """Share of the picture that has other colours than before."""
 _BINS = 4
+
+_SMALLEST = 4
+
+_PATCH_SIDE, _SEARCHED = 32, 56
+"""Pixels a side of a patch and of the window that it is searched in."""
+_INNER = 0.9
+"""Share of the box that is looked for: less background."""
+_FLAT = 1.0
+"""Grey levels of standard deviation below which there are no looks."""
 
 
 class FrameSignature:
@@ -102,38 +111,20 @@ class PreparedFrame:
         self.signature = signature
 
 
-class ExpectedFace(NamedTuple):
-    """A face that should be there.
-
-    Attributes:
-        xyxy: (4,) float64 in pixels.
-        pose: in which it was seen last.
-        misses: how often it was searched in vain since then.
-        seen: it is there in this frame for certain; it need not be searched.
-    """
-
-    xyxy: np.ndarray
-    pose: int = 0
-    misses: int = 0
-    seen: bool = False
-
-
 class Detection(NamedTuple):
     """A face that a detector sees.
 
     Attributes:
         xyxy: (4,) float64 in pixels; it may reach out of the frame.
         score: in [0, 1].
-        sure: it is a face even if nothing is known of that place.
-        pose: index of the cascade that saw it; 0 is frontal.
-        landmarks: (5, 2) pixels, see `detect.registry.Detections`; None when not known.
+        landmarks, landmark_error: (5, 2) pixels and a number, see `detect.registry.Detections`; None when
+            not known.
     """
 
     xyxy: np.ndarray
     score: float
-    sure: bool = True
-    pose: int = 0
     landmarks: np.ndarray | None = None
+    landmark_error: float | None = None
 
     def landmarks_in(self, xyxy: np.ndarray) -> np.ndarray:
         """The landmarks after the face has moved into another box (4,); NaN when they are not known."""
@@ -142,3 +133,71 @@ class Detection(NamedTuple):
         corner, side = self.xyxy[:2], np.maximum(self.xyxy[2:] - self.xyxy[:2], 1e-6)
         moved = (self.landmarks - corner) / side * (xyxy[2:] - xyxy[:2]) + xyxy[:2]
         return np.asarray(moved, np.float64)
+
+
+class SearchWindow:
+    """The square around a box. What lies outside of the picture repeats its edge.
+
+    Attributes:
+        pixels: (size, size) uint8.
+        scale: pixels of the picture for one of the window.
+    """
+
+    def __init__(self, grey: np.ndarray, xyxy: Box, share: float, size: int) -> None:
+        """Cuts and resizes.
+
+        Args:
+            grey: (H, W) uint8.
+            xyxy: the box; its longer side counts, and it may reach out of the picture.
+            share: side of the square in sides of the box.
+            size: of the result in pixels.
+        """
+        x_min, y_min, x_max, y_max = (float(value) for value in xyxy)
+        side = max(round(max(x_max - x_min, y_max - y_min) * share), _SMALLEST)
+        self._left, self._top = round((x_min + x_max - side) / 2), round((y_min + y_max - side) / 2)
+        self.scale = side / size
+        interpolation = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+        square = _square(grey, self._left, self._top, side)
+        self.pixels = cv2.resize(square, (size, size), interpolation=interpolation)
+
+
+def _square(grey: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
+    height, width = grey.shape
+    # A square that lies all outside is drawn to the border: an empty cut has no edge to repeat.
+    left, top = min(max(left, 1 - side), width - 1), min(max(top, 1 - side), height - 1)
+    inside = grey[max(top, 0) : top + side, max(left, 0) : left + side]
+    if inside.shape == (side, side):
+        return inside
+    above, before = max(-top, 0), max(-left, 0)
+    below, after = side - above - inside.shape[0], side - before - inside.shape[1]
+    return cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_REPLICATE)
+
+
+class Patch:
+    """How a face looked."""
+
+    def __init__(self, grey: np.ndarray, xyxy: Box) -> None:
+        """Remembers a box of a (H, W) uint8 picture."""
+        self._pixels = SearchWindow(grey, xyxy, _INNER, _PATCH_SIDE).pixels
+
+    def follow(self, grey: np.ndarray, xyxy: Box) -> tuple[np.ndarray, float]:
+        """Searches around a box.
+
+        Args:
+            grey: (H, W) uint8.
+            xyxy: where the face should be, and as large as it should be.
+
+        Returns:
+            The box (4,) float64 where it looks most like the patch, and how much: the correlation
+            in [-1, 1], 0 for a flat picture.
+        """
+        expected = np.asarray(xyxy, np.float64)
+        # To OpenCV a flat patch is like everything.
+        if self._pixels.std() < _FLAT:
+            return expected, 0.0
+        window = SearchWindow(grey, expected, _INNER * _SEARCHED / _PATCH_SIDE, _SEARCHED)
+        scores = cv2.matchTemplate(window.pixels, self._pixels, cv2.TM_CCOEFF_NORMED)
+        scores[~np.isfinite(scores)] = 0
+        _, best, _, corner = cv2.minMaxLoc(scores)
+        moved = (np.array(corner) - (_SEARCHED - _PATCH_SIDE) / 2) * window.scale
+        return expected + np.tile(moved, 2), min(max(float(best), -1.0), 1.0)

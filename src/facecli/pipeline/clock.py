@@ -1,4 +1,4 @@
-"""Time in a live picture: when a frame is due, how often one was, how many fill a video."""
+"""Time in a live picture: when a frame is due, how often one was, and when it is in a recording."""
 
 import time
 from collections import deque
@@ -38,33 +38,30 @@ class Pacer:
         self._origin_s = None
 
 
-class FrameRateEstimate:
-    """How often each frame of a camera goes into a video of constant rate, so that it plays in real time.
+class RecordingClock:
+    """Moments of a live picture -> moments of its recording, in which nothing stands still.
 
-    A camera's rate wanders and frames are missed; a file would play too fast for it.
+    What a pause or a lost camera missed is left out.
     """
 
     def __init__(self, fps: float, most_s: float = 1.0) -> None:
-        """Fills gaps of `most_s` seconds at most: what a lost camera missed is left out."""
-        self._fps = fps
-        self._most = max(1, round(fps * most_s))
-        self._origin_s: float | None = None
-        self._written = 0
+        """Gaps of more than `most_s` seconds are left out; one frame at `fps` stands for them."""
+        self._step_s, self._most_s = 1 / fps, most_s
+        self._last_s: float | None = None
+        self._recorded_s, self._restarted = 0.0, False
 
-    def copies(self, time_s: float) -> int:
-        """0: leave the frame out; above 1: repeat it."""
-        if self._origin_s is None:
-            self._origin_s = time_s - self._written / self._fps
-        due = int((time_s - self._origin_s) * self._fps + 0.5) + 1 - self._written
-        if due > self._most:
-            self._origin_s, due = None, 1
-        copies = max(0, due)
-        self._written += copies
-        return copies
+    def time_s(self, now_s: float) -> float:
+        """Seconds from the first frame of the recording."""
+        if self._last_s is not None:
+            gap_s = now_s - self._last_s
+            seen = not self._restarted and 0 <= gap_s <= self._most_s
+            self._recorded_s += gap_s if seen else self._step_s
+        self._last_s, self._restarted = now_s, False
+        return self._recorded_s
 
     def restart(self) -> None:
-        """What was missed until now is not filled, as after a pause."""
-        self._origin_s = None
+        """What was missed until the next frame is left out, as after a pause."""
+        self._restarted = True
 
 
 class RateMeter:

@@ -2,15 +2,18 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from facecli.core.errors import SourceError
 from facecli.core.faces import Face, FrameResult
 from facecli.draw.annotate import annotate
-from facecli.draw.anonymize import LingeringMask, Protect
-from facecli.pipeline.clock import Clock, FrameRateEstimate, Pacer, RateMeter
+from facecli.draw.anonymize import REMEMBERED_S, LingeringMask, Protect, covers_at
+from facecli.pipeline.clock import Clock, Pacer, RateMeter, RecordingClock
 from facecli.pipeline.overlay import CoveredFaces, FollowedFaces, Follower, Overlay, Picture
 from facecli.pipeline.threads import (
     POLL_S,
@@ -27,7 +30,7 @@ from facecli.pipeline.threads import (
     running_threads,
 )
 from facecli.sinks.base import Quit, Record, Sink, feed
-from facecli.sources.video import Frame, FrameSource
+from facecli.sources.frames import Frame, FrameSource
 
 _LATENCY_MEMORY = 0.8
 
@@ -36,14 +39,20 @@ _LIVE_RESULTS_AHEAD = 8
 Draw = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
 """(H, W, 3) uint8 RGB and the faces in it -> an annotated copy."""
 _OFFLINE_RESULTS_AHEAD = 3
+_MOST_WAITING_BYTES = 256 << 20
+"""Of frames that wait until it is known what the next ones show."""
 
 
 class StreamSummary(NamedTuple):
-    """Counts of a finished stream; a face in ten analysed frames counts ten times."""
+    """Counts of a finished stream; a face in ten analysed frames counts ten times.
+
+    `quit` says that the user ended it.
+    """
 
     frames: int = 0
     faces: int = 0
     analyzed: int = 0
+    quit: bool = False
 
 
 def frame_result(given: str, frame: Frame, faces: Sequence[Face], model: str | None = None) -> FrameResult:
@@ -107,7 +116,7 @@ class FramePresenter:
         self._view = view
         self._overlay = overlay
         self._draw = draw
-        self._cadence = FrameRateEstimate(source.fps) if source.live else None
+        self._recording = RecordingClock(source.fps) if source.live else None
         self._drawn, self._analyzed, self._latency_s = RateMeter(now), RateMeter(now), 0.0
         self._shown: Picture | None = None
 
@@ -123,8 +132,8 @@ class FramePresenter:
         self._analyzed.mark()
         kept = _LATENCY_MEMORY * (self._latency_s or latency_s)
         self._latency_s = kept + (1 - _LATENCY_MEMORY) * latency_s
-        frames, counted, number = self.summary
-        self.summary = StreamSummary(frames, counted + count_faces(faces), number + 1)
+        faces_before, number = self.summary.faces, self.summary.analyzed
+        self.summary = self.summary._replace(faces=faces_before + count_faces(faces), analyzed=number + 1)
         record = Record(frame_result(self._given, stamped.frame, faces, self._model))
         for sink in self._rows:
             sink.write(record)
@@ -134,14 +143,14 @@ class FramePresenter:
         self._shown = image_rgb, faces = self._overlay.picture(stamped)
         self._drawn.mark()
         self.summary = self.summary._replace(frames=self.summary.frames + 1)
-        copies = 1 if self._cadence is None else self._cadence.copies(stamped.frame.time_s)
-        if self._videos and copies:
-            record = Record(
-                frame_result(self._given, stamped.frame, faces, self._model), self._draw(image_rgb, faces)
-            )
+        frame = stamped.frame
+        if self._recording is not None:
+            frame = replace(frame, time_s=self._recording.time_s(frame.time_s))
+        if self._videos:
+            result = frame_result(self._given, frame, faces, self._model)
+            record = Record(result, self._draw(image_rgb, faces), duration_s=frame.duration_s)
             for sink in self._videos:
-                for _ in range(copies):
-                    sink.write(record)
+                sink.write(record)
         self.show_again()
 
     def show_again(self) -> None:
@@ -151,8 +160,8 @@ class FramePresenter:
 
     def resume(self) -> None:
         """After a pause: what was missed is no gap in the video."""
-        if self._cadence is not None:
-            self._cadence.restart()
+        if self._recording is not None:
+            self._recording.restart()
 
     def _stats(self) -> StreamStats:
         return StreamStats(self._drawn.rate(), 1000 * self._latency_s, self._analyzed.rate(), self.paused)
@@ -189,9 +198,11 @@ class LivePicture:
         channels = self._frames, self._newest, self._results
         with running_threads(self._stop, (self._capture, self._worker), channels):
             error = None
-            with contextlib.suppress(Quit):
+            try:
                 error = self._play()
                 self._wait_for_the_last()
+            except Quit:
+                self._presenter.summary = self._presenter.summary._replace(quit=True)
         if error is not None:
             raise error
 
@@ -270,11 +281,13 @@ def run_offline(
     analyze: Analyze,
     sinks: Sequence[Sink],
     draw: Draw,
-    mask: LingeringMask,
+    protect: Protect | None = None,
     show_rejected: bool = True,
     model: str | None = None,
 ) -> StreamSummary:
     """Decodes, analyses and writes at the same time; the same file gives the same rows every time.
+
+    What is covered is covered a moment before it is found, too: frames wait for those that follow.
 
     Raises what the source, the analysis or a sink raises; all frames before were written.
     """
@@ -284,13 +297,55 @@ def run_offline(
         contextlib.suppress(Quit),
         contextlib.closing(_analyzed(source, analyze, show_rejected)) as all_analyzed,
     ):
-        for (frame, _), faces, covered, _ in all_analyzed:
+        for (frame, _), faces, covered, _ in look_ahead(all_analyzed) if protect and draws else all_analyzed:
             number = summary.frames + 1
             summary = StreamSummary(number, summary.faces + count_faces(faces), number)
-            shown_rgb = mask.cover(frame.image_rgb, covered, frame.time_s) if draws else None
-            drawn_rgb = None if shown_rgb is None else draw(shown_rgb, faces)
-            feed([Record(frame_result(source.given, frame, faces, model), drawn_rgb)], sinks)
+            shown_rgb = protect(frame.image_rgb, covered) if protect and draws else frame.image_rgb
+            drawn_rgb = draw(shown_rgb, faces) if draws else None
+            result = frame_result(source.given, frame, faces, model)
+            feed([Record(result, drawn_rgb, duration_s=frame.duration_s)], sinks)
     return summary
+
+
+def look_ahead(all_analyzed: Iterable[Analyzed]) -> Iterator[Analyzed]:
+    """The same frames, a moment later: `covered` is then also what the frames around them have shown.
+
+    So many frames wait as last REMEMBERED_S, of large pictures fewer: memory is bounded.
+    """
+    waiting: deque[Analyzed] = deque()
+    seen: dict[float, tuple[Face, ...]] = {}
+    # What waits is given out before an error goes on: it was analysed.
+    error: SourceError | None = None
+    for analyzed in _until_lost(all_analyzed):
+        if isinstance(analyzed, SourceError):
+            error = analyzed
+            break
+        frame = analyzed.stamped.frame
+        seen[frame.time_s] = seen.get(frame.time_s, ()) + analyzed.covered
+        waiting.append(analyzed)
+        most = max(_MOST_WAITING_BYTES // max(frame.image_rgb.nbytes, 1), 1)
+        while frame.time_s - waiting[0].stamped.frame.time_s > REMEMBERED_S or len(waiting) > most:
+            yield _covered(waiting.popleft(), seen)
+    while waiting:
+        yield _covered(waiting.popleft(), seen)
+    if error is not None:
+        raise error
+
+
+def _until_lost(all_analyzed: Iterable[Analyzed]) -> Iterator[Analyzed | SourceError]:
+    """The same, with the error of a source that was lost or cut short as the last thing."""
+    try:
+        yield from all_analyzed
+    except SourceError as error:
+        yield error
+
+
+def _covered(analyzed: Analyzed, seen: dict[float, tuple[Face, ...]]) -> Analyzed:
+    """With all that is to be covered; what lies too far back is forgotten."""
+    time_s = analyzed.stamped.frame.time_s
+    for past in [when for when in seen if when < time_s - REMEMBERED_S]:
+        del seen[past]
+    return analyzed._replace(covered=tuple(covers_at(time_s, seen)))
 
 
 def _analyzed(source: FrameSource, analyze: Analyze, show_rejected: bool) -> Generator[Analyzed, None, None]:
@@ -352,10 +407,11 @@ def run_live(
         SourceError: the source was lost, stalled or is cut short; all frames before were written.
         OutputError: a sink cannot write.
     """
-    mask = LingeringMask(protect)
     if view is None and not source.live:
-        return run_offline(source, analyze, sinks, draw, mask, show_rejected, model)
-    overlay = CoveredFaces(mask) if protect else FollowedFaces(follower or _default_follower())
+        return run_offline(source, analyze, sinks, draw, protect, show_rejected, model)
+    overlay = (
+        CoveredFaces(LingeringMask(protect)) if protect else FollowedFaces(follower or _default_follower())
+    )
     clock = clock or Clock()
     presenter = FramePresenter(source, sinks, view, overlay, draw, clock.now, model)
     LivePicture(source, analyze, presenter, clock, show_rejected).run()

@@ -16,7 +16,7 @@ import numpy as np
 from facecli.core.errors import SourceError
 from facecli.core.faces import Face
 from facecli.core.process import start_threads
-from facecli.sources.video import Frame, FrameSource
+from facecli.sources.frames import Frame, FrameSource
 
 _PATIENCE_S = 2.0
 """How long the end of a stream waits for a driver or an analysis that does not come back."""

@@ -124,7 +124,8 @@ class People:
         first_s, last_s: times of the first and the last analysed frame; None before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_gap_s: float = LONGEST_GAP_S) -> None:
+        self._longest_gap_s = longest_gap_s
         self.by_track: dict[int, Person] = {}
         self.frames = self.untracked = 0
         self.first_s: float | None = None
@@ -158,7 +159,7 @@ class People:
 
     def _pass(self, step_s: float) -> None:
         """Who was in the frame before was in view until the next."""
-        self._last_step_s = step_s if 0 <= step_s <= LONGEST_GAP_S else 0.0
+        self._last_step_s = step_s if 0 <= step_s <= self._longest_gap_s else 0.0
         for person in self._present:
             person.in_view_s += self._last_step_s
 
@@ -173,10 +174,12 @@ class SummarySink:
 
     wants_image = False
 
-    def __init__(self, target: str, stdout: TextIO | None = None) -> None:
-        """A path, or "-" for standard output."""
+    def __init__(
+        self, target: str, stdout: TextIO | None = None, longest_gap_s: float = LONGEST_GAP_S
+    ) -> None:
+        """A path, or "-" for standard output; `longest_gap_s` is more where few frames are analysed."""
         self._file = GrowingTextFile(target, stdout)
-        self._people = People()
+        self._people = People(longest_gap_s)
         self._source: str | None = None
 
     def __enter__(self) -> "SummarySink":

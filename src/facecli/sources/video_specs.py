@@ -1,53 +1,24 @@
-"""What the text behind `--video` names: a camera, an address, a clip or numbered pictures."""
+"""What the text behind `--video` names: a camera, an address, a clip, a pipe or numbered pictures."""
 
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
-import cv2
-import numpy as np
-
-from facecli.core.errors import ImageError, InputError
-from facecli.core.images import find_images, load_image
+from facecli.core.errors import InputError
+from facecli.core.files import expand_pattern, walk_folders
+from facecli.core.images import find_images, is_heif
 from facecli.core.redaction import redacted
 
 _PLACE = re.compile(r"%0?\d*d")
 _NUMBERED = re.compile(r"(.*?)(\d+)$")
 
 _DEVICE = re.compile(r"/dev/video(\d+)")
-
-
-class SequenceCapture:
-    """Pictures behind the part of `cv2.VideoCapture` that sources use."""
-
-    def __init__(self, pictures: Sequence[Path], fps: float) -> None:
-        """Plays `pictures`, which may be of any formats and sizes, `fps` a second."""
-        self._pictures = pictures
-        self._known = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: len(pictures)}
-        self._next = 0
-
-    def isOpened(self) -> bool:  # noqa: N802
-        """There is something to read."""
-        return bool(self._pictures)
-
-    def read(self) -> tuple[bool, np.ndarray | None]:
-        """Whether the next picture could be read, and its (H, W, 3) uint8 BGR."""
-        if self._next >= len(self._pictures):
-            return False, None
-        self._next += 1
-        try:
-            image_rgb = load_image(self._pictures[self._next - 1])
-        except ImageError:
-            return False, None
-        return True, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
-
-    def get(self, prop: int) -> float:
-        """Rate and count; 0 for everything else."""
-        return self._known.get(prop, 0.0)
-
-    def release(self) -> None:
-        """Nothing is open between two pictures."""
+_CAMERA = re.compile(r"(?:camera:)?([0-9]+)")
+FIRST_CAMERA = "camera:0"
+"""Never a file, whatever its name."""
 
 
 def is_pattern(spec: str) -> bool:
@@ -96,13 +67,26 @@ class CaptureOptions(NamedTuple):
 
 
 def is_camera(spec: str) -> bool:
-    """Is it the number or the device of a camera?"""
-    return (spec.isascii() and spec.isdigit()) or spec.startswith("/dev/")
+    """Is it the number or the device of a camera? A number is a file where there is one of that name."""
+    if _CAMERA.fullmatch(spec):
+        return spec.startswith("c") or not Path(spec).exists()
+    return spec.startswith("/dev/") and _mode(spec) in (None, stat.S_IFCHR)
 
 
 def is_address(spec: str) -> bool:
-    """Is it the address of a stream?"""
-    return "://" in spec
+    """Is it the address of a stream, or of a clip?"""
+    return "://" in spec and not Path(spec).exists()
+
+
+def local_path(spec: str) -> str | None:
+    """The file that an address of the kind "file:///..." names, else None."""
+    parts = urlsplit(spec) if is_address(spec) else None
+    return unquote(parts.path) if parts is not None and parts.scheme.lower() == "file" else None
+
+
+def is_pipe(spec: str) -> bool:
+    """Is it standard input ("-"), or what another program writes into? It can be read once."""
+    return spec == "-" or _mode(spec) in (stat.S_IFIFO, stat.S_IFSOCK)
 
 
 def is_sequence(spec: str) -> bool:
@@ -112,13 +96,49 @@ def is_sequence(spec: str) -> bool:
 
 def is_clip(spec: str) -> bool:
     """Is it a video file?"""
-    return not (is_camera(spec) or is_address(spec) or is_sequence(spec))
+    return not (is_camera(spec) or is_address(spec) or is_pipe(spec) or is_sequence(spec))
+
+
+def is_animated_webp(spec: str) -> bool:
+    """Is it a WebP file, by its first bytes, that holds an animation?"""
+    if not is_clip(spec):
+        return False
+    try:
+        with open(spec, "rb") as file:
+            start = file.read(64)
+    except (OSError, ValueError):
+        return False
+    return start[:4] == b"RIFF" and start[8:12] == b"WEBP" and b"ANIM" in start
+
+
+_VIDEO_STARTS = {
+    4: (b"ftyp", b"moov", b"mdat", b"wide"),
+    0: (b"\x1aE\xdf\xa3", b"FLV\1", b"OggS", b"\0\0\1\xba", b"\0\0\1\xb3", b"0&\xb2u\x8ef\xcf\x11"),
+    8: (b"AVI ",),
+}
+"""Place in a file -> what stands there in clips (MP4, QuickTime; Matroska, Flash, Ogg, MPEG, ASF; AVI)."""
+
+
+def looks_like_video(data: bytes) -> bool:
+    """Does content that is no picture begin as clips do?"""
+    if any(data.startswith(starts, place) for place, starts in _VIDEO_STARTS.items()):
+        return not is_heif(data)
+    # MPEG transport streams: packets of 188 bytes.
+    return data[:1] == data[188:189] == data[376:377] == b"G"
+
+
+def _mode(spec: str) -> int | None:
+    """The kind of file at a path, see `stat.S_IFMT`; None when nothing can be seen there."""
+    try:
+        return stat.S_IFMT(Path(spec).stat().st_mode)
+    except (OSError, ValueError):
+        return None
 
 
 def camera_of(spec: str) -> int | str:
     """The number of a camera, which every backend of OpenCV knows; else its device."""
-    if spec.isdigit():
-        return int(spec)
+    if number := _CAMERA.fullmatch(spec):
+        return int(number[1])
     # Links such as /dev/v4l/by-id/... keep pointing at the same camera.
     device = _DEVICE.fullmatch(str(Path(spec).resolve()))
     return int(device[1]) if device else spec
@@ -126,10 +146,10 @@ def camera_of(spec: str) -> int | str:
 
 def check_spec(spec: str) -> None:
     """Raises InputError when `spec` names a file, folder or device that is not there."""
-    if spec.isdigit() or is_address(spec):
+    if spec == "-" or is_address(spec):
         return
     if is_camera(spec):
-        if not Path(spec).exists():
+        if not _CAMERA.fullmatch(spec) and not Path(spec).exists():
             raise InputError(
                 f"no such camera: {spec}; 'facecli run --list-cameras' shows those that are there"
             )
@@ -151,7 +171,10 @@ def check_capture_options(spec: str, capture_options: CaptureOptions, reconnect:
 
 def source_name(spec: str) -> str:
     """How messages call a source: "camera 0", or as given, without passwords."""
-    return f"camera {spec}" if spec.isdigit() else redacted(spec)
+    if spec == "-":
+        return "standard input"
+    number = _CAMERA.fullmatch(spec)
+    return f"camera {number[1]}" if number and is_camera(spec) else redacted(spec)
 
 
 def cannot_open(spec: str) -> str:
@@ -160,4 +183,77 @@ def cannot_open(spec: str) -> str:
         return f"{source_name(spec)} cannot be opened: none there, or in use; give another number or a clip"
     if is_address(spec):
         return f"{source_name(spec)} cannot be opened; check the address and the network"
+    if is_pipe(spec):
+        return (
+            f"{source_name(spec)} cannot be opened: no video, cut short, or one whose index lies at its end "
+            "(many .mp4 and .mov); give the file by its name"
+        )
     return f"{source_name(spec)} cannot be opened: not a video, damaged, or cut short; try another file"
+
+
+VIDEO_SUFFIXES = (
+    ".3gp", ".asf", ".avi", ".dv", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+)  # fmt: skip
+"""By these clips are known in folders; a clip that is named may have any."""
+
+
+class Video(NamedTuple):
+    """One video of those that were given.
+
+    Attributes:
+        spec: what `sources.video.open_source` takes.
+        parts: names of folders and file below what was given, for a file that is made of it.
+    """
+
+    spec: str
+    parts: tuple[str, ...]
+
+
+def find_videos(given: Sequence[str]) -> list[Video]:
+    """Every camera, clip, sequence and stream that is meant: folders of clips and patterns are looked into.
+
+    Args:
+        given: texts of --video. A folder with clips in or below it stands for these, one with numbered
+            pictures alone is one video; "clips/*.mp4" stands for what it fits.
+
+    Raises InputError when nothing fits a pattern.
+    """
+    found: list[Video] = []
+    for spec in given:
+        if is_clip(spec) and set(spec) & set("*?[") and not Path(spec).exists():
+            found += _matching(spec)
+        elif Path(spec).is_dir() and not is_address(spec) and (clips := _clips_below(Path(spec))):
+            found += [Video(str(clip), clip.relative_to(spec).parts) for clip in clips]
+        else:
+            found.append(Video(spec, (_called(spec),)))
+    return found
+
+
+def _matching(pattern: str) -> list[Video]:
+    paths = [path for path in expand_pattern(pattern) if Path(path).is_file()]
+    if not paths:
+        raise InputError(f"no clip matches {pattern}; check the path")
+    return [Video(path, (Path(path).name,)) for path in paths]
+
+
+def _clips_below(folder: Path) -> list[Path]:
+    return sorted(
+        Path(root, name)
+        for root, files in walk_folders(folder)
+        for name in files
+        if not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES) and Path(root, name).is_file()
+    )
+
+
+def _called(spec: str) -> str:
+    """A name for a file that is made of it; a pattern of numbered pictures has that of its folder."""
+    if spec == "-":
+        return "stdin"
+    if is_address(spec):
+        return Path(redacted(spec).rstrip("/")).name or "stream"
+    if is_pattern(spec):
+        return Path(spec).absolute().parent.name or "frames"
+    if is_camera(spec) and isinstance(number := camera_of(spec), int):
+        return f"camera{number}"
+    return Path(spec).absolute().name or "video"

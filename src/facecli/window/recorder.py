@@ -14,7 +14,7 @@ from facecli.core.faces import Face
 from facecli.core.files import release_names, reserve_names
 from facecli.core.images import save_image
 from facecli.core.paths import replacing
-from facecli.pipeline.clock import FrameRateEstimate
+from facecli.pipeline.clock import RecordingClock
 from facecli.sinks.video import OpenVideo
 from facecli.window.controls import Controls
 
@@ -84,29 +84,24 @@ class Recorder:
         """Raises OutputError when the folder cannot be written."""
         self._reserved = reserve_names(folder, (SUFFIX,))
         self.path = self._reserved[0]
-        self._cadence = FrameRateEstimate(fps)
+        self._clock = RecordingClock(fps)
         self._now = now
         self._video = OpenVideo(self.path, fps)
-        self._frames, self._fps = 0, fps
+        self._last_s = 0.0
 
     @property
     def seconds(self) -> float:
         """Length of the video so far."""
-        return self._frames / self._fps
+        return self._last_s
 
     def write(self, drawn_rgb: np.ndarray) -> None:
         """Appends what is seen now, (H, W, 3) uint8 RGB. Raises OutputError."""
-        copies = self._cadence.copies(self._now())
-        if copies == 0:
-            return
-        drawn_rgb = _shrunk(drawn_rgb)
-        for _ in range(copies):
-            self._video.append(drawn_rgb)
-        self._frames += copies
+        self._last_s = self._clock.time_s(self._now())
+        self._video.append(_shrunk(drawn_rgb), self._last_s)
 
     def pause(self) -> None:
         """What is seen until the next frame is not recorded."""
-        self._cadence.restart()
+        self._clock.restart()
 
     def close(self) -> None:
         """Completes the file. Raises OutputError when it cannot be, as on a full disk."""

@@ -71,7 +71,6 @@ class LiveView:
         source: str = "",
         fps: float = 25.0,
         controls: Controls | None = None,
-        uncertain_below: float = 0.0,
         folder: Path | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,14 +82,12 @@ class LiveView:
             fps: frames a second of recorded videos.
             controls: what is switched on at first, such as the mirror for a camera, and
                 `protected` when `show` gets frames that `vision.anonymize` has been at.
-            uncertain_below: class labels of a smaller probability read "uncertain".
             folder: for snapshots and videos; the current one when left out.
             now: tests bring their own.
         """
         self._screen = screen
         self._source, self._fps, self._folder = source, fps, folder
         self._controls = controls or Controls()
-        self._uncertain_below = uncertain_below
         self._now = now
         self._recorder: Recorder | None = None
         self._notice, self._notice_until_s = "", 0.0
@@ -148,7 +145,7 @@ class LiveView:
             image_rgb, faces = mirrored(image_rgb, faces)
         areas = hud_areas(image_rgb.shape[:2], self._controls, self._recorder is not None)
         details = self._controls.details
-        drawn = annotate(image_rgb, faces, self._uncertain_below, details, areas, self._habits)
+        drawn = annotate(image_rgb, faces, details, areas, self._habits)
         return drawn, list(faces)
 
     def _refresh(self, drawn_rgb: np.ndarray, stats: StreamStats) -> None:

@@ -1,0 +1,300 @@
+"""`facecli run --video` with several clips, parts of them, sound, standard input and saved tracks."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import cv2
+import numpy as np
+import pytest
+from clip_corpus import KINDS
+
+from facecli.cli.app import main
+from facecli.core.images import save_image
+from facecli.draw.anonymize import head_box
+from facecli.sources.video import open_source
+
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+@pytest.fixture(autouse=True)
+def no_display(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+
+
+@pytest.fixture
+def run(tiny_checkpoint, capfd):
+    """Runs `facecli run --no-show` with the tiny model: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        given = ["run", "--model-path", str(tiny_checkpoint.folder), "--detector", "haar", "--no-show"]
+        code = main([*given, *map(str, arguments)])
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, astronaut):
+    """A folder to work in: clips/a.mp4 with a face, clips/more/a.mkv without, and what is no clip."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips" / "more").mkdir(parents=True)
+    BY_NAME["h264_mkv"].make(tmp_path / "clips" / "more" / "a.mkv")
+    small = cv2.cvtColor(cv2.resize(astronaut, (256, 256)), cv2.COLOR_RGB2BGR)
+    writer = cv2.VideoWriter("clips/a.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10, (256, 256))
+    for _ in range(8):
+        writer.write(small)
+    writer.release()
+    (tmp_path / "clips" / "notes.txt").write_text("no clip")
+    (tmp_path / "playlist.m3u8").write_text("#EXTM3U\n#EXT-X-ENDLIST\nclips/a.mp4\n")
+    save_image(tmp_path / "clips" / "IMG_0001.jpg", astronaut)
+    return tmp_path
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_folder_of_clips_is_all_of_them_and_its_pictures_none(run, here):
+    code, _, err = run("--video", "clips", "--json", "rows.jsonl", "--output", "drawn")
+    assert code == 0, err
+    sources = [row["source"] for row in rows(here / "rows.jsonl")]
+    assert sources == ["clips/a.mp4"] * 8 + ["clips/more/a.mkv"] * 20
+    assert sorted(str(p.relative_to(here)) for p in (here / "drawn").rglob("*.*")) == [
+        "drawn/a.mp4",
+        "drawn/more/a.mkv",
+    ]
+
+
+def test_patterns_and_repeated_options_are_one_list_and_names_do_not_clash(run, here):
+    code, _, err = run("--video", "clips/**/*.m*", "--video", "clips/a.mp4", "--output", "drawn/")
+    assert code == 0, err
+    assert sorted(path.name for path in (here / "drawn").iterdir()) == ["a-2.mp4", "a.mkv", "a.mp4"]
+
+
+def test_one_that_fails_does_not_stop_the_rest(run, here):
+    (here / "clips" / "0.mp4").write_text("no video")
+    code, _, err = run("--video", "clips", "--csv", "rows.csv")
+    lines = err.splitlines()
+    assert code == 1
+    assert lines[0].startswith("clips/0.mp4 cannot be opened") and lines[1].startswith(
+        "clips/a.mp4: 8 frames"
+    )
+    assert lines[-1] == "Error: 1 of 3 videos could not be read to their end"
+    assert (here / "rows.csv").read_text().count("clips/a.mp4") == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--video", "clips", "--output", "drawn.mp4"), "is one file for 2 videos"),
+        (("--video", "clips", "--summary", "s.json"), "--summary is of one video"),
+        (("--video", "clips/*.avi"), "no clip matches"),
+        (("--video", "clips", "--video", "nowhere.mp4"), "no such clip: nowhere.mp4"),
+        (("--video", "clips/a.mp4", "--output", "clips/"), "is the clip itself"),
+        (("--video", "clips/a.mp4", "--output", "d.webm", "--codec", "h264"), "do not hold h264"),
+        (("--video", "clips/a.mp4", "--start", "5", "--end", "2"), "--end lies before --start"),
+        (("--video", "clips/a.mp4", "--start", "0:99:x"), "is no time"),
+        (("--video", "clips/a.mp4", "--start", "100"), "it is shorter"),
+        (("--video", "clips/a.mp4", "--every", "0"), "--every"),
+        (("--video", "clips/a.mp4", "--only", "1"), "choose of --tracks"),
+        (("--video", "clips/a.mp4", "--tracks", "t.json"), "add --anonymize METHOD and --output"),
+        (("--video", "clips", "--save-tracks", "t.json"), "tracks are of one video"),
+        (("--video", "clips/a.mp4", "--save-tracks", "clips/a.mp4"), "is no file that ends in .json"),
+        (("--video", "clips/a.mp4", "--save-tracks", "clips"), "is no file that ends in .json"),
+        (("--video", "clips/a.mp4", "--save-tracks", "-"), "is no file that ends in .json"),
+        (("--video", "clips/a.mp4", "--end", "0"), "no frame in the part"),
+        (("--video", "clips/a.mp4", "--rate", "nan"), "nan is no number"),
+        (("--video", "clips/a.mp4", "--start", "1e99"), "is no time"),
+        (("--video", "clips/IMG_0001.jpg"), "is a picture; give it to --img"),
+        (("--video", "playlist.m3u8"), "is a playlist"),
+        (("--img", "clips/IMG_0001.jpg", "--except", "1"), "--except needs --video"),
+        (("--img", "clips/IMG_0001.jpg", "--end", "1"), "--end needs --video"),
+    ],
+)
+def test_what_cannot_be_is_one_line(run, here, arguments, words):
+    before = (here / "clips" / "a.mp4").read_bytes()
+    code, _, err = run(*arguments)
+    assert code == 2 and words in err and "Traceback" not in err
+    assert (here / "clips" / "a.mp4").read_bytes() == before
+
+
+def test_a_part_is_analysed_and_drawn_at_its_times(run, here):
+    code, _, err = run(
+        "--video", "clips/a.mp4", "--start", "0:00.2", "--end", 0.6, "--every", 2,
+        "--json", "rows.jsonl", "--output", "drawn.mp4",
+    )  # fmt: skip
+    assert code == 0, err
+    found = rows(here / "rows.jsonl")
+    assert [(row["frame"], row["time_s"]) for row in found] == [(2, 0.2), (4, 0.4)]
+    with open_source("drawn.mp4") as source:
+        assert [frame.time_s for frame in source] == pytest.approx([0, 0.2], abs=0.001)
+
+
+def test_a_frame_every_two_seconds_still_is_somebody_in_view(run, here):
+    code, _, _ = run("--video", "clips/a.mp4", "--rate", "0.4", "--summary", "s.json")
+    assert code == 0 and json.loads((here / "s.json").read_text())["frames"] == 1
+
+
+def test_standard_input_is_a_clip(tiny_checkpoint, here):
+    command = [sys.executable, "-m", "facecli", "run", "--video", "-", "--no-show", "--json", "-"]
+    command += ["--model-path", str(tiny_checkpoint.folder), "--detector", "haar"]
+    with open("clips/more/a.mkv", "rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["frame"] for line in done.stdout.splitlines()] == list(range(20))
+    assert "standard input: 20 frames" in done.stderr
+    done = subprocess.run(command, input="no video", capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "standard input cannot be opened" in done.stderr
+
+
+def sound_of(path):
+    with av.open(str(path)) as container:
+        return len(container.streams.audio)
+
+
+def test_sound_goes_along_unless_heads_are_covered(run, here):
+    BY_NAME["h264_mp4_aac"].make(here / "loud.mp4")
+    assert run("--video", "loud.mp4", "--output", "a.mp4")[0] == 0 and sound_of("a.mp4") == 1
+    assert run("--video", "loud.mp4", "--output", "b.mp4", "--no-audio")[0] == 0 and sound_of("b.mp4") == 0
+    _, _, err = run("--video", "loud.mp4", "--output", "c.mp4", "--anonymize", "box")
+    assert "a voice tells who it is" in err and sound_of("c.mp4") == 0
+    run("--video", "loud.mp4", "--output", "d.mp4", "--anonymize", "box", "--audio", "copy")
+    assert sound_of("d.mp4") == 1
+
+
+def test_saved_tracks_are_covered_by_choice(run, here):
+    code, _, err = run("--video", "clips/a.mp4", "--save-tracks", "t.json")
+    assert code == 0, err
+    document = json.loads((here / "t.json").read_text())
+    (track,) = [row["track"] for row in document["tracks"] if row["track"]]
+    box = head_box(document["tracks"][-1]["boxes"][2][1:], (256, 256))
+    left, top, right, bottom = box
+    common = ("--video", "clips/a.mp4", "--anonymize", "box", "--tracks", "t.json")
+    for choice, covered in ((("--only", track), True), (("--except", track), False)):
+        code, _, err = run(*common, *choice, "--output", "drawn.mp4", "--quality", "high", "--overwrite")
+        assert code == 0, err
+        with open_source("drawn.mp4") as source:
+            heads = np.stack([f.image_rgb[top + 4 : bottom - 4, left + 4 : right - 4] for f in source])
+        assert (heads.std(axis=(1, 2, 3)) < 6).all() == covered
+    code, _, err = run(*common, "--only", track + 1, "--output", "other.mp4")
+    assert code == 2 and f"no track {track + 1}" in err
+    code, _, err = run(*common, "--json", "rows.jsonl", "--output", "other.mp4")
+    assert code == 2 and "leave --json out" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGHUP")
+@pytest.mark.parametrize("nohup", [False, True])
+def test_a_closed_terminal_leaves_whole_files(tiny_checkpoint, here, astronaut, nohup):
+    writer = cv2.VideoWriter("long.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (512, 512))
+    for _ in range(150 if nohup else 600):
+        writer.write(astronaut)
+    writer.release()
+    command = [
+        sys.executable,
+        "-m",
+        "facecli",
+        "run",
+        "--video",
+        "long.avi",
+        "--no-show",
+        "--detector",
+        "haar",
+    ]
+    command += ["--model-path", str(tiny_checkpoint.folder), "--json", "rows.jsonl", "--output", "d.mp4"]
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
+    try:
+        running = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ})
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(here.glob(".d-*.mp4")):
+        time.sleep(0.05)
+    time.sleep(0.5)
+    running.send_signal(signal.SIGHUP)
+    assert running.wait(120) == (0 if nohup else 129)
+    found = rows(here / "rows.jsonl")
+    assert (len(found) == 150) == nohup and len(found) > 2
+    with open_source("d.mp4") as source:
+        assert abs(len(list(source)) - len(found)) <= 1
+
+
+def test_a_drawn_clip_lasts_as_long_as_the_clip(run, here):
+    truth = BY_NAME["h264_mkv_uneven"].make(here / "uneven.mkv")
+    assert run("--video", "uneven.mkv", "--output", "d.mp4")[0] == 0
+    with open_source("d.mp4") as source:
+        assert [frame.time_s for frame in source] == pytest.approx(list(truth.times_s), abs=0.002)
+
+
+def test_bare_video_is_a_camera_whatever_files_there_are(run, here, monkeypatch):
+    shutil.copy("clips/more/a.mkv", "0")
+    assert run("--video", "0")[2].startswith("0: 20 frames")
+    code, _, err = run("--video")
+    assert code == 1 and "camera 0 cannot be opened" in err
+
+
+@pytest.mark.parametrize("address", ["file://{}/my%20clip.mp4", "FILE://localhost{}/my%20clip.mp4"])
+def test_the_clip_is_not_written_over_under_any_address(run, here, address):
+    shutil.copy("clips/a.mp4", "my clip.mp4")
+    before = (here / "my clip.mp4").read_bytes()
+    code, _, err = run("--video", address.format(here), "--output", "my clip.mp4")
+    assert code == 2 and "is the clip itself" in err
+    assert (here / "my clip.mp4").read_bytes() == before
+    code, _, err = run("--video", address.format(here), "--csv", "rows.csv")
+    assert code == 0, err
+
+
+def test_text_is_no_video(run, here):
+    code, _, err = run("--video", "clips/notes.txt")
+    assert code == 1 and "cannot be opened" in err
+
+
+def test_covers_hold_between_frames_that_were_looked_at(run, here, astronaut):
+    small = cv2.cvtColor(cv2.resize(astronaut, (256, 256)), cv2.COLOR_RGB2BGR)
+    writer = cv2.VideoWriter("long.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 10, (256, 256))
+    for _ in range(40):
+        writer.write(small)
+    writer.release()
+    assert run("--video", "long.mp4", "--every", "16", "--save-tracks", "t.json")[0] == 0
+    document = json.loads((here / "t.json").read_text())
+    left, top, right, bottom = head_box(document["tracks"][0]["boxes"][0][1:], (256, 256))
+    common = ("--tracks", "t.json", "--anonymize", "box", "--quality", "high")
+    code, _, err = run("--video", "long.mp4", *common, "--output", "d.mp4")
+    assert code == 0, err
+    with open_source("d.mp4") as source:
+        heads = np.stack([f.image_rgb[top + 4 : bottom - 4, left + 4 : right - 4] for f in source])
+    assert len(heads) == 40 and (heads.std(axis=(1, 2, 3)) < 6).all()
+
+
+def test_tracks_of_another_clip_are_noticed(run, here):
+    assert run("--video", "clips/a.mp4", "--save-tracks", "t.json")[0] == 0
+    common = ("--tracks", "t.json", "--anonymize", "box", "--output", "d.mp4")
+    code, _, err = run("--video", "clips/more/a.mkv", *common)
+    assert code == 2 and "the tracks are of a clip of 256x256, this one is 96x64" in err
+    shutil.copy("clips/a.mp4", "copy.mp4")
+    code, _, err = run("--video", "copy.mp4", *common)
+    assert code == 0 and "the tracks are of clips/a.mp4, not of copy.mp4" in err
+
+
+def test_nothing_that_was_analysed_is_lost_of_a_clip_that_is_cut(run, here):
+    BY_NAME["h264_mkv_truncated"].make(here / "cut.mkv")
+    code, _, err = run("--video", "cut.mkv", "--anonymize", "box", "--json", "r.jsonl", "--output", "d.mkv")
+    assert code == 1 and "12 frames could be read" in err
+    assert len(rows(here / "r.jsonl")) == 12
+    with open_source("d.mkv") as source:
+        assert len(list(source)) == 12
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.getfilesystemencoding() != "utf-8", reason="needs names of bytes")
+def test_a_name_of_any_bytes_may_have_tracks(run, here):
+    name = os.fsdecode(b"latin\xe9.mp4")
+    shutil.copy("clips/a.mp4", name)
+    code, _, err = run("--video", name, "--save-tracks", "t.json")
+    assert code == 0, err
+    assert json.loads((here / "t.json").read_text())["source"] == "latin?.mp4"
