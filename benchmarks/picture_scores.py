@@ -106,7 +106,7 @@ def fairface_rows(whole: Answers, cuts: Mapping[str, Answers]) -> list[str]:
 def _fairface_cells(answers: Answers, rows: np.ndarray) -> list[str]:
     sexes = true_labels(answers.frame, "gender")
     women, men = (sexes == GENDERS.index(name) for name in ("female", "male"))
-    outside = _years_outside(answers)[rows]
+    outside = years_outside(answers)[rows]
     return [
         f"{100 * rows.mean():.1f} %",
         f"{int(rows.sum()):,}",
@@ -117,7 +117,7 @@ def _fairface_cells(answers: Answers, rows: np.ndarray) -> list[str]:
     ]
 
 
-def _years_outside(answers: Answers) -> np.ndarray:
+def years_outside(answers: Answers) -> np.ndarray:
     """(n,) years from the bin's nearer end, 0 for ages that round to a year of the bin."""
     low, high = (answers.frame[name].to_numpy(float) for name in ("age_low", "age_high"))
     beyond = np.maximum(np.maximum(low - answers.ages, answers.ages - high), 0)

@@ -9,6 +9,7 @@ import pytest
 
 from facecli import __version__
 from facecli.core.attributes import CLASS_NAMES, RACES_7
+from facecli.core.crops import CHIP_LANDMARKS
 from facecli.core.faces import FACE_HEADS, NAMED_HEADS, UNCERTAIN, Face, FrameResult
 
 GENDER = {"male": 0.25, "female": 0.75}
@@ -54,6 +55,7 @@ def test_row_of_a_face_has_exactly_the_promised_keys():
         "gender_probabilities": GENDER,
         "race": "asian",
         "race_probabilities": RACE,
+        "uncertain": [],
     }
 
 
@@ -71,14 +73,15 @@ def test_number_of_the_person_comes_first_and_only_in_streams():
 
 def test_emotion_comes_after_race():
     row = Face((1, 2, 3, 4), 0.9, 31.44, (24, 40), GENDER, RACE, EMOTION).to_json()
-    assert list(row)[-4:] == ["race", "race_probabilities", "emotion", "emotion_probabilities"]
+    assert list(row)[-5:-1] == ["race", "race_probabilities", "emotion", "emotion_probabilities"]
+    assert list(row)[-1] == "uncertain" and row["uncertain"] == []
     assert (row["emotion"], row["emotion_probabilities"]) == ("happy", EMOTION)
 
 
 def test_seven_races_come_after_the_five():
     face = Face((1, 2, 3, 4), 0.9, None, None, GENDER, RACE, EMOTION, race_7_probabilities=RACE_7)
     row = face.to_json()
-    assert list(row)[-6:-2] == ["race", "race_probabilities", "race_7", "race_7_probabilities"]
+    assert list(row)[-7:-3] == ["race", "race_probabilities", "race_7", "race_7_probabilities"]
     assert (row["race_7"], row["race_7_probabilities"]) == ("white", RACE_7)
     assert face.label("race_7") == "white 30%"
 
@@ -91,15 +94,20 @@ def test_every_head_that_describes_a_face_has_its_field():
     assert set(NAMED_HEADS) <= set(CLASS_NAMES) and "emotion" in NAMED_HEADS and "face" not in NAMED_HEADS
 
 
-@pytest.mark.parametrize(
-    ("below", "label"),
-    [(0.0, "female 75%"), (0.7, "female 75%"), (0.75, "female 75%"), (0.76, UNCERTAIN), (1.0, UNCERTAIN)],
-)
-def test_labels_below_the_threshold_are_uncertain(below, label):
+def test_labels_that_are_better_not_believed_read_uncertain_and_are_named_in_json():
     face = Face((0, 0, 1, 1), 1.0, gender_probabilities=GENDER)
-    assert face.label("gender", below) == label
-    assert face.label("race", below) is None
-    assert face.to_json()["gender"] == "female"
+    assert face.label("gender") == "female 75%" and face.label("race") is None
+    doubtful = dataclasses.replace(face, uncertain=("gender",))
+    assert doubtful.label("gender") == UNCERTAIN and doubtful.label("race") is None
+    assert doubtful.to_json() == face.to_json() | {"uncertain": ["gender"]}
+
+
+def test_a_row_tells_which_way_the_head_is_turned_and_how_well_it_is_seen():
+    points = tuple((100 * x, 100 * y) for x, y in CHIP_LANDMARKS)
+    row = Face((0, 0, 100, 100), 1.0, landmarks=points, quality=0.8125).to_json()
+    assert (row["roll_degrees"], row["quality"]) == (pytest.approx(0, abs=1), 0.812)
+    assert abs(row["yaw_degrees"]) < 8 and abs(row["pitch_degrees"]) < 8
+    assert not {"roll_degrees", "yaw_degrees", "quality"} & set(Face((0, 0, 1, 1), 1.0).to_json())
 
 
 def test_age_group_is_that_of_the_age_that_is_shown():
@@ -147,14 +155,15 @@ def test_compared_models_have_their_own_labels_and_no_box():
     assert row["age_years"] == 31.4 and "gender" not in row
     assert row["models"] == {
         "one": {"age_years": 31.4, "age_interval_90": [24, 40], "age_group": "30-39"},
-        "other": {"gender": "female", "gender_probabilities": GENDER},
+        "other": {"gender": "female", "gender_probabilities": GENDER, "uncertain": []},
     }
 
 
-@pytest.mark.parametrize(("below", "label"), [(0.0, "25+ 75%"), (0.75, "25+ 75%"), (0.76, UNCERTAIN)])
-def test_band_for_people(below, label):
-    assert Face((1, 2, 3, 4), 0.9, **AGED).band_label(below) is None
-    assert Face((1, 2, 3, 4), 0.9, **AGED, age_bands={"0-24": 0.25, "25+": 0.75}).band_label(below) == label
+@pytest.mark.parametrize(("uncertain", "label"), [((), "25+ 75%"), (("age_band",), UNCERTAIN)])
+def test_band_for_people(uncertain, label):
+    face = Face((1, 2, 3, 4), 0.9, **AGED, uncertain=uncertain)
+    assert face.band_label() is None
+    assert dataclasses.replace(face, age_bands={"0-24": 0.25, "25+": 0.75}).band_label() == label
 
 
 @pytest.mark.parametrize("degrees", [-170, -90, -30, 0, 45, 90, 179])
@@ -169,11 +178,11 @@ def test_roll_is_read_from_the_landmarks(degrees):
         for x, y in upright
     )
     face = Face((50, 50, 150, 150), 0.9, landmarks=turned)
-    assert face.roll_degrees == pytest.approx(degrees)
+    assert face.pose.roll == pytest.approx(degrees)
     assert face.to_json()["roll_degrees"] == pytest.approx(degrees, abs=0.06)
 
 
 def test_without_landmarks_a_row_says_nothing_of_the_heads_turn():
     face = Face((0, 0, 9, 9), 0.9)
-    assert face.roll_degrees is None
+    assert face.pose is None
     assert "roll_degrees" not in face.to_json() and "landmarks" not in face.to_json()

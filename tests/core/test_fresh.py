@@ -1,11 +1,18 @@
 """New names, never a file that is there."""
 
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
 from datetime import datetime
 
 import pytest
 
 from facecli.core.errors import OutputError
 from facecli.core.files import release_names, reserve_names
+from facecli.core.paths import is_stream, remove_leftovers, replacing, replacing_folder
 
 MOMENT = datetime(2024, 1, 31, 14, 23, 5)
 
@@ -43,3 +50,85 @@ def test_folder_that_cannot_be_made_is_one_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write into"):
         reserve_names(tmp_path / "file", (".png",))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes of files")
+def test_new_files_have_the_mode_that_the_umask_leaves_and_nobody_sets_it(tmp_path, monkeypatch):
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("other threads see it, too"))
+        with replacing(tmp_path / "new" / "a.txt") as temporary:
+            temporary.write_text("a")
+        with replacing_folder(tmp_path / "b") as temporary:
+            (temporary / "c").write_text("c")
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new/a.txt", "b", "b/c")]
+    assert modes == [0o640, 0o750, 0o640]
+
+
+def test_a_name_as_long_as_the_system_has_them_can_be_written(tmp_path):
+    with replacing(tmp_path / f"{'n' * 251}.txt") as temporary:
+        temporary.write_text("a")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_filled_and_stays_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    with replacing(tmp_path / "pipe") as temporary:
+        temporary.write_bytes(b"rows")
+    reader.join()
+    assert read == [b"rows"] and (tmp_path / "pipe").is_fifo()
+    assert list(tmp_path.iterdir()) == [tmp_path / "pipe"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_device_is_never_replaced():
+    with replacing("/dev/null") as temporary:
+        temporary.write_bytes(b"rows")
+    with (
+        pytest.raises(OutputError, match="cannot write /dev/full: No space"),
+        replacing("/dev/full") as temporary,
+    ):
+        temporary.write_bytes(b"rows")
+    for name in ("null", "full"):
+        assert stat.S_ISCHR(os.stat(f"/dev/{name}").st_mode)
+
+
+def test_what_is_a_stream(tmp_path):
+    (tmp_path / "file").write_text("a")
+    for name in ("-", "/dev/null", "/dev/stdout", "/dev/fd/1"):
+        assert is_stream(name) or not os.path.exists(name) and name != "-"
+    for name in (tmp_path / "file", tmp_path, tmp_path / "gone", "a\0b", "x" * 5000):
+        assert not is_stream(name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nobody may be asked there whether he lives")
+def test_what_a_killed_process_has_left_is_removed_and_nothing_else(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from facecli.core.paths import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "rows.jsonl")]).returncode == -9
+    (left,) = tmp_path.iterdir()
+    others = [
+        tmp_path / name for name in ("rows.jsonl", ".hidden-1-note.txt", ".rows-99999999-0123456.jsonl")
+    ]
+    for other in others:
+        other.write_text("mine")
+    with replacing(tmp_path / "now.jsonl") as ours:
+        remove_leftovers(tmp_path.iterdir())
+        assert left.exists(), "it may be another machine's"
+        hour_ago = time.time() - 3600
+        for path in tmp_path.iterdir():
+            os.utime(path, (hour_ago, hour_ago))
+        remove_leftovers(tmp_path.iterdir())
+        assert not left.exists() and ours.exists() and all(other.exists() for other in others)

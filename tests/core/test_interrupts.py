@@ -1,11 +1,14 @@
 """Ctrl-C is put off, never lost."""
 
+import os
 import signal
+import sys
 import threading
+import time
 
 import pytest
 
-from facecli.core.process import interrupts_held, start_threads
+from facecli.core.process import interrupts_held, ordinary_scheduling, start_threads
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,8 @@ def test_threads_start_whole():
     ]
     with pytest.raises(KeyboardInterrupt):
         start_threads(threads)
+        # On a busy machine the first thread may come to it only now.
+        time.sleep(10)
     for thread in threads:
         assert thread.ident is not None
         thread.join()
@@ -68,3 +73,28 @@ def test_another_thread_just_runs():
     thread.start()
     thread.join()
     assert ran
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is done elsewhere")
+def test_real_time_threads_of_a_library_become_ordinary_ones():
+    ready, done = threading.Event(), threading.Event()
+    seen = []
+
+    def greedy():
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        except PermissionError:
+            seen.append("not allowed")
+        ready.set()
+        done.wait(10)
+        seen.append(os.sched_getscheduler(0))
+
+    thread = threading.Thread(target=greedy)
+    with ordinary_scheduling():
+        thread.start()
+        ready.wait(10)
+    done.set()
+    thread.join(10)
+    if seen[0] == "not allowed":
+        pytest.skip("only root makes real-time threads")
+    assert seen == [os.SCHED_OTHER]

@@ -101,3 +101,17 @@ def test_long_addresses_take_no_time(piece):
     begin = time.perf_counter()
     redacted("http://host/" + piece * (100_000 // len(piece)))
     assert time.perf_counter() - begin < 2
+
+
+@given(
+    st.text(alphabet="abc+/=", min_size=80, max_size=200),
+    st.sampled_from(["data:", "data:image/png;base64,", "DATA:,"]),
+)
+def test_of_an_address_that_is_the_content_the_head_is_shown(content, head):
+    shown = redacted(head + content)
+    assert len(shown) < 80 and shown.startswith(head) and shown.endswith("...") and redacted(shown) == shown
+
+
+@pytest.mark.parametrize("given", ["data:", "data:x.jpg", "data/a.jpg", "data:image/png;base64,abc="])
+def test_what_is_short_is_shown_whole(given):
+    assert redacted(given) == given

@@ -1,5 +1,8 @@
 """Pictures from a server that behaves well, and from one that does not."""
 
+import contextlib
+import socket
+import threading
 import time
 
 import pytest
@@ -57,6 +60,38 @@ def test_every_redirect_is_checked_again(server, monkeypatch):
     with pytest.raises(ImageError, match="169.254.169.254 is a private address"):
         fetch(f"{server.url}/private", limits=SHORT)
     assert server.asked == ["/private"]
+
+
+def test_the_search_for_the_name_is_part_of_the_time(monkeypatch):
+    gate = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: gate.wait(20))
+    with pytest.raises(ImageError, match="no whole answer within 0.8 s"):
+        fetch("http://slow.example/a.jpg", limits=SHORT)
+    assert not gate.is_set()
+    gate.set()
+
+
+def test_all_addresses_of_a_host_are_tried(server, png, monkeypatch):
+    """The first refuses, the second does not answer, the third is the server; nothing is looked up again."""
+    port, asked = int(server.url.rpartition(":")[2]), []
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with contextlib.ExitStack() as waiting:
+            for _ in range(3):
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(full.getsockname())
+            found = [(2, 1, 6, "", ("127.0.0.1", 9)), (2, 1, 6, "", full.getsockname())]
+
+            def known(host, *_, **__):
+                asked.append(host)
+                return [*found, (2, 1, 6, "", ("127.0.0.1", port))]
+
+            monkeypatch.setattr("socket.getaddrinfo", known)
+            limits = FetchLimits(whole_s=10.0, connect_s=0.3, max_bytes=1 << 20)
+            assert fetch(f"http://three.example:{port}/a.png", allow_private=True, limits=limits) == png
+    assert asked == ["three.example"]
 
 
 def test_nobody_listens():

@@ -2,8 +2,10 @@
 
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from facecli.core.errors import ImageError, InputError
 from facecli.sources.inputs import Rules, find_inputs
@@ -13,9 +15,10 @@ from facecli.sources.inputs import Rules, find_inputs
 def here(tmp_path, monkeypatch, png):
     """The current folder, with pictures whose base names are alike, archives and a list."""
     monkeypatch.chdir(tmp_path)
-    for name in ("one/a.png", "two/a.png", "two/deep/b.png", "-.png", "[x].png", "two/notes.txt"):
+    for name in ("one/a.png", "two/a.png", "two/deep/b.png", "-.png", "[x].png", "two/photo"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(png)
+    (tmp_path / "two" / "notes.txt").write_text("no picture")
     with zipfile.ZipFile("z.zip", "w") as archive:
         archive.writestr("a.png", png)
     with tarfile.open("t.tar.gz", "w:gz") as archive:
@@ -50,9 +53,9 @@ def test_among_several_it_is_a_picture_that_fails(here):
         ("./-.png", ["-.png"]),
         ("-.png", ["-.png"]),
         ("[x].png", ["[x].png"]),
-        ("two", ["two/a.png", "two/deep/b.png"]),
+        ("two", ["two/a.png", "two/deep/b.png", "two/photo"]),
         ("*/a.png", ["one/a.png", "two/a.png"]),
-        ("two/*", ["two/a.png", "two/deep/b.png"]),
+        ("two/*", ["two/a.png", "two/deep/b.png", "two/photo"]),
         ("**/*.png", ["-.png", "[x].png", "one/a.png", "two/a.png", "two/deep/b.png"]),
         ("two/n*", ["two/notes.txt"]),
         ("z.zip", ["z.zip/a.png"]),
@@ -74,10 +77,11 @@ def test_every_archive_that_can_be_opened_is_taken_for_one():
 def test_order_is_that_of_the_arguments_and_names_are_never_twice(here):
     inputs = find_inputs(["two", "one/a.png", "two/a.png", "z.zip", "t.tar.gz"])
     assert [one.source for one in inputs] == [
-        "two/a.png", "two/deep/b.png", "one/a.png", "two/a.png", "z.zip/a.png", "t.tar.gz/one/a.png",
+        "two/a.png", "two/deep/b.png", "two/photo", "one/a.png", "two/a.png", "z.zip/a.png",
+        "t.tar.gz/one/a.png",
     ]  # fmt: skip
     assert [one.target_name for one in inputs] == [
-        "two/a.png", "two/deep/b.png", "a.png", "a-2.png", "z/a.png", "t/one/a.png",
+        "two/a.png", "two/deep/b.png", "two/photo.png", "a.png", "a-2.png", "z/a.png", "t/one/a.png",
     ]  # fmt: skip
     assert [one.target_name for one in inputs] == [one.target_name for one in inputs]
 
@@ -155,3 +159,34 @@ def test_names_of_what_is_made_hold_no_password(url, source, name):
 def test_what_is_made_of_an_address_has_a_harmless_name(url, name):
     (one,) = find_inputs([url])
     assert (one.source, one.target_name) == (url, name)
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """A folder with links: to a folder beside it, to a folder in it, and to itself."""
+    root, beside = tmp_path / "photos", tmp_path / "beside"
+    for folder in (root / "a", beside):
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(folder / "one.png")
+    (root / "beside").symlink_to(beside)
+    (root / "again").symlink_to(root / "a")
+    (root / "a" / "loop").symlink_to(root)
+    return root
+
+
+def test_linked_folders_are_looked_through_once_by_folder_and_pattern(linked, monkeypatch):
+    monkeypatch.chdir(linked.parent)
+    names = sorted(item.source for item in find_inputs(["photos"]))
+    assert len(names) == 2 and "photos/beside/one.png" in names
+    assert len({Path(name).resolve() for name in names}) == 2
+    by_pattern = [item.source for item in find_inputs(["photos/**/*.png"])]
+    assert len(by_pattern) == 2 == len({Path(name).resolve() for name in by_pattern})
+
+
+def test_what_is_left_out_of_a_folder_is_counted_and_said(here):
+    said = []
+    find_inputs(["two"], Rules(notify=said.append))
+    assert said == ["two: 1 file is no picture and is left out"]
+    (here / "two" / "more.txt").write_text("no picture")
+    find_inputs(["two"], Rules(notify=said.append))
+    assert said[1:] == ["two: 2 files are no pictures and are left out"]

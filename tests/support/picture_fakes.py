@@ -20,7 +20,9 @@ class OneFace:
 
     def find(self, image_rgb):
         crops = np.zeros((1, self.crop_side, self.crop_side, 3), np.uint8)
-        return FoundFaces(np.array([FACE.box_xyxy], np.int32), np.array([0.5], np.float32), None, (crops,))
+        return FoundFaces(
+            np.array([FACE.box_xyxy], np.int32), np.array([0.5], np.float32), None, None, (crops,)
+        )
 
     def read(self, found):
         self.calls.append(len(found))

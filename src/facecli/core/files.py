@@ -1,24 +1,32 @@
-"""Files in the making: under a temporary name, beside or in place of what is there, and never half."""
+"""Files that are found, and files in the making: under a temporary name, never half in place of another."""
 
 import contextlib
+import errno
+import glob
 import hashlib
 import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import TextIO
+from typing import IO, TextIO
 
-from facecli.core.errors import OutputError
-from facecli.core.paths import replacing, unopened_text
+from facecli.core.errors import InputError, OutputError
+from facecli.core.paths import is_stream, replacing, unopened_text
+
+try:
+    import fcntl
+except ImportError:
+    # Windows, which does not let two programs replace one open file anyway.
+    fcntl = None  # type: ignore[assignment]
 
 _MOST = 10_000
 
 _LONGEST_BYTES = 180
 """Of one part of a path; most file systems allow 255, and more is appended to it."""
-_WRITTEN = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
+_WRITTEN = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"))
 _NOT_EVERYWHERE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 
 
@@ -94,6 +102,9 @@ class GrowingTextFile:
 
     The file takes the old one's place with its first text; without any the old file stays.
     "-" is standard output. With `append` an old file stays, and grows.
+
+    While it is open, no other run may write to it or take its place; the system forgets that when a run
+    ends, however it ends.
     """
 
     def __init__(self, target: str, stdout: TextIO | None = None, append: bool = False) -> None:
@@ -101,68 +112,91 @@ class GrowingTextFile:
         self._stdout = stdout or sys.stdout
         self._pending: AtomicFile | None = None
         self._file: TextIO = unopened_text()
-        self._whole_bytes: int | None = None
+        self._is_regular = self._is_new = False
 
     def __enter__(self) -> "GrowingTextFile":
-        """Raises OutputError when the file cannot be written."""
+        """Raises OutputError when the file cannot be written, InputError when another run writes it.
+
+        Raises BrokenPipeError when standard output is closed.
+        """
         path = Path(self._target)
         if self._target == "-":
+            if self._stdout is None:
+                raise BrokenPipeError(errno.EPIPE, "standard output is closed")
             self._file = self._stdout
+        elif is_stream(self._target):
+            self._file = self._open()
         elif path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder; name a file")
-        elif path.exists() and not path.is_file():
-            # A pipe or a device cannot be replaced, only written to.
-            self._file = self._append()
-        elif self._appends and path.exists():
-            self._file, self._whole_bytes = self._append(), path.stat().st_size
+        elif self._appends:
+            # Made now when it is missing: else two runs would both begin it.
+            self._is_new = not path.exists()
+            self._begin_at(self._open())
         else:
+            check_unlocked(path)
             self._pending = AtomicFile(path)
         return self
 
     def __exit__(self, *_) -> None:
         if self._pending is not None:
             self._pending.discard()
-        if self._file is not self._stdout:
-            try:
-                self._file.close()
-            except OSError as error:
-                raise self._failed(error) from error
+        if self._file is self._stdout:
+            return
+        try:
+            if self._is_new and not self._file.closed:
+                self._remove_empty()
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
 
     def write(self, text: str) -> None:
         """Raises OutputError when it cannot be written (BrokenPipeError on standard output)."""
+        whole_bytes = None
         try:
             if self._pending is not None:
                 self._begin(self._pending, text)
-            else:
-                self._file.write(text)
-                self._file.flush()
-            if self._whole_bytes is not None:
-                self._whole_bytes += len(text.encode())
-        except BrokenPipeError:
-            raise
+                return
+            if self._is_regular:
+                whole_bytes = os.fstat(self._file.fileno()).st_size
+            self._file.write(text)
+            self._file.flush()
         except OSError as error:
-            self._take_back()
+            if self._target == "-" and isinstance(error, BrokenPipeError):
+                raise
+            self._take_back(whole_bytes)
             raise self._failed(error) from error
 
     def _begin(self, pending: AtomicFile, text: str) -> None:
         pending.temporary.write_text(text, encoding="utf-8", newline="\n")
+        check_unlocked(Path(self._target))
         pending.keep()
         self._pending = None
-        self._file = self._append()
-        self._whole_bytes = 0
+        self._begin_at(self._open())
 
-    def _take_back(self) -> None:
+    def _begin_at(self, file: TextIO) -> None:
+        if not _lock(file):
+            file.close()
+            raise _locked(self._target)
+        self._file, self._is_regular = file, True
+
+    def _take_back(self, whole_bytes: int | None) -> None:
         """Cuts off what was written of the last text."""
-        if self._whole_bytes is None:
+        if whole_bytes is None:
             return
         with contextlib.suppress(OSError):
             # It tries to write the rest once more.
             self._file.close()
         with contextlib.suppress(OSError):
-            os.truncate(self._target, self._whole_bytes)
+            os.truncate(self._target, whole_bytes)
 
-    def _append(self) -> TextIO:
+    def _remove_empty(self) -> None:
+        """A file that holds nothing is none; still locked, it cannot be anybody else's."""
+        if os.fstat(self._file.fileno()).st_size == 0:
+            Path(self._target).unlink(missing_ok=True)
+
+    def _open(self) -> TextIO:
         try:
+            Path(self._target).parent.mkdir(parents=True, exist_ok=True)
             return open(self._target, "a", encoding="utf-8", newline="\n")
         except OSError as error:
             raise self._failed(error) from error
@@ -170,6 +204,34 @@ class GrowingTextFile:
     def _failed(self, error: OSError) -> OutputError:
         name = "standard output" if self._target == "-" else self._target
         return OutputError(f"cannot write {name}: {error.strerror or error}")
+
+
+def check_unlocked(path: Path) -> None:
+    """Raises InputError when a run that goes on writes to the file."""
+    try:
+        with open(path, "rb") as file:
+            is_free = _lock(file)
+    except OSError:
+        # There is none, or nobody may look: whoever writes it will see.
+        return
+    if not is_free:
+        raise _locked(path)
+
+
+def _lock(file: IO) -> bool:
+    """Keeps other runs from a file until it is closed; False when one of them has it."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems know no locks.
+        return error.errno not in (errno.EACCES, errno.EAGAIN)
+    return True
+
+
+def _locked(target: str | Path) -> InputError:
+    return InputError(f"{target} is being written by another run; wait for its end, or name another file")
 
 
 def worth_writing(error_type: type[BaseException] | None) -> bool:
@@ -186,7 +248,9 @@ class TargetNames:
     Two names that differ by upper case or by composition only are one name on many systems.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, suffixes: Collection[str] = _WRITTEN, default: str = ".png") -> None:
+        """Names end in one of `suffixes`; to others `default` is added."""
+        self._suffixes, self._default = suffixes, default
         self._files: set[str] = set()
         self._folders: set[str] = set()
 
@@ -203,8 +267,8 @@ class TargetNames:
             place = _free(place / folder, self._files)
             self._folders.add(_key(place))
         path = place / name
-        if path.suffix.lower() not in _WRITTEN:
-            path = path.with_name(f"{path.name}.png")
+        if path.suffix.lower() not in self._suffixes:
+            path = path.with_name(f"{path.name}{self._default}")
         path = _free(path, self._files, self._folders)
         self._files.add(_key(path))
         return path.as_posix()
@@ -240,3 +304,38 @@ def _fitting(part: str) -> str:
     digest = hashlib.sha256(part.encode()).hexdigest()[:8]
     kept = part.encode()[: _LONGEST_BYTES - 40].decode("utf-8", "ignore")
     return f"{kept}-{digest}{suffix}"
+
+
+def walk_folders(folder: Path | str) -> Iterator[tuple[str, list[str]]]:
+    """This folder and those below, each with the names of its files; hidden folders are left out.
+
+    Linked folders are looked through like others, each folder once: a link may lead to where it lies.
+    """
+    seen = {os.path.realpath(folder)}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        yield root, files
+        there = {name: os.path.realpath(os.path.join(root, name)) for name in sorted(folders)}
+        folders.clear()
+        for name, place in there.items():
+            if place not in seen and not name.startswith("."):
+                seen.add(place)
+                folders.append(name)
+
+
+def expand_pattern(pattern: str) -> list[str]:
+    """Paths that match a pattern, sorted; `**` is a folder and those below, as `walk_folders` finds them."""
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        return sorted(glob.glob(pattern))
+    place = parts.index("**")
+    before, after = os.sep.join(parts[:place]), os.sep.join(parts[place + 1 :])
+    tops = glob.glob(before) if before else [os.sep if pattern.startswith(os.sep) else "."]
+    found: set[str] = set()
+    for top in tops:
+        for root, files in walk_folders(top):
+            within = glob.escape(root if before or root != "." else "")
+            if after:
+                found.update(expand_pattern(os.path.join(within, after)))
+            else:
+                found.update(os.path.join(root, name) for name in files if not name.startswith("."))
+    return sorted({one if before else os.path.normpath(one) for one in found})

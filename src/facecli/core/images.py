@@ -1,49 +1,54 @@
-"""Pictures from and to files, always (H, W, 3) uint8 RGB: header, decoder, orientation, HEIC and AVIF.
+"""Pictures from and to files, always (H, W, 3) uint8 RGB: upright, 8 bits, sRGB, over white.
 
-Pillow reads the header (size, transparency, orientation), OpenCV decodes: a picture that is
-too large is refused before a pixel of it is allocated, and a cut one before it is decoded,
-because OpenCV would silently fill the missing part with grey.
+The header is read first (`core.image_header`), then OpenCV decodes: a picture that is too large is refused
+before a pixel of it is allocated, and a cut one before it is decoded, because OpenCV would silently fill
+the missing part with grey.
 """
 
 import contextlib
 import io
+import logging
 import os
-import re
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from facecli.core import paths
-from facecli.core.errors import ImageError, ImageTooLargeError, InputError, OutputError
+from facecli.core.errors import EncodingError, ImageError, ImageTooLargeError, InputError
+from facecli.core.files import walk_folders
+from facecli.core.image_header import (
+    END_MARKER,
+    FORMATS,
+    MAX_PIXELS,
+    PILLOW_STRICT,
+    Header,
+    check_size,
+    for_opencv,
+    pillow_errors,
+    read_header,
+)
 
-MAX_PIXELS = 100_000_000
-"""Most pixels of a picture, by its header: 300 MB decoded."""
-MAX_SCANS = 100
-"""Most scans of a JPEG. Encoders write 10 for colour and 18 for CMYK; libjpeg-turbo advises to stop at 500,
-libtiff stops at 100. Each scan may cost a pass over all pixels, for next to no bytes."""
-MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
-"""Most pixels times scans: the largest pictures have 20 at most, some two seconds of decoding."""
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "JPEG2000")
-_JPEGS = ("JPEG", "MPO")
-_ORIENTATION = 0x0112
-_SIDEWAYS = (5, 6, 7, 8)
-_SEGMENT_FREE = frozenset((0x01, 0xD8, *range(0xD0, 0xD8)))
-_SCAN, _END = 0xDA, 0xD9
-_SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1, 0xC3, 0xC9), (0xC2, 0xCA)
-"""Frames that libjpeg decodes."""
-_MEASURED = frozenset((0xC4, 0xCC, 0xDB, 0xDD, 0xFE, _SCAN, *_SEQUENTIAL, *_PROGRESSIVE, *range(0xE0, 0xF0)))
-"""Segments whose length decoders go by, also in the middle of coded data; others they leave as they are."""
-_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+log = logging.getLogger(__name__)
 
 HEIF_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
+_HEIF_BYTES = 10
+"""A pixel: the decoder's planes and what it gives, Pillow's four bytes, the picture."""
+_TRUNCATED_BYTES = 16
+"""A pixel: Pillow's four bytes, 32 bits at most beside, the picture and its copy."""
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 """Major brands of ISO/IEC 23008-12 (HEIF) and of AVIF."""
 
+_BRIGHTEST = 4.0
+"""Largest value of a picture of floats from 0 to 1: compression and lights may go beyond 1."""
+_SAME_COLOUR = 3
+"""Levels of 255 by which a profile may differ from sRGB and still be taken for it."""
+DEFAULT_MEMORY, OWN_MEMORY = 700_000_000, 110_000_000
+"""What a command may take in all by default, and what it has taken before it decodes anything."""
 MAX_BYTES = 1 << 29
 """Largest picture file that is read."""
 _REDUCED = {
@@ -52,141 +57,18 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_WEBP = {"quality": 95, "method": 0}
+"""For Pillow: OpenCV takes six times as long for a file of the same size, and by default none is lost."""
+_ENCODING_BYTES = {".jpg": 1.2, ".jpeg": 1.2, ".jpe": 1.2, ".webp": 10.5, ".avif": 18, ".jp2": 21, ".gif": 16}
+"""A pixel: what encoders take, of others _MOST_ENCODING_BYTES."""
+_MOST_ENCODING_BYTES = 6.2
+DRAWN_BYTES = 6
+"""A pixel: of the picture and of the copy that is drawn on."""
 SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm",
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif",
+    ".ppm", ".pgm", ".pbm", ".pnm",
     *HEIF_SUFFIXES,
 )  # fmt: skip
-
-
-# Pillow warns of large pictures and odd EXIF data; what matters of that is an error here.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a header says; `width` and `height` in pixels as stored, `orientation` by EXIF (1 to 8)."""
-
-    width: int
-    height: int
-    transparent: bool
-    orientation: int
-    is_jpeg: bool
-
-    @property
-    def upright_size(self) -> tuple[int, int]:
-        """Width and height of the picture when it is turned upright."""
-        turned = self.orientation in _SIDEWAYS
-        return (self.height, self.width) if turned else (self.width, self.height)
-
-
-def read_header(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Header:
-    """Looks at an encoded picture without decoding it.
-
-    Raises ImageError when it is none, cut short, or a JPEG of too many scans (MAX_SCANS, MAX_SCANNED_PIXELS),
-    ImageTooLargeError when it has more pixels.
-    """
-    if not data:
-        raise ImageError(f"{name} is empty (0 bytes)")
-    try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as header:
-            check_size(header.size, name, max_pixels)
-            _check_whole(header, data, name)
-            _check_scans(header, data, name)
-            orientation = header.getexif().get(_ORIENTATION, 1)
-            transparent = header.has_transparency_data
-            width, height = header.size
-            return Header(width, height, transparent, orientation, header.format in _JPEGS)
-    except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(f"{name} has more than {max_pixels:,} pixels; make it smaller") from error
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
-        # Pillow's plugins let these through on damaged headers.
-        raise ImageError(f"{name} cannot be read as a picture ({reason_of(error)})") from error
-
-
-def reason_of(error: Exception) -> str:
-    """What Pillow complained of, in a few words."""
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "unknown format"
-    return str(error) or type(error).__name__
-
-
-def check_size(size: tuple[int, int], name: str, max_pixels: int = MAX_PIXELS) -> None:
-    """Raises ImageTooLargeError for a picture of more than `max_pixels`, given its width and height."""
-    width, height = size
-    if width * height > max_pixels:
-        raise ImageTooLargeError(
-            f"{name} is {width} x {height}, more than {max_pixels:,} pixels; make it smaller"
-        )
-
-
-def _check_whole(header: ImageFile.ImageFile, data: bytes, name: str) -> None:
-    """Raises ImageError (or Pillow's errors) for a cut JPEG or a PNG with a wrong checksum."""
-    if header.format in _JPEGS:
-        if not _jpeg_ends(data):
-            raise ImageError(f"{name} is cut short (no end of the JPEG); copy or download it again")
-    elif header.format == "PNG":
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as again:
-            again.verify()
-
-
-def _jpeg_ends(data: bytes) -> bool:
-    """Does the marker EOI follow the picture's own scans (a thumbnail's EOI does not count)?
-
-    ITU-T T.81, Annex B: segments carry their length; in coded data 0xff is followed by a stuffed
-    zero or a restart, so that what looks like EOI after the first scan has begun is one.
-    """
-    position = 0
-    while marker := _NEXT_MARKER.search(data, position):
-        code, position = data[marker.end() - 1], marker.end()
-        if code in (_SCAN, _END):
-            return code == _END or data.rfind(b"\xff\xd9", position) >= 0
-        if code not in _SEGMENT_FREE:
-            position += int.from_bytes(data[position : position + 2], "big")
-    return False
-
-
-def _check_scans(header: ImageFile.ImageFile, data: bytes, name: str) -> None:
-    """Raises ImageError for a JPEG whose many scans would take the decoder for ever."""
-    if header.format not in _JPEGS:
-        return
-    width, height = header.size
-    most = min(MAX_SCANS, MAX_SCANNED_PIXELS // max(1, width * height))
-    if has_more_scans(data, most):
-        raise ImageError(f"{name} is a JPEG of more than {most} scans; save it again")
-
-
-def has_more_scans(data: bytes, most: int) -> bool:
-    """Has a JPEG more than `most` scans before its end? Nothing is decoded; linear in the size of the data.
-
-    Of a sequential picture whose first scan holds all components, decoders read no other.
-    """
-    count, components = 0, None
-    for code, begin in _segments(data):
-        if code in _SEQUENTIAL:
-            components = data[begin + 7 : begin + 8]
-        if code != _SCAN:
-            continue
-        if count == 0:
-            holds_all = components is not None and data[begin + 2 : begin + 3] >= components
-            # They are at most as many as what looks like their marker, which is quickly counted.
-            if holds_all or data.count(bytes((0xFF, _SCAN)), begin) < most:
-                return False
-        count += 1
-        if count > most:
-            return True
-    return False
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """The code of each marker up to the end of the picture, and where its segment begins, with the length."""
-    position = 0
-    while marker := _NEXT_MARKER.search(data, position):
-        code, position = data[marker.end() - 1], marker.end()
-        if code == _END:
-            return
-        yield code, position
-        if code in _MEASURED:
-            position += int.from_bytes(data[position : position + 2], "big")
 
 
 def is_heif(data: bytes) -> bool:
@@ -208,15 +90,27 @@ def decode_heif(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndar
     Raises:
         ImageError: damaged, too large (ImageTooLargeError), or nothing here decodes it.
     """
-    from PIL import ImageOps
+    with (
+        _opened_heif(data, name, max_pixels) as image,
+        DECODING.reserved(_HEIF_BYTES * image.width * image.height + len(data), name),
+    ):
+        if getattr(image, "is_animated", False):
+            _tell(f"{name} holds several pictures; the first is read")
+        ImageOps.exif_transpose(image, in_place=True)
+        return _rows_of(image)
 
-    with _opened_heif(data, name, max_pixels) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.has_transparency_data:
-            colour = upright.convert("RGBA")
-            white = Image.new("RGBA", colour.size, "white")
-            upright = Image.alpha_composite(white, colour)
-        return np.array(upright.convert("RGB"))
+
+def _rows_of(image: Image.Image) -> np.ndarray:
+    """Pillow's picture as (H, W, 3) uint8 RGB over white, some rows at a time."""
+    made = np.empty((image.height, image.width, 3), np.uint8)
+    transparent = image.has_transparency_data
+    for top, strip in zip(range(0, image.height, _STRIP_ROWS), _strips(made), strict=True):
+        part = image.crop((0, top, image.width, top + len(strip)))
+        if transparent:
+            part = part.convert("RGBA")
+            part = Image.alpha_composite(Image.new("RGBA", part.size, "white"), part)
+        strip[:] = np.asarray(part.convert("RGB"))
+    return made
 
 
 def check_heif(data: bytes, name: str) -> None:
@@ -230,23 +124,9 @@ def _opened_heif(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterat
     formats = _heif_formats()
     if not data[8:12].startswith(b"avi") and "HEIF" not in formats:
         raise ImageError(f"{name} is a HEIC picture; to read it: pip install 'facecli[heif]'")
-    try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            check_size(image.size, name, max_pixels)
-            yield image
-    except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(f"{name} has too many pixels; make it smaller") from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        EOFError,
-        RuntimeError,
-    ) as error:
-        raise ImageError(f"{name} cannot be read as a picture ({reason_of(error)})") from error
+    with pillow_errors(name), Image.open(io.BytesIO(data), formats=formats) as image:
+        check_size(image.size, name, max_pixels)
+        yield image
 
 
 def _heif_formats() -> list[str]:
@@ -259,21 +139,53 @@ def _heif_formats() -> list[str]:
     return [name for name in ("HEIF", "AVIF") if name in Image.OPEN]
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Picture files by suffix, in this folder and below, sorted; hidden ones are left out.
+def find_images(folder: Path, notify: Callable[[str], None] = log.info) -> list[Path]:
+    """Picture files in this folder and below, sorted; hidden ones are left out.
+
+    A file is one by its suffix, or, whatever that is, by its first bytes. Linked folders are looked
+    through like others, each folder once. `notify` takes a line about files beside them that are no pictures.
 
     Raises InputError when there is no such folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"no such folder: {folder}; check the path")
-    found = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(root, name) for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
+    found, others = [], 0
+    for root, files in walk_folders(folder):
+        for name in files:
+            if name.startswith("."):
+                continue
+            path = Path(root, name)
+            if is_image(path):
+                found.append(path)
+            else:
+                others += 1
+    if found and others:
+        said = "1 file is no picture and is" if others == 1 else f"{others} files are no pictures and are"
+        notify(f"{folder}: {said} left out")
     return sorted(found)
+
+
+_STARTS = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\xff\x4f\xff\x51",
+    b"\0\0\0\x0cjP  \r\n\x87\n", *(b"P%d%c" % (kind, space) for kind in range(1, 7) for space in b" \t\n\r"),
+)  # fmt: skip
+"""What files of kinds begin with that are told by that alone."""
+
+
+def is_image(path: Path) -> bool:
+    """Is a file a picture by its suffix, or, whatever that is, by its first bytes?"""
+    if path.name.lower().endswith(SUFFIXES):
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with open(path, "rb") as file:
+            start = file.read(64)
+    except OSError:
+        return False
+    webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    return start.startswith(_STARTS) or webp or is_heif(start)
 
 
 def load_image(path: Path) -> np.ndarray:
@@ -346,6 +258,32 @@ def decode_reduced(
     return _decode(data, name, header, _REDUCED[factor]), header.upright_size
 
 
+def decode_truncated(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """What there is of a picture that is cut short or damaged; the rest is as its decoder leaves it.
+
+    Arguments and result are those of `decode_image`; colours are not converted. Raises ImageError when not
+    even the header can be read.
+    """
+    with pillow_errors(name), PILLOW_STRICT, Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        check_size(image.size, name, max_pixels)
+        needed = _TRUNCATED_BYTES * image.width * image.height + len(data)
+        with DECODING.reserved(needed, name), _leniently():
+            ImageOps.exif_transpose(image, in_place=True)
+            if image.mode.startswith(("I", "F")):
+                return _to_rgb(_to_8_bit(np.asarray(image), name))
+            return _rows_of(image)
+
+
+@contextlib.contextmanager
+def _leniently() -> Iterator[None]:
+    """Pillow reads what is cut."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
 def _reduction(header: Header, longest_side: int) -> int:
     """By how much a JPEG can be reduced; 1 when it cannot."""
     longest = max(header.width, header.height)
@@ -353,20 +291,92 @@ def _reduction(header: Header, longest_side: int) -> int:
     return max(possible, default=1) if header.is_jpeg else 1
 
 
+class DecodingMemory:
+    """How much decoding may take at once, of all pictures together: who finds too little left waits.
+
+    What was decoded is no longer counted.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def reserved(self, count: int, name: str) -> Iterator[None]:
+        """Holds so many bytes for the length of the block.
+
+        Raises ImageTooLargeError for more than there are.
+        """
+        if count > self.most_bytes:
+            raise ImageTooLargeError(
+                f"{name} needs {count / 1e6:,.0f} MB to be decoded, more than {self.most_bytes / 1e6:,.0f}; "
+                "make it smaller",
+                "or allow more with --max-memory",
+            )
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken + count <= self.most_bytes)
+            self._taken += count
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= count
+                self._changed.notify_all()
+
+
+DECODING = DecodingMemory(DEFAULT_MEMORY - OWN_MEMORY)
+"""Of this process; commands set `most_bytes`."""
+
+
 def _decode(data: bytes, name: str, header: Header, colour: int) -> np.ndarray:
-    flags = cv2.IMREAD_UNCHANGED if header.transparent else colour
+    """As `decode_image`; waits until there is memory for it. Raises ImageError."""
+    factor = next(factor for factor, flags in _REDUCED.items() if flags == colour)
+    with DECODING.reserved(decoding_bytes(header, factor) + len(data), name):
+        return _decoded(data, name, header, colour)
+
+
+def decoding_bytes(header: Header, factor: int = 1) -> int:
+    """What decoding takes at most, at a whole, a half, ... of its size, without the encoded picture."""
+    pixels = header.width * header.height
+    # The coefficients of a progressive JPEG are there in full, however small it is decoded.
+    return pixels * header.bytes_beside + pixels * header.bytes_a_pixel // factor**2
+
+
+def _decoded(data: bytes, name: str, header: Header, colour: int) -> np.ndarray:
+    as_stored = header.transparent or header.deep
+    flags = cv2.IMREAD_UNCHANGED if as_stored else colour | cv2.IMREAD_IGNORE_ORIENTATION
+    content = for_opencv(data)
+    if header.has_more:
+        _tell(f"{name} holds several pictures; the first is read")
+    if header.lacks_end:
+        _tell(f"{name} lacks its end marker; every line is there")
+        content = data.removesuffix(b"\xff") + END_MARKER
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as error:
         raise ImageError(f"cannot decode {name}: {error.err}; save it again as JPEG or PNG") from error
     if image is None:
         raise ImageError(f"cannot decode {name}: it is damaged; save it again as JPEG or PNG")
+    image_rgb = _to_rgb(_to_8_bit(image, name))
+    if header.profile:
+        convert_to_srgb(image_rgb, header.profile, name)
+    return np.ascontiguousarray(_upright(image_rgb, header.orientation))
+
+
+def _to_rgb(image: np.ndarray) -> np.ndarray:
+    """Grey, BGR or BGRA, uint8 -> RGB; what is transparent shows white."""
     if image.ndim == 2:
-        return cv2.cvtColor(_to_8_bit(image), cv2.COLOR_GRAY2RGB)
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    if image.shape[2] == 2:
+        grey, alpha = image[..., :1], image[..., 1:]
+        image = np.concatenate([grey, grey, grey, alpha], axis=2)
     if image.shape[2] == 4:
-        # OpenCV turns pictures upright, but not when it keeps the transparency.
-        return np.ascontiguousarray(_upright(_over_white(_to_8_bit(image)), header.orientation))
-    return cv2.cvtColor(_to_8_bit(image), cv2.COLOR_BGR2RGB)
+        return over_white(image)
+    image = np.ascontiguousarray(image[..., :3])
+    for strip in _strips(image):
+        strip[:] = cv2.cvtColor(strip, cv2.COLOR_BGR2RGB)
+    return image
 
 
 def check_image(data: bytes, name: str = "the picture") -> None:
@@ -377,35 +387,171 @@ def check_image(data: bytes, name: str = "the picture") -> None:
         read_header(data, name)
 
 
-def save_image(path: Path, image_rgb: np.ndarray) -> None:
+def save_image(path: Path, image_rgb: np.ndarray, given_away: bool = False) -> None:
     """Writes (H, W, 3) uint8 RGB in the format that the suffix names.
 
-    Raises OutputError when the suffix is unknown or the file cannot be written.
+    Args:
+        path: what lies there is replaced, at the end.
+        image_rgb: the picture.
+        given_away: see `encode_image`.
+
+    Raises:
+        EncodingError: the suffix is unknown, or its format does not hold a picture of that size.
+        OutputError: the file cannot be written.
     """
     path = Path(path)
     try:
-        written, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
-    except cv2.error:
-        written = False
-    if not written:
-        raise OutputError(f"cannot write {path}: '{path.suffix}' is no picture format; use .jpg or .png")
+        data = encode_image(image_rgb, path.suffix, given_away=given_away)
+    except EncodingError as error:
+        raise EncodingError(f"cannot write {path}: {error}", error.hint) from error
     with paths.replacing(path) as temporary:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(data)
 
 
-def _to_8_bit(image: np.ndarray) -> np.ndarray:
-    """uint8 as it is, uint16 by its high byte, floats of 0..1 scaled."""
+def encode_image(
+    image_rgb: np.ndarray, suffix: str, options: Sequence[int] = (), given_away: bool = False
+) -> memoryview:
+    """The content of a picture file.
+
+    Args:
+        image_rgb: (H, W, 3) uint8.
+        suffix: names the format, such as ".jpg".
+        options: pairs of `cv2.IMWRITE_...` and their values; by default quality 95 of 100 or no loss.
+        given_away: nobody needs these pixels any more; they may be changed, which saves a copy.
+
+    Raises EncodingError when the suffix is unknown, its format does not hold a picture of that size, or that
+    takes more memory than there is for pictures (DECODING).
+    """
+    suffix = suffix.lower()
+    height, width = image_rgb.shape[:2]
+    _check_memory(width * height, suffix)
+    if suffix == ".webp" and not options:
+        return _webp(image_rgb)
+    image_bgr = image_rgb if given_away else np.empty_like(image_rgb)
+    for strip, turned in zip(_strips(image_rgb), _strips(image_bgr), strict=True):
+        turned[:] = cv2.cvtColor(strip, cv2.COLOR_RGB2BGR)
+    try:
+        encoded, data = cv2.imencode(suffix, image_bgr, list(options))
+    except cv2.error:
+        # Some formats say so, others only give nothing.
+        encoded = False
+    if encoded:
+        return data.data
+    if suffix not in SUFFIXES:
+        raise EncodingError(f"'{suffix}' is no picture format; use .jpg or .png")
+    raise EncodingError(f"{suffix} does not hold a picture of {width}x{height}; use .png")
+
+
+def _check_memory(pixels: int, suffix: str) -> None:
+    needed = pixels * (DRAWN_BYTES + _ENCODING_BYTES.get(suffix, _MOST_ENCODING_BYTES))
+    if needed > DECODING.most_bytes:
+        limit = DECODING.most_bytes / 1e6
+        raise EncodingError(
+            f"as {suffix} it needs {needed / 1e6:,.0f} MB to be encoded, more than {limit:,.0f}; "
+            "use .jpg, or make it smaller",
+            "or allow more with --max-memory",
+        )
+
+
+def _webp(image_rgb: np.ndarray) -> memoryview:
+    buffer = io.BytesIO()
+    try:
+        Image.fromarray(image_rgb).save(buffer, "WEBP", **_WEBP)
+    except (OSError, ValueError) as error:
+        height, width = image_rgb.shape[:2]
+        raise EncodingError(f".webp does not hold a picture of {width}x{height}; use .png") from error
+    return buffer.getbuffer()
+
+
+def _to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
+    """uint8 as it is; of other types the range that the picture uses, in bits, is stretched to 0 to 255.
+
+    16 bits that use less than 15, as of cameras with 10 or 12, are told of; so are floats beyond 1.
+    """
     if image.dtype == np.uint8:
         return image
-    if image.dtype == np.uint16:
-        return (image >> 8).astype(np.uint8)
-    return (np.nan_to_num(np.clip(image, 0, 1)) * 255).astype(np.uint8)
+    largest = max((float(np.nanmax(strip, initial=0)) for strip in _strips(image)), default=0.0)
+    scale = _scale(image.dtype, largest, name)
+    eight = np.empty(image.shape, np.uint8)
+    for strip, made in zip(_strips(image), _strips(eight), strict=True):
+        # Numbers that are none are black.
+        with np.errstate(all="ignore"):
+            cut = np.nan_to_num(np.clip(strip.astype(np.float32) * scale, 0, 255))
+        # Integers are cut, as by a shift of bits; floats are rounded.
+        made[:] = cut if image.dtype.kind in "ui" else np.rint(cut)
+    return eight
 
 
-def _over_white(image_bgra: np.ndarray) -> np.ndarray:
-    colour = cv2.cvtColor(image_bgra, cv2.COLOR_BGRA2RGB).astype(np.uint16)
-    alpha = image_bgra[:, :, 3:].astype(np.uint16)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+def _scale(dtype: np.dtype, largest: float, name: str) -> float:
+    """What values are multiplied with."""
+    if dtype.kind in "ui":
+        bits = max(8, int(largest).bit_length())
+        whole = 8 * dtype.itemsize
+        # A dark picture may use one bit less.
+        if 0 < largest < 2 ** (whole - 2):
+            _tell(f"{name} uses {bits} of {whole} bits; it is read as a picture of {bits}")
+            return 256 / 2.0**bits
+        return 256 / 2.0**whole
+    if not 1 < largest < float("inf"):
+        return 255.0
+    if largest <= _BRIGHTEST:
+        _tell(f"{name} has values up to {largest:g}; what is above 1 is white")
+        return 255.0
+    _tell(f"{name} has values up to {largest:g}, not 1; they are taken for white")
+    return 1.0 if largest <= 255 else 255 / largest
+
+
+@lru_cache(maxsize=1024)
+def _tell(message: str) -> None:
+    """Warns once: a picture may be decoded small to be searched, and whole to be drawn on."""
+    log.warning(message)
+
+
+_STRIP_ROWS = 128
+
+
+def _strips(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Views of some rows each: what is computed with larger numbers need not be there for all at once."""
+    return (image[row : row + _STRIP_ROWS] for row in range(0, len(image), _STRIP_ROWS))
+
+
+def over_white(image_bgra: np.ndarray) -> np.ndarray:
+    """(H, W, 4) uint8 BGRA -> (H, W, 3) uint8 RGB: what is transparent shows white."""
+    image_rgb = np.empty((*image_bgra.shape[:2], 3), np.uint8)
+    for strip, made in zip(_strips(image_bgra), _strips(image_rgb), strict=True):
+        colour = cv2.cvtColor(np.ascontiguousarray(strip), cv2.COLOR_BGRA2RGB).astype(np.uint16)
+        alpha = strip[:, :, 3:].astype(np.uint16)
+        made[:] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+    return image_rgb
+
+
+def convert_to_srgb(image_rgb: np.ndarray, profile: bytes, name: str) -> None:
+    """Converts (H, W, 3) uint8 in the colours of an ICC profile to sRGB, in place.
+
+    A profile that says the same as sRGB, or nothing that can be used, changes nothing.
+    """
+    transform = _to_srgb(profile)
+    if transform is None:
+        return
+    log.debug("%s has colours of its own (ICC); they become sRGB", name)
+    for strip in _strips(image_rgb):
+        strip[:] = np.asarray(ImageCms.applyTransform(Image.fromarray(strip), transform))
+
+
+@lru_cache(maxsize=16)
+def _to_srgb(profile: bytes):
+    """The transform of a profile, or None."""
+    try:
+        transform = ImageCms.buildTransform(
+            io.BytesIO(profile), ImageCms.createProfile("sRGB"), "RGB", "RGB", ImageCms.Intent.PERCEPTUAL
+        )
+        cube = np.stack(np.meshgrid(*[np.arange(0, 256, 51, np.uint8)] * 3), axis=-1).reshape(6, 36, 3)
+        converted = np.asarray(ImageCms.applyTransform(Image.fromarray(cube), transform))
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        log.debug("an ICC profile cannot be used: %s", error)
+        return None
+    same = np.abs(converted.astype(np.int16) - cube).max() <= _SAME_COLOUR
+    return None if same else transform
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -15,9 +16,13 @@ _AtExit = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _OnSignal = ctypes.CFUNCTYPE(None, ctypes.c_int)
 
 
+KILLS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that ask a process to end."""
+
+
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Ctrl-C takes effect when the block ends, not within it.
+    """Ctrl-C and polite kills take effect when the block ends, not within it.
 
     `threading` waits in Python code that Ctrl-C can break in two: a lock that was to be taken back is
     then released a second time, and RuntimeError hides the KeyboardInterrupt (seen in CPython 3.11).
@@ -26,14 +31,32 @@ def interrupts_held() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not _is_ours():
         yield
         return
-    held = []
-    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    held: list[int] = []
+    before = {kill: signal.getsignal(kill) for kill in KILLS}
+    # What nobody heeds is not to be caught, and what was ignored stays so.
+    heeded = [kill for kill, handler in before.items() if callable(handler)]
+    for kill in heeded:
+        signal.signal(kill, lambda number, _: held.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for kill in heeded:
+            signal.signal(kill, before[kill])
         if held:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(held[0])
+
+
+def reserve_standard_streams() -> None:
+    """Opens what lacks of file descriptors 0, 1 and 2 to nowhere: no file of results gets their numbers.
+
+    C code writes its warnings to 2, whatever that is.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.open(os.devnull, os.O_RDWR)
 
 
 def start_threads(threads: Sequence[threading.Thread]) -> None:
@@ -48,6 +71,36 @@ def _is_ours() -> bool:
     return signal.getsignal(signal.SIGINT) is not None
 
 
+def isolated_python(call: str) -> list[str]:
+    """The command of a Python that runs `call`, and imports from where this one does.
+
+    Not from the folder that it is started in, as `python -m` would: somebody may have put a module there.
+    Arguments that are added are `sys.argv[1]` and so on.
+    """
+    places = json.dumps([os.path.abspath(place) for place in sys.path])
+    code = f"import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); {call}"
+    return [sys.executable, "-I", "-B", "-c", code, places]
+
+
+def silence_libraries() -> None:
+    """Turns what C code writes to file descriptor 2 into nothing, for good; `sys.stderr` goes where it went.
+
+    libpng, libjpeg and others say there what they think of a picture, between lines that programs read.
+    """
+    stream = sys.stderr
+    try:
+        if stream is None or stream.fileno() != 2:
+            return
+        stream.flush()
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except (OSError, ValueError):
+        return
+    sys.stderr = open(kept, "w", encoding=stream.encoding, errors=stream.errors, buffering=1)  # noqa: SIM115
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Sends what C code writes to file descriptor 2 to nowhere; Python errors still raise.
@@ -55,7 +108,8 @@ def quiet_stderr() -> Iterator[None]:
     LiteRT has no Python switch for its "Created TensorFlow Lite XNNPACK delegate" line.
     The redirection holds for the whole process, so the block should be short.
     """
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     with contextlib.ExitStack() as stack:
         try:
             kept = os.dup(2)
@@ -69,6 +123,34 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(nowhere, 2)
         stack.callback(os.dup2, kept, 2)
         yield
+
+
+@contextlib.contextmanager
+def ordinary_scheduling() -> Iterator[None]:
+    """Threads that are made in the block compute like others, and so does this one afterwards.
+
+    SVT-AV1 makes its threads, and the one that opens it, real-time ones where it may, as for root: nothing
+    else on the machine gets its turn then. Linux only; elsewhere nothing happens.
+    """
+    before = _policies()
+    try:
+        yield
+    finally:
+        for thread, policy in _policies().items():
+            if policy != before.get(thread, os.SCHED_OTHER):
+                # It may have ended meanwhile.
+                with contextlib.suppress(OSError):
+                    os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+
+
+def _policies() -> dict[int, int]:
+    """Thread -> how it is scheduled."""
+    found = {}
+    if sys.platform == "linux":
+        for name in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError):
+                found[int(name)] = os.sched_getscheduler(int(name))
+    return found
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
@@ -13,9 +13,11 @@ from typing import Generic, Protocol, TypeVar
 import cv2
 import numpy as np
 
-from facecli.core.errors import ImageError
+from facecli.core import images
+from facecli.core.errors import ImageError, ImageTooLargeError
 from facecli.core.faces import Face, FrameResult
-from facecli.core.images import MAX_PIXELS, decode_image, decode_reduced
+from facecli.core.image_header import MAX_PIXELS
+from facecli.core.images import DECODING, DRAWN_BYTES
 from facecli.core.process import start_threads
 from facecli.draw.anonymize import Protect
 from facecli.infer.analyzer import FoundFaces
@@ -43,6 +45,7 @@ log = logging.getLogger(__name__)
 _MOST_PICTURES = 64
 _MOST_BYTES = 256 << 20
 """A batch is read when it has as many faces as wanted, this many pictures, or this much to hold."""
+_LARGE_PIXELS = 16_000_000
 _IDLE_S = 0.5
 """Results are not held back longer than this while the next picture is waited for."""
 
@@ -127,6 +130,55 @@ class PicturePreparer(Protocol):
     def find(self, image_rgb: np.ndarray) -> FoundFaces: ...
 
 
+class Decoder(Protocol):
+    """What makes pixels of files: `core.images`, or what does as it does elsewhere."""
+
+    def decode_image(self, data: bytes, name: str, max_pixels: int = ...) -> np.ndarray: ...
+
+    def decode_reduced(
+        self, data: bytes, name: str, longest_side: int, max_pixels: int = ...
+    ) -> tuple[np.ndarray, tuple[int, int]]: ...
+
+
+class LenientDecoder:
+    """Reads what there is of pictures that are cut short or damaged. Threads may share it.
+
+    Attributes:
+        cut: names of those of which not all was there.
+    """
+
+    def __init__(self) -> None:
+        self.cut: set[str] = set()
+
+    def decode_image(self, data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """As `core.images.decode_image`; ImageError is left for what has no header, or is too large."""
+        try:
+            return images.decode_image(data, name, max_pixels)
+        except ImageTooLargeError:
+            raise
+        except ImageError as error:
+            return self._rest(data, name, max_pixels, error)
+
+    def decode_reduced(
+        self, data: bytes, name: str, longest_side: int, max_pixels: int = MAX_PIXELS
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """As `core.images.decode_reduced`, likewise."""
+        try:
+            return images.decode_reduced(data, name, longest_side, max_pixels)
+        except ImageTooLargeError:
+            raise
+        except ImageError as error:
+            image_rgb = self._rest(data, name, max_pixels, error)
+            return image_rgb, (image_rgb.shape[1], image_rgb.shape[0])
+
+    def _rest(self, data: bytes, name: str, max_pixels: int, error: ImageError) -> np.ndarray:
+        image_rgb = images.decode_truncated(data, name, max_pixels)
+        if name not in self.cut:
+            log.warning("%s; what there is of it is read", error)
+            self.cut.add(name)
+        return image_rgb
+
+
 class Reader(Protocol):
     """The part of an `Analyzer` that reads faces."""
 
@@ -141,7 +193,8 @@ class PreparedPicture:
         item: which one.
         size: width and height in pixels.
         found: boxes in pixels of the whole picture, scores and crops.
-        image_rgb: (H, W, 3) uint8 RGB, the whole picture; None when it is not wanted.
+        image_rgb: (H, W, 3) uint8 RGB, the whole picture; None when it is not wanted, or not yet decoded.
+        data: of a large picture that is wanted: it is decoded when its turn comes, one at a time.
         error: there is none.
     """
 
@@ -149,12 +202,13 @@ class PreparedPicture:
     size: tuple[int, int]
     found: FoundFaces
     image_rgb: np.ndarray | None = None
+    data: bytes = b""
     error: None = None
 
     @property
     def held_bytes(self) -> int:
         """Memory of its pixels."""
-        return 0 if self.image_rgb is None else self.image_rgb.nbytes
+        return len(self.data) + (0 if self.image_rgb is None else self.image_rgb.nbytes)
 
 
 @dataclass(slots=True)
@@ -163,17 +217,23 @@ class UnreadablePicture:
 
     item: Item
     error: str
+    hint: str = ""
     held_bytes: int = 0
+
+    @property
+    def error_with_hint(self) -> str:
+        """With what `core.errors.FacecliError.hint` says."""
+        return f"{self.error}; {self.hint}" if self.hint else self.error
 
 
 def prepare_picture(
-    item: Item, preparer: PicturePreparer, wants_image: bool
+    item: Item, preparer: PicturePreparer, wants_image: bool, decoder: Decoder = images
 ) -> PreparedPicture | UnreadablePicture:
     """Reads, decodes and searches one picture. What is no picture gives an `error`, and never raises."""
     try:
-        return _prepare(item, item.load(), preparer, wants_image)
+        return _prepare(item, item.load(), preparer, wants_image, decoder)
     except UNREADABLE as error:
-        return UnreadablePicture(item, why_unread(error, item.source))
+        return UnreadablePicture(item, why_unread(error, item.source), getattr(error, "hint", ""))
 
 
 def why_unread(error: Exception, source: str) -> str:
@@ -185,14 +245,23 @@ def why_unread(error: Exception, source: str) -> str:
     return one_line(error)
 
 
-def _prepare(item: Item, data: bytes, preparer: PicturePreparer, wants_image: bool) -> PreparedPicture:
-    found, size = find_faces_in(data, item.source, preparer)
-    image_rgb = decode_image(data, item.source) if wants_image else None
-    return PreparedPicture(item, size, found, image_rgb)
+def _prepare(
+    item: Item, data: bytes, preparer: PicturePreparer, wants_image: bool, decoder: Decoder
+) -> PreparedPicture:
+    found, size = find_faces_in(data, item.source, preparer, decoder=decoder)
+    if not wants_image:
+        return PreparedPicture(item, size, found)
+    if size[0] * size[1] > _LARGE_PIXELS:
+        return PreparedPicture(item, size, found, data=data)
+    return PreparedPicture(item, size, found, decoder.decode_image(data, item.source))
 
 
 def find_faces_in(
-    data: bytes, name: str, preparer: PicturePreparer, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    name: str,
+    preparer: PicturePreparer,
+    max_pixels: int = MAX_PIXELS,
+    decoder: Decoder = images,
 ) -> tuple[FoundFaces, tuple[int, int]]:
     """Boxes and crops of an encoded picture, a large JPEG reduced while it is decoded.
 
@@ -204,6 +273,7 @@ def find_faces_in(
         name: what error messages call it.
         preparer: finds.
         max_pixels: as of `core.images.decode_image`.
+        decoder: decodes.
 
     Returns:
         What was found, in pixels of the whole picture, and width and height of that.
@@ -211,15 +281,27 @@ def find_faces_in(
     Raises:
         ImageError: see `core.images.decode_image`.
     """
-    image_rgb, size = decode_reduced(data, name, SEARCHED_SIDE, max_pixels)
+    try:
+        image_rgb, size = decoder.decode_reduced(data, name, SEARCHED_SIDE, max_pixels)
+    except ImageError as error:
+        from facecli.sources.video_specs import looks_like_video
+
+        if looks_like_video(data):
+            raise ImageError(f"{name} is a video, no picture", "use --video") from error
+        raise
     found = preparer.find(image_rgb)
     reduced = image_rgb.shape[1], image_rgb.shape[0]
     if reduced == size:
         return found, size
     if not _are_sharp(found):
-        image_rgb = decode_image(data, name, max_pixels)
-        return preparer.find(image_rgb), size
-    return found._replace(xyxy=_enlarged(found.xyxy, reduced, size)), size
+        del image_rgb
+        try:
+            return preparer.find(decoder.decode_image(data, name, max_pixels)), size
+        except ImageTooLargeError as error:
+            log.info("%s; it is searched at half its size", error)
+        image_rgb, size = decoder.decode_reduced(data, name, max(size) // 2, max_pixels)
+        found, reduced = preparer.find(image_rgb), (image_rgb.shape[1], image_rgb.shape[0])
+    return _enlarged(found, reduced, size), size
 
 
 def _are_sharp(found: FoundFaces) -> bool:
@@ -230,10 +312,12 @@ def _are_sharp(found: FoundFaces) -> bool:
     return bool((found.xyxy[:, 2:] - found.xyxy[:, :2]).max(axis=1).min() >= needed)
 
 
-def _enlarged(xyxy: np.ndarray, reduced: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    """Boxes (n, 4) in pixels of the reduced picture, in those of the whole; inside it."""
-    scale = np.array(size * 2) / (reduced * 2)
-    return np.clip(np.round(xyxy * scale), 0, np.array(size * 2)).astype(np.int32)
+def _enlarged(found: FoundFaces, reduced: tuple[int, int], size: tuple[int, int]) -> FoundFaces:
+    """What was found in the reduced picture, in pixels of the whole one; boxes lie inside it."""
+    scale = np.array(size) / reduced
+    xyxy = np.clip(np.round(found.xyxy * np.tile(scale, 2)), 0, np.array(size * 2)).astype(np.int32)
+    points = None if found.landmarks is None else (found.landmarks * scale).astype(np.float32)
+    return found._replace(xyxy=xyxy, landmarks=points)
 
 
 @dataclass(frozen=True)
@@ -261,6 +345,8 @@ class Batch:
         protect: Protect | None = None,
         show_rejected: bool = True,
         model: str | None = None,
+        says_hints: bool = False,
+        decoder: Decoder = images,
     ) -> None:
         """Nothing is read yet.
 
@@ -272,7 +358,11 @@ class Batch:
             protect: covers all that is found in the pixels that are given on.
             show_rejected: tell of what was found and taken for no face.
             model: what rows call the model that reads.
+            says_hints: errors name the options of the command line that would help.
+            decoder: decodes; of what a LenientDecoder found cut, records say so.
         """
+        self._says_hints = says_hints
+        self._decoder = decoder
         self._model = model
         self._preparers, self._reader, self._parallelism = preparers, reader, parallelism
         self._wants_image, self._protect, self._show_rejected = wants_image, protect, show_rejected
@@ -292,11 +382,16 @@ class Batch:
         """Every picture looked at; None when the next one lets itself be waited for."""
         if self._parallelism.workers == 1:
             preparer = self._preparers()
-            yield from (prepare_picture(item, preparer, self._wants_image) for item in items)
+            yield from (prepare_picture(item, preparer, self._wants_image, self._decoder) for item in items)
             return
 
         functions = [
-            partial(prepare_picture, preparer=self._preparers(), wants_image=self._wants_image)
+            partial(
+                prepare_picture,
+                preparer=self._preparers(),
+                wants_image=self._wants_image,
+                decoder=self._decoder,
+            )
             for _ in range(self._parallelism.workers)
         ]
         with OrderedPool(functions, ahead=2 * self._parallelism.workers) as pool:
@@ -314,7 +409,23 @@ class Batch:
         found = [one.found for one in held if isinstance(one, PreparedPicture)]
         faces = iter(self._reader.read(found) if found else [])
         for one in held:
-            yield self._record(one, next(faces)) if isinstance(one, PreparedPicture) else self._failed(one)
+            if isinstance(one, UnreadablePicture):
+                yield self._failed(one)
+            elif one.data:
+                yield from self._decoded_at_last(one, next(faces))
+            else:
+                yield self._record(one, next(faces))
+
+    def _decoded_at_last(self, prepared: PreparedPicture, found: list[Face]) -> Iterator[Record]:
+        """The record of a large picture; while it is drawn on, others are decoded in what memory is left."""
+        item, (width, height) = prepared.item, prepared.size
+        try:
+            image_rgb = self._decoder.decode_image(prepared.data, item.source)
+            prepared.data = b""
+            with DECODING.reserved(DRAWN_BYTES * width * height, item.source):
+                yield self._record(replace(prepared, image_rgb=image_rgb), found)
+        except UNREADABLE as error:
+            yield self._failed(UnreadablePicture(item, why_unread(error, item.source)))
 
     def _record(self, prepared: PreparedPicture, found: list[Face]) -> Record:
         item, (width, height) = prepared.item, prepared.size
@@ -323,11 +434,15 @@ class Batch:
         image_rgb = prepared.image_rgb
         if image_rgb is not None and self._protect is not None:
             image_rgb = self._protect(image_rgb, found)
-        result = FrameResult(item.source, width, height, faces, model=self._model)
+        cut = isinstance(self._decoder, LenientDecoder) and item.source in self._decoder.cut
+        if isinstance(self._decoder, LenientDecoder):
+            self._decoder.cut.discard(item.source)
+        result = FrameResult(item.source, width, height, faces, model=self._model, truncated=cut)
         return Record(result, image_rgb, item.target_name)
 
     def _failed(self, unread: UnreadablePicture) -> Record:
         item = unread.item
         log.debug("%s: %s", item.source, unread.error)
-        result = FrameResult(item.source, None, None, error=unread.error, model=self._model)
+        error = unread.error_with_hint if self._says_hints else unread.error
+        result = FrameResult(item.source, None, None, error=error, model=self._model)
         return Record(result, None, item.target_name)

@@ -1,23 +1,28 @@
-"""Pictures in .zip and .tar files, read one by one; nothing is unpacked to the disk."""
+"""Pictures in .zip and .tar files, and pages of a file, read one by one; nothing is unpacked to the disk."""
 
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
 import stat
 import struct
 import tarfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Literal, Protocol, cast
+
+from PIL import Image, ImageOps
 
 from facecli.core.errors import ImageError, InputError
 from facecli.core.files import TargetNames, harmless_name
-from facecli.core.images import MAX_BYTES, SUFFIXES
+from facecli.core.image_header import check_size, pillow_errors
+from facecli.core.images import DECODING, MAX_BYTES, SUFFIXES
 from facecli.sources.files import Item, as_text, failed
 
 ZIP_SUFFIX = ".zip"
@@ -33,6 +38,13 @@ _DAMAGED_ZIP = (
 _MOST_UNPACKED = 4 << 30
 _MOST_RATIO = 100
 """Unpacked bytes that are read of any archive, and for each of its own; the rest is a bomb."""
+MOST_PAGES = 1000
+"""Pages of one file that are read."""
+_PAGED = ("TIFF", "GIF", "WEBP", "PNG", "AVIF", "HEIF")
+"""What holds pages or an animation. The second picture of a JPEG (MPO) is none: it may be a preview."""
+_PAGE_BYTES = 12
+"""A pixel of a page, with its copy that is given on."""
+_KEPT_MODES = ("L", "I", "F", "I;16", "I;16B", "RGB", "RGBA")
 _DAMAGED_TAR = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError, ValueError)
 
 
@@ -236,3 +248,106 @@ class _Bounded:
     def _check(self, position: int) -> None:
         if position > self._limit:
             raise ValueError(f"it unpacks to more than {self._limit:,} bytes")
+
+
+def with_pages(item: Item, names: TargetNames) -> Iterator[Item]:
+    """The picture itself and, where its file holds several, an item for each further page: "a.tif#page=2".
+
+    Of more than MOST_PAGES the last item fails with a word.
+
+    Args:
+        item: is read at once.
+        names: the pages' files are called "a-page2.tif".
+    """
+    try:
+        data = item.load()
+    except ImageError as error:
+        yield failed(item.source, item.target_name, str(error))
+        return
+    yield Item(item.source, item.target_name, lambda: data)
+    pages = _Pages(data, item.source)
+    path = PurePosixPath(item.target_name)
+    for number in range(2, pages.count + 1):
+        source = f"{item.source}#page={number}"
+        target = names.claim(path.with_name(f"{path.stem}-page{number}{path.suffix}").parts)
+        if number > MOST_PAGES:
+            yield failed(
+                source, target, f"{item.source} has more than {MOST_PAGES:,} pages; the others are left out"
+            )
+            return
+        yield Item(source, target, partial(pages.load, number))
+
+
+class _Pages:
+    """The pages of a picture file, each as an encoded picture of its own. Threads may share it."""
+
+    def __init__(self, data: bytes, source: str) -> None:
+        """`count` is MOST_PAGES + 1 at most; 1 for what holds none, or is no picture."""
+        self._data, self._source = data, source
+        self._lock = threading.Lock()
+        self._opened: Image.Image | None = None
+        self.count = self._counted()
+
+    def _counted(self) -> int:
+        try:
+            with pillow_errors(self._source):
+                return self._pages_of(self._open())
+        except ImageError:
+            # The picture itself says what is wrong.
+            return 1
+
+    def _pages_of(self, image: Image.Image) -> int:
+        if not getattr(image, "is_animated", False):
+            return 1
+        if image.format == "TIFF":
+            return self._followed(image)
+        return min(int(getattr(image, "n_frames", 1)), MOST_PAGES + 1)
+
+    @staticmethod
+    def _followed(image: Image.Image) -> int:
+        """Pages of a TIFF: its directories are followed one by one, however many there are."""
+        count = 1
+        with contextlib.suppress(EOFError):
+            while count <= MOST_PAGES:
+                image.seek(count)
+                count += 1
+        return count
+
+    def _open(self) -> Image.Image:
+        if self._opened is None:
+            self._opened = Image.open(io.BytesIO(self._data), formats=_formats())
+        return self._opened
+
+    def load(self, number: int) -> bytes:
+        """A page, from 1 on, upright, as an uncompressed TIFF. Raises ImageError."""
+        name = f"{self._source}#page={number}"
+        with self._lock:
+            try:
+                with pillow_errors(name):
+                    image = self._open()
+                    image.seek(number - 1)
+                    check_size(image.size, name)
+                    with DECODING.reserved(_PAGE_BYTES * image.width * image.height, name):
+                        return _as_tiff(image)
+            except ImageError:
+                # What went wrong once may have left it anywhere.
+                self._opened = None
+                raise
+
+
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in _PAGED if name in Image.OPEN]
+
+
+def _as_tiff(image: Image.Image) -> bytes:
+    page = image.copy()
+    if image.format != "TIFF":
+        # Of a TIFF Pillow does it.
+        ImageOps.exif_transpose(page, in_place=True)
+    if page.mode not in _KEPT_MODES:
+        page = page.convert("RGBA" if page.has_transparency_data else "RGB")
+    buffer = io.BytesIO()
+    profile = image.info.get("icc_profile") if page.mode in ("RGB", "RGBA") else None
+    page.save(buffer, "TIFF", icc_profile=profile, exif=Image.Exif())
+    return buffer.getvalue()

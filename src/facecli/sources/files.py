@@ -1,5 +1,6 @@
 """Pictures that are going to be read: items, and those of them that are files or standard input."""
 
+import logging
 import os
 import stat
 import sys
@@ -13,6 +14,8 @@ from facecli.core.errors import ImageError, InputError
 from facecli.core.files import TargetNames
 from facecli.core.images import MAX_BYTES, find_images, read_bytes
 from facecli.core.redaction import redacted
+
+log = logging.getLogger(__name__)
 
 _KINDS = {
     stat.S_ISDIR: "a folder",
@@ -85,19 +88,22 @@ class FolderSource:
 
     is_single = False
 
-    def __init__(self, path: Path, excluded: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, path: Path, excluded: Sequence[Path] = (), notify: Callable[[str], None] = log.info
+    ) -> None:
         """Looks through the folder.
 
         Args:
             path: of the folder.
             excluded: folders that results are written to; what lies there is left out.
+            notify: takes a line about files that are no pictures.
 
         Raises:
             InputError: no pictures.
         """
         self.path, self.name = path, path.absolute().name
         written = [os.path.join(os.path.realpath(folder), "") for folder in excluded]
-        found = find_images(path)
+        found = find_images(path, notify)
         if written:
             found = [one for one in found if not os.path.realpath(one).startswith(tuple(written))]
         if not found:

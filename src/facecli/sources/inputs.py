@@ -3,15 +3,15 @@
 import glob
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from facecli.core.errors import ImageError, InputError
-from facecli.core.files import TargetNames
-from facecli.core.images import SUFFIXES
+from facecli.core.files import TargetNames, expand_pattern
+from facecli.core.images import is_image
 from facecli.sources.files import FileSource, FolderSource, Item, StdinSource, check_regular, failed, shown
 
 _MAX_BYTES = 64 << 20
@@ -98,22 +98,33 @@ class Rules:
     Attributes:
         allow_private: addresses of the own network, too.
         excluded: folders that results are written to: a folder's pictures there are left out.
+        all_pages: of files that hold several pictures.
+        notify: takes a line about what is left out.
     """
 
     allow_private: bool = False
     excluded: tuple[Path, ...] = ()
+    all_pages: bool = False
+    notify: Callable[[str], None] = log.info
 
 
 class Inputs:
     """All pictures of a run, in the order in which they were given; can be gone through again."""
 
-    def __init__(self, sources: Sequence[Source], are_plain: bool = False) -> None:
-        """`are_plain`: given by name, so that one source that is one picture is all there can be."""
-        self.sources = tuple(sources)
+    def __init__(self, sources: Sequence[Source], are_plain: bool = False, all_pages: bool = False) -> None:
+        """Nothing is read yet.
+
+        Args:
+            sources: of the pictures.
+            are_plain: given by name, so that one source that is one picture is all there can be.
+            all_pages: see `Rules`.
+        """
+        self.sources, self._all_pages = tuple(sources), all_pages
         totals = [source.total for source in self.sources]
         known = [total for total in totals if total is not None]
-        self.total = sum(known) if len(known) == len(totals) else None
-        self.is_single = are_plain and len(self.sources) == 1 and self.sources[0].is_single
+        self.total = sum(known) if len(known) == len(totals) and not all_pages else None
+        alone = are_plain and len(self.sources) == 1 and not all_pages
+        self.is_single = alone and self.sources[0].is_single
 
     @property
     def has_remote(self) -> bool:
@@ -134,7 +145,13 @@ class Inputs:
         several = len(self.sources) > 1
         for source in self.sources:
             prefix = (_without_suffix(source.name),) if several else ()
-            yield from source.items(names, prefix)
+            for item in source.items(names, prefix):
+                if self._all_pages:
+                    from facecli.sources.archives import with_pages
+
+                    yield from with_pages(item, names)
+                else:
+                    yield item
 
 
 class FailedSource:
@@ -168,10 +185,10 @@ def find_inputs(given: Sequence[str], rules: Rules = Rules()) -> Inputs:  # noqa
             standard input is given twice; there is an unreadable list.
     """
     if len(given) == 1:
-        return Inputs(_sources(given[0], rules), not _may_be_many(given[0]))
+        return Inputs(_sources(given[0], rules), not _may_be_many(given[0]), rules.all_pages)
     if sum(one in ("-", "@-") for one in given) > 1:
         raise InputError("standard input can be read once; give - once")
-    return Inputs([source for one in given for source in _tolerant(one, rules)])
+    return Inputs([source for one in given for source in _tolerant(one, rules)], all_pages=rules.all_pages)
 
 
 def _may_be_many(given: str) -> bool:
@@ -223,7 +240,7 @@ def _exists(path: Path) -> bool:
 
 def _existing(path: Path, rules: Rules) -> Source:
     if path.is_dir():
-        return FolderSource(path, rules.excluded)
+        return FolderSource(path, rules.excluded, rules.notify)
     try:
         check_regular(path)
     except ImageError as error:
@@ -242,8 +259,10 @@ def _existing(path: Path, rules: Rules) -> Source:
 
 def _matching(pattern: str, rules: Rules) -> list[Source]:
     """Folders, archives and pictures that match, sorted; other files only when nothing else does."""
-    found = sorted(glob.glob(pattern, recursive=True))
-    wanted = [one for one in found if Path(one).is_dir() or one.lower().endswith((*SUFFIXES, *_ARCHIVES))]
+    found = expand_pattern(pattern)
+    wanted = [
+        one for one in found if Path(one).is_dir() or one.lower().endswith(_ARCHIVES) or is_image(Path(one))
+    ]
     if "**" in pattern:
         # Folders are gone through by the pattern itself.
         wanted = [one for one in wanted if not Path(one).is_dir()]

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import ipaddress
+import queue
 import re
 import socket
 import ssl
@@ -20,6 +21,17 @@ from facecli.core.redaction import redacted
 from facecli.sources.files import Item, shown
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out (RFC 4291): what lies outside is local, translated, or nothing yet."""
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4", "2001:2::/48", "2001:10::/28", "2001:20::/28",
+         "2001:db8::/32", "3fff::/20"),
+    )
+)  # fmt: skip
+"""For protocols, clouds' metadata, tests and books, which some versions of Python take for public."""
+_ISATAP = 0x5EFE
 
 _CHUNK = 1 << 16
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -32,22 +44,26 @@ _HEADERS = {
 }
 
 
-def resolve_host(host: str, port: int, allow_private: bool) -> list[tuple]:
+def resolve_host(host: str, port: int, allow_private: bool, within_s: float = 30.0) -> list[tuple]:
     """Addresses of a host, to be connected to as they are: a name may mean another one a moment later.
 
     Args:
         host: name or address.
         port: of the service.
         allow_private: also those of the own network and machine.
+        within_s: seconds to wait for the name to be known.
 
     Returns:
         Tuples of `socket.getaddrinfo`, at least one.
 
     Raises:
         ImageError: unknown host, or one of its addresses is not public.
+        TimeoutError: nobody said it in time.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = _looked_up(host, port, within_s)
+    except TimeoutError:
+        raise
     except (OSError, UnicodeError) as error:
         raise ImageError(f"no address for host {host}; check it, and the network") from error
     asked = [str(address[4][0]) for address in found]
@@ -58,22 +74,49 @@ def resolve_host(host: str, port: int, allow_private: bool) -> list[tuple]:
     return found
 
 
+def _looked_up(host: str, port: int, within_s: float) -> list[tuple]:
+    """As `socket.getaddrinfo`, which itself waits as long as the system likes. Raises TimeoutError beside."""
+    answers: queue.SimpleQueue = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answers.put(error)
+
+    threading.Thread(target=look_up, name="names", daemon=True).start()
+    try:
+        answer = answers.get(timeout=within_s)
+    except queue.Empty:
+        raise TimeoutError(f"no address for host {host} within {within_s:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def is_public_address(address: str) -> bool:
-    """Does the address belong to the open internet? Those that wrap an IPv4 address count as that one."""
+    """Does the address belong to the open internet? What wraps an IPv4 address counts as that one, too."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = _wrapped(ip)
-    if inner is not None:
-        return is_public_address(str(inner))
-    return ip.is_global and not ip.is_multicast
+    if not all(is_public_address(str(inner)) for inner in _wrapped(ip)):
+        return False
+    if ip.version == 6:
+        reachable = ip in _NAT64 or ip.ipv4_mapped is not None or ip in _UNICAST
+    else:
+        reachable = ip.is_global
+    return reachable and not ip.is_multicast and not any(ip in net for net in _SPECIAL)
 
 
-def _wrapped(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address behind a mapped, 6to4, Teredo or NAT64 one (RFC 4291, 3056, 4380, 6052)."""
+def _wrapped(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
+    """IPv4 addresses in a mapped, NAT64, 6to4, Teredo or ISATAP one (RFC 4291, 6052, 3056, 4380, 5214)."""
     if ip.version == 4:
-        return None
-    if ip in _NAT64:
-        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        return
+    low = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if ip in _NAT64 or ip.ipv4_mapped is not None or (int(ip) >> 32) & 0xFCFFFFFF == _ISATAP:
+        yield low
+    if ip.sixtofour is not None:
+        yield ip.sixtofour
+    if ip.teredo is not None:
+        yield from ip.teredo
 
 
 @dataclass(frozen=True)
@@ -224,16 +267,28 @@ class _Connection:
             self._socket.close()
 
     def open(self, allow_private: bool, connect_s: float, end: float) -> None:
-        """Connects. `end` is the time on the monotonic clock at which all must be over."""
-        family, kind, protocol, _, address = resolve_host(self._host, self._port, allow_private)[0]
-        left_s = max(end - time.monotonic(), 0.001)
-        self._socket = socket.socket(family, kind, protocol)
-        self._socket.settimeout(min(connect_s, left_s))
-        self._timer = threading.Timer(left_s, self._give_up)
+        """Connects to the first of the host's addresses that answers.
+
+        `end` is the time on the monotonic clock at which all must be over, the search for the name included.
+        """
+        found = resolve_host(self._host, self._port, allow_private, _left_s(end))
+        self._timer = threading.Timer(_left_s(end), self._give_up)
         self._timer.daemon = True
         self._timer.start()
-        self._socket.connect(address)
-        self._socket.settimeout(left_s)
+        for tries, (family, kind, protocol, _, address) in zip(range(len(found), 0, -1), found, strict=True):
+            try:
+                self._socket = socket.socket(family, kind, protocol)
+                # Each has its share of the time: one that is silent leaves enough for the next.
+                self._socket.settimeout(min(connect_s, _left_s(end) / tries))
+                self._socket.connect(address)
+                break
+            except OSError:
+                if self._socket is not None:
+                    self._socket.close()
+                if tries == 1 or self.is_late:
+                    raise
+        assert self._socket is not None
+        self._socket.settimeout(_left_s(end))
         if self._is_secure:
             context = ssl.create_default_context()
             self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
@@ -253,6 +308,11 @@ class _Connection:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _left_s(end: float) -> float:
+    """Until then on the monotonic clock; never 0, which would be for ever."""
+    return max(end - time.monotonic(), 0.001)
 
 
 class WebSource:
