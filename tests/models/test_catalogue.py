@@ -118,7 +118,7 @@ def test_a_folder_that_nobody_may_look_into_is_listed(home, monkeypatch):
 
         return refuse
 
-    for name in ("is_file", "read_text"):
+    for name in ("is_file", "open"):
         monkeypatch.setattr(Path, name, refusing(getattr(Path, name)))
     locked, mine, _ = list_models()
     assert locked.name == "locked" and "Permission denied" in locked.problem and mine.runs

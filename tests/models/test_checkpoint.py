@@ -27,6 +27,12 @@ def change(folder, **values):
     (folder / "config.json").write_text(json.dumps({**config, **values}))
 
 
+def test_a_config_that_goes_on_and_on_is_not_read_to_its_end(folder):
+    change(folder, command="x" * (1 << 20))
+    with pytest.raises(CheckpointError, match=r"config\.json is longer than 1,048,576 characters"):
+        load_checkpoint(folder)
+
+
 def test_what_is_written_is_read(folder):
     checkpoint = load_checkpoint(folder)
     assert checkpoint.name == "tiny"

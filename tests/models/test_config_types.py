@@ -33,7 +33,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-SHIPPED = ("normal_model", "facenet_model", "facenet_embedding")
+SHIPPED = ("normal_model", "facenet_model", "open_model")
 
 
 def shipped_config(name):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.core.errors import WeightsError
-from facecli.models import pretrained, trunks
+from facecli.models import pretrained
 from facecli.models.inception_resnet_v1 import TAPS, build_inception_resnet_v1
 from facecli.models.weights_registry import WEIGHTS
 
@@ -109,7 +109,7 @@ def test_missing_file_and_unknown_kind(tmp_path):
 def test_load_facenet_without_weights_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
     with pytest.raises(WeightsError, match="facecli weights get facenet"):
-        trunks.load_facenet()
+        pretrained.load_facenet()
 
 
 def write_h5(path: Path, arrays: dict, root: str = "") -> None:
@@ -241,7 +241,7 @@ def test_the_published_weights_know_a_face_from_its_mirror_image_and_from_a_cat(
 
     face = crop_face(data.astronaut(), (170, 60, 280, 210), 0.1, (160, 160))
     cat = crop_face(data.chelsea(), (100, 50, 300, 250), 0.0, (160, 160))
-    trunk = trunks.load_facenet(NPZ)
+    trunk = pretrained.load_facenet(NPZ)
     out = trunk(np.stack([face, face[:, ::-1], cat]), training=False)
     embedding = keras.ops.convert_to_numpy(out["embedding"])
     assert list(out) == ["embedding"]

@@ -18,9 +18,11 @@ from typing import Any, NamedTuple, Protocol
 from facecli.core.attributes import HEAD_CLASSES
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import replacing
-from facecli.core.recipes import DETECTOR
+from facecli.core.recipes import DETECTOR, LANDMARKS
 
 _LONGEST = 60
+_LONGEST_FILE = 1 << 20
+"""Characters of a `config.json`; that of a model with all its stages has some 20,000."""
 _MOST = 1 << 53
 """Numbers beyond it are none that facecli writes; floats do not tell them apart."""
 _LARGEST_SIDE = 10_000
@@ -144,6 +146,10 @@ def _is_size(value: Any) -> bool:
     )
 
 
+def _are_weights(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(is_number, value))
+
+
 def _is_margin(value: Any) -> bool:
     # The crop is 1 + 2 margins as wide as the box.
     return is_number(value) and -0.5 < value <= 10
@@ -214,9 +220,38 @@ DETECTOR_CONFIG = Fields(
         "cover_threshold": _SHARE,
         "sha256": Each("an object of digests", dict, TEXT),
     },
-    {"parameters": _COUNT, "terms": _TERMS},
+    {
+        "parameters": _COUNT,
+        "terms": _TERMS,
+        "refinement": Fields(
+            {
+                "search_threshold": _SHARE,
+                "weights": One("three numbers", _are_weights),
+                "bias": _NUMBER,
+                "score_threshold": _SHARE,
+                "cover_threshold": _SHARE,
+            }
+        ),
+    },
 )
 """Of a network that finds faces: it has no heads."""
+LANDMARKS_CONFIG = Fields(
+    {
+        "format": _COUNT,
+        "name": TEXT,
+        "model_type": One(f'"{LANDMARKS}"', lambda value: value == LANDMARKS),
+        "sha256": Each("an object of digests", dict, TEXT),
+    },
+    {"parameters": _COUNT, "terms": _TERMS},
+)
+"""Of a network that finds the landmarks of a face."""
+_FINDERS = {DETECTOR: DETECTOR_CONFIG, LANDMARKS: LANDMARKS_CONFIG}
+"""Model types that read nothing of a face -> what their `config.json` holds."""
+_NO_FINDER = {
+    None: "is of no network that finds faces or landmarks",
+    DETECTOR: "is of no face detector; check --detector-weights",
+    LANDMARKS: "is of no network that finds landmarks; fetch the folder anew",
+}
 _KNOTS = Fields({"level": _NUMBER, "ages": _NUMBERS, "low": _NUMBERS, "high": _NUMBERS})
 CALIBRATION = Fields(
     {"temperatures": Each("an object of numbers", dict, _NUMBER)},
@@ -224,6 +259,7 @@ CALIBRATION = Fields(
         "face_threshold": Maybe(_NUMBER),
         "age_interval": Maybe(_KNOTS),
         "uncertain_below": Each("an object of numbers", dict, _NUMBER),
+        "lowest_quality": _NUMBER,
     },
 )
 """What lies under the key `calibration`."""
@@ -305,21 +341,29 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     path = Path(folder) / "config.json"
     config = _read_config(path)
     if is_detector(config):
-        raise CheckpointError(f"{path} is of a face detector; name it with --detector-weights")
+        raise CheckpointError(f"{path} is of a face detector", "name it with --detector-weights")
+    if finds_faces(config):
+        raise CheckpointError(f"{path} finds landmarks and reads nothing of a face; name another model")
     _check(config, path)
     return Checkpoint(Path(folder), config)
 
 
 def load_detector(folder: Path) -> Checkpoint:
     """Reads and checks `config.json` of a detector's folder. Raises CheckpointError, naming file and key."""
+    return load_finder(folder, DETECTOR)
+
+
+def load_finder(folder: Path, model_type: str | None = None) -> Checkpoint:
+    """The same of any network that reads nothing of a face, or of one of that type."""
     path = Path(folder) / "config.json"
     config = _read_config(path)
-    if not is_detector(config):
-        raise CheckpointError(f"{path} is of no face detector; check --detector-weights")
+    found = config["model_type"] if finds_faces(config) else None
+    if found is None or model_type not in (None, found):
+        raise CheckpointError(f"{path} {_NO_FINDER[model_type]}")
     _check_format(config, path)
-    if wrong := first_wrong(DETECTOR_CONFIG, config):
+    if wrong := first_wrong(_FINDERS[found], config):
         raise CheckpointError(f"{path}: {wrong}; fetch the folder anew")
-    return Checkpoint(Path(folder), config)
+    return Checkpoint(path.parent, config)
 
 
 def is_detector(config: Any) -> bool:
@@ -327,9 +371,18 @@ def is_detector(config: Any) -> bool:
     return isinstance(config, dict) and config.get("model_type") == DETECTOR
 
 
+def finds_faces(config: Any) -> bool:
+    """The same of any network that reads nothing of a face: a detector, or one that finds landmarks."""
+    return isinstance(config, dict) and config.get("model_type") in list(_FINDERS)
+
+
 def _read_config(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LONGEST_FILE + 1)
+        if len(text) > _LONGEST_FILE:
+            raise CheckpointError(f"{path} is longer than {_LONGEST_FILE:,} characters: not a facecli model")
+        return json.loads(text)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}; name a model folder") from error
     except (ValueError, RecursionError) as error:

@@ -15,7 +15,7 @@ from facecli.core.paths import replacing
 from facecli.core.process import quiet_stderr
 from facecli.models.checkpoint import file_sha256
 from facecli.models.export_formats import resolve_format
-from facecli.models.litert import SIGNATURE
+from facecli.models.litert import SIGNATURE, vouch_for
 
 INPUT_NAME = "image"
 
@@ -277,6 +277,8 @@ def export_model(
                 temporary.write_bytes(onnx_bytes(network, dtype))
             else:
                 temporary.write_bytes(litert_bytes(network, dtype, range_crops))
+    if chosen.name == "tflite":
+        vouch_for(path)
     log.info("wrote %s (%.1f MB, %s)", path, export_size(path) / 1e6, dtype)
     return export_digest(path)
 

@@ -1,20 +1,64 @@
-"""The LiteRT file of a model's folder, opened: how the run lane computes. No TensorFlow."""
+"""The LiteRT file of a model's folder, opened: how the run lane computes. No TensorFlow.
 
+A damaged file can end the process that opens it: what neither ships with facecli nor was made
+here is tried first in a process of its own, and the answer is kept by digest.
+"""
+
+import contextlib
+import logging
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-from ai_edge_litert.interpreter import Interpreter
+import numpy as np
 
 from facecli.core.errors import CheckpointError
-from facecli.core.process import quiet_stderr
-from facecli.models.checkpoint import LITERT_FILE, Checkpoint
+from facecli.core.paths import cache_dir, shipped_places
+from facecli.core.process import isolated_python, quiet_stderr
+from facecli.models.checkpoint import LITERT_FILE, Checkpoint, file_sha256
 
 SIGNATURE = "serve"
 """What computes in such a file."""
+TRIAL_S = 60
+TRIAL_BYTES = 4 << 30
+"""Address space of a trial: what asks for more is no network of facecli."""
+_TRIAL = "import facecli.models.litert as litert; sys.exit(litert.run_trial())"
+"""What a child does with the file that is its argument."""
+_FREE_SIDE = 64
+"""In place of a side that may be any, in a trial."""
 _MOST_THREADS = 4
 
+log = logging.getLogger(__name__)
 
-def open_network(checkpoint: Checkpoint, num_threads: int | None = None):
-    """The signature of a folder's LiteRT file, to be called with `image`; for one thread at a time.
+
+class LiteRtNetwork:
+    """The signature of a LiteRT file. For one thread at a time."""
+
+    def __init__(self, path: Path, runner: Any) -> None:
+        self._path = path
+        self._runner = runner
+        self.inputs: dict[str, dict[str, Any]] = runner.get_input_details()
+        self.outputs: dict[str, dict[str, Any]] = runner.get_output_details()
+
+    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Output -> array, for uint8 RGB pictures (n, h, w, 3).
+
+        Raises CheckpointError when numbers that come out are not finite: the file is damaged.
+        """
+        found = self._runner(image=np.ascontiguousarray(image))
+        for name, values in found.items():
+            if not np.isfinite(values).all():
+                raise CheckpointError(
+                    f"{self._path}: output '{name}' gives no finite numbers; fetch the folder anew"
+                )
+        return found
+
+
+def open_network(checkpoint: Checkpoint, num_threads: int | None = None) -> LiteRtNetwork:
+    """The network of a folder's LiteRT file.
 
     Args:
         checkpoint: its file's digest is checked before it is parsed.
@@ -24,12 +68,119 @@ def open_network(checkpoint: Checkpoint, num_threads: int | None = None):
         CheckpointError: the file is missing, changed, or no LiteRT model.
     """
     path = checkpoint.verified(LITERT_FILE)
-    threads = num_threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    if not _ships(path):
+        _try_out(path, checkpoint.digest_of(LITERT_FILE))
+    with _told(path), quiet_stderr():
+        runner = _runner(path, num_threads or min(_MOST_THREADS, os.cpu_count() or 1))
+    return LiteRtNetwork(path, runner)
+
+
+def vouch_for(path: Path) -> None:
+    """Keeps that a file was made here: it is opened without a trial."""
+    _keep(file_sha256(path))
+
+
+def _runner(path: Path, threads: int) -> Any:
+    # Not above: what makes such files need not read them.
+    from ai_edge_litert.interpreter import Interpreter
+
+    # From memory: odd paths do not matter.
+    interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
+    return interpreter.get_signature_runner(SIGNATURE)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        with quiet_stderr():
-            # From memory: odd paths do not matter.
-            interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
-            return interpreter.get_signature_runner(SIGNATURE)
+        yield
     except (ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path} is not a LiteRT model of facecli ({reason})") from error
+        raise CheckpointError(f"{path} is not a LiteRT model of facecli ({_first_line(error)})") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _ships(path: Path) -> bool:
+    places = [place.resolve() for place in shipped_places("saved_model")]
+    return any(path.resolve().is_relative_to(place) for place in places)
+
+
+def _kept(digest: str) -> Path:
+    """The empty file that says that a digest was tried; another interpreter may bear less."""
+    # Not above: what ships is never asked for, and starts sooner.
+    from importlib.metadata import version
+
+    return cache_dir() / "tried" / f"{digest}-litert{version('ai-edge-litert')}"
+
+
+def _keep(digest: str) -> None:
+    kept = _kept(digest)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.touch()
+    except OSError as error:
+        log.debug("%s: %s", kept, error)
+
+
+def _try_out(path: Path, digest: str) -> None:
+    """Raises CheckpointError when the file ends the process that opens it, or one that runs it."""
+    if _kept(digest).exists():
+        return
+    log.info("trying %s in a process of its own, once", path)
+    command = [*isolated_python(_TRIAL), str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=TRIAL_S, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired as error:
+        raise CheckpointError(
+            f"{path} did not compute within {TRIAL_S} seconds; fetch the folder anew"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be tried: {error.strerror or error}") from error
+    if done.returncode not in (0, 1):
+        raise CheckpointError(
+            f"{path} ends the process that opens it (status {done.returncode}): it is damaged; "
+            "fetch the folder anew"
+        )
+    if done.returncode:
+        lines = done.stdout.decode(errors="replace").splitlines() or ["no reason given"]
+        raise CheckpointError(f"{path} is not a LiteRT model of facecli ({lines[-1]})")
+    _keep(digest)
+
+
+def _compute(path: Path) -> None:
+    """Opens the file and computes with black and with noisy pictures, one and some."""
+    runner = _runner(path, 2)
+    noise = np.random.default_rng(0)
+    for count in (1, 3):
+        shapes = {
+            name: [count, *(side if side > 0 else _FREE_SIDE for side in details["shape_signature"][1:])]
+            for name, details in runner.get_input_details().items()
+        }
+        kinds: list[Callable[[list[int]], np.ndarray]] = [
+            lambda shape: np.zeros(shape, np.uint8),
+            lambda shape: noise.integers(0, 256, shape, np.uint8),
+        ]
+        for make in kinds:
+            runner(**{name: make(shape) for name, shape in shapes.items()})
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:
+        # Windows: the time limit holds there, too.
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (TRIAL_BYTES, TRIAL_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def run_trial() -> int:
+    """In the child: exit status 0 when the file computes, else 1 with a reason on standard output."""
+    _limit_memory()
+    try:
+        _compute(Path(sys.argv[1]))
+    except (ValueError, RuntimeError, TypeError, OSError, MemoryError) as error:
+        sys.stdout.write(f"{_first_line(error)}\n")
+        return 1
+    return 0

@@ -155,12 +155,14 @@ class Calibration:
         age: thresholds of the 90 % interval.
         face_threshold: probability of a face below which there is none.
         uncertain_below: by class head, the confidence below which no label is better than one.
+        lowest_quality: of a face, below which no label of it is believed.
     """
 
     temperatures: Mapping[str, float] = field(default_factory=dict)
     age: AgeThresholds | None = None
     face_threshold: float | None = None
     uncertain_below: Mapping[str, float] = field(default_factory=dict)
+    lowest_quality: float = 0.0
 
     def apply(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Head -> probabilities, those of class heads tempered, then folded; the ages stay as they are."""
@@ -192,6 +194,8 @@ class Calibration:
             config["face_threshold"] = self.face_threshold
         if self.uncertain_below:
             config["uncertain_below"] = dict(self.uncertain_below)
+        if self.lowest_quality:
+            config["lowest_quality"] = self.lowest_quality
         return config
 
 
@@ -229,13 +233,16 @@ def _parsed(config: Mapping[str, Any]) -> Calibration:
     for head, value in uncertain.items():
         if head not in CLASS_NAMES or not 0 <= value <= 1:
             raise ValueError(f"uncertain below {value} for '{head}'")
+    quality = float(config.get("lowest_quality", 0.0))
+    if not 0 <= quality <= 1:
+        raise ValueError(f"lowest quality {quality}")
     knots = config.get("age_interval")
     if knots is None:
-        return Calibration(temperatures, None, threshold, uncertain)
+        return Calibration(temperatures, None, threshold, uncertain, quality)
     if knots["level"] != LEVEL:
         raise ValueError(f"age interval of level {knots['level']}, not {LEVEL}")
     lines = (tuple(float(value) for value in knots[key]) for key in ("ages", "low", "high"))
-    return Calibration(temperatures, AgeThresholds(*lines), threshold, uncertain)
+    return Calibration(temperatures, AgeThresholds(*lines), threshold, uncertain, quality)
 
 
 def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -23,10 +23,10 @@ from facecli.models.checkpoint import (
     Checkpoint,
     FileCheck,
     check_files,
+    finds_faces,
     first_wrong,
-    is_detector,
     load_checkpoint,
-    load_detector,
+    load_finder,
     read_json,
 )
 
@@ -62,8 +62,8 @@ class Entry:
 
     @property
     def finds_faces(self) -> bool:
-        """Is it a detector, which reads nothing of a face?"""
-        return is_detector(self.config)
+        """Is it a detector or the like, which reads nothing of a face?"""
+        return finds_faces(self.config)
 
     @property
     def runs(self) -> bool:
@@ -112,8 +112,8 @@ def find_short(name: str) -> Entry:
 def describe(folder: Path) -> Entry:
     """What is known of a model folder; damaged ones have a `problem`, and none raises an error."""
     try:
-        detects = is_detector(read_json(folder / CONFIG_FILE))
-        checkpoint = load_detector(folder) if detects else load_checkpoint(folder)
+        finds = finds_faces(read_json(folder / CONFIG_FILE))
+        checkpoint = load_finder(folder) if finds else load_checkpoint(folder)
         config, problem = checkpoint.config, _unusable(checkpoint)
     except CheckpointError as error:
         config, problem = read_json(folder / CONFIG_FILE), str(error)
