@@ -6,8 +6,8 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from facecli.cli import calibrate as module
-from facecli.cli.calibrate import calibrate
+from facecli.cli import export as module
+from facecli.cli.export import calibrate
 from facecli.core.errors import CheckpointError, FacecliError, InputError
 from facecli.models.checkpoint import Checkpoint
 

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ import pytest
 from facecli import __version__
 from facecli.cli import app
 from facecli.core.errors import InputError, SourceError
+from facecli.core.faces import FrameResult
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = ("tensorflow", "keras", "pandas", "cv2", "numpy", "matplotlib", "sklearn", "ai_edge_litert", "rich")
@@ -162,6 +165,9 @@ def test_missing_training_packages_are_one_line(monkeypatch, capsys):
 
 def test_hanging_driver_does_not_hold_the_process(monkeypatch):
     answer, left = threading.Event(), []
+    # Those of other tests are none of this run's.
+    others, running = set(threading.enumerate()), threading.enumerate
+    monkeypatch.setattr(threading, "enumerate", lambda: [one for one in running() if one not in others])
     monkeypatch.setattr("os._exit", left.append)
     monkeypatch.setattr(sys, "argv", ["facecli", "--version"])
     hanging = threading.Thread(target=answer.wait, name="capture", daemon=True)
@@ -173,3 +179,84 @@ def test_hanging_driver_does_not_hold_the_process(monkeypatch):
         answer.set()
         hanging.join()
     assert app.main() == 0 and left == [0]
+
+
+FACECLI = [sys.executable, "-m", "facecli"]
+
+
+def shell(line, **more):
+    """Runs a line of bash in which `facecli` is ours: (exit code of it, stdout and stderr)."""
+    script = f'set -o pipefail; facecli() {{ {shlex.join(FACECLI)} "$@"; }}; {line}'
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=120, check=False, **more
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+
+
+@pytest.fixture
+def rows(tmp_path):
+    row = json.dumps(FrameResult("a.jpg", 1, 1).to_json()) + "\n"
+    (tmp_path / "rows.jsonl").write_text(row)
+    return tmp_path
+
+
+@needs_bash
+@pytest.mark.parametrize(
+    "line",
+    [
+        "facecli summarize rows.jsonl | true",
+        "facecli summarize rows.jsonl --json - | true",
+        "facecli models list --json - | true",
+        "facecli run --help | true",
+        "facecli --help | true",
+        "facecli summarize rows.jsonl --json - >&-",
+    ],
+)
+def test_who_has_seen_enough_is_told_nothing(rows, line):
+    # The pipe is closed before the first line comes.
+    assert shell(line, cwd=rows) == (141, "", "")
+
+
+@needs_bash
+def test_without_standard_streams_files_are_written_all_the_same(rows):
+    assert shell("facecli summarize rows.jsonl --json out.json <&- >&- 2>&-", cwd=rows) == (0, "", "")
+    assert json.loads((rows / "out.json").read_text())["pictures"] == 1
+    code, _, said = shell("facecli summarize - <&-", cwd=rows)
+    assert code == 2 and said.startswith("Error: cannot read standard input: it is closed")
+
+
+@needs_bash
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["summarize rows.jsonl", "summarize rows.jsonl --json -", "run --help"])
+def test_a_full_standard_output_is_named(rows, command):
+    code, _, said = shell(f"facecli {command} > /dev/full", cwd=rows)
+    assert code == 1 and "standard output: No space left" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ImportError("libcv.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        OSError(12, "Cannot allocate memory"),
+        ValueError("std::bad_alloc"),
+    ],
+)
+def test_no_memory_is_one_line(failing, capsys, error):
+    failing(error)
+    assert app.main(["fail"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_error_of_the_system_blames_what_it_is_about(failing, capsys):
+    for error, said in (
+        (OSError(28, "No space left on device"), "Error: No space left on device\n"),
+        (OSError(28, "No space left on device", "a.parquet"), "Error: a.parquet: No space left on device\n"),
+    ):
+        failing(error)
+        assert app.main(["fail"]) == 1
+        assert capsys.readouterr().err == said

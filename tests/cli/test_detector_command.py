@@ -10,8 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from facecli.cli.app import cli
+from facecli.core.crops import CHIP_LANDMARKS
 from facecli.core.errors import FacecliError
-from facecli.models.checkpoint import load_detector, write_json
+from facecli.data.boxes import LANDMARK_NAMES
+from facecli.models.checkpoint import load_detector, load_finder, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -165,3 +167,37 @@ def test_the_recipe_runs_from_random_weights_to_the_detector(boxes, home, tmp_pa
     config = load_detector(home / "saved_model" / "face_detector").config
     assert config["initial"] == "face_detector_1" and len(config["earlier_stages"]) == 1
     assert set(config["sets"]) == {"face_boxes", "fairface"}
+
+
+def test_the_recipe_of_landmarks_needs_landmarks(boxes, home, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    for name in ("face_boxes", "fairface"):
+        shutil.copytree(boxes, tmp_path / "data" / name)
+    monkeypatch.chdir(tmp_path)
+    recipe = ("--config", ROOT / "docs" / "recipes" / "landmarks.toml", "--epochs", 1, "--samples", 64)
+    code, words = refusal(run("train", *recipe))
+    assert code == 2 and "known landmarks" in words
+    for name in ("face_boxes", "fairface"):
+        add_landmarks(tmp_path / "data" / name / "boxes.csv")
+    found = run("train", *recipe)
+    assert found.exit_code == 0, found.output
+    assert load_finder(home / "saved_model" / "face_landmarks").config["options"]["epochs"] == 1
+
+
+def add_landmarks(table):
+    header, *rows = table.read_text().split()
+    names = ",".join(f"{name}_{axis}" for name in LANDMARK_NAMES for axis in "xy")
+    lines = [f"{header},{names}"]
+    for row in rows:
+        left, top, right, bottom = map(int, row.split(",")[1:])
+        points = CHIP_LANDMARKS * (right - left, bottom - top) + (left, top)
+        lines.append(",".join([row, *(f"{value:.1f}" for value in points.ravel())]))
+    table.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    "option", [("--image-size", 64), ("--initial", "face_landmarks"), ("--heads", "age")]
+)
+def test_what_means_nothing_to_landmarks_is_refused(boxes, option):
+    found = run("train", "--model-type", "landmarks", "--data-path", boxes, *option)
+    assert found.exit_code == 2 and "not for --model-type landmarks" in found.output

@@ -27,7 +27,8 @@ def known_errors():
 
 def test_the_document_names_all_codes():
     constants = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
-    assert {0, run_setup._EXIT_TERMINATED, *constants} == CODES
+    kills = {128 + kill for kill in run_setup.POLITE_KILLS}
+    assert {0, *kills, *constants} == CODES
 
 
 def test_the_document_names_all_errors_with_their_codes():

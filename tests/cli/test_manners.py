@@ -1,16 +1,27 @@
 """--quiet, --verbose and --log-json, before the command's name and after it."""
 
+import contextlib
+import io
 import json
 import logging
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
-from facecli.cli import app
-from facecli.cli.output import complain, say, warn, with_output_options
-from facecli.core.console import OUTPUT_POLICY, bars_wanted, stderr_console, tables_wanted
+from facecli.cli import app, output
+from facecli.cli.output import complain, say, show_table, show_text, warn, with_output_options
+from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
 from facecli.core.errors import InputError
 
 
@@ -93,6 +104,65 @@ def every_command(group, path=()):
 COMMANDS = dict(every_command(app.cli))
 
 
+_OBEYED = "a\u00fc\n\r\t\0\x1b[\x7f\x9b\u202e\u2066\u2028\u200b\udcff\ud800\u00a0 [bold]%{}\\"
+NAMES = st.text(max_size=12) | st.text(alphabet=st.sampled_from(_OBEYED), max_size=12)
+"""Of files, addresses and models: anything, and oftener what terminals obey."""
+
+
+def is_harmless(text):
+    return all(one.isprintable() or unicodedata.category(one) == "Zs" for one in text)
+
+
+@given(NAMES)
+def test_what_is_printed_is_harmless_and_letters_stay(name):
+    shown = printable(name)
+    assert is_harmless(shown) and printable(shown) == shown
+    assert shown == name or not is_harmless(name)
+    shown.encode()
+
+
+@given(name=NAMES, arguments=st.sampled_from([["talk"], ["-vv", "talk"], ["--log-json", "-vv", "talk"]]))
+def test_whatever_is_said_is_a_line_of_its_own_that_no_terminal_obeys(name, arguments):
+    @click.command()
+    def talk():
+        say(name)
+        warn(name)
+        complain(name)
+        logging.getLogger("facecli.x").debug("of %s", name)
+        show_text(name)
+        show_table([("a", "b"), (name, "2")])
+        raise InputError(f"no {name}")
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(app.LazyGroup, "get_command", lambda *_: with_output_options(talk))
+        # Under pytest the root logger has handlers of pytest, which stay.
+        logging.getLogger("facecli").addHandler(handler := output._Handler())
+        try:
+            assert app.main(arguments) == 2
+        finally:
+            logging.getLogger("facecli").removeHandler(handler)
+    shown, said = out.getvalue().split("\n"), err.getvalue().split("\n")
+    assert all(map(is_harmless, [*shown, *said])) and len(shown) == 4
+    # The traceback of -vv comes last, on lines of its own.
+    assert len(said) == 5 if "-vv" not in arguments else len(said) >= 6
+    if "--log-json" in arguments:
+        assert all(is_harmless(json.loads(line)["message"]) for line in said[:-1])
+
+
+@given(NAMES)
+def test_wrong_arguments_are_shown_without_harm(name):
+    for arguments in (["run", f"--{name}"], ["run", "--detector", name, "--img", "x"], [f"x{name}"]):
+        err = io.StringIO()
+        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+            app.main(arguments)
+        assert all(map(is_harmless, err.getvalue().split("\n")))
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_has_the_manners(path):
     known = {option for param in COMMANDS[path].params for option in param.opts}
@@ -142,3 +212,36 @@ def test_no_bars_when_quiet_or_piped(monkeypatch):
         monkeypatch.setattr(OUTPUT_POLICY, name, True)
         assert not bars_wanted() and stderr_console().quiet
         monkeypatch.setattr(OUTPUT_POLICY, name, False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are others there")
+@pytest.mark.parametrize("delay_s", [0.1, 0.2, 0.3, 0.5])
+def test_ctrl_c_is_silent_while_the_command_is_imported(delay_s):
+    """Whenever it comes: before the command line can be read, or after its end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facecli", "models", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    # Python's own start, up to the first line of ours, is not ours.
+    assert os.path.join("facecli", "cli") not in said and process.returncode in (0, 1, 130, -signal.SIGINT)
+
+
+def test_what_libraries_think_of_a_picture_is_not_said(tmp_path):
+    """libpng writes "iCCP: too short" to standard error itself."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(buffer, "PNG", icc_profile=b"short")
+    (tmp_path / "odd.png").write_bytes(buffer.getvalue())
+    command = [sys.executable, "-m", "facecli", "run", "--img", str(tmp_path / "odd.png"), "--no-show"]
+    command += ["--detector", "haar", "--json", "-", "--log-json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and json.loads(done.stdout)["error"] is None
+    assert "libpng" not in done.stderr
+    assert all(isinstance(json.loads(line), dict) for line in done.stderr.splitlines())
+    loud = subprocess.run([*command[:-1], "-vv"], capture_output=True, text=True)
+    assert "iCCP" in loud.stderr

@@ -11,7 +11,7 @@ from facecli.cli.options import check_model_path, model_given, model_type_option
 from facecli.core import paths
 from facecli.core.errors import InputError
 from facecli.core.images import save_image
-from facecli.core.recipes import DETECTOR, MODEL_FOLDERS, MODEL_TYPES, SHIPPED_MODELS
+from facecli.core.recipes import DETECTOR, LANDMARKS, MODEL_FOLDERS, MODEL_TYPES, SHIPPED_MODELS
 
 COMMANDS = [
     "run", "serve", "summarize", "explain", "benchmark", "train", "evaluate", "calibrate", "export",
@@ -39,7 +39,7 @@ def test_the_first_type_is_the_default():
 def test_every_command_offers_all_types(name):
     command = app.cli.get_command(click.Context(app.cli), name)
     (option,) = [one for one in command.params if one.name == "model_type"]
-    further = (DETECTOR,) if name in ("train", "evaluate") else ()
+    further = {"train": (DETECTOR, LANDMARKS), "evaluate": (DETECTOR,)}.get(name, ())
     assert tuple(option.type.choices) == (*MODEL_TYPES, *further)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from facecli.cli.app import main
 from facecli.core import paths
+from facecli.core.recipes import SHIPPED_MODELS
 from facecli.models.terms import OPEN
 
 
@@ -216,3 +217,14 @@ def test_json_goes_to_a_file_beside_the_text(run, home, tmp_path):
     code, out, _ = run("show", "normal", "--json", tmp_path / "normal.json")
     assert code == 0 and "normal_model" in out
     assert "config" in json.loads((tmp_path / "normal.json").read_text())
+
+
+@pytest.mark.parametrize("name", SHIPPED_MODELS)
+def test_what_came_with_facecli_is_told_of_whatever_it_is_for(monkeypatch, run, name):
+    monkeypatch.undo()
+    entries = {entry["name"]: entry for entry in json.loads(run("list", "--json")[1])}
+    assert name in entries and entries[name]["problem"] is None and entries[name]["shipped"]
+    code, out, err = run("show", name)
+    assert (code, err) == (0, "") and "may be used for" in out
+    assert json.loads(run("show", name, "--json")[1])["sha256"] == entries[name]["sha256"]
+    assert run("verify", name)[0] == 0

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from facecli.cli import overwriting
 from facecli.cli.app import main
-from facecli.cli.overwriting import check_targets, files_below, lies_in, place_of
+from facecli.cli.overwriting import check_existing, check_targets, files_below, lies_in, place_of
 from facecli.core.errors import InputError
 from facecli.core.images import save_image
 
@@ -240,10 +242,14 @@ def test_nor_into_a_clip_by_its_address(clip, refused):
 
 
 def test_a_camera_is_no_file(here):
-    from facecli.cli.run_video import check_results
+    from facecli.cli.run_video import plan_jobs
 
     (here / "0").write_text("a file of that name")
-    check_results({"video": "0", "json_target": "0", "csv_target": None, "summary": None, "output": None})
+    options = dict.fromkeys(("csv_target", "summary", "output", "save_tracks", "tracks"))
+    options |= {"json_target": "0", "video": ["camera:0"], "sink": (), "overwrite": True}
+    assert [job.spec for job in plan_jobs(options)] == ["camera:0"]
+    with pytest.raises(InputError, match="0 is the clip itself"):
+        plan_jobs(options | {"video": ["0"]})
 
 
 @pytest.mark.parametrize("flag, target", [("--json", "clip.avi"), ("--plot", "clip.png")])
@@ -271,9 +277,6 @@ def test_nor_a_sheet_of_faces_into_the_data(face, refused):
 
 @pytest.mark.skipif(not os.path.exists(overwriting.STDIN), reason="standard input has no name here")
 def test_nor_rows_into_what_standard_input_comes_from(face, tmp_path):
-    import subprocess
-    import sys
-
     before = face.read_bytes()
     with open(face, "rb") as stdin:
         command = [sys.executable, "-m", "facecli", "run", "--img", "-", "--json", str(face)]
@@ -282,9 +285,113 @@ def test_nor_rows_into_what_standard_input_comes_from(face, tmp_path):
     assert face.read_bytes() == before
 
 
-def test_what_is_not_read_is_written_over(face, tiny_checkpoint, here, capfd):
+def test_what_is_not_read_is_written_over_when_that_is_asked_for(face, tiny_checkpoint, here, capfd):
     (here / "old.jsonl").write_text("old")
-    model = ["--model-path", str(tiny_checkpoint.folder)]
-    assert main(["run", "--img", "photos", *model, "--json", "old.jsonl", "--output", "drawn"]) == 0
+    command = ["run", "--img", "photos", "--model-path", str(tiny_checkpoint.folder), "--output", "drawn"]
+    assert main([*command, "--json", "old.jsonl", "--overwrite"]) == 0
     assert (here / "old.jsonl").read_text().startswith('{"source"')
+    assert main(command) == 0, "annotated pictures are replaced"
     assert sorted(path.name for path in (here / "drawn").iterdir()) == ["a.png", "b.png"]
+
+
+ROWS_OF_PICTURES = {
+    "--json": "old.jsonl",
+    "--csv": "old.csv",
+    "--parquet": "old.parquet",
+    "--report": "old.html",
+}
+RESULTS_OF_A_VIDEO = {
+    "--json": "old.jsonl",
+    "--csv": "old.csv",
+    "--summary": "old.json",
+    "--save-tracks": "old.json",
+    "--output": "old.mp4",
+}
+
+
+@pytest.mark.parametrize("flag, target", ROWS_OF_PICTURES.items())
+def test_results_of_pictures_that_are_there_are_kept(face, refused, here, flag, target):
+    (here / target).write_text("hours of work")
+    (here / "link").symlink_to(target)
+    told = refused("run", "--img", "photos", "--json", "new.jsonl", "--csv", "new.csv", flag, target)
+    assert all(word in told for word in (target, flag, "--overwrite", "--resume"))
+
+
+@pytest.mark.parametrize("flag, target", RESULTS_OF_A_VIDEO.items())
+def test_results_of_a_video_that_are_there_are_kept(clip, refused, here, flag, target):
+    (here / target).write_text("hours of work")
+    told = refused("run", "--video", "clip.avi", "--no-show", flag, target)
+    assert target in told and flag in told and "--overwrite" in told
+
+
+def test_drawn_videos_of_a_folder_are_kept(clip, refused, here):
+    (here / "clips" / "more").mkdir(parents=True)
+    for name in ("a.avi", "more/b.avi"):
+        shutil.copy(clip, here / "clips" / name)
+        (here / "drawn" / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / "drawn" / name).write_text("hours of work")
+    told = refused("run", "--video", "clips", "--no-show", "--output", "drawn")
+    assert "drawn/a.avi and 1 more are there already" in told
+
+
+def test_what_holds_nothing_is_no_result(here):
+    (here / "empty").write_text("")
+    os.mkfifo(here / "pipe")
+    for target in ("-", "/dev/null", "/dev/stdout", "empty", "pipe", "nowhere/new", "a\0b", None):
+        check_existing([("--json", target)], overwrite=False)
+    (here / "full").write_text("x")
+    check_existing([("--json", "full")], overwrite=True)
+    with pytest.raises(InputError, match="full is there already; give --overwrite .* another name to --json"):
+        check_existing([("--csv", None), ("--json", "full")], overwrite=False)
+
+
+def test_going_on_and_replacing_contradict_each_other(face, refused):
+    assert "give one" in refused("run", "--img", "photos", "--json", "x.jsonl", "--resume", "--overwrite")
+
+
+@pytest.mark.parametrize("option", ["--output", "--crops"])
+def test_a_folder_of_pictures_is_not_called_like_one(face, refused, option):
+    assert "name a folder" in refused("run", "--img", "photos", option, "o1.jpg")
+
+
+def test_such_a_folder_can_be_had(face, tiny_checkpoint, here, capfd):
+    command = ["run", "--img", "photos", "--model-path", str(tiny_checkpoint.folder)]
+    assert main([*command, "--output", "o1.jpg/"]) == 0
+    assert main([*command, "--output", "o1.jpg"]) == 0
+    assert (here / "o1.jpg" / "a.png").is_file()
+
+
+@pytest.mark.parametrize("option", ["--output", "--crops"])
+def test_nor_does_a_folder_of_results_hold_links_to_what_is_read(face, refused, here, option):
+    (here / "links").mkdir()
+    (here / "links" / "a.png").symlink_to("../photos/a.png")
+    told = refused("run", "--img", "links/a.png", "--img", "photos/b.png", option, "links")
+    assert option in told
+
+
+def test_thumbnails_of_tracks_are_not_put_among_pictures(clip, refused, here):
+    told = refused("run", "--video", "frames", "--no-show", "--save-tracks", "frames.json")
+    assert "--save-tracks puts pictures into frames" in told
+    (here / "tracks").mkdir()
+    (here / "tracks" / "1.jpg").write_text("somebody's")
+    assert "--overwrite" in refused("run", "--video", "clip.avi", "--no-show", "--save-tracks", "tracks.json")
+
+
+def test_a_clip_is_not_drawn_over_the_file_of_its_tracks(clip, refused, here):
+    (here / "tracks.json").write_text('{"tracks": []}')
+    os.link("tracks.json", "tracks.mp4")
+    cover = ["--anonymize", "box", "--tracks", "tracks.json"]
+    told = refused("run", "--video", "clip.avi", "--no-show", *cover, "--output", "tracks.mp4", "--overwrite")
+    assert "tracks.mp4 is the file of tracks itself" in told
+
+
+@pytest.mark.skipif(not os.path.exists(overwriting.STDIN), reason="standard input has no name here")
+def test_nor_into_the_clip_that_standard_input_comes_from(clip):
+    before = clip.read_bytes()
+    command = [sys.executable, "-m", "facecli", "run", "--video", "-", "--no-show", "--overwrite"]
+    with open(clip, "rb") as stdin:
+        done = subprocess.run(
+            [*command, "--output", str(clip)], stdin=stdin, capture_output=True, text=True, timeout=120
+        )
+    assert done.returncode == 2 and "clip itself" in done.stderr
+    assert clip.read_bytes() == before

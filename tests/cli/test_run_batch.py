@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 from facecli.cli.app import main
-from facecli.cli.run_report import Failures, PictureBar, TableSink, format_pace, printable, shortened
+from facecli.cli.run_report import Failures, PictureBar, TableSink, format_pace, shortened
+from facecli.core.console import printable
 from facecli.core.faces import FrameResult
 from facecli.core.images import save_image
 
@@ -384,3 +385,19 @@ def test_no_bar_for_one_picture(monkeypatch, capfd):
     with PictureBar(1) as bar, bar.paused():
         bar.advance()
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_a_format_does_not_hold_is_a_row_with_its_error(run, tmp_path, several):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    save_image(folder / "wide.png", np.zeros((2, 70_000, 3), np.uint8))
+    (folder / "wide.png").rename(folder / "wide.jpg")
+    if several:
+        save_image(folder / "x.png", np.zeros((20, 30, 3), np.uint8))
+    rows, target = tmp_path / "rows.jsonl", tmp_path / ("out" if several else "out.jpg")
+    given = folder if several else folder / "wide.jpg"
+    code, _, said = run("--img", str(given), "--output", str(target), "--json", str(rows), "--no-show")
+    assert code == 1 and ".jpg does not hold a picture of 70000x2" in said
+    errors = [json.loads(line)["error"] for line in rows.read_text().splitlines()]
+    assert len(errors) == 1 + several and "does not hold" in errors[0] and errors[1:] == [None] * several

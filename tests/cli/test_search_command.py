@@ -4,11 +4,13 @@ import csv
 import io
 import json
 
+import numpy as np
 import pytest
 
 from facecli.cli import app
 from facecli.core.attributes import EMOTIONS
 from facecli.core.faces import Face, FrameResult
+from facecli.core.images import save_image
 
 
 def line(source, *faces, **more):
@@ -24,7 +26,7 @@ def face(female, age=30.0, happy=0.7, **more):
 @pytest.fixture
 def rows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.jpg").write_bytes(b"a")
+    save_image(tmp_path / "a.jpg", np.zeros((8, 8, 3), np.uint8))
     text = line("a.jpg", face(0.95), face(0.2)) + line("gone.jpg", face(0.9, age=60.0))
     text += "".join(line("c.mp4", face(0.8, track=3), frame=n, time_s=n / 10) for n in range(9))
     (tmp_path / "rows.jsonl").write_text(text, encoding="utf-8")
@@ -135,3 +137,11 @@ def test_nothing_is_written_over_the_rows(rows, tmp_path, capsys, flag):
     before = (tmp_path / rows).read_text()
     assert run(capsys, rows, "--age", "7", flag, rows)[:2] == (2, "")
     assert (tmp_path / rows).read_text() == before
+
+
+def test_a_table_holds_no_formulas_unless_it_is_to(tmp_path, capsys):
+    (tmp_path / "rows.jsonl").write_text(line('=HYPERLINK("x")', face(0.9)), encoding="utf-8")
+    for more, source in (((), '\'=HYPERLINK("x")'), (("--raw-csv",), '=HYPERLINK("x")')):
+        code, out, _ = run(capsys, tmp_path / "rows.jsonl", "--gender", "female", "--csv", "-", *more)
+        (row,) = csv.DictReader(io.StringIO(out))
+        assert (code, row["source"], row["probability"]) == (0, source, "0.9")

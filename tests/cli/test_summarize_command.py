@@ -143,3 +143,11 @@ def test_json_is_not_written_over_the_rows(rows, capsys):
     assert (code, out, said.count("\n")) == (2, "", 1) and rows.read_text() == before
     # Without another argument the file of rows is taken for that of the result.
     assert run(capsys, "--json", rows)[0] == 2 and rows.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc", "~", "a/b", "", ".", ".."])
+def test_the_model_that_rows_name_is_a_name_and_no_path(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("facecli.core.paths.find_model", lambda given: pytest.fail(f"looked for {given}"))
+    (tmp_path / "rows.jsonl").write_text(line("a.jpg", face(), model=name), encoding="utf-8")
+    code, out, _ = run(capsys, tmp_path / "rows.jsonl")
+    assert code == 0 and "1 person" in out

@@ -10,7 +10,7 @@ from facecli.core.errors import InputError
 from facecli.crowd.correct import Confusion
 from facecli.crowd.figures import figures_of
 
-plot = pytest.importorskip("facecli.crowd.plot")
+plot = pytest.importorskip("facecli.crowd.figures")
 pytest.importorskip("matplotlib")
 GENDER = {"gender": Confusion(np.array([[95, 5], [10, 90]]), "some faces")}
 

@@ -2,15 +2,21 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from facecli import __version__
+from facecli import __version__, web
 from facecli.core.errors import OutputError, SourceError
 from facecli.core.faces import Face, FrameResult
+from facecli.sinks import table
 from facecli.sinks.base import Record
 from facecli.sinks.rows import COLUMNS, CsvSink
+from facecli.sinks.table import as_text_cell, csv_lines, from_text_cell
 
 FACE = Face(
     (1, 2, 30, 40), 0.91234567, 31.46, (24, 40), {"male": 0.03, "female": 0.97}, {"white": 0.6, "black": 0.4},
@@ -50,7 +56,8 @@ def test_a_face_is_a_row(tmp_path):
     assert first == {
         "source": "clip.mp4", "frame": "5", "time_s": "0.2", "track": "3",
         "x_min": "1", "y_min": "2", "x_max": "30", "y_max": "40",
-        "detector_confidence": "0.9123", "roll_degrees": "", "face_probability": "0.99", "rejected": "0",
+        "detector_confidence": "0.9123", "roll_degrees": "", "yaw_degrees": "",
+        "pitch_degrees": "", "quality": "", "face_probability": "0.99", "rejected": "0", "uncertain": "",
         "age_years": "31.5", "age_low": "24", "age_high": "40", "age_group": "30-39",
         "gender": "female", "gender_probability": "0.97", "race": "white", "race_probability": "0.6",
         "race_7": "", "race_7_probability": "", "emotion": "happy", "emotion_probability": "1.0",
@@ -129,3 +136,47 @@ def test_dash_is_standard_output_and_stays_open():
 def test_target_that_cannot_be_written_is_refused_at_the_start(tmp_path):
     with pytest.raises(OutputError, match="is a folder"):
         CsvSink(str(tmp_path)).__enter__()
+
+
+NAMES = st.text() | st.text(alphabet="=+-@\t\r\n'\" a1\uff1d")
+"""Of the second kind nearly every one is a formula, or looks like one that was made harmless."""
+
+
+@given(NAMES)
+def test_no_text_is_a_formula_and_each_comes_back(name):
+    cell = as_text_cell(name)
+    assert not cell.lstrip(' "').startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
+    assert from_text_cell(cell) == name
+    assert cell in (name, f"'{name}")
+
+
+@given(st.lists(NAMES | st.integers() | st.floats() | st.none(), min_size=1))
+def test_numbers_stay_numbers_and_raw_is_raw(row):
+    def read(is_raw):
+        return next(csv.reader(io.StringIO(csv_lines([row], is_raw), newline="")))
+
+    as_they_are = ["" if value is None else str(value) for value in row]
+    assert read(is_raw=True) == as_they_are
+    assert [
+        from_text_cell(cell) if isinstance(value, str) else cell
+        for value, cell in zip(row, read(False), strict=True)
+    ] == (as_they_are)
+
+
+def test_what_a_spreadsheet_would_run_is_text(tmp_path):
+    wicked = Record(replace(result(FACE, source="=1+1.jpg").result, error="@SUM(A1)", model="-m"))
+    for is_raw, expected in (
+        (False, ["'=1+1.jpg", "'@SUM(A1)", "'-m"]),
+        (True, ["=1+1.jpg", "@SUM(A1)", "-m"]),
+    ):
+        path = tmp_path / f"{is_raw}.csv"
+        with CsvSink(str(path), more={"=1: age": ("age",)}, is_raw=is_raw) as sink:
+            sink.write(wicked)
+        (row,) = rows(path)
+        assert [row[name] for name in ("source", "error", "model")] == expected
+        assert ("'=1: age" in row) != is_raw and row["age_years"] == "31.5"
+
+
+def test_the_page_makes_the_same_texts_harmless():
+    script = (Path(web.__file__).parent / "static" / "downloads.js").read_text(encoding="utf-8")
+    assert re.search(r"const FORMULA = /\^(.*)/;", script)[1] == table._FORMULA.pattern

@@ -1,6 +1,9 @@
 """What an interrupted run left behind."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -55,6 +58,79 @@ def test_cut_anywhere_and_resumed_the_rows_are_those_of_an_unbroken_run(kind, da
             if not sink.journal.take(one.source):
                 sink.write(one)
     assert sorted(target.read_bytes().splitlines()) == sorted(texts[kind].splitlines())
+
+
+@pytest.mark.parametrize("is_raw", [False, True])
+def test_names_that_a_spreadsheet_would_run_are_found_again(is_raw, tmp_path):
+    target = str(tmp_path / "a.csv")
+    names = ["=1.jpg", "'=1.jpg", "'a.jpg", "-", "b.jpg"]
+    for _ in range(2):
+        with CsvSink(target, resume=True, is_raw=is_raw) as sink:
+            for name in names:
+                if not sink.journal.take(name):
+                    sink.write(record(name, error="-why"))
+    assert sink.journal.failures == dict.fromkeys(names, "-why")
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 1 + len(names)
+
+
+@pytest.mark.parametrize("kind", [JsonSink, CsvSink])
+@pytest.mark.parametrize("resumes", [(True, True), (False, True), (True, False), (False, False)])
+def test_one_run_at_a_time_writes_to_a_file(kind, resumes, tmp_path):
+    target = tmp_path / "rows"
+    with kind(str(target), resume=resumes[0]) as first:
+        first.write(RECORDS[0])
+        with pytest.raises(InputError, match=r"rows is being written by another run"):
+            kind(str(target), resume=resumes[1]).__enter__()
+        first.write(RECORDS[1])
+    with kind(str(target), resume=True) as after:
+        assert after.journal.rows["a.jpg"] == 1
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_two_runs_that_begin_at_once_do_not_replace_each_other(tmp_path):
+    target = str(tmp_path / "rows")
+    with JsonSink(target) as one:
+        with pytest.raises(InputError, match="another run"), JsonSink(target) as other:
+            one.write(RECORDS[0])
+            other.write(RECORDS[1])
+        one.write(RECORDS[1])
+    assert len((tmp_path / "rows").read_text().splitlines()) == 2
+    with JsonSink(str(tmp_path / "new"), resume=True), pytest.raises(InputError, match="another run"):
+        JsonSink(str(tmp_path / "new"), resume=True).__enter__()
+    assert not (tmp_path / "new").exists(), "what holds nothing is not kept"
+
+
+def test_the_lock_of_a_killed_run_is_gone(tmp_path):
+    target = tmp_path / "rows"
+    code = (
+        "import sys, time; from facecli.sinks.rows import JsonSink; from picture_fakes import record; "
+        "sink = JsonSink(sys.argv[1], resume=True).__enter__(); sink.write(record()); print(flush=True); "
+        "time.sleep(99)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code, str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as other:
+        other.stdout.readline()
+        with pytest.raises(InputError, match="another run"):
+            JsonSink(str(target), resume=True).__enter__()
+        other.kill()
+    with JsonSink(str(target), resume=True) as sink:
+        assert sink.journal.rows["a.jpg"] == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"source": "a", "faces": [], "error": 3}',
+        '{"source": "a", "faces": ' + "[" * 99999,
+        '{"source": "a"}',
+    ],
+)
+def test_rows_of_others_are_no_rows_to_go_on_from(row, tmp_path):
+    (tmp_path / "x").write_text(row + "\n")
+    with pytest.raises(InputError, match="line 1"):
+        JsonSink(str(tmp_path / "x"), resume=True).__enter__()
+    assert (tmp_path / "x").read_text() == row + "\n"
 
 
 def test_zeros_after_a_crash_of_the_machine_are_cut_off(texts, tmp_path):

@@ -1,6 +1,8 @@
 """Tables for data frames."""
 
+import errno
 import sys
+from types import SimpleNamespace
 
 import pytest
 from picture_fakes import FACE, record
@@ -61,3 +63,43 @@ def test_without_pyarrow_the_remedy_is_named(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"pip install 'facecli\[parquet\]'"), ParquetSink(tmp_path / "a"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+class FullDisk:
+    """A ParquetWriter for which there is no room, first at `place`."""
+
+    def __init__(self, place, file, schema):
+        self.place = place
+        file.write_bytes(b"PAR1, cut")
+        self.fail_at("open")
+
+    def fail_at(self, place):
+        if place == self.place:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write_table(self, table):
+        self.fail_at("write")
+
+    def close(self):
+        self.fail_at("close")
+
+
+@pytest.mark.parametrize("place", ["open", "write", "close"])
+@pytest.mark.parametrize("at_once", [1, 5000])
+def test_a_full_disk_keeps_the_old_file_and_names_the_right_one(tmp_path, monkeypatch, place, at_once):
+    target = tmp_path / "a.parquet"
+    target.write_bytes(b"old")
+
+    def writer(file, schema):
+        return FullDisk(place, file, schema)
+
+    parquet = SimpleNamespace(ParquetWriter=writer)
+    table = SimpleNamespace(from_pylist=lambda rows, schema: rows)
+    monkeypatch.setitem(sys.modules, "pyarrow", SimpleNamespace(parquet=parquet, Table=table))
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
+    monkeypatch.setattr(ParquetSink, "_build_schema", lambda _: None)
+    monkeypatch.setattr("facecli.sinks.rows._ROWS_AT_ONCE", at_once)
+    with pytest.raises(OutputError, match=r"cannot write .*a\.parquet: No space left"):
+        with ParquetSink(target) as sink:
+            sink.write(record())
+    assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]

@@ -6,14 +6,17 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
 from facecli import __version__
-from facecli.cli.output import configure_output, report_error, with_output_options
-from facecli.core.console import OUTPUT_POLICY
-from facecli.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacecliError
+from facecli.cli.output import configure_output, report_error, report_usage, with_output_options
+from facecli.core.console import OUTPUT_POLICY, is_terminal
+from facecli.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNREAD, FacecliError
+from facecli.core.redaction import redacted
 
 SHELLS = ("bash", "zsh", "fish")
 _PLACES = {
@@ -53,7 +56,7 @@ COMMANDS = {
     "benchmark": ("facecli.cli.benchmark:benchmark", "Measure what this machine does."),
     "train": ("facecli.cli.train:train", "Retrain a model on UTKFace or data like it."),
     "evaluate": ("facecli.cli.evaluate:evaluate", "Measure a saved model; write tables and plots."),
-    "calibrate": ("facecli.cli.calibrate:calibrate", "Make a saved model's probabilities honest."),
+    "calibrate": ("facecli.cli.export:calibrate", "Make a saved model's probabilities honest."),
     "distil": ("facecli.cli.train:distil", "Train the compact backbone to reproduce FaceNet."),
     "export": ("facecli.cli.export:export", "Write a saved model as LiteRT, ONNX or SavedModel."),
     "data": ("facecli.cli.data:data", "Check a data set; write its statistics."),
@@ -76,8 +79,16 @@ _WEB = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_clien
 _EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web")
 """What `facecli run` does without, by import name -> the extra that brings it."""
 
-_MAY_HANG = ("capture", "analysis", "pictures")
-"""Names of threads that a stream or a download leaves behind when they do not come back from a driver."""
+_OF_MEMORY = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "can't start new thread",
+    "insufficient memory",
+    "bad_alloc",
+)
+
+_MAY_HANG = ("capture", "analysis", "pictures", "web-worker")
+"""Names of threads, up to "_", that a stream, a download or a server leaves behind when they hang."""
 
 
 @click.command()
@@ -96,7 +107,7 @@ def completion(shell: str | None) -> None:
         click.echo(how_to_install())
         return
     click.echo(script(shell), nl=False)
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         click.echo(f"\n# {_PLACES[shell]}".replace("\n", "\n# "), err=True)
 
 
@@ -123,8 +134,28 @@ def explain_installation(ctx: click.Context, param: click.Parameter, value: bool
         ctx.exit()
 
 
+class _UnreadError(Exception):
+    """Nobody reads standard output any more, as in `facecli ... | head`: click would make a failure of it."""
+
+
+@contextlib.contextmanager
+def _noticing_unread() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _UnreadError from error
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called, not when they are listed."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _noticing_unread():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _noticing_unread():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -174,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             end here.
     """
     code = _run(arguments)
-    if arguments is None and any(thread.name in _MAY_HANG for thread in threading.enumerate()):
+    if arguments is None and any(_may_hang(thread) for thread in threading.enumerate()):
         # A camera or network driver that does not return; Python's own way out would abort in it.
         for stream in filter(None, (sys.stdout, sys.stderr)):
             with contextlib.suppress(OSError, ValueError):
@@ -183,7 +214,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _may_hang(thread: threading.Thread) -> bool:
+    return thread.name.partition("_")[0] in _MAY_HANG
+
+
 def _run(arguments: Sequence[str] | None) -> int:
+    if arguments is None:
+        from facecli.core.process import reserve_standard_streams, silence_libraries
+
+        reserve_standard_streams()
+        if not {"-vv", "-vvv"} & set(sys.argv):
+            silence_libraries()
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     # Also for what is wrong before any option is read.
@@ -191,33 +232,62 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = cli.main(args=arguments, prog_name="facecli", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "")
-        if extra is None:
-            raise
-        missing = f"this command needs packages that are not here ({error.name})"
-        return _report(f"{missing}: pip install 'facecli[{extra}]'", EXIT_FAILED)
-    except click.ClickException as error:
-        return _show(error)
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else EXIT_FAILED
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except FacecliError as error:
-        return _report(str(error), error.exit_code)
-    except MemoryError:
-        return _report("not enough memory; try smaller pictures or a smaller --batch-size", EXIT_FAILED)
-    except OSError as error:
-        # Standard output that is full or gone, or a folder that vanished half-way.
-        where = error.filename or "standard output"
-        return _report(f"{where}: {error.strerror or error}", EXIT_FAILED)
+    except _UnreadError:
+        if arguments is None and sys.stdout is not None:
+            # Nor is anything left for Python to write when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_UNREAD
+    except Exception as error:
+        told = _tell(error)
+        if told is None:
+            raise
+        return told
+
+
+def _tell(error: Exception) -> int | None:
+    """Says what went wrong; gives the exit code, or None for a bug."""
+    if isinstance(error, click.ClickException):
+        return _show(error)
+    if isinstance(error, FacecliError):
+        return _report(error.with_hint, error.exit_code)
+    message = _remedy(error)
+    return None if message is None else _report(message, EXIT_FAILED)
+
+
+def _remedy(error: Exception) -> str | None:
+    """What is said of an error that is not our own; None for a bug."""
+    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(error.name or "")):
+        missing = f"this command needs packages that are not here ({error.name})"
+        return f"{missing}: pip install 'facecli[{extra}]'"
+    if isinstance(error, MemoryError) or _is_of_memory(error):
+        return "not enough memory; try smaller pictures or a smaller --batch-size"
+    if isinstance(error, OSError):
+        return f"{_place_of(error)}{error.strerror or error}"
+    return None
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Is it how libraries, and Python's threads, say that there is no memory (`ulimit -v`, a container)?"""
+    return any(words in str(error).lower() for words in _OF_MEMORY)
+
+
+def _place_of(error: OSError) -> str:
+    """What an error of the system is about, as far as that can be known, and a colon."""
+    if error.filename:
+        return f"{redacted(str(error.filename))}: "
+    codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return "standard output: " if click.echo.__code__ in codes else ""
 
 
 def _show(error: click.ClickException) -> int:
     """Click's own errors, with the usage; an object of the log when that was asked for."""
     if OUTPUT_POLICY.log_json:
         return _report(error.format_message(), error.exit_code)
-    error.show()
+    report_usage(error)
     return error.exit_code
 
 

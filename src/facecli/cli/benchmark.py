@@ -162,12 +162,11 @@ def _run_options(options: dict) -> dict:
 
 
 def _scenes(options: dict, analyzer, say) -> Iterator:
-    from facecli.live.analyzer import build_live_analyzer
-    from facecli.measure.scene import RESOLUTIONS
-    from facecli.measure.stages import measure_clip, write_scene
+    from facecli.live.analyzer import LiveAnalyzer
+    from facecli.measure.stages import RESOLUTIONS, measure_clip, write_scene
 
     def build_analyze():
-        return build_live_analyzer(analyzer).analyze
+        return LiveAnalyzer(analyzer).analyze
 
     repeats = options["repeats"]
     if options["video"]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facecli.cli.output import show_text
 from facecli.cli.overwriting import check_targets, files_below
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
@@ -58,7 +59,7 @@ def negatives(path: Path, output: Path | None, count: int, side: int, seed: int,
             split: _write(data, split, folder / split / "not_face", round(part * count), side, seed)
             for split, part in _PARTS.items()
         }
-    click.echo(f"{output}: {', '.join(f'{number} {split}' for split, number in written.items())}")
+    show_text(f"{output}: {', '.join(f'{number} {split}' for split, number in written.items())}")
 
 
 def _write(data, split: str, folder: Path, count: int, side: int, seed: int) -> int:
@@ -161,7 +162,7 @@ def check(
     if augmented:
         folder, frame = checked[0]
         _save_augmented(frame, folder, image_size, seed, augmented)
-        click.echo(f"augmented faces: {augmented}")
+        show_text(f"augmented faces: {augmented}")
     _judge(together)
 
 
@@ -186,7 +187,7 @@ def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.Data
 def _save_statistics(frame: "pd.DataFrame", rebalance: str, seed: int, place: Path | None) -> None:
     from facecli.data.statistics import save_data_stats
 
-    click.echo(f"statistics: {save_data_stats(frame, rebalance, seed, place)}")
+    show_text(f"statistics: {save_data_stats(frame, rebalance, seed, place)}")
 
 
 def _default_statistics() -> Path:
@@ -203,21 +204,21 @@ def _show_coverage(frame: "pd.DataFrame") -> None:
     for name, rows in frame.groupby("set", sort=False):
         known = [head for head in HEAD_CLASSES if name in knowing_sets(frame, head)]
         taught = [head for head in known if (name, head) not in gaps]
-        click.echo(f"{name} teaches {', '.join(taught) or 'no head'}")
+        show_text(f"{name} teaches {', '.join(taught) or 'no head'}")
         for head in CLASS_NAMES:
             if counts := class_counts(rows, head):
-                click.echo(f"  {head}: {', '.join(f'{label} {count:,}' for label, count in counts.items())}")
+                show_text(f"  {head}: {', '.join(f'{label} {count:,}' for label, count in counts.items())}")
     for gap in gaps.values():
-        click.echo(gap.sentence)
+        show_text(gap.sentence)
 
 
 def _show_problems(problems: list[tuple[str, str]], limit: int | None) -> None:
-    click.echo(f"left out: {len(problems)} files")
+    show_text(f"left out: {len(problems)} files")
     files = defaultdict(list)
     for file, reason in problems:
         files[reason].append(file)
     for reason, named in sorted(files.items(), key=lambda entry: -len(entry[1])):
-        click.echo(f"  {len(named)} x {reason}: {_some(named, limit)}")
+        show_text(f"  {len(named)} x {reason}: {_some(named, limit)}")
 
 
 def _show_duplicates(frame: "pd.DataFrame", limit: int | None) -> None:
@@ -227,23 +228,23 @@ def _show_duplicates(frame: "pd.DataFrame", limit: int | None) -> None:
         for _, rows in frame[frame.duplicated("group", keep=False)].groupby("group")
         if rows["sha256"].nunique() > 1
     ]
-    click.echo(
+    show_text(
         f"duplicates: {identical.ngroups} groups of byte-identical files, {len(near)} groups of "
         f"near-duplicates; {frame['group'].nunique()} different pictures of {len(frame)}"
     )
     for files in near if limit is None else []:
-        click.echo(f"  {', '.join(files)}")
+        show_text(f"  {', '.join(files)}")
 
 
 def _show_conflicts(conflicts: "list[Conflict]", limit: int | None) -> None:
     kinds = Counter(conflict.label for conflict in conflicts)
     named = ", ".join(f"{count} in {label}" for label, count in kinds.most_common())
-    click.echo(
+    show_text(
         f"conflicts: {len(conflicts)} labels of byte-identical files disagree{f' ({named})' if named else ''}"
     )
     for conflict in conflicts[:limit]:
         values = " / ".join(map(str, conflict.values))
-        click.echo(f"  {conflict.label} {values} -> {conflict.resolved}: {', '.join(conflict.files)}")
+        show_text(f"  {conflict.label} {values} -> {conflict.resolved}: {', '.join(conflict.files)}")
     _more(len(conflicts), limit)
 
 
@@ -252,8 +253,8 @@ def _show_split(frame: "pd.DataFrame", seed: int) -> None:
 
     counts = frame["split"].value_counts()
     named = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("train", "val", "test"))
-    click.echo(f"split with seed {seed}: {named}")
-    click.echo(f"split digest: {split_digest(frame)}")
+    show_text(f"split with seed {seed}: {named}")
+    show_text(f"split digest: {split_digest(frame)}")
 
 
 def _show_counts(found: "dict[str, Distribution]") -> None:
@@ -298,7 +299,7 @@ def _judge(frame: "pd.DataFrame") -> None:
         columns["age"] = "age_low"
     heads = [head for head, column in columns.items() if (frame[column] != MISSING).any()]
     check_trainable(frame, heads)
-    click.echo(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
+    show_text(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
 
 
 def _some(names: list[str], limit: int | None) -> str:
@@ -308,4 +309,4 @@ def _some(names: list[str], limit: int | None) -> str:
 
 def _more(count: int, limit: int | None) -> None:
     if limit is not None and count > limit:
-        click.echo(f"  ... {count - limit} more, see --verbose")
+        show_text(f"  ... {count - limit} more, see --verbose")

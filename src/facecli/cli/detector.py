@@ -1,4 +1,4 @@
-"""`--model-type detector` of `facecli train` and `facecli evaluate`: the network that finds faces."""
+"""`--model-type detector` and `landmarks` of `facecli train` and `evaluate`: what finds faces."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -6,26 +6,41 @@ from pathlib import Path
 
 import click
 
-from facecli.cli.output import say, write_text
+from facecli.cli.output import say, show_text, write_text
 from facecli.cli.training_options import command_line, fit_options, import_keras, log_to_stderr, show_plan
 from facecli.core import paths
 from facecli.core.errors import InputError
-from facecli.core.recipes import DETECTOR_MODEL
+from facecli.core.recipes import DETECTOR, DETECTOR_MODEL, LANDMARKS, LANDMARKS_MODEL
 
 CNN = "cnn"
+FINDERS = (DETECTOR, LANDMARKS)
+"""Model types that are trained here."""
 DEFAULTS = {
-    "epochs": 40,
-    "batch_size": 16,
-    "learning_rate": 2e-3,
-    "warmup_epochs": 0.5,
-    "weight_decay": 0.02,
-    "image_size": 256,
+    DETECTOR: {
+        "epochs": 40,
+        "batch_size": 16,
+        "learning_rate": 2e-3,
+        "warmup_epochs": 0.5,
+        "weight_decay": 0.02,
+        "image_size": 256,
+        "samples": 4800,
+        "name": DETECTOR_MODEL,
+    },
+    LANDMARKS: {
+        "epochs": 40,
+        "batch_size": 64,
+        "learning_rate": 2e-3,
+        "warmup_epochs": 0.5,
+        "weight_decay": 0.02,
+        "samples": 24_000,
+        "name": LANDMARKS_MODEL,
+    },
 }
-"""Options of the run that measured best."""
+"""Options of the runs that measured best."""
 LOWEST_SCORE = 0.02
 _NOT_FOR_TRAINING = (
     "backbone", "heads", "unfreeze", "unfreeze_epochs", "rebalance", "trunk_weights", "allow_one_sided",
-    "degraded_share", "embedding", "tensorboard", "evaluate",
+    "degraded_share", "embedding", "average", "tensorboard", "evaluate",
 )  # fmt: skip
 _NOT_FOR_MEASURING = ("batch_size", "runtime", "show")
 FOR_TRAINING = ("teacher_weights", "samples")
@@ -43,24 +58,39 @@ def teacher_option(command: Callable) -> Callable:
     )(command)
 
 
-def train_detector(options: dict, places: list[Path]) -> None:
-    """Trains the detector. Raises UsageError for options that mean nothing to it."""
+def train_finder(options: dict, places: list[Path]) -> None:
+    """Trains one of FINDERS. Raises UsageError for options that mean nothing to it."""
+    kind = options["model_type"]
     _check(options)
-    plan = {key: options.get(key) if options.get(key) is not None else DEFAULTS[key] for key in DEFAULTS}
-    options = {**options, **plan, "name": options["name"] or DETECTOR_MODEL, "degraded_share": 0.0}
+    defaults = DEFAULTS[kind]
+    plan = {key: options[key] if options.get(key) is not None else value for key, value in defaults.items()}
+    options = {**options, **plan, "degraded_share": 0.0}
     if options.pop("dry_run"):
-        show_plan("would train a detector:", {"data_paths": [str(place) for place in places], **plan})
+        article = "a detector" if kind == DETECTOR else "what finds landmarks"
+        show_plan(f"would train {article}:", {"data_paths": [str(place) for place in places], **plan})
         return
     import_keras()
     from facecli.training.box_data import prepare_boxes
-    from facecli.training.detector import DetectorRequest
-    from facecli.training.detector import train_detector as run_training
 
     log_to_stderr()
     teacher = teacher_file(options["teacher_weights"])
     data = prepare_boxes(places, options["seed"], options["limit"], teacher)
     if unknown := set(options["shares"]) - {one.name for one in data}:
         raise click.UsageError(f"--share: no set is called {', '.join(sorted(unknown))}")
+    folder = _run_training(kind, data, options)
+    show_text(f"saved {folder}")
+    measured = f"--model-path {folder}" if kind == DETECTOR else "(landmarks are measured with the detector)"
+    say(f"measure it with 'facecli evaluate --model-type {DETECTOR}' {measured}")
+
+
+def _run_training(kind: str, data: list, options: dict) -> Path:
+    if kind == LANDMARKS:
+        from facecli.training.landmarks import LandmarkRequest, train_landmarks
+
+        asked = LandmarkRequest(options["name"], options["samples"], command_line())
+        return train_landmarks(data, asked, fit_options(options))
+    from facecli.training.detector import DetectorRequest, train_detector
+
     request = DetectorRequest(
         name=options["name"],
         side=options["image_size"],
@@ -68,9 +98,7 @@ def train_detector(options: dict, places: list[Path]) -> None:
         initial=options["initial"],
         command=command_line(),
     )
-    folder = run_training(data, request, fit_options(options))
-    click.echo(f"saved {folder}")
-    say(f"measure it with 'facecli evaluate --model-type detector --model-path {folder}'")
+    return train_detector(data, request, fit_options(options))
 
 
 def refuse_given(names: Sequence[str], detects: bool = True) -> None:
@@ -82,7 +110,13 @@ def refuse_given(names: Sequence[str], detects: bool = True) -> None:
     wrong = [name for name in names if _is_given(context, name)]
     if wrong:
         named = ", ".join(one.opts[0] for one in context.command.params if one.name in wrong)
-        raise click.UsageError(f"{named}: {'not' if detects else 'only'} for --model-type detector")
+        raise click.UsageError(
+            f"{named}: {'not' if detects else 'only'} for --model-type {_kinds(context, detects)}"
+        )
+
+
+def _kinds(context: click.Context, detects: bool) -> str:
+    return context.params["model_type"] if detects else " or ".join(FINDERS)
 
 
 def _is_given(context: click.Context, name: str) -> bool:
@@ -93,6 +127,8 @@ def _is_given(context: click.Context, name: str) -> bool:
 
 def _check(options: Mapping) -> None:
     refuse_given(_NOT_FOR_TRAINING)
+    if options["model_type"] == LANDMARKS:
+        refuse_given(("image_size", "initial"))
     _need_data(options)
     if options["image_size"] is not None and options["image_size"] % 64:
         raise click.UsageError("--image-size of a detector is a multiple of 64")
@@ -125,7 +161,8 @@ def evaluate_detector(options: Mapping, places: list[Path]) -> None:
     seed = 1 if options["seed"] is None else options["seed"]
     teacher = teacher_file(options["teacher_weights"])
     weights = Path(options["model_path"]) if options["model_path"] else options["detector_weights"]
-    detector = build_detector(options["detector"], weights=weights)
+    # What others say of landmarks is theirs.
+    detector = build_detector(options["detector"], weights=weights, refine=options["detector"] == CNN)
     generous = _build_generous(options["detector"], weights)
     documents = {}
     part = options["split"] if options["limit"] is None else f"{options['split']}-{options['limit']}"
@@ -170,7 +207,7 @@ def _build_generous(name: str, weights: Path | None):
 
     if "score_threshold" not in find_entry(name).option_names:
         return None
-    return build_detector(name, {"score_threshold": LOWEST_SCORE}, weights)
+    return build_detector(name, {"score_threshold": LOWEST_SCORE}, weights, refine=name == CNN)
 
 
 def _show(name: str, document: Mapping) -> None:

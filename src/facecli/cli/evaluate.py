@@ -17,6 +17,7 @@ from facecli.cli.options import (
 from facecli.cli.output import say, warn, write_text
 from facecli.cli.training_options import data_paths, import_keras, log_to_stderr
 from facecli.core import paths
+from facecli.core.console import printable
 from facecli.core.faces import FACE_HEADS
 from facecli.core.recipes import DETECTOR
 
@@ -31,6 +32,7 @@ SPLITS = ("train", "val", "test", "all")
 def show_metrics(documents: Mapping[str, Mapping]) -> None:
     """Prints a table for each data set, and the mean over several, on stdout."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     tables = [
@@ -40,7 +42,7 @@ def show_metrics(documents: Mapping[str, Mapping]) -> None:
     if len(documents) > 1:
         tables.append((f"mean over {len(documents)} data sets", mean_rows(documents)))
     for title, rows in tables:
-        table = Table(title=title, title_justify="left")
+        table = Table(title=escape(printable(title)), title_justify="left")
         for column in ("head", "measure", "value", "95 % interval", "faces"):
             table.add_column(column, justify="left" if column in ("head", "measure") else "right")
         for row in rows:

@@ -18,10 +18,10 @@ from facecli.cli.options import (
 )
 from facecli.cli.output import say, show_table
 from facecli.cli.overwriting import check_targets, model_files
-from facecli.cli.run_report import Failures, printable
+from facecli.cli.run_report import Failures
 from facecli.cli.run_setup import build_face_detector
 from facecli.cli.training_options import import_keras
-from facecli.core.console import bars_wanted, stderr_console
+from facecli.core.console import bars_wanted, printable, stderr_console
 from facecli.core.errors import FacecliError, InputError, OutputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.paths import replacing
@@ -206,7 +206,7 @@ def _explain_picture(item, analyzer, network, heads, options: dict, files: Expla
 
     looked = prepare_picture(item, analyzer, wants_image=False)
     if isinstance(looked, UnreadablePicture):
-        return looked.error
+        return looked.error_with_hint
     (faces,) = analyzer.read_all([looked.found])
     crops = [crop for crop, face in zip(looked.found.crops[0], faces, strict=True) if not face.rejected]
     faces = [face for face in faces if not face.rejected]

@@ -1,4 +1,4 @@
-"""`facecli export`: write a saved model as LiteRT, ONNX or SavedModel."""
+"""`facecli calibrate` and `facecli export`: what a trained model goes through before others run it."""
 
 from pathlib import Path
 
@@ -6,10 +6,69 @@ import click
 
 from facecli.cli.evaluate import check_split
 from facecli.cli.options import model_given, model_path_option, model_type_option
-from facecli.cli.output import say
+from facecli.cli.output import say, show_text, warn
 from facecli.cli.training_options import data_options, data_paths, import_keras, log_to_stderr
 from facecli.core import paths
-from facecli.core.errors import DataError
+from facecli.core.errors import DataError, InputError
+
+
+@click.command()
+@model_type_option()
+@model_path_option()
+@data_options
+@click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
+def calibrate(**options) -> None:
+    """Fit temperatures and the age interval of a model of yours on the validation split.
+
+    'facecli train' does this at its end; it is needed for older models and other data. Only
+    config.json is written. 'facecli evaluate' tells what it changed.
+
+    \b
+    Examples:
+      facecli calibrate --model-path my_model --data-path data/UTKFace
+    """
+    log_to_stderr()
+    from facecli.models.checkpoint import load_checkpoint
+
+    name = model_given(options)
+    checkpoint = load_checkpoint(paths.find_model(name))
+    if not _is_own(checkpoint.folder, options["model_path"]):
+        raise InputError(
+            f"{checkpoint.folder} ships with facecli and is not changed; copy it to "
+            f"{paths.saved_model_dir() / checkpoint.folder.name} first"
+        )
+    import_keras()
+    from facecli.training.calibrate import calibrate as fit
+    from facecli.training.prepare import prepare_data
+
+    seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
+    data = prepare_data(data_paths(options), seed)
+    check_split(checkpoint, data)
+    _show(fit(checkpoint, data, options["batch_size"]))
+
+
+def _is_own(folder: Path, given: str | None) -> bool:
+    """Does the model lie among the user's own, or was its folder named?"""
+    named = given is not None and Path(given).expanduser().resolve() == folder.resolve()
+    return named or folder.resolve().parent == paths.saved_model_dir().resolve()
+
+
+def _show(checkpoint) -> None:
+    calibration = checkpoint.config["calibration"]
+    temperatures, uncertain = calibration["temperatures"], calibration.get("uncertain_below", {})
+    for head in dict.fromkeys((*temperatures, *uncertain)):
+        told = [f"temperature {temperatures[head]:.3f}"] if head in temperatures else []
+        told += [f"uncertain below {uncertain[head]:.2f}"] if head in uncertain else []
+        show_text(f"{head}: {', '.join(told)}")
+    if knots := calibration.get("age_interval"):
+        show_text(f"age: 90 % interval with thresholds at {len(knots['ages'])} ages")
+    if (threshold := calibration.get("face_threshold")) is not None:
+        show_text(f"face: refused below {threshold:.3f}")
+    if not calibration["temperatures"] and not knots:
+        warn("too few labelled faces in the validation split; nothing was fitted")
+    say(f"wrote {checkpoint.folder / 'config.json'}")
+
 
 FORMATS = ("tflite", "onnx", "saved_model")
 DTYPES = ("float32", "float16", "int8")
@@ -68,7 +127,7 @@ def export(**options) -> None:
     check_place(path, checkpoint)
     data = data_paths(options) if dtype == "int8" else ()
     digest = export_checkpoint(checkpoint, path, chosen.name, dtype, data, options["range_faces"])
-    click.echo(f"{digest}  {path}")
+    show_text(f"{digest}  {path}")
 
 
 def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces=300):

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import click
 
 from facecli.cli.options import text_option
-from facecli.cli.output import say, write_text
+from facecli.cli.output import say, show_text, write_text
 from facecli.core import paths
-from facecli.core.console import tables_wanted
+from facecli.core.console import printable, tables_wanted
 from facecli.core.errors import CheckpointError, FacecliError, InputError
 from facecli.core.faces import FACE_HEADS, NAMED_HEADS
 
@@ -49,7 +49,7 @@ def show_model_table(rows: Sequence[Sequence[str]]) -> None:
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            click.echo("  ".join(cells).rstrip())
+            show_text("  ".join(cells).rstrip())
         return
 
     from rich.console import Console
@@ -62,7 +62,7 @@ def show_model_table(rows: Sequence[Sequence[str]]) -> None:
             name, no_wrap=name not in _WRAPPED, overflow="fold", min_width=7 if name in _WRAPPED else None
         )
     for row in body:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)
 
 
@@ -177,7 +177,7 @@ def json_entry(entry, whole: bool = False) -> dict:
         "shipped": entry.shipped,
         "runs": entry.runs,
         "problem": entry.problem,
-        "heads": entry.config["heads"] if sound else [],
+        "heads": entry.config.get("heads", []) if sound else [],
         "size_bytes": entry.size_bytes,
         "sha256": entry.config["sha256"] if sound else {},
         "terms": terms_of(entry.config).to_config(),
@@ -247,7 +247,7 @@ def show(name: str, json_target: str | None) -> None:
         write_text(json_target, json.dumps(json_entry(entry, whole=True), indent=1) + "\n")
     if json_target != "-":
         for line in describe_lines(entry):
-            click.echo(line)
+            show_text(line)
     if entry.problem is not None:
         raise CheckpointError(entry.problem)
 
@@ -280,15 +280,15 @@ def _verified(entry) -> int:
     try:
         checks = verify_files(entry)
     except CheckpointError as error:
-        click.echo(f"WRONG {entry.folder}: {entry.problem or error}")
+        show_text(f"WRONG {entry.folder}: {entry.problem or error}")
         return 1
     wrong = [check for check in checks if check.problem is not None]
     # What is wrong with a file has its line below.
     is_more = entry.problem is not None and not any(str(check.path) in entry.problem for check in wrong)
     if is_more:
-        click.echo(f"WRONG {entry.folder}: {entry.problem}")
+        show_text(f"WRONG {entry.folder}: {entry.problem}")
     for check in checks:
-        click.echo(f"ok    {check.path}" if check.problem is None else f"WRONG {check.path} {check.problem}")
+        show_text(f"ok    {check.path}" if check.problem is None else f"WRONG {check.path} {check.problem}")
     return len(wrong) + is_more
 
 
@@ -312,7 +312,7 @@ def rm(name: str, yes: bool) -> None:
     if not yes and not _confirmed(what):
         raise FacecliError(f"{entry.folder} was not removed")
     remove(entry)
-    click.echo(f"removed {what}")
+    show_text(f"removed {what}")
 
 
 def _to_remove(name: str):

@@ -14,6 +14,30 @@ from facecli.detect.registry import AUTO, BEST, FREE, built_in_names, detector_n
 _NOT_IN_A_FILE = ("config", "help", "resume", "dry_run")
 
 
+_LONGEST_S = 1e8
+"""Three years: no clip is longer."""
+
+
+class Moment(click.ParamType):
+    """Seconds, or hours, minutes and seconds with colons between: 90, 1:30, 0:01:30.5."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds, not negative."""
+        parts = str(value).split(":")
+        try:
+            numbers = [float(part) for part in parts]
+        except ValueError:
+            numbers = []
+        if not 0 < len(numbers) < 4 or any(not 0 <= number < _LONGEST_S for number in numbers):
+            self.fail(f"'{value}' is no time; write seconds, as 90, or 1:30 or 0:01:30.5", param, ctx)
+        return sum(number * 60**power for power, number in enumerate(reversed(numbers)))
+
+
+MOMENT = Moment()
+
+
 def config_option(command: Callable) -> Callable:
     """Decorator that adds `--config`.
 
@@ -182,6 +206,13 @@ def detector_options(command: Callable) -> Callable:
             metavar="NAME=VALUE",
             multiple=True,
             help="An option of the detector (yunet: score_threshold=0.8); may recur.",
+        ),
+        click.option(
+            "--search-size",
+            metavar="PIXELS",
+            type=click.IntRange(16, 4096),
+            help="Longer side to which larger pictures are shrunk for the search: more finds smaller "
+            "faces and takes longer.  [default: 640]",
         ),
         click.option(
             "--detector-weights", metavar="FILE", help="ONNX file for --detector yunet, folder for cnn."

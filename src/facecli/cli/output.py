@@ -1,6 +1,8 @@
 """What commands say: sentences or JSON objects on standard error, tables on standard output."""
 
+import io
 import logging
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -9,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from facecli.core.console import OUTPUT_POLICY, tables_wanted
+from facecli.core.console import OUTPUT_POLICY, printable, tables_wanted
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -58,26 +60,45 @@ def _is_ours() -> bool:
 class _Handler(logging.Handler):
     """Log records on the standard error of the moment they come."""
 
-    _format = logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    _format = logging.Formatter()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             extra = {"logger": record.name}
-            if OUTPUT_POLICY.log_json and record.exc_info:
-                extra["traceback"] = self._format.formatException(record.exc_info)
-            _write(record.levelname.lower(), record.getMessage(), self._format.format(record), **extra)
+            traceback = self._format.formatException(record.exc_info) if record.exc_info else ""
+            if OUTPUT_POLICY.log_json and traceback:
+                extra["traceback"] = traceback
+            message = record.getMessage()
+            _write(record.levelname.lower(), message, f"{record.levelname} {record.name}: {message}", **extra)
+            if traceback and not OUTPUT_POLICY.log_json:
+                click.echo("\n".join(map(printable, traceback.splitlines())), err=True)
         except Exception:  # noqa: BLE001 - logging's own rule: a message that cannot be written ends nothing
             self.handleError(record)
 
 
 def _write(level: str, message: str, sentence: str, **extra: object) -> None:
+    """All that is said on standard error goes through here, on one line that no terminal obeys."""
     if not OUTPUT_POLICY.log_json:
-        click.echo(sentence, err=True)
+        click.echo(printable(sentence), err=True)
         return
+    message = printable(message)
     time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     import json
 
     click.echo(json.dumps({"time": time, "level": level, "message": message, **extra}), err=True)
+
+
+def show_text(text: str) -> None:
+    """A line of a result for people, on standard output; one for programs is written as it is."""
+    click.echo(printable(text))
+
+
+def report_usage(error: click.ClickException) -> None:
+    """Writes what click has to say of a command line, with the usage; what was typed may be anything."""
+    text = io.StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
+        click.echo(printable(line.expandtabs(4)), err=True)
 
 
 def show_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), folded: int | None = None) -> None:
@@ -88,6 +109,7 @@ def show_table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), folded:
         right: columns of numbers, which end below each other.
         folded: the column that goes on in the next line on a narrow terminal.
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     if not tables_wanted():
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         for row in rows:
@@ -140,9 +162,9 @@ def note_terms(detector: str, configs: Iterable[Mapping[str, Any]]) -> None:
 def write_text(target: str, text: str) -> None:
     """Writes a result to standard output ("-"), or to a file that takes its place when it is whole.
 
-    Raises OutputError when the file cannot be written.
+    Raises OutputError when the file cannot be written, BrokenPipeError when standard output is closed.
     """
-    if target == "-":
+    if target == "-" and sys.stdout is not None:
         click.echo(text, nl=False)
         return
     from facecli.core.files import GrowingTextFile

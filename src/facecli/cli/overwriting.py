@@ -7,6 +7,7 @@ from pathlib import Path
 
 from facecli.cli.options import find_compared
 from facecli.core.errors import CheckpointError, InputError
+from facecli.core.paths import is_stream
 from facecli.core.recipes import MODEL_FOLDERS
 
 STDIN = "/dev/stdin"
@@ -38,6 +39,40 @@ def check_targets(
         if place in places:
             raise InputError(f"{places[place]} and {flag} both write to {target}; name two")
         places[place] = flag
+
+
+def check_existing(
+    targets: Iterable[tuple[str, str | os.PathLike[str] | None]], overwrite: bool, remedy: str = ""
+) -> None:
+    """Refuses to replace results that somebody may have waited hours for.
+
+    Pipes, devices and standard output hold none, nor does an empty file.
+
+    Args:
+        targets: options and the file that each names; None is left out.
+        overwrite: what is there may be replaced.
+        remedy: what else can be done than `--overwrite` and another name, as "--resume to go on with it".
+
+    Raises:
+        InputError: naming the file and the options.
+    """
+    there = [] if overwrite else [one for one in targets if one[1] and _holds_results(os.fspath(one[1]))]
+    if not there:
+        return
+    flag, target = there[0]
+    more = f" and {len(there) - 1} more are" if len(there) > 1 else " is"
+    raise InputError(
+        f"{os.fspath(target or '')}{more} there already; give --overwrite to replace what is there, "
+        f"{remedy}or another name to {flag}"
+    )
+
+
+def _holds_results(target: str) -> bool:
+    try:
+        status = os.stat(target)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0 and not is_stream(target)
 
 
 def _check_read(given: Mapping[str, str], read: Iterable[tuple[str | os.PathLike[str], str]]) -> None:

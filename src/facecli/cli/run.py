@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from facecli.cli.options import (
+    MOMENT,
     check_detector_options,
     check_model_path,
     detector_options,
@@ -14,6 +15,13 @@ from facecli.cli.options import (
 from facecli.cli.run_setup import check_details, check_picture_options, details_options, picture_options
 from facecli.core.errors import InputError
 from facecli.core.redaction import redacted
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Refuses what compares with nothing."""
+    if value is not None and value != value:
+        raise click.BadParameter("nan is no number", ctx, param)
+    return value
 
 
 @click.command()
@@ -27,10 +35,12 @@ from facecli.core.redaction import redacted
 @click.option(
     "--video",
     metavar="[SOURCE]",
+    multiple=True,
     is_flag=False,
-    flag_value="0",
-    help="Camera number or device, clip, numbered pictures (frames/%04d.png or their folder), or address "
-    "such as rtsp://...; camera 0 when left out.",
+    flag_value="camera:0",
+    help="Camera number or device, clip, folder or pattern of clips, numbered pictures (frames/%04d.png or "
+    "their folder), address such as rtsp://..., or - for standard input; camera 0 when left out; may be "
+    "given many times.",
 )
 @click.option("--list-cameras", is_flag=True, help="Say which cameras are here, and stop.")
 @click.option("--output", metavar="PATH", help="Annotated picture, folder of them, or video.")
@@ -42,6 +52,22 @@ from facecli.core.redaction import redacted
 )
 @click.option(
     "--summary", metavar="FILE", help="JSON at the end: people seen, their ages, shares; - as above."
+)
+@click.option(
+    "--sink",
+    metavar="NAME=TARGET",
+    multiple=True,
+    help="A kind of result that another package brings; may be given many times.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace results that are there: rows, videos, pages. Annotated pictures always are.",
+)
+@click.option(
+    "--raw-csv",
+    is_flag=True,
+    help="Texts of --csv as they are, also those that a spreadsheet would run as a formula.",
 )
 @picture_options
 @details_options
@@ -63,6 +89,51 @@ from facecli.core.redaction import redacted
     "--fps",
     type=click.FloatRange(0, 240, min_open=True),
     help="Ask the camera for it; rate of numbered pictures.",
+)
+@click.option(
+    "--save-tracks",
+    metavar="FILE",
+    help="JSON of who was seen where in a clip, with a thumbnail each, for --tracks.",
+)
+@click.option(
+    "--tracks",
+    metavar="FILE",
+    help="Cover what --save-tracks wrote of this clip, perhaps edited; nothing is looked for again.",
+)
+@click.option("--only", metavar="TRACKS", help="With --tracks: cover these alone (1,3-5).")
+@click.option("--except", "but", metavar="TRACKS", help="With --tracks: cover all but these.")
+@click.option("--start", metavar="TIME", type=MOMENT, help="Of clips: from there on (90, 1:30, 0:01:30.5).")
+@click.option("--end", metavar="TIME", type=MOMENT, help="Of clips: up to there.")
+@click.option(
+    "--every", metavar="N", type=click.IntRange(1), default=1, help="Only one frame of N.  [default: all]"
+)
+@click.option(
+    "--rate",
+    metavar="FPS",
+    type=click.FloatRange(0, 1000, min_open=True),
+    callback=_finite,
+    help="At most so many frames a second.",
+)
+@click.option(
+    "--codec",
+    type=click.Choice(["h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg"]),
+    help="Of the drawn video.  [default: what its suffix is played with: .mp4 h264, .webm vp9]",
+)
+@click.option(
+    "--quality",
+    type=click.Choice(["small", "medium", "high"]),
+    default="medium",
+    show_default=True,
+    help="Of the drawn video; high may be much larger than the clip.",
+)
+@click.option(
+    "--audio",
+    type=click.Choice(["copy", "none"]),
+    help="Sound in the drawn video.  [default: copy; none with --anonymize]",
+)
+@click.option("--no-audio", "audio", flag_value="none", help="The same as --audio none.")
+@click.option(
+    "--hwaccel", metavar="NAME", help="Decode clips on a device of FFmpeg's, such as cuda or videotoolbox."
 )
 @click.option("--reconnect", is_flag=True, help="Open a lost camera or stream again, five times at most.")
 @model_type_option()
@@ -105,8 +176,15 @@ from facecli.core.redaction import redacted
     "--uncertain-below",
     metavar="P",
     type=click.FloatRange(0, 1),
+    help="Labels less probable than P (0 to 1) read 'uncertain' in pictures and table, and are named so in "
+    "JSON.  [default: what was measured for each of the model's labels]",
+)
+@click.option(
+    "--min-quality",
+    metavar="Q",
+    type=click.FloatRange(0, 1),
     default=0.0,
-    help="Labels less probable than P (0 to 1) read 'uncertain' in pictures and table; JSON stays.",
+    help="Only faces that can be read so well, from 0 to 1: less for small, blurred, hidden and turned ones.",
 )
 @click.option(
     "--show-rejected", is_flag=True, help="Show what was found and taken for no face, too, marked so."
@@ -125,13 +203,14 @@ def run(**options) -> None:
       facecli run --img https://example.org/a.jpg --img b.zip
       facecli run --video                  (webcam 0; q or Esc quits, h shows the keys)
       facecli run --video clip.mp4 --no-show --output drawn.mp4 --json faces.jsonl
+      facecli run --video clips/ --no-show --start 0:30 --every 5 --csv faces.csv
     """
     if options["list_cameras"]:
         from facecli.cli.run_video import show_cameras
 
         show_cameras()
         return
-    options["img"] = options["img"] or None
+    options["img"], options["video"] = options["img"] or None, options["video"] or None
     if (options["img"] is None) == (options["video"] is None):
         raise click.UsageError("give one of --img PATH and --video [SOURCE]")
     _check_paths(options)
@@ -147,7 +226,10 @@ def run(**options) -> None:
         run_video(options)
 
 
-_OF_VIDEO = dict.fromkeys(("summary", "width", "height", "fps", "mirror")) | {"reconnect": False}
+_OF_VIDEO = dict.fromkeys(
+    ("summary", "width", "height", "fps", "mirror", "start", "end", "rate", "codec", "audio", "hwaccel")
+    + ("save_tracks", "tracks", "only", "but")
+) | {"reconnect": False, "every": 1, "quality": "medium"}
 """Options that need --video, and what they are when they are not given."""
 
 
@@ -159,11 +241,15 @@ def _check_paths(options: dict) -> None:
     check_model_path(options)
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if image is not None and strays:
-        raise InputError(f"--{strays[0]} needs --video")
+        stray = {"but": "except"}.get(strays[0], strays[0].replace("_", "-"))
+        raise InputError(f"--{stray} needs --video")
     check_detector_options(options)
-    if options["anonymize"] and (options["largest"] or options["min_size"]):
-        raise InputError("--anonymize covers every face: leave --largest and --min-face-size out")
-    if options["video"] is not None and options["video"] == "":
+    chosen = ("largest", "min_size", "min_quality")
+    if options["anonymize"] and any(options[name] for name in chosen):
+        raise InputError(
+            "--anonymize covers every face: leave --largest, --min-face-size and --min-quality out"
+        )
+    if "" in (options["video"] or ()):
         raise InputError("--video '' names no clip; leave SOURCE out for camera 0")
 
 

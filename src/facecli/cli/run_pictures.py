@@ -2,26 +2,29 @@
 
 import contextlib
 import copy
-import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from facecli.cli.output import note_terms, say
-from facecli.cli.overwriting import STDIN, check_targets, lies_in, model_files
+from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.run_report import AgreementSink, Failures, PictureBar, TableSink
 from facecli.cli.run_setup import (
     WRITTEN,
     build_analyzer,
     build_face_detector,
+    build_other_sinks,
     build_report,
     check_display,
     closing_all,
     closing_on_sigterm,
     protection,
+    sink_files,
 )
 from facecli.core.errors import ImageError, InputError
 from facecli.core.faces import FACE_HEADS
+from facecli.core.files import walk_folders
+from facecli.core.paths import remove_leftovers
 
 _FILES = {"json_target": "--json", "csv_target": "--csv", "parquet": "--parquet", "report": "--report"}
 _MOST_WORKERS = 8
@@ -52,14 +55,15 @@ def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, b
     if options["parquet"]:
         sinks.append(ParquetSink(Path(options["parquet"]), more))
     if options["csv_target"]:
-        sinks.append(CsvSink(options["csv_target"], options["resume"], more))
+        sinks.append(CsvSink(options["csv_target"], options["resume"], more, is_raw=options["raw_csv"]))
     if options["json_target"]:
         sinks.append(JsonSink(options["json_target"], options["resume"]))
+    sinks += build_other_sinks(options)
     if "-" not in (options["json_target"], options["csv_target"]):
         if options["compare"]:
             # Printed below the table: sinks are closed from the last to the first.
             sinks.append(AgreementSink())
-        sinks.append(TableSink(options["uncertain_below"], options["details"], bar))
+        sinks.append(TableSink(options["details"], bar))
     return sinks
 
 
@@ -78,9 +82,7 @@ def drawing(options: dict):
     from facecli.draw.annotate import annotate
     from facecli.draw.panel import draw_details
 
-    if options["details"] or options["compare"]:
-        return functools.partial(draw_details, uncertain_below=options["uncertain_below"])
-    return functools.partial(annotate, uncertain_below=options["uncertain_below"])
+    return draw_details if options["details"] or options["compare"] else annotate
 
 
 def resolve_output(given: str | None, inputs) -> Path | None:
@@ -93,12 +95,26 @@ def resolve_output(given: str | None, inputs) -> Path | None:
             raise InputError(
                 f"{output} is a file; there may be several pictures, so --output must be a folder"
             )
+        check_folder_name("--output", given)
         return output
-    if output.is_dir() or given.endswith((os.sep, "/")):
+    if _is_folder(given):
         output /= next(iter(inputs)).target_name
     if not _is_writable(output):
         raise InputError(f"{output} has no picture suffix that can be written; use .jpg or .png")
     return output
+
+
+def _is_folder(given: str) -> bool:
+    return given.endswith((os.sep, "/")) or Path(given).is_dir()
+
+
+def check_folder_name(flag: str, given: str) -> None:
+    """Raises InputError when a folder that is to be made would be called like a picture."""
+    if not _is_folder(given) and _is_writable(Path(given)):
+        raise InputError(
+            f"{given} is a picture's name, and several may be written: name a folder for {flag} "
+            f"({given}/ if it is to be called so)"
+        )
 
 
 def check_folders(options: dict, inputs) -> None:
@@ -106,16 +122,16 @@ def check_folders(options: dict, inputs) -> None:
     for option in ("output", "crops"):
         if inputs.is_single or not options[option]:
             continue
-        outside = set()
+        outside: set[Path] = set()
         for path in inputs.in_place:
-            # Of thousands of pictures few folders are looked at.
+            # Of thousands of pictures few folders are looked at: that of the picture, and of a link to it.
             real = Path(os.path.realpath(path))
-            folder = real if real.is_dir() else real.parent
-            if folder not in outside and lies_in(folder, options[option]):
+            folders = {real} if real.is_dir() else {real.parent, Path(path).parent}
+            if any(lies_in(folder, options[option]) for folder in folders - outside):
                 raise InputError(
                     f"{path} lies in {options[option]}, where --{option} would write; name another folder"
                 )
-            outside.add(folder)
+            outside |= folders
 
 
 def _is_writable(path: Path) -> bool:
@@ -130,11 +146,15 @@ def run_pictures(options: dict) -> None:
 
     Raises FacecliError at the end when a picture could not be analysed.
     """
-    inputs, output = _find(options)
+    left_out: list[str] = []
+    inputs, output = _find(options, left_out.append)
     window = inputs.is_single and not any(options.get(name) for name in (*WRITTEN, "no_show"))
     if window:
         check_display("the picture")
     analyzer = build_analyzer(options)
+    # What is wrong with the run is said alone, hence not before.
+    for line in left_out:
+        say(line)
     note_terms(options["detector"], (known.config for known in analyzer.checkpoints.values()))
     bar = PictureBar(inputs.total)
     run = _Run(inputs.is_single, bar)
@@ -153,17 +173,42 @@ def run_pictures(options: dict) -> None:
     run.failures.raise_if_any(run.count)
 
 
-def _find(options: dict) -> tuple:
-    """The inputs, and where annotated pictures go. Raises InputError."""
+def _find(options: dict, notify: Callable[[str], None]) -> tuple:
+    """The inputs, and where annotated pictures go. `notify` is told what is left out. Raises InputError."""
+    from facecli.core.images import DECODING, OWN_MEMORY
     from facecli.sources.inputs import Rules, find_inputs
 
+    if options["max_memory"]:
+        DECODING.most_bytes = 1_000_000 * options["max_memory"] - OWN_MEMORY
     folders = [Path(options[name]) for name in ("output", "crops") if options[name]]
-    inputs = find_inputs(options["img"], Rules(options["allow_private"], tuple(folders)))
+    rules = Rules(options["allow_private"], tuple(folders), options["pages"] == "all", notify)
+    inputs = find_inputs(options["img"], rules)
     check_folders(options, inputs)
     output = resolve_output(options["output"], inputs)
+    if options["crops"]:
+        check_folder_name("--crops", options["crops"])
     files = {flag: options[name] for name, flag in _FILES.items()}
-    check_targets({**files, "--output": output, "--crops": options["crops"]}, _read(options, inputs))
+    others = {"--output": output, "--crops": options["crops"], **sink_files(options)}
+    check_targets({**files, **others}, _read(options, inputs))
+    goes_on = ("--json", "--csv") if options["resume"] else ()
+    check_existing(
+        ((flag, target) for flag, target in files.items() if flag not in goes_on),
+        options["overwrite"],
+        "--resume to go on with rows, ",
+    )
+    if options["resume"]:
+        remove_leftovers(_beside(options))
     return inputs, output
+
+
+def _beside(options: dict) -> Iterator[Path]:
+    """Files where the run that is gone on with has written."""
+    for name in ("json_target", "csv_target"):
+        if options[name]:
+            yield from Path(options[name]).absolute().parent.glob(".*")
+    for name in ("output", "crops"):
+        for root, files in walk_folders(options[name]) if options[name] else ():
+            yield from (Path(root, file) for file in files)
 
 
 def _read(options: dict, inputs) -> Iterator[tuple[Path | str, str]]:
@@ -177,7 +222,8 @@ def _read(options: dict, inputs) -> Iterator[tuple[Path | str, str]]:
 
 
 def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
-    from facecli.pipeline.batch import Batch, Parallelism
+    from facecli.core import images
+    from facecli.pipeline.batch import Batch, LenientDecoder, Parallelism
 
     # Who waits for servers can wait for several.
     wanted = _MOST_WORKERS if inputs.has_remote else min(_cores(), _MOST_WORKERS)
@@ -201,6 +247,8 @@ def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
         protect=protection(options),
         show_rejected=options["show_rejected"],
         model=analyzer.model,
+        says_hints=True,
+        decoder=LenientDecoder() if options["allow_truncated"] else images,
     )
 
 
@@ -217,15 +265,16 @@ class _Run:
         self._is_single, self._bar = is_single, bar
         self.failures, self.last = Failures(), None
         self.count = self._skipped = 0
+        self._unwritten: Exception | None = None
 
     def go(self, inputs: Iterable, batch, sinks: list) -> None:
-        """Raises ImageError when the only picture fails, and what sinks raise."""
+        """Raises what the only picture fails of, after its row is written, and what sinks raise."""
         from facecli.sinks.base import feed
         from facecli.sinks.rows import RowSink, remaining_items
 
         row_sinks = [sink for sink in sinks if isinstance(sink, RowSink)]
         items = remaining_items(inputs, row_sinks, self._skip)
-        feed(self._counted(batch.records(items)), sinks)
+        feed(self._counted(batch.records(items)), sinks, self._note)
 
     def report(self) -> None:
         """Says on standard error what was not done."""
@@ -245,6 +294,12 @@ class _Run:
             self._bar.advance()
             if error is not None and self._is_single:
                 raise ImageError(error)
+            if self._unwritten is not None and self._is_single:
+                raise self._unwritten
+
+    def _note(self, record, error: Exception) -> None:
+        self.failures.add(record.source, str(error))
+        self._unwritten = error
 
     def _skip(self, item, error: str | None) -> None:
         self.count += 1

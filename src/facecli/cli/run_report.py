@@ -9,8 +9,15 @@ from datetime import timedelta
 
 import click
 
-from facecli.cli.output import complain
-from facecli.core.console import OUTPUT_POLICY, bars_wanted, stderr_console, tables_wanted
+from facecli.cli.output import complain, show_text
+from facecli.core.console import (
+    OUTPUT_POLICY,
+    bars_wanted,
+    is_terminal,
+    printable,
+    stderr_console,
+    tables_wanted,
+)
 from facecli.core.errors import FacecliError
 
 _SHOWN = 50
@@ -46,12 +53,12 @@ class AgreementSink:
 
 def print_agreement(results: dict) -> None:
     """Writes a line for each pair of models to standard output."""
-    click.echo()
+    show_text("")
     for (one, other), result in results.items():
         said = [] if result.age_difference is None else [f"ages {result.age_difference:.1f} years apart"]
         said += [f"same {head} {100 * share:.0f}%" for head, share in result.same.items()]
         faces = "1 face" if result.faces == 1 else f"{result.faces} faces"
-        click.echo(f"{one} and {other}, {faces}: {', '.join(said) or 'no head in common'}")
+        show_text(f"{one} and {other}, {faces}: {', '.join(said) or 'no head in common'}")
 
 
 class Failures:
@@ -77,9 +84,9 @@ class Failures:
         if not self.count:
             return
         if OUTPUT_POLICY.log_json:
-            for source, why in kept:
+            for source, why in self._kept:
                 complain(f"{source}: {why}")
-        elif sys.stderr.isatty():
+        elif is_terminal(sys.stderr):
             _show_rich(rows)
         else:
             # A note widens no column: the header has one, too.
@@ -92,11 +99,6 @@ class Failures:
         """Raises FacecliError, which gives the exit code."""
         if self.count:
             raise FacecliError(f"{self.count} of {total} pictures could not be analysed")
-
-
-def printable(text: str) -> str:
-    """Text without line ends or anything else that a terminal would obey."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _show_rich(rows: list[tuple[str, str]]) -> None:
@@ -187,15 +189,14 @@ class TableSink:
 
     wants_image = False
 
-    def __init__(self, uncertain_below: float, details: bool = False, bar=None) -> None:
+    def __init__(self, details: bool = False, bar=None) -> None:
         """Takes what a table needs.
 
         Args:
-            uncertain_below: labels less probable than this read "uncertain".
             details: say all classes.
             bar: is `paused` while something is printed.
         """
-        self._uncertain_below, self._details, self._bar = uncertain_below, details, bar
+        self._details, self._bar = details, bar
         self._results: list = []
         self._header: tuple | None = None
 
@@ -216,13 +217,11 @@ class TableSink:
                 self._print()
 
     def _print(self) -> None:
-        self._header = print_table(self._results, self._uncertain_below, self._details, self._header)
+        self._header = print_table(self._results, self._details, self._header)
         self._results = []
 
 
-def print_table(
-    results: list, uncertain_below: float, details: bool = False, printed: tuple | None = None
-) -> tuple:
+def print_table(results: list, details: bool = False, printed: tuple | None = None) -> tuple:
     """Writes a table of results to standard output; gives back its header.
 
     `printed` is the header of what stands above: a plain table repeats only another one.
@@ -231,12 +230,12 @@ def print_table(
 
     terminal = tables_wanted()
     between = ("\n" if terminal else ", ") if details else None
-    header, *rows = face_table([_printable(result) for result in results], uncertain_below, between)
+    header, *rows = face_table([_printable(result) for result in results], between)
     if not terminal:
         lines = iter(plain_table([header, *rows]))
         first = next(lines)
         for line in lines if header == printed else (first, *lines):
-            click.echo(line)
+            show_text(line)
     else:
         _print_rich(header, rows)
     return header
@@ -264,7 +263,7 @@ def _print_rich(header: tuple, rows: list) -> None:
         name = shortened(name, max(console.width // 4, _SHORTEST))
         face = "error" if face.startswith("error: ") else face
         # Text: names with [brackets] are not markup.
-        table.add_row(*(Text(cell) for cell in (name, face, *cells)))
+        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in (name, face, *cells)))
     console.print(table)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecli.cli.options import find_compared, model_given
+from facecli.cli.output import report_error
 from facecli.core.errors import CheckpointError, FacecliError, InputError
 
 if TYPE_CHECKING:
@@ -37,11 +38,30 @@ _PICTURE_OPTIONS = (
         help="Faces that the network reads in one call.  [default: 16]",
     ),
     click.option(
+        "--max-memory",
+        metavar="MB",
+        type=click.IntRange(200),
+        help="What decoding pictures may fill; one that needs more is refused by its header.  [default: 700]",
+    ),
+    click.option(
+        "--pages",
+        type=click.Choice(("first", "all")),
+        help="Of files that hold several pictures, such as TIFFs and animations.  [default: first]",
+    ),
+    click.option(
+        "--allow-truncated",
+        is_flag=True,
+        help="Read what there is of pictures that are cut short, and mark it.",
+    ),
+    click.option(
         "--allow-private", is_flag=True, help="Fetch from addresses of the own network and machine, too."
     ),
 )
-PICTURE_OPTIONS = ("crops", "parquet", "resume", "workers", "batch_size", "allow_private")
-WRITTEN = ("output", "json_target", "csv_target", "parquet", "crops", "report")
+PICTURE_OPTIONS = (
+    "crops", "parquet", "resume", "workers", "batch_size", "max_memory", "pages", "allow_truncated",
+    "allow_private",
+)  # fmt: skip
+WRITTEN = ("output", "json_target", "csv_target", "parquet", "crops", "report", "sink")
 """Options that name what is written; with any of them no window is opened."""
 
 _DETAIL_OPTIONS = (
@@ -69,7 +89,7 @@ _DETAIL_OPTIONS = (
 )
 DETAIL_OPTIONS = ("details", "compare", "age_groups", "report")
 
-_EXIT_TERMINATED = 128 + 15
+POLITE_KILLS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _OF_HAAR = ("scale_factor", "min_neighbors", "min_size")
 """Options of the cascade that have names of their own."""
 
@@ -95,6 +115,8 @@ def check_picture_options(options: dict) -> None:
 
 
 def _check_resume(options: dict) -> None:
+    if options["overwrite"]:
+        raise InputError("--resume keeps the rows that --overwrite would replace; give one of them")
     targets = [options[name] for name in ("json_target", "csv_target") if options[name]]
     if not targets or "-" in targets:
         raise InputError("--resume goes on with a file; add --json FILE or --csv FILE")
@@ -133,6 +155,29 @@ def check_details(options: dict) -> None:
 def _check_report(target: str) -> None:
     if target == "-" or Path(target).suffix.lower() not in (".html", ".htm") or Path(target).is_dir():
         raise InputError(f"--report {target} is no page; name a file that ends in .html")
+
+
+def sink_files(options: dict) -> dict[str, str]:
+    """Files of --sink, as `overwriting.check_targets` takes them. Raises InputError for an unknown sink."""
+    from facecli.sinks.base import parse_sink
+
+    chosen = [parse_sink(text) for text in options["sink"]]
+    files: dict[str, str] = {}
+    for one in chosen:
+        flag = f"--sink {one.name}"
+        while flag in files:
+            # Of several of one kind each is looked at.
+            flag = f"another {flag}"
+        if one.entry.target_is_file:
+            files[flag] = one.target
+    return files
+
+
+def build_other_sinks(options: dict) -> list:
+    """The sinks of other packages that were asked for, not yet entered."""
+    from facecli.sinks.base import parse_sink
+
+    return [choice.entry.build(choice.target) for choice in map(parse_sink, options["sink"])]
 
 
 def build_report(options: dict, analyzer):
@@ -177,7 +222,8 @@ def build_reading(options: dict):
     from facecli.infer.analyzer import ReadoutOptions
 
     spec = options.get("age_groups")
-    return ReadoutOptions(bool(options.get("details")), parse_age_groups(spec) if spec else None)
+    groups = parse_age_groups(spec) if spec else None
+    return ReadoutOptions(bool(options.get("details")), groups, options.get("uncertain_below"))
 
 
 def build_comparison(checkpoints: dict[str, "Checkpoint"], build: Callable):
@@ -218,12 +264,15 @@ def build_analyzer(options: dict):
         checkpoints = {"": load_checkpoint(find_model(model_given(options)))}
     detector = build_face_detector(options, checkpoints.values())
     reading = build_reading(options)
-    selection = FaceSelection(options.get("min_size") or 0, options.get("largest"))
+    selection = FaceSelection(
+        options.get("min_size") or 0, options.get("largest"), options.get("min_quality") or 0.0
+    )
 
     def build(checkpoint) -> Analyzer:
         predictor = Predictor(checkpoint, options["threads"])
         # A face that the model refuses is a face to be covered nevertheless.
-        all_found = options["show_rejected"] or bool(options["anonymize"])
+        covered = options["anonymize"] or options.get("save_tracks")
+        all_found = options["show_rejected"] or bool(covered)
         return Analyzer(detector, predictor, options["margin"], all_found, reading, selection)
 
     if compared:
@@ -239,18 +288,22 @@ def build_face_detector(options: dict, checkpoints: Iterable["Checkpoint"] = (),
 
     Raises InputError or CheckpointError.
     """
-    from facecli.detect.registry import BEST, FREE, build_detector, choose_detector
+    from facecli.detect.registry import BEST, FREE, build_detector, choose_detector, may_refine
 
-    options["detector"] = choose_detector(options["detector"], [known.config for known in checkpoints])
+    configs = [known.config for known in checkpoints]
+    options["detector"] = choose_detector(options["detector"], configs)
     name, weights = options["detector"], options["detector_weights"]
     given = {key: options[key] for key in _OF_HAAR if name == FREE and key in options}
     if name == BEST:
-        given["cover"] = bool(options.get("anonymize"))
+        given["cover"] = bool(options.get("anonymize") or options.get("save_tracks"))
         if options.get("video") is not None:
             given["tiles"] = False
+    if options.get("search_size") is not None:
+        given["longest_side"] = options["search_size"]
     given |= dict(pair.split("=", 1) for pair in options["detector_option"])
     place = None if weights is None else Path(weights)
-    return build_detector(name, given, place, threads or options.get("threads"))
+    refine = may_refine(name, configs)
+    return build_detector(name, given, place, threads or options.get("threads"), refine)
 
 
 def check_display(consequence: str) -> None:
@@ -275,7 +328,7 @@ def closing_all(files: contextlib.ExitStack) -> Callable[[FacecliError], None]:
             with files:
                 raise error
         except FacecliError as last:
-            click.ClickException(str(last)).show()
+            report_error(last.with_hint, last.exit_code)
 
     return close
 
@@ -291,9 +344,16 @@ def protection(options: dict):
 
 @contextlib.contextmanager
 def closing_on_sigterm() -> Iterator[None]:
-    """A polite kill unwinds like Ctrl-C, so that files are closed."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_EXIT_TERMINATED))
+    """A polite kill, or a terminal that was closed, unwinds like Ctrl-C, so that files are closed.
+
+    What is ignored already stays so: that is how `nohup` works.
+    """
+    before = {kill: signal.getsignal(kill) for kill in POLITE_KILLS}
+    heeded = [kill for kill, handler in before.items() if handler is not signal.SIG_IGN]
+    for kill in heeded:
+        signal.signal(kill, lambda number, _: sys.exit(128 + number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kill in heeded:
+            signal.signal(kill, before[kill])

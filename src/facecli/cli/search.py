@@ -1,8 +1,6 @@
 """`facecli search`: whom the rows show, ranked by how probably they are who is searched for."""
 
-import csv
 import difflib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,11 +77,6 @@ class Years(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-def plain(text: str) -> str:
-    """The text without characters that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
-
-
 def show_matches(found: Rows) -> None:
     """Prints a table of `crowd.search.match_row`s; nothing without any."""
     if not found:
@@ -101,7 +94,7 @@ def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> tuple[str, ...]:
     return (
         str(row["rank"]),
         f"{row['probability']:.3f}",
-        plain(row["source"]),
+        row["source"],
         place,
         f"{row['age_years']:.1f}" if "age_years" in row else "",
         *(f"{row[head]} {100 * row[f'{head}_probability']:.0f}%" if head in row else "" for head in heads),
@@ -113,16 +106,17 @@ def json_lines(found: Rows) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
 
 
-def csv_lines(found: Rows) -> str:
+def csv_table(found: Rows, is_raw: bool = False) -> str:
     """A header and a row a match (RFC 4180); cells of what is not known are empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, restval="", extrasaction="ignore")
-    writer.writeheader()
+    from facecli.sinks.table import csv_lines
+
+    rows: list[Sequence[object]] = [_COLUMNS]
     for row in found:
         low, high = row.get("age_interval_90", ("", ""))
         box = dict(zip(("x_min", "y_min", "x_max", "y_max"), row["box_xyxy"], strict=True))
-        writer.writerow({**row, **box, "age_low": low, "age_high": high})
-    return text.getvalue()
+        cells = {**row, **box, "age_low": low, "age_high": high}
+        rows.append([cells.get(name, "") for name in _COLUMNS])
+    return csv_lines(rows, is_raw)
 
 
 @click.command()
@@ -153,6 +147,11 @@ def csv_lines(found: Rows) -> str:
 )
 @text_option("json", "A JSON object a line to FILE; without FILE, or with -, in place of the table.")
 @text_option("csv", "A table for spreadsheets to FILE; without FILE, or with -, in place of the other.")
+@click.option(
+    "--raw-csv",
+    is_flag=True,
+    help="Texts of --csv as they are, also those that a spreadsheet would run as a formula.",
+)
 @click.option("--copy-to", metavar="FOLDER", help="Copy the pictures there; no file is ever written over.")
 def search(rows: tuple[str, ...], **options) -> None:
     """Rank the people in files that 'facecli run --json' wrote by how well they fit.
@@ -195,7 +194,7 @@ def _show(matches: list, options: dict) -> None:
     if options["json_target"]:
         write_text(options["json_target"], json_lines(found))
     if options["csv_target"]:
-        write_text(options["csv_target"], csv_lines(found))
+        write_text(options["csv_target"], csv_table(found, options["raw_csv"]))
     if "-" not in (options["json_target"], options["csv_target"]):
         show_matches(found)
 
@@ -205,9 +204,7 @@ def _say(ranking, shown: int, options: dict, people: int) -> None:
     if not ranking.matches:
         best = ranking.best_below
         near = (
-            ""
-            if best is None
-            else f"; the most probable is {best.probability:.3f} ({_named(best.subject.source)})"
+            "" if best is None else f"; the most probable is {best.probability:.3f} ({best.subject.source})"
         )
         say(f"no match among {people:,} people{near}")
     elif shown < len(ranking.matches):
@@ -231,12 +228,7 @@ def _copy(matches: list, folder: str) -> int:
     if done.videos:
         say(f"{len(done.videos):,} matches are of videos, which are not copied")
     for text in done.failed[:_SHOWN]:
-        warn(f"not copied: {_named(text)}")
+        warn(f"not copied: {text}")
     if len(done.failed) > _SHOWN:
         warn(f"... and {len(done.failed) - _SHOWN:,} more")
     return len(done.failed)
-
-
-def _named(text: str) -> str:
-
-    return plain(text)

@@ -102,10 +102,11 @@ def _is_loopback(host: str) -> bool:
 
 def _settings(options: dict, token: str | None):
     from facecli.core.paths import find_model
-    from facecli.web.settings import LOOPBACK, Settings, default_workers
+    from facecli.web.settings import LOOPBACK, Settings, default_workers, own_names
 
     # Names matter where there is no token: a page of somebody else can point a name of its own here.
     local = _is_loopback(options["host"])
+    is_open = token is None and not local
     hosts = (*LOOPBACK, options["host"].lower(), *map(str.lower, options["allow_host"]))
     path = options["model_path"]
     return Settings(
@@ -115,5 +116,6 @@ def _settings(options: dict, token: str | None):
         workers=options["workers"] or default_workers(),
         queue=options["queue"],
         token=token,
-        hosts=hosts if local or options["allow_host"] else (),
+        hosts=(*hosts, *own_names()) if is_open else hosts if local or options["allow_host"] else (),
+        any_address=is_open,
     )

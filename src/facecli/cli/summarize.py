@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from facecli.cli.options import model_given, model_path_option, model_type_option, text_option
-from facecli.cli.output import say, show_table, warn, write_text
+from facecli.cli.output import say, show_table, show_text, warn, write_text
 from facecli.cli.overwriting import STDIN, check_targets
 from facecli.core.errors import CheckpointError, FacecliError
 from facecli.core.faces import NAMED_HEADS
@@ -30,8 +30,8 @@ def read_crowd(files: Sequence[str]) -> tuple:
     crowd = gather(read_rows(files, reading))
     for damaged in reading.damaged[:_SHOWN]:
         warn(f"{damaged}; left out")
-    if len(reading.damaged) > _SHOWN:
-        warn(f"... and {len(reading.damaged) - _SHOWN:,} more lines that are no rows")
+    if reading.damaged_lines > _SHOWN:
+        warn(f"... and {reading.damaged_lines - _SHOWN:,} more lines that are no rows")
     for file in reading.cut:
         name = "standard input" if file == "-" else file
         warn(f"the last line of {name} is cut off and left out: the run was interrupted, or still goes on")
@@ -40,25 +40,26 @@ def read_crowd(files: Sequence[str]) -> tuple:
 
 def raise_if_damaged(reading) -> None:
     """Raises FacecliError when lines were left out that are no rows; a cut last line is none of them."""
-    if reading.damaged:
-        count = len(reading.damaged)
+    if count := reading.damaged_lines:
         lines = "1 line is no row" if count == 1 else f"{count:,} lines are no rows"
         raise FacecliError(f"{lines}: what is said is of the rest")
 
 
 def show_figures(found: Mapping[str, Any]) -> None:
     """Prints the document of `crowd.document` to standard output."""
-    click.echo(_counted(found))
+    show_text(_counted(found))
     if found["age"]["count"]:
-        click.echo("\n" + _median(found["age"]))
+        show_text("")
+        show_text(_median(found["age"]))
         show_table(_histogram(found["age"]["histogram"]), right=(1,))
     if rows := _share_rows(found):
-        click.echo("\nshares, with 90 % intervals")
+        show_text("")
+        show_text("shares, with 90 % intervals")
         show_table([_SHARES, *rows], right=(2, 3, 5))
     if found["notes"]:
-        click.echo("")
+        show_text("")
     for note in found["notes"]:
-        click.echo(f"* {note}")
+        show_text(f"* {note}")
 
 
 def _counted(found: Mapping[str, Any]) -> str:
@@ -173,7 +174,7 @@ def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, 
     if json_target != "-":
         show_figures(found)
     if plot is not None:
-        from facecli.crowd.plot import save_plot
+        from facecli.crowd.figures import save_plot
 
         save_plot(Path(plot), figures, known.name or "several models")
         say(f"wrote {plot}")
@@ -182,7 +183,7 @@ def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, 
 
 def _check_plot(plot: str) -> None:
     """Before anything is read. Raises InputError or OutputError."""
-    from facecli.crowd.plot import check_suffix
+    from facecli.crowd.figures import check_suffix
 
     check_suffix(Path(plot))
 
@@ -211,6 +212,9 @@ def _model_of(named: Mapping[str | None, int], usual: str) -> _Model:
         return _load_model(usual)
     if len(names) > 1:
         return _Model("")
+    if names[0] in ("", "..") or names[0].startswith("~") or Path(names[0]).name != names[0]:
+        # Rows hold names. What somebody else has written there opens no folder.
+        return _Model(names[0])
     try:
         return _load_model(names[0])
     except CheckpointError:

@@ -2,9 +2,9 @@
 
 import click
 
-from facecli.cli.detector import FOR_TRAINING, refuse_given, teacher_option, train_detector
+from facecli.cli.detector import FINDERS, FOR_TRAINING, refuse_given, teacher_option, train_finder
 from facecli.cli.options import model_type_option
-from facecli.cli.output import say
+from facecli.cli.output import say, show_text
 from facecli.cli.training_options import (
     checked_shares,
     command_line,
@@ -18,7 +18,7 @@ from facecli.cli.training_options import (
 )
 from facecli.core import paths
 from facecli.core.attributes import UTKFACE_HEADS
-from facecli.core.recipes import DETECTOR, RUN_DEFAULTS, DistilRequest, TrainRequest, resolve, run_defaults
+from facecli.core.recipes import RUN_DEFAULTS, DistilRequest, TrainRequest, resolve, run_defaults
 
 TEACHERS = ("facenet", "mobilenet")
 
@@ -106,18 +106,16 @@ def distil(**options) -> None:
     checkpoint = run_distillation(data, fit_options(options), request)
     cosine = checkpoint.config["val_cosine"]
     told = f"; cosine to the teachers on validation pictures: {cosine}" if cosine else ""
-    click.echo(f"saved {checkpoint.folder}{told}")
+    show_text(f"saved {checkpoint.folder}{told}")
 
 
 @click.command()
-@model_type_option(further=(DETECTOR,))
+@model_type_option(further=FINDERS)
 @teacher_option
 @click.option(
     "--samples",
     type=click.IntRange(16),
-    default=4800,
-    show_default=True,
-    help="Pictures of an epoch of --model-type detector.",
+    help="Pictures of an epoch of --model-type detector or landmarks.  [default: 4800, 24000]",
 )
 @click.option(
     "--backbone",
@@ -148,9 +146,17 @@ def distil(**options) -> None:
 )
 @click.option("--name", help="Folder in saved_model/.  [default: <model-type>_model]")
 @click.option(
-    "--embedding", default="facenet_embedding", show_default=True, help="Distilled student to start from."
+    "--embedding",
+    show_default="facenet_embedding if 'facecli distil' wrote one, else facenet_model",
+    help="Student that a facenet starts from.",
 )
 @click.option("--initial", help="Model (name or folder) of the same backbone to go on from.")
+@click.option(
+    "--average",
+    multiple=True,
+    metavar="MODEL",
+    help="A further model that went on from one with --initial: the start is the mean of all their weights.",
+)
 @training_options
 def train(**options) -> None:
     """Train a model on labelled faces and write saved_model/NAME.
@@ -162,10 +168,12 @@ def train(**options) -> None:
       facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
       facecli train --model-type detector --data-path data/face_boxes
     """
-    if options["model_type"] == DETECTOR:
-        train_detector(options, data_paths(options))
+    if options["model_type"] in FINDERS:
+        train_finder(options, data_paths(options))
         return
     refuse_given(FOR_TRAINING, detects=False)
+    if options["average"] and not options["initial"]:
+        raise click.UsageError("--average needs --initial, the first of the models")
     fields = TrainRequest.__dataclass_fields__
     asked = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
     request = resolve(asked)
@@ -183,7 +191,7 @@ def train(**options) -> None:
     data = prepare_data(places, options["seed"], options["limit"])
     options["shares"] = checked_shares(options, data)
     checkpoint = run_training(data, request, fit_options(options))
-    click.echo(f"saved {checkpoint.folder}")
+    show_text(f"saved {checkpoint.folder}")
     if options["evaluate"]:
         _evaluate(checkpoint, data, options)
 

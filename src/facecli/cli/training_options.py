@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecli.cli.options import config_option
-from facecli.cli.output import warn
+from facecli.cli.output import show_text, warn
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY
@@ -221,9 +221,9 @@ def command_line() -> str:
 
 def show_plan(title: str, plan: dict) -> None:
     """Prints resolved options, a line each, on stdout."""
-    click.echo(title)
+    show_text(title)
     for key, value in plan.items():
-        click.echo(f"  {key:16} {value}")
+        show_text(f"  {key:16} {value}")
 
 
 def import_keras() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from facecli.cli.output import show_text
 from facecli.core import paths
 from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.errors import InputError, WeightsError
@@ -48,11 +49,11 @@ def get(name: str, source: Path | None, url: str | None) -> None:
     if source and url:
         raise InputError("--from and --url exclude each other; give one of them")
     if source:
-        click.echo(install(name, source))
+        show_text(str(install(name, source)))
         return
     with _progress(name) as on_progress:
         path = fetch(name, url, on_progress)
-    click.echo(path)
+    show_text(str(path))
 
 
 @weights.command(name="list")
@@ -67,10 +68,10 @@ def list_() -> None:
 
     for known in WEIGHTS.values():
         here = [path.name for _, path in installed(known.name)]
-        click.echo(f"{known.name:<9} {', '.join(here) or 'not here'}")
-        click.echo(f"{'':<9} {known.about}")
-        click.echo(f"{'':<9} {known.licence}")
-    click.echo(f"folder    {paths.weights_dir()}")
+        show_text(f"{known.name:<9} {', '.join(here) or 'not here'}")
+        show_text(f"{'':<9} {known.about}")
+        show_text(f"{'':<9} {known.licence}")
+    show_text(f"folder    {paths.weights_dir()}")
 
 
 @weights.command()
@@ -98,9 +99,9 @@ def verify(name: str | None) -> None:
             check(file, path)
         except WeightsError as error:
             failures.append(error)
-            click.echo(f"WRONG {path}")
+            show_text(f"WRONG {path}")
         else:
-            click.echo(f"ok    {path}")
+            show_text(f"ok    {path}")
     if failures:
         raise failures[0]
 

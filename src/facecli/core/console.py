@@ -6,7 +6,9 @@ decided here is whether rich is asked at all.
 
 import os
 import sys
+import unicodedata
 from dataclasses import dataclass
+from typing import TextIO
 
 
 @dataclass
@@ -26,14 +28,36 @@ OUTPUT_POLICY = OutputPolicy()
 """Set by the door for each command line."""
 
 
+def printable(text: str) -> str:
+    """The text on one line, with escapes for what a terminal would obey or no reader would see.
+
+    Names of files, addresses and models may hold anything: line ends, colours, marks that turn the order
+    of what follows, bytes that are no UTF-8. Letters of every language stay, and so do spaces of all widths.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable() or unicodedata.category(letter) == "Zs":
+        return letter
+    return letter.encode("unicode_escape").decode()
+
+
 def bars_wanted() -> bool:
     """May progress be drawn on standard error?"""
-    return sys.stderr.isatty() and not (OUTPUT_POLICY.quiet or OUTPUT_POLICY.log_json)
+    return is_terminal(sys.stderr) and not (OUTPUT_POLICY.quiet or OUTPUT_POLICY.log_json)
 
 
 def tables_wanted() -> bool:
     """Is standard output for people (a terminal, or FORCE_COLOR says so)? Else tables are plain text."""
-    return sys.stdout.isatty() or os.environ.get("FORCE_COLOR", "") != ""
+    return is_terminal(sys.stdout) or os.environ.get("FORCE_COLOR", "") != ""
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """None is what Python has for a stream that was closed before it began (`facecli ... >&-`)."""
+    return stream is not None and stream.isatty()
 
 
 def stderr_console():

@@ -7,12 +7,14 @@ from typing import Any, TypedDict
 
 from facecli import __version__
 from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, age_group
+from facecli.core.pose import HeadPose, head_pose
 
 FACE_HEADS = tuple(head for head in CLASS_NAMES if head != "face")
 """Class heads that say what a face is like, in the order in which rows have them."""
 NAMED_HEADS = tuple(head for head in FACE_HEADS if head not in FINER_HEADS.values())
 """Those that are shown when no details are asked for: a finer head says the same once more."""
-UNCERTAIN = "uncertain"
+UNCERTAIN, AGE_BAND = "uncertain", "age_band"
+"""What a label reads that is better not believed; what the band of years is called among the labels."""
 _DIGITS = 4
 
 
@@ -27,6 +29,9 @@ class FaceRow(_FaceBase, total=False):
     track: int
     landmarks: list[list[float]]
     roll_degrees: float
+    yaw_degrees: float
+    pitch_degrees: float
+    quality: float
     face_probability: float
     rejected: bool
     age_years: float
@@ -41,10 +46,11 @@ class FaceRow(_FaceBase, total=False):
     race_7_probabilities: dict[str, float]
     emotion: str
     emotion_probabilities: dict[str, float]
+    uncertain: list[str]
 
 
-class PictureRow(TypedDict):
-    """One picture: `error` is None, or says why there is no result; then width and height are None."""
+class _PictureBase(TypedDict):
+    """What every row has."""
 
     source: str
     frame: int
@@ -55,6 +61,12 @@ class PictureRow(TypedDict):
     error: str | None
     model: str | None
     facecli: str
+
+
+class PictureRow(_PictureBase, total=False):
+    """One picture: `error` is None, or says why there is no result; then width and height are None."""
+
+    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,8 @@ class Face:
         race_7_probabilities: class name -> probability, in the order of `core.attributes.RACES_7`.
         landmarks: x and y in pixels of eyes, nose and corners of the mouth, the viewer's left first; None
             when the detector does not know them.
+        quality: how well the face can be read, in [0, 1], see `core.pose.face_quality`; None when not known.
+        uncertain: heads, and "age_band", whose label is better not believed: it reads "uncertain".
     """
 
     box_xyxy: tuple[int, int, int, int]
@@ -95,18 +109,13 @@ class Face:
     by_model: Mapping[str, "Face"] | None = None
     race_7_probabilities: Mapping[str, float] | None = None
     landmarks: tuple[tuple[float, float], ...] | None = None
+    quality: float | None = None
+    uncertain: tuple[str, ...] = ()
 
     @property
-    def roll_degrees(self) -> float | None:
-        """How far the head is turned in the picture, in (-180, 180]: 0 upright, positive clockwise."""
-        if self.landmarks is None:
-            return None
-        (left_x, left_y), (right_x, right_y), _, *mouth = self.landmarks
-        across_x, across_y = right_x - left_x, right_y - left_y
-        # Eyes alone are a short line: from them down to the mouth is another, at a right angle.
-        down_x = sum(x for x, _ in mouth) / 2 - (left_x + right_x) / 2
-        down_y = sum(y for _, y in mouth) / 2 - (left_y + right_y) / 2
-        return math.degrees(math.atan2(across_y - down_x, across_x + down_y))
+    def pose(self) -> HeadPose | None:
+        """Which way the head is turned; None without landmarks."""
+        return None if self.landmarks is None else head_pose(self.landmarks)
 
     @property
     def whole_years(self) -> int | None:
@@ -142,25 +151,19 @@ class Face:
         """Class name -> probability of one of FACE_HEADS."""
         return getattr(self, f"{head}_probabilities")
 
-    def label(self, head: str, uncertain_below: float = 0.0) -> str | None:
-        """One of FACE_HEADS for people: "female 98%".
+    def label(self, head: str) -> str | None:
+        """One of FACE_HEADS for people: "female 98%", or "uncertain"."""
+        return self._said(head, self.probabilities(head))
 
-        Args:
-            head: its name.
-            uncertain_below: a label of a smaller probability reads "uncertain".
-        """
-        probabilities = self.probabilities(head)
+    def band_label(self) -> str | None:
+        """The most probable band of years for people: "25-49 85%"; None when none were asked for."""
+        return self._said(AGE_BAND, self.age_bands)
+
+    def _said(self, name: str, probabilities: Mapping[str, float] | None) -> str | None:
         if not probabilities:
             return None
-        name, confidence = likeliest(probabilities)
-        return UNCERTAIN if confidence < uncertain_below else f"{name} {100 * confidence:.0f}%"
-
-    def band_label(self, uncertain_below: float = 0.0) -> str | None:
-        """The most probable band of years for people: "25-49 85%"; None when none were asked for."""
-        if not self.age_bands:
-            return None
-        name, confidence = likeliest(self.age_bands)
-        return UNCERTAIN if confidence < uncertain_below else f"{name} {100 * confidence:.0f}%"
+        label, confidence = likeliest(probabilities)
+        return UNCERTAIN if name in self.uncertain else f"{label} {100 * confidence:.0f}%"
 
     def rejection(self) -> str:
         """What people read of a rejected face: "not a face 97%"."""
@@ -171,9 +174,11 @@ class Face:
         row: dict[str, Any] = {} if self.track is None else {"track": int(self.track)}
         row["box_xyxy"] = [int(value) for value in self.box_xyxy]
         row["detector_confidence"] = round(float(self.detector_confidence), _DIGITS)
-        if self.landmarks is not None and self.roll_degrees is not None:
+        if self.landmarks is not None and (pose := self.pose) is not None:
             row["landmarks"] = [[round(x, 1), round(y, 1)] for x, y in self.landmarks]
-            row["roll_degrees"] = round(self.roll_degrees, 1)
+            row |= {f"{name}_degrees": round(angle, 1) for name, angle in pose._asdict().items()}
+        if self.quality is not None:
+            row["quality"] = round(float(self.quality), 3)
         row.update(self._attributes())
         if self.by_model is not None:
             row["models"] = {name: face._attributes() for name, face in self.by_model.items()}
@@ -191,6 +196,8 @@ class Face:
             if (probabilities := self.probabilities(head)) is not None:
                 row[head] = _most_probable(probabilities)
                 row[f"{head}_probabilities"] = _rounded(probabilities)
+        if any(self.probabilities(head) is not None for head in FACE_HEADS):
+            row["uncertain"] = list(self.uncertain)
         return row
 
     def _age(self, age_years: float) -> dict[str, Any]:
@@ -219,6 +226,7 @@ class FrameResult:
         time_s: seconds since the source's start; 0 for a picture.
         error: one line that says why there is no result, or None.
         model: name of the model that read the faces, as its folder says it; of several the first.
+        truncated: the picture is cut short or damaged, and only what there is of it was looked at.
     """
 
     source: str
@@ -229,6 +237,7 @@ class FrameResult:
     time_s: float = 0.0
     error: str | None = None
     model: str | None = None
+    truncated: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The row that `run --json` writes (docs/output.md)."""
@@ -242,6 +251,7 @@ class FrameResult:
             "error": self.error,
             "model": self.model,
             "facecli": __version__,
+            **({"truncated": True} if self.truncated else {}),
         }
 
 

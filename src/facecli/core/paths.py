@@ -7,9 +7,11 @@ the source checkout when facecli runs from one, else in the platform's user data
 import contextlib
 import io
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -19,6 +21,11 @@ from facecli.core.errors import CheckpointError, OutputError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 _CHECKOUT = PACKAGE.parent.parent
+_TEMPORARY = re.compile(r"\..*-([0-9]{1,10})-[0-9a-f]{8}(\.\w+)?")
+"""Names of files that are not finished, with the process that writes them."""
+_FRESH_S = 1.0
+_KEPT_OF_STEM = 40
+"""Letters of a file's name in that of its temporary one, which must not become too long."""
 
 
 def _is_checkout() -> bool:
@@ -73,8 +80,8 @@ def find_model(name: str) -> Path:
         if may_hold(folder, "config.json"):
             return folder
     raise CheckpointError(
-        f"no model '{name}': no config.json in {', '.join(map(str, dict.fromkeys(tried)))}; "
-        "train one with 'facecli train' or name a model folder with --model-path"
+        f"no model '{name}': no config.json in {', '.join(map(str, dict.fromkeys(tried)))}",
+        "train one with 'facecli train' or name a model folder with --model-path",
     )
 
 
@@ -114,25 +121,43 @@ def unopened_text() -> TextIO:
     return file
 
 
+def is_stream(target: str | os.PathLike[str]) -> bool:
+    """Is it standard output ("-"), a pipe or a device, which are written to and never replaced?
+
+    So is a file by the name under which a process has it open: "/dev/stdout" of a redirected output.
+    """
+    path = Path(target)
+    if os.fspath(target) == "-":
+        return True
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            return True
+        folder = os.path.realpath(path.parent)
+    except (OSError, ValueError):
+        return False
+    return folder in ("/dev", "/dev/fd") or folder.startswith("/proc/")
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` that takes its place when the block succeeds.
 
     The suffix is kept (image and video writers choose a format by it). On any error,
-    Ctrl-C included, the temporary file is removed and the old file stays untouched.
+    Ctrl-C included, the temporary file is removed and the old file stays untouched. A pipe or
+    a device stays what it is, and is given what was written.
     Raises OutputError when the folder cannot be written or the disk is full.
     """
     path = Path(path)
+    if is_stream(path):
+        with _filling(path) as temporary:
+            yield temporary
+        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
+        temporary = _make_beside(path, _make_file)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -140,10 +165,62 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextlib.contextmanager
+def _filling(stream: Path) -> Iterator[Path]:
+    """Yields a temporary path whose content goes to a pipe or a device when the block succeeds."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="facecli-") as folder:
+            temporary = Path(folder, f"stream{stream.suffix}")
+            _make_file(temporary)
+            yield temporary
+            with open(temporary, "rb") as written, open(stream, "wb") as file:
+                shutil.copyfileobj(written, file)
+    except OSError as error:
+        raise OutputError(f"cannot write {stream}: {error.strerror or error}") from error
+
+
+def _make_beside(path: Path, make: Callable[[Path], None]) -> Path:
+    """A file or folder of a new name in the folder of `path`, which is made, too. Raises OSError.
+
+    The system itself takes the umask off its mode: asking for the umask means to set it for a moment, also
+    for other threads.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        name = f".{path.stem[:_KEPT_OF_STEM]}-{os.getpid()}-{os.urandom(4).hex()}{path.suffix}"
+        with contextlib.suppress(FileExistsError):
+            make(path.parent / name)
+            return path.parent / name
+
+
+def remove_leftovers(names: Iterable[Path]) -> None:
+    """Removes those of these files that a killed process of facecli has left unfinished, by their names.
+
+    A process of another machine may write into a shared folder, too: what is fresh stays.
+    """
+    for path in names:
+        found = _TEMPORARY.match(path.name)
+        with contextlib.suppress(OSError):
+            if found and not _runs(int(found[1])) and time.time() - path.stat().st_mtime > _FRESH_S:
+                path.unlink()
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":
+        # To ask would be to send Ctrl-C.
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        # Somebody else's.
+        return True
+    return True
+
+
+def _make_file(path: Path) -> None:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
 
 
 @contextlib.contextmanager
@@ -155,13 +232,11 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        temporary = _make_beside(path, Path.mkdir)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -11,6 +11,8 @@ EMBEDDING_MODEL = "facenet_embedding"
 """Name of the distilled student that the compact backbone starts from."""
 DETECTOR, DETECTOR_MODEL = "detector", "face_detector"
 """Model type of the network that finds faces, and the folder of the one that ships."""
+LANDMARKS, LANDMARKS_MODEL = "landmarks", "face_landmarks"
+"""The same of the network that looks closer at each face that was found."""
 GENUINE = "inception-resnet-v1"
 STUDENTS = ("compact", "mobile-se")
 """Backbones that a distilled student may have, the default first."""
@@ -41,7 +43,7 @@ MODEL_TYPES = tuple(BACKBONES)
 """All there are, the default first: whatever offers a choice of models takes them from here."""
 MODEL_FOLDERS = {model_type: f"{model_type}_model" for model_type in MODEL_TYPES}
 """Model type -> name of the folder of the model that ships under it."""
-SHIPPED_MODELS = (*MODEL_FOLDERS.values(), EMBEDDING_MODEL, DETECTOR_MODEL)
+SHIPPED_MODELS = (*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL)
 """Names of the folders that come with facecli."""
 
 
@@ -76,8 +78,10 @@ class TrainRequest:
 
     Attributes:
         heads: empty takes those of the model type.
-        embedding: name of the distilled student that a facenet starts from.
+        embedding: name or folder of the distilled student that a facenet starts from; by default
+            what `facecli distil` wrote last, else the facenet that ships.
         initial: name or folder of a model of the same backbone to go on from instead.
+        average: further models that went on from one with it: the start is the mean of all their weights.
         allow_one_sided: "set:head" of sets that teach a head although they lack classes of it.
         unfreeze: how many of the genuine trunk's last blocks learn, for `unfreeze_epochs`.
         command: what was typed, for the recipe.
@@ -90,8 +94,9 @@ class TrainRequest:
     rebalance: str = "none"
     name: str | None = None
     trunk_weights: Path | None = None
-    embedding: str = EMBEDDING_MODEL
+    embedding: str | None = None
     initial: str | None = None
+    average: tuple[str, ...] = ()
     allow_one_sided: tuple[str, ...] = ()
     unfreeze: int = 0
     unfreeze_epochs: int = 2

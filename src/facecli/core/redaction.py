@@ -7,6 +7,8 @@ HIDDEN = "***"
 """Stands where something was left out."""
 _START = re.compile(r"\A[a-z][a-z0-9+.-]+:/+|://+", re.IGNORECASE)
 """Also "rtsp:/host", which is mistyped and has its password all the same."""
+_DATA = re.compile(r"data:(?:[^,]{0,60},)?(?=.{40})", re.IGNORECASE | re.DOTALL)
+"""The head of an address that is itself the content (RFC 2397), which may be megabytes long."""
 _PLACE = re.compile("[/?#]")
 """Ends the host."""
 _NAMED = re.compile("(?<![^/?&#;=])([^/?&#;=]*)=")
@@ -25,11 +27,13 @@ def redacted(given: str) -> str:
     A login goes with all that stands before its "@". Where a password is not quoted and has "@", "/", "?"
     or "#" in it, nobody can tell where it ends: then everything up to the last "@" is hidden, the host
     perhaps, too. Behind the first name of a secret and its "=", in path, query or fragment, all is hidden
-    likewise: a password may hold "&".
+    likewise: a password may hold "&". Of "data:" addresses the head is kept.
 
     Args:
         given: an address; anything else is given back as it is.
     """
+    if data := _DATA.match(given):
+        return f"{data[0]}..."
     start = _START.search(given)
     if start is None:
         return given

@@ -25,7 +25,7 @@ class Registry(Generic[Entry]):
         what: what one is called in messages ("detector").
         kind: type of an entry.
         attribute: what a module calls its entry ("DETECTOR").
-        package: its modules are the things that facecli brings, called as they are.
+        package: its modules are the things that facecli brings, called as they are; None: all are others'.
         group: of the entry points with which other packages bring theirs.
         first, last: the names that stand there.
         apart: modules of the package that are no such thing.
@@ -34,7 +34,7 @@ class Registry(Generic[Entry]):
     what: str
     kind: type[Entry]
     attribute: str
-    package: str
+    package: str | None
     group: str
     first: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
@@ -42,6 +42,8 @@ class Registry(Generic[Entry]):
 
     def built_in_names(self) -> tuple[str, ...]:
         """Names of those that facecli brings."""
+        if self.package is None:
+            return ()
         (folder,) = importlib.import_module(self.package).__path__
         found = {file.stem for file in Path(folder).glob("[!_]*.py")} - set(self.apart)
         return (*self.first, *sorted(found - {*self.first, *self.last}), *self.last)
@@ -57,7 +59,8 @@ class Registry(Generic[Entry]):
             return getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute)
         points = [point for point in self._entry_points() if point.name == name]
         if not points:
-            raise InputError(f"no {self.what} '{name}'; choose one of {', '.join(self.names())}")
+            known = f"choose one of {', '.join(self.names())}" if self.names() else "no package brings any"
+            raise InputError(f"no {self.what} '{name}'; {known}")
         if len(points) > 1:
             packages = " and ".join(sorted(_package(point) for point in points))
             raise InputError(f"{packages} both bring a {self.what} '{name}'; uninstall one of them")

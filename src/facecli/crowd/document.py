@@ -7,6 +7,9 @@ from facecli.crowd.rows import Reading
 
 METHOD = "maximum likelihood (expectation-maximisation) on the confusion counts; Bayesian bootstrap"
 
+_NAMED = 5
+"""Of models that wrote rows."""
+
 
 def document(
     figures: Figures, reading: Reading, model: str, age_error: float | None = None
@@ -24,7 +27,7 @@ def document(
         "files": reading.files,
         "rows": reading.rows,
         "repeated_rows": reading.repeated,
-        "damaged_lines": len(reading.damaged),
+        "damaged_lines": reading.damaged_lines,
         "cut_lines": len(reading.cut),
         "pictures": crowd.pictures,
         "frames": crowd.frames,
@@ -89,7 +92,8 @@ def _on_models(figures: Figures, reading: Reading, model: str) -> list[str]:
     ]
     if not others:
         return []
-    wrote = f"Rows were written by {', '.join(others)}"
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    wrote = f"Rows were written by {', '.join(others[:_NAMED])}{more}"
     if figures.confusions:
         return [f"{wrote}, not by {model}: what {model} is known to confuse may not be what they confuse."]
     return [f"{wrote}: shares are as the models say; --model-path names one to correct them for."]

@@ -20,6 +20,12 @@ _OLDEST = 200
 
 MAX_LINE_BYTES = 64 << 20
 """No picture has so many faces; a file without line ends must not fill the memory."""
+_LONGEST_TEXT, _LONGEST_NAME = 1 << 16, 1 << 10
+"""Letters of a source or an error, and of a model's name."""
+_LARGEST_WHOLE, _LARGEST = 2**53, 1e10
+"""Of numbers of frames and tracks, and of pixels and seconds (three centuries): sums of such are numbers."""
+_BLOCK_BYTES = 1 << 20
+_MOST_SAID = 100
 _DIGEST_BYTES = 16
 
 
@@ -37,30 +43,53 @@ def parse_row(text: str) -> FrameResult:
     Raises RowError: not JSON, no row, or a value of another type or range than docs/output.md says.
     """
     try:
-        row = json.loads(text)
+        row = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", None) or "nested too deep or too large a number"
         raise RowError(f"not JSON ({reason})", is_syntax=True) from error
     if not isinstance(row, dict) or not isinstance(row.get("source"), str) or "faces" not in row:
         raise RowError("no row of 'facecli run --json' (it has no 'source' and 'faces')")
-    failure = row.get("error")
-    if failure is not None and not isinstance(failure, str):
-        raise RowError("'error' is neither null nor a text")
-    model = row.get("model")
-    if model is not None and not isinstance(model, str):
-        raise RowError("'model' is neither null nor a text")
     if not isinstance(row["faces"], list):
         raise RowError("'faces' is no list")
     return FrameResult(
-        row["source"],
+        _text_of(row, "source", _LONGEST_TEXT) or "",
         width=_size(row, "width"),
         height=_size(row, "height"),
         faces=tuple(_face(face, number) for number, face in enumerate(row["faces"], start=1)),
         frame=_whole(row.get("frame", 0), "'frame'"),
-        time_s=_number(row.get("time_s", 0.0), "'time_s'"),
-        error=failure,
-        model=model,
+        time_s=_bounded(row.get("time_s", 0.0), "'time_s'"),
+        error=_text_of(row, "error", _LONGEST_TEXT),
+        model=_text_of(row, "model", _LONGEST_NAME),
+        truncated=row.get("truncated") is True,
     )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values of one name nobody can tell which was meant."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise RowError("a key stands there twice")
+    return row
+
+
+def _refuse_constant(name: str) -> None:
+    raise RowError(f"{name} is no number of JSON")
+
+
+def _text_of(row: Mapping[str, Any], key: str, longest: int) -> str | None:
+    value = row.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise RowError(f"'{key}' is neither null nor a text")
+    if len(value) > longest:
+        raise RowError(f"'{key}' is a text of more than {longest:,} letters")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        # Half a letter of UTF-16, which no file can hold.
+        raise RowError(f"'{key}' holds what is no text") from error
+    return value
 
 
 def _face(row: Any, number: int) -> Face:
@@ -87,7 +116,7 @@ def _face(row: Any, number: int) -> Face:
 def _box(value: Any) -> tuple[int, int, int, int]:
     if not isinstance(value, list) or len(value) != 4:
         raise RowError("'box_xyxy' is no list of four numbers")
-    x_min, y_min, x_max, y_max = (int(_number(side, "'box_xyxy'")) for side in value)
+    x_min, y_min, x_max, y_max = (int(_bounded(side, "'box_xyxy'")) for side in value)
     return x_min, y_min, x_max, y_max
 
 
@@ -110,6 +139,8 @@ def _interval(value: Any) -> tuple[float, float] | None:
     if not isinstance(value, list) or len(value) != 2:
         raise RowError("'age_interval_90' is not [low, high]")
     low, high = (_number(bound, "'age_interval_90'") for bound in value)
+    if max(abs(low), abs(high)) > _OLDEST:
+        raise RowError("'age_interval_90' holds what is no age")
     if low > high:
         raise RowError("'age_interval_90' runs backwards")
     return low, high
@@ -148,7 +179,7 @@ def _size(row: Mapping[str, Any], side: str) -> int | None:
 
 
 def _whole(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_WHOLE:
         raise RowError(f"{name} is no whole number from 0 on")
     return value
 
@@ -156,9 +187,20 @@ def _whole(value: Any, name: str) -> int:
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RowError(f"{name} is no number")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise RowError(f"{name} is not finite")
-    return value
+    return number
+
+
+def _bounded(value: Any, name: str) -> float:
+    number = _number(value, name)
+    if abs(number) > _LARGEST:
+        raise RowError(f"{name} holds a number that is too large")
+    return number
 
 
 class Row(NamedTuple):
@@ -175,7 +217,8 @@ class Reading:
     Attributes:
         files: as given.
         rows: lines that are rows, repeated ones too.
-        damaged: "file line 7: reason" of each line that is no row.
+        damaged_lines: lines that are no rows.
+        damaged: "file line 7: reason" of the first of them.
         cut: files whose last line ends in the middle, as those of a killed run do.
         repeated: rows that were there before, word for word.
         models: rows of each model that rows name; None stands for rows that name none.
@@ -183,10 +226,17 @@ class Reading:
 
     files: list[str] = field(default_factory=list)
     rows: int = 0
+    damaged_lines: int = 0
     damaged: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
     repeated: int = 0
     models: Counter[str | None] = field(default_factory=Counter)
+
+    def leave_out(self, line: str) -> None:
+        """Counts a line that is no row, and keeps what is said of it if it is among the first."""
+        self.damaged_lines += 1
+        if len(self.damaged) < _MOST_SAID:
+            self.damaged.append(line)
 
 
 def read_rows(files: Iterable[str], reading: Reading, stdin: BinaryIO | None = None) -> Iterator[Row]:
@@ -204,10 +254,10 @@ def read_rows(files: Iterable[str], reading: Reading, stdin: BinaryIO | None = N
     seen: set[bytes] = set()
     for file in files:
         reading.files.append(file)
-        rows, said = reading.rows, len(reading.damaged) + len(reading.cut)
+        rows, said = reading.rows, reading.damaged_lines + len(reading.cut)
         with _opened(file, stdin) as lines:
             yield from (Row(file, result) for result in _results(file, lines, reading, seen))
-        if reading.rows == rows and len(reading.damaged) + len(reading.cut) > said:
+        if reading.rows == rows and reading.damaged_lines + len(reading.cut) > said:
             raise InputError(
                 f"{_name(file)} holds no rows: {_first_reason(file, reading)}; name a file that "
                 "'facecli run --json' wrote"
@@ -224,10 +274,10 @@ def _results(file: str, lines: BinaryIO, reading: Reading, seen: set[bytes]) -> 
             result = parse_row(_text(line))
         except RowError as error:
             # A killed run leaves a line without its end, and JSON that is cut is not JSON.
-            if not line.endswith(b"\n") and error.is_syntax:
+            if error.is_syntax and not line.endswith((b"\n", b"\r")):
                 reading.cut.append(file)
             else:
-                reading.damaged.append(f"{_name(file)} line {number}: {error}")
+                reading.leave_out(f"{_name(file)} line {number}: {error}")
             continue
         reading.rows += 1
         digest = hashlib.blake2b(line.strip(), digest_size=_DIGEST_BYTES).digest()
@@ -240,25 +290,42 @@ def _results(file: str, lines: BinaryIO, reading: Reading, seen: set[bytes]) -> 
 
 
 def _text(line: bytes) -> str:
+    if len(line) > MAX_LINE_BYTES:
+        raise RowError(f"a line of more than {MAX_LINE_BYTES >> 20} MB")
     try:
         return line.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise RowError("not UTF-8 text", is_syntax=True) from error
 
 
-def _lines(file: str, lines: BinaryIO) -> Iterator[bytes]:
+def _lines(file: str, stream: BinaryIO) -> Iterator[bytes]:
+    """Lines with their ends, of whatever system; of one that is too long only the beginning."""
+    line, is_long = b"", False
     try:
-        while line := lines.readline(MAX_LINE_BYTES):
-            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-                raise InputError(f"{_name(file)} has a line of more than {MAX_LINE_BYTES >> 20} MB: no rows")
-            yield line
+        while block := stream.read(_BLOCK_BYTES):
+            # The last piece may go on, and so may a "\r" whose "\n" comes later.
+            *whole, line = (line + block).splitlines(keepends=True)
+            for one in whole:
+                if not is_long:
+                    yield one
+                is_long = False
+            if len(line) > MAX_LINE_BYTES and not is_long:
+                yield line
+                is_long = True
+            if is_long:
+                # The rest of a line that was given already; its end alone is kept.
+                line = line[-1:]
     except OSError as error:
         raise InputError(f"cannot read {_name(file)}: {error.strerror or error}") from error
+    if line and not is_long:
+        yield line
 
 
 @contextlib.contextmanager
 def _opened(file: str, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
     if file == "-":
+        if stdin is None and sys.stdin is None:
+            raise InputError("cannot read standard input: it is closed; redirect rows to it")
         yield stdin or sys.stdin.buffer
         return
     path = Path(file)

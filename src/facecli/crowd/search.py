@@ -14,7 +14,7 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 from facecli.core.attributes import MAX_AGE_YEARS, age_group
-from facecli.core.errors import InputError, OutputError
+from facecli.core.errors import ImageError, InputError, OutputError
 from facecli.core.faces import NAMED_HEADS
 from facecli.core.stats import Z_90
 from facecli.crowd.gather import Crowd, Subject
@@ -196,8 +196,8 @@ class Copied:
 def copy_pictures(subjects: Iterable[Subject], folder: Path) -> Copied:
     """Copies each picture once, under its name or the first of "name-2.jpg", ... that is free.
 
-    Nothing is ever written over. A source is looked for from the current folder, then from that of the
-    file of rows.
+    What does not decode as a picture is not copied, whatever the rows say of it. Nothing is ever written
+    over. A source is looked for from the current folder, then from that of the file of rows.
 
     Raises OutputError when the folder cannot be written.
     """
@@ -250,16 +250,30 @@ def _copy(source: Path, folder: Path, result: Copied) -> None:
         raise OutputError(f"cannot write into {folder}: {error.strerror or error}") from error
     temporary = Path(name)
     try:
-        shutil.copyfile(source, temporary)
+        # The very bytes that were seen to be a picture.
+        temporary.write_bytes(_picture(source))
         shutil.copystat(source, temporary)
         target, is_new = _claim(folder, source.name, temporary)
         if is_new:
             temporary.replace(target)
         (result.copied if is_new else result.there).append(target)
+    except ImageError as error:
+        result.failed.append(f"{source}: {str(error).removeprefix(f'{source} ')}")
     except OSError as error:
         result.failed.append(f"{source}: {error.strerror or error}")
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _picture(source: Path) -> bytes:
+    """The content of a file that decodes as a picture: rows may name any file, also one that is nobody's
+    business. Raises ImageError.
+    """
+    from facecli.core.images import decode_image, read_bytes
+
+    data = read_bytes(source)
+    decode_image(data, str(source))
+    return data
 
 
 def _claim(folder: Path, name: str, content: Path) -> tuple[Path, bool]:

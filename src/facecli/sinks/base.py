@@ -1,11 +1,14 @@
 """Where results go: the interface of all sinks. Each is a context manager."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from facecli.core.errors import EncodingError, InputError
 from facecli.core.faces import FrameResult
+from facecli.core.registry import Registry
 
 
 class Record(NamedTuple):
@@ -19,11 +22,13 @@ class Record(NamedTuple):
         target_name: relative path for a file made of this picture ("sub/photo.jpg"): another one
             for each picture of a run, the same in every run over the same inputs, with a suffix
             that `core.images.save_image` writes. "" for a frame.
+        duration_s: for how long a frame is shown; 0 when nobody knows.
     """
 
     result: FrameResult
     image_rgb: np.ndarray | None = None
     target_name: str = ""
+    duration_s: float = 0.0
 
     @property
     def source(self) -> str:
@@ -47,11 +52,62 @@ class Sink(Protocol):
     def write(self, record: Record) -> None: ...
 
 
-def feed(records: Iterable[Record], sinks: Sequence[Sink]) -> None:
-    """Gives each record to each sink, which must have been entered. Raises what a sink raises."""
+@dataclass(frozen=True)
+class SinkEntry:
+    """A kind of result that another package brings, by an entry point of the group `facecli.sinks`.
+
+    Attributes:
+        build: what stood behind "NAME=" -> the sink, not yet entered. May raise InputError.
+        target_is_file: it names a file, which is then never one that is read.
+    """
+
+    build: Callable[[str], Sink]
+    target_is_file: bool = True
+
+
+SINKS = Registry("sink", SinkEntry, "SINK", None, "facecli.sinks")
+
+
+class SinkChoice(NamedTuple):
+    """What `--sink NAME=TARGET` asks for."""
+
+    name: str
+    target: str
+    entry: SinkEntry
+
+
+def parse_sink(text: str) -> SinkChoice:
+    """Finds what "NAME=TARGET" names. Raises InputError when it names nothing."""
+    name, equals, target = text.partition("=")
+    if not (name and equals and target):
+        raise InputError(f"--sink '{text}' is no NAME=TARGET")
+    return SinkChoice(name, target, SINKS.find(name))
+
+
+def feed(
+    records: Iterable[Record],
+    sinks: Sequence[Sink],
+    failed: Callable[[Record, EncodingError], None] | None = None,
+) -> None:
+    """Gives each record to each sink, which must have been entered.
+
+    Args:
+        records: in order.
+        sinks: files before rows, so that a row can say that its file could not be made.
+        failed: takes what a format cannot hold; the sinks that follow are then given the record with that
+            `error`. Without it, it is raised.
+
+    Raises what a sink raises.
+    """
     for record in records:
         for sink in sinks:
-            sink.write(record)
+            try:
+                sink.write(record)
+            except EncodingError as error:
+                if failed is None:
+                    raise
+                failed(record, error)
+                record = record._replace(result=replace(record.result, error=str(error)))
 
 
 def count(number: int, noun: str) -> str:

@@ -24,6 +24,7 @@ from facecli import __version__
 from facecli.core.crops import crop_face
 from facecli.core.errors import OutputError
 from facecli.core.faces import FACE_HEADS, NAMED_HEADS, FrameResult
+from facecli.core.files import worth_writing
 from facecli.core.paths import replacing, unopened_text
 from facecli.models.checkpoint import Checkpoint
 
@@ -195,7 +196,7 @@ class ReportSink:
         self._budget = ThumbnailBudget()
         self._stack = contextlib.ExitStack()
         self._file: TextIO = unopened_text()
-        self._broken = False
+        self._broken, self._begun = False, False
 
     def __enter__(self) -> "ReportSink":
         """Raises OutputError when the page cannot be written."""
@@ -219,13 +220,15 @@ class ReportSink:
         """Adds a picture. Raises OutputError when the disk is full."""
         try:
             self._file.write(data_block("row", page_row(record, self._budget)))
+            self._begun = True
         except OSError as error:
             self._broken = True
             raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
 
     def __exit__(self, error_type: type | None, error: BaseException | None, trace) -> None:
         """Ends the page. Raises OutputError when it cannot be written."""
-        if self._broken:
+        if self._broken or not (self._begun or worth_writing(error_type)):
+            # Told of the error, the stack leaves the older page as it is.
             self._stack.__exit__(error_type, error, trace)
             return
         with self._stack:

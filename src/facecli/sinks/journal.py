@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facecli.core.errors import InputError, OutputError
+from facecli.sinks.table import csv_lines, from_text_cell
 
 _ROW_BEGINS = b'{"source": '
+_MOST_LINE_BYTES = 64 << 20
+"""No picture has so many faces; a file without line ends must not fill the memory."""
 
 
 @dataclass
@@ -58,7 +61,7 @@ def resume_json(target: Path) -> Journal:
     return journal
 
 
-def resume_csv(target: Path, columns: Sequence[str]) -> Journal:
+def resume_csv(target: Path, columns: Sequence[str], is_raw: bool = False) -> Journal:
     """Like `resume_json`, of a table under a header.
 
     The rows of the last picture are cut off, too: nobody knows whether all of its faces are there.
@@ -66,8 +69,9 @@ def resume_csv(target: Path, columns: Sequence[str]) -> Journal:
     Args:
         target: file.
         columns: what the header must say.
+        is_raw: texts were written as they are, see `sinks.table.as_text_cell`.
     """
-    header = _encoded(columns)
+    header = csv_lines([columns], is_raw).encode()
     journal = Journal()
     groups: list[tuple[int, dict[str, str]]] = []
     with _reading(target) as file:
@@ -83,6 +87,8 @@ def resume_csv(target: Path, columns: Sequence[str]) -> Journal:
     end, last_face = len(header), 0
     for record in _records(target, len(header)):
         row = _csv_row(record, columns, target)
+        if not is_raw:
+            row = {name: from_text_cell(cell) for name, cell in row.items()}
         if not groups or groups[-1][1]["source"] != row["source"] or _number(row) <= last_face:
             groups = [(end, row)]
             journal.end = end
@@ -105,7 +111,8 @@ def _json_row(line: bytes, target: Path, number: int) -> tuple[str, str | None]:
     try:
         row = json.loads(line)
         if isinstance(row["source"], str) and isinstance(row["faces"], list):
-            return row["source"], row["error"]
+            if row["error"] is None or isinstance(row["error"], str):
+                return row["source"], row["error"]
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
     raise _foreign(target, number)
@@ -135,7 +142,10 @@ def _records(target: Path, begin: int) -> Iterator[bytes]:
 def _lines(target: Path, begin: int = 0) -> Iterator[bytes]:
     with _reading(target) as file:
         file.seek(begin)
-        yield from file
+        while line := file.readline(_MOST_LINE_BYTES):
+            if len(line) == _MOST_LINE_BYTES and not line.endswith(b"\n"):
+                raise InputError(f"{target} has a line of more than {_MOST_LINE_BYTES >> 20} MB: no rows")
+            yield line
 
 
 def _reading(target: Path) -> io.BufferedReader:
@@ -157,12 +167,6 @@ def _begins(cut: bytes, whole: bytes) -> bool:
     """Is it the start of a row? A crash of the machine may leave zero bytes in its place."""
     kept = cut.rstrip(b"\0")
     return kept.startswith(whole) or whole.startswith(kept)
-
-
-def _encoded(columns: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(columns)
-    return text.getvalue().encode()
 
 
 def _foreign(target: Path, number: int) -> InputError:

@@ -158,6 +158,7 @@
       if (head === "age") {
         return said.age_years === undefined ? "" : `${Math.round(said.age_years)} (${said.age_interval_90.join("-")})`;
       }
+      if (said[head] && said.uncertain?.includes(head)) return "uncertain";
       return said[head] ? `${said[head]} ${percent(said[head + "_probabilities"][said[head]])}` : "";
     };
     return el("div", {class: "compared", tabindex: "0", role: "group", "aria-label": "What each model says"}, el("table", {},
@@ -180,7 +181,8 @@
           el("span", {}, `90 %: ${face.age_interval_90.join(" to ")}${band}`)));
       } else if (label) text.append(el("p", {}, label));
       for (const head of HEADS) {
-        if (face[head]) text.append(bar(face[head], face[head + "_probabilities"][face[head]], false));
+        const name = face.uncertain?.includes(head) ? `${head} uncertain` : face[head];
+        if (face[head]) text.append(bar(name, face[head + "_probabilities"][face[head]], name !== face[head]));
       }
       const more = probabilities(face);
       if (more) text.append(more);

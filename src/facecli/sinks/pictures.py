@@ -36,7 +36,7 @@ class AnnotatedSink:
         if record.image_rgb is None:
             return
         target = self._place / record.target_name if self._is_folder else self._place
-        save_image(target, self._draw(record.image_rgb, record.result.faces))
+        save_image(target, self._draw(record.image_rgb, record.result.faces), given_away=True)
 
 
 class CropsSink:

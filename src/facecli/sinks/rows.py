@@ -1,25 +1,26 @@
 """Rows for programs and spreadsheets: JSON, CSV (a later run can go on with these) and Parquet."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from facecli.core.attributes import CLASS_NAMES
-from facecli.core.errors import InputError
+from facecli.core.errors import InputError, OutputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.files import AtomicFile, GrowingTextFile, worth_writing
+from facecli.core.paths import is_stream
 from facecli.sinks.base import Record
 from facecli.sinks.journal import Journal, resume_csv, resume_json
+from facecli.sinks.table import csv_lines
 from facecli.sources.files import Item
 
 _HEAD_COLUMNS = tuple(column for head in FACE_HEADS for column in (head, f"{head}_probability"))
 COLUMNS = (
     "source", "frame", "time_s", "track", "x_min", "y_min", "x_max", "y_max", "detector_confidence",
-    "roll_degrees", "face_probability", "rejected", "age_years", "age_low", "age_high", "age_group",
-    *_HEAD_COLUMNS, "face", "width", "height", "error", "model", "facecli",
+    "roll_degrees", "yaw_degrees", "pitch_degrees", "quality", "face_probability", "rejected",
+    "age_years", "age_low", "age_high", "age_group", *_HEAD_COLUMNS, "uncertain",
+    "face", "width", "height", "error", "model", "facecli",
 )  # fmt: skip
 """Of pictures and videos alike, always all of them, in this order. What does not apply is empty: the cells
 of a head that the model lacks, `track` of a picture, `face` (which counts from 1) where there is none."""
@@ -40,7 +41,8 @@ _WHOLE = (
     "width",
     "height",
 )
-_REAL = ("time_s", "detector_confidence", "roll_degrees", "face_probability", "age_years")
+_POSE = ("roll_degrees", "yaw_degrees", "pitch_degrees")
+_REAL = ("time_s", "detector_confidence", *_POSE, "quality", "face_probability", "age_years")
 
 
 def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[dict[str, Any]]:
@@ -63,8 +65,9 @@ def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[di
 def _cells(face: dict) -> dict[str, Any]:
     x_min, y_min, x_max, y_max = face["box_xyxy"]
     cells = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
-    plain = ("track", "detector_confidence", "roll_degrees", "face_probability", "rejected", "age_years")
-    cells |= {key: face.get(key) for key in (*plain, "age_group")}
+    plain = ("track", "rejected", "age_group", *_REAL)
+    cells |= {key: face[key] for key in plain if key in face}
+    cells["uncertain"] = " ".join(face.get("uncertain", ())) or None
     cells["age_low"], cells["age_high"] = face.get("age_interval_90") or (None, None)
     for head in FACE_HEADS:
         name = face.get(head)
@@ -90,17 +93,24 @@ class RowSink:
 
     def __init__(self, target: str, resume: bool = False, stdout: TextIO | None = None) -> None:
         """A path, or "-" for standard output, which cannot be resumed."""
-        self._target = target
-        self._resumes = resume and Path(target).is_file() and Path(target).stat().st_size > 0
+        self._target, self._resumes = target, resume and not is_stream(target)
         self._file = GrowingTextFile(target, stdout, append=self._resumes)
         self._skipped: set[str] = set()
         self.journal = Journal()
 
     def __enter__(self) -> "RowSink":
-        """Raises OutputError when the file cannot be written, InputError when it holds something else."""
-        if self._resumes:
-            self.journal = self._read_journal(Path(self._target))
+        """Raises OutputError when the file cannot be written.
+
+        Raises InputError when it holds something else, or when another run writes to it.
+        """
         self._file.__enter__()
+        if self._resumes:
+            # Locked before it is read: what another run writes now is no cut row.
+            try:
+                self.journal = self._read_journal(Path(self._target))
+            except BaseException:
+                self._file.__exit__()
+                raise
         return self
 
     def __exit__(self, *error) -> None:
@@ -144,6 +154,7 @@ class CsvSink(RowSink):
         more: FurtherColumns | None = None,
         faces_only: bool = False,
         stdout: TextIO | None = None,
+        is_raw: bool = False,
     ) -> None:
         """Takes where to write.
 
@@ -153,9 +164,10 @@ class CsvSink(RowSink):
             more: what `flat_rows` takes.
             faces_only: no row for a frame without a face; else what has none gets a row that says so.
             stdout: in place of standard output.
+            is_raw: texts as they are, also those that a spreadsheet would run.
         """
         super().__init__(target, resume, stdout)
-        self._faces_only = faces_only
+        self._faces_only, self._is_raw = faces_only, is_raw
         self._more = dict(more or {})
         self._columns = (*COLUMNS, *self._more)
         self._begun = False
@@ -173,28 +185,22 @@ class CsvSink(RowSink):
             super().__exit__(error_type, *error)
 
     def _read_journal(self, target: Path) -> Journal:
-        return resume_csv(target, self._columns)
+        return resume_csv(target, self._columns, self._is_raw)
 
     def _head(self) -> str:
-        return _lines([self._columns])
+        return csv_lines([self._columns], self._is_raw)
 
     def _text(self, record: Record) -> str:
         flat = [] if self._faces_only and not record.result.faces else flat_rows(record, self._more)
         rows = [[_cell(row[name]) for name in self._columns] for row in flat]
         head = "" if self._begun else self._head()
         self._begun = True
-        return head + _lines(rows)
+        return head + csv_lines(rows, self._is_raw)
 
 
 def _cell(value) -> object:
     # 0 and 1: spreadsheets translate true and false.
     return int(value) if isinstance(value, bool) else value
-
-
-def _lines(rows: list) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def remaining_items(
@@ -248,25 +254,44 @@ class ParquetSink:
 
         self._schema = self._build_schema()
         self._pending = AtomicFile(self._target)
-        self._writer = pyarrow.parquet.ParquetWriter(self._pending.temporary, self._schema)
+        try:
+            self._writer = pyarrow.parquet.ParquetWriter(self._pending.temporary, self._schema)
+        except OSError as error:
+            self._pending.discard()
+            raise self._failed(error) from error
         return self
 
     def __exit__(self, error_type=None, *_) -> None:
+        """Raises OutputError when the file cannot be completed: then the old one stays."""
+        is_whole = False
         try:
+            try:
+                if worth_writing(error_type):
+                    self._flush()
+            finally:
+                self._writer.close()
+            is_whole = worth_writing(error_type)
+        except OSError as error:
+            # What ends the run already is not hidden by what follows from it.
             if worth_writing(error_type):
-                self._flush()
+                raise self._failed(error) from error
         finally:
-            self._writer.close()
-            if worth_writing(error_type):
+            if is_whole:
                 self._pending.keep()
             else:
                 self._pending.discard()
 
     def write(self, record: Record) -> None:
-        """Raises OSError when the disk is full."""
+        """Raises OutputError when the disk is full."""
         self._rows += flat_rows(record, self._more)
         if len(self._rows) >= _ROWS_AT_ONCE:
-            self._flush()
+            try:
+                self._flush()
+            except OSError as error:
+                raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write {self._target}: {error.strerror or error}")
 
     def _flush(self) -> None:
         import pyarrow

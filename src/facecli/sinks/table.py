@@ -1,5 +1,8 @@
-"""Results as rows of a table for people; `--json` is for programs."""
+"""Results as rows of a table for people; `--json` is for programs. Cells of tables for spreadsheets."""
 
+import csv
+import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from facecli.core.attributes import PRESETS, UTKFACE_HEADS
@@ -10,14 +13,38 @@ _LEAST = 0.005
 """Of many bands of years those are shown that are not "0%"."""
 
 
-def face_table(
-    results: Sequence[FrameResult], uncertain_below: float = 0.0, details: str | None = None
-) -> list[tuple[str, ...]]:
+_FORMULA = re.compile(r"""[\s'"]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]""")
+"""How a text begins that spreadsheets run, also behind quotes and spaces, which some of them leave out."""
+
+
+def as_text_cell(text: str) -> str:
+    """A text that no spreadsheet runs as a formula: one that could be has an apostrophe in front."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_text_cell(cell: str) -> str:
+    """The text that `as_text_cell` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell, 1) else cell
+
+
+def csv_lines(rows: Iterable[Iterable[object]], is_raw: bool = False) -> str:
+    """Lines of comma-separated values (RFC 4180); texts are made harmless unless they are wanted raw."""
+    return "".join(_csv_line(row, is_raw) for row in rows)
+
+
+def _csv_line(row: Iterable[object], is_raw: bool) -> str:
+    text = io.StringIO()
+    # What ends a line is put between quotes: with "\n" alone a "\r" would stand there bare.
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([as_text_cell(one) if isinstance(one, str) and not is_raw else one for one in row])
+    return f"{text.getvalue()[:-2]}\n"
+
+
+def face_table(results: Sequence[FrameResult], details: str | None = None) -> list[tuple[str, ...]]:
     """The header, then one row a face, "no face" or the error in place of the first face.
 
     Args:
         results: may be empty.
-        uncertain_below: class labels of a smaller probability read "uncertain".
         details: what stands between all the classes of a head, such as ", "; None for the most
             probable class alone.
 
@@ -40,8 +67,8 @@ def face_table(
             name = f"{number} ({face.rejection()})" if face.rejected else str(number)
             box = ",".join(map(str, face.to_json()["box_xyxy"]))
             for model, said in _by_model(face):
-                bands = [_bands_cell(said, uncertain_below, details)] if banded else []
-                labels = (_label_cell(said, head, uncertain_below, details) for head in heads)
+                bands = [_bands_cell(said, details)] if banded else []
+                labels = (_label_cell(said, head, details) for head in heads)
                 models = [model] if compared else []
                 table.append((result.source, name, box, *models, *_age(said), *bands, *labels))
     return table
@@ -66,10 +93,10 @@ def _shown_heads(faces: Iterable[Face], among: Sequence[str]) -> tuple[str, ...]
     return tuple(head for head in among if head in found or head in UTKFACE_HEADS)
 
 
-def _label_cell(face: Face, head: str, uncertain_below: float, details: str | None) -> str:
+def _label_cell(face: Face, head: str, details: str | None) -> str:
     probabilities = face.probabilities(head)
     if details is None or not probabilities:
-        return face.label(head, uncertain_below) or ""
+        return face.label(head) or ""
     return details.join(_ranked(probabilities))
 
 
@@ -80,13 +107,13 @@ def _bands(face: Face, details: str | None) -> Mapping[str, float] | None:
     return PRESETS["decades"].probabilities(face.age_distribution)
 
 
-def _bands_cell(face: Face, uncertain_below: float, details: str | None) -> str:
+def _bands_cell(face: Face, details: str | None) -> str:
     bands = _bands(face, details)
     if not bands:
         return ""
     if details is not None:
         return details.join(_ranked({name: share for name, share in bands.items() if share >= _LEAST}))
-    return face.band_label(uncertain_below) or ""
+    return face.band_label() or ""
 
 
 def _ranked(probabilities: Mapping[str, float]) -> Iterator[str]:
