@@ -2,6 +2,7 @@
 
     python benchmarks/serve_load.py --output benchmarks/serve_load.md
     python benchmarks/serve_load.py --seconds 5 --requests 0          a quick look
+    python benchmarks/serve_load.py --against FOLDER                  in turns with another checkout
 
 Starts the server as a user would, on a free port of 127.0.0.1, and asks it from this process over raw
 connections that are kept open. Pictures: NASA's portrait of Eileen Collins (scikit-image) at 640x480
@@ -138,13 +139,16 @@ async def _exchange(
 
 
 @contextmanager
-def server(*options: str) -> Iterator[tuple[int, int]]:
-    """A running server: its port and its process id."""
+def server(*options: str, sources: Path | None = None) -> Iterator[tuple[int, int]]:
+    """A running server, of the sources in another checkout if wanted: its port and its process id."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     command = [sys.executable, "-m", "facecli", "serve", "--port", str(port), *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    environment = dict(os.environ) if sources is None else {**os.environ, "PYTHONPATH": str(sources)}
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
         try:
             wait_for(port, process)
             yield port, process.pid
@@ -171,6 +175,25 @@ def memory_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise SystemExit(f"no memory of {pid}")
+
+
+def family(pid: int) -> list[int]:
+    """The process and all below it."""
+    found = [pid]
+    for one in found:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                found += map(int, task.read_text().split())
+            except OSError:
+                # It has ended meanwhile.
+                continue
+    return found
+
+
+def computed_s(pid: int) -> float:
+    """Seconds of a core that the process and all below it have computed."""
+    words = (Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in family(pid))
+    return sum(int(word[11]) + int(word[12]) for word in words) / os.sysconf("SC_CLK_TCK")
 
 
 def row(what: str, outcome: Outcome, asked: str) -> str:
@@ -206,6 +229,51 @@ def best(port: int, sent: bytes, options: argparse.Namespace) -> Outcome:
     """The round with the middle rate."""
     rounds = [asyncio.run(load(port, sent, 16, options.seconds)) for _ in range(options.rounds)]
     return sorted(rounds, key=lambda outcome: outcome.rate)[len(rounds) // 2]
+
+
+def compare(folder: Path, options: argparse.Namespace) -> list[str]:
+    """Rows of answers a second of a checkout and of this one, in turns: both meet the same machine."""
+    picture, chip = pictures()
+    portrait = data.astronaut()[:384]
+    photo = _jpeg(cv2.resize(portrait, (1632, 1224), interpolation=cv2.INTER_CUBIC))
+    kinds = {
+        "a photo of 2 megapixels, `cnn`": request("", photo),
+        "a photo of 2 megapixels, Haar": request("detector=haar", photo),
+        "a photo of 2 megapixels, `detector=none`": request("detector=none", photo),
+        "640x480, `cnn`": request("", picture),
+        "640x480, Haar": request("detector=haar", picture),
+        "a chip, `detector=none`": request("detector=none", chip),
+    }
+    lines = [
+        f"| 4 connections, medians of {options.rounds} rounds | answers/s before | now | now / before | "
+        "core ms an answer before | now | before / now |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    with server(*options.option, sources=folder / "src") as before, server(*options.option) as now:
+        for what, sent in kinds.items():
+            for port, _ in (before, now):
+                asyncio.run(load(port, sent, 4, 2.0))
+            rounds = {before: [], now: []}
+            for turn in range(options.rounds):
+                for one in (before, now) if turn % 2 else (now, before):
+                    rounds[one].append(_round(*one, sent, options.seconds))
+            rates, costs = (
+                np.array([rounds[one] for one in (before, now)])[..., column] for column in (0, 1)
+            )
+            told = [f"{value:.1f}" for value in np.median(rates, axis=1)]
+            told += [f"{np.median(rates[1] / rates[0]):.2f}"]
+            told += [f"{value:.1f}" for value in np.median(costs, axis=1)]
+            told += [f"{np.median(costs[0] / costs[1]):.2f}"]
+            lines.append(f"| {what} | {' | '.join(told)} |")
+            print(lines[-1], file=sys.stderr, flush=True)
+    return lines
+
+
+def _round(port: int, pid: int, sent: bytes, seconds: float) -> tuple[float, float]:
+    """Answers a second, and milliseconds of a core for one."""
+    start_s = computed_s(pid)
+    outcome = asyncio.run(load(port, sent, 4, seconds))
+    return outcome.rate, 1000 * (computed_s(pid) - start_s) / max(1, outcome.statuses[200])
 
 
 def soak(port: int, pid: int, requests: int) -> list[str]:
@@ -261,9 +329,18 @@ def main() -> None:
     parser.add_argument(
         "--option", action="append", default=[], help="of `facecli serve`, such as --workers=2"
     )
+    parser.add_argument(
+        "--against", type=Path, metavar="FOLDER", help="checkout to compare with; nothing else is measured"
+    )
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     load_before = os.getloadavg()[0]
+    if options.against:
+        said = (
+            f"{conditions(load_before)}; rounds of {options.seconds:g} s; client and servers share the cores."
+        )
+        print("\n".join([said, "", *compare(options.against, options)]))
+        return
     with server(*options.option) as (port, pid):
         lines, _ = measure_rates(port, options)
         if options.requests:

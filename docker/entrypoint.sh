@@ -1,7 +1,8 @@
 #!/bin/sh
 # Serves on every address of the container; what reaches it is decided by `docker run -p`.
 # With FACECLI_TOKEN in the environment the token is asked for (facecli reads it there itself, so that
-# it stands in no list of processes). Without one, whoever reaches the published port may use it.
+# it stands in no list of processes). Without one, whoever reaches the published port may use it, by an
+# address or a name of this machine; `--allow-host NAME` behind the image's name adds a name.
 set -eu
 case " ${FACECLI_TOKEN:+--token} $* " in
   *" --token"*) ;;

@@ -1,5 +1,8 @@
 """The pages in headless Chromium: what a person does with them, without a foreign request or an error."""
 
+import base64
+import csv
+import functools
 import json
 import re
 import shutil
@@ -14,8 +17,13 @@ pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 import playwright.sync_api as playwright_api
 import uvicorn
+from clip_corpus import KINDS
 from web_pictures import encoded
 
+from facecli.core.attributes import CLASS_NAMES
+from facecli.sinks.video import VideoFileSink, VideoOptions
+from facecli.sources.sound import open_sound
+from facecli.sources.video import open_source
 from facecli.web.app import build_app
 from facecli.web.settings import Settings
 
@@ -146,11 +154,13 @@ def test_a_picture_with_two_faces(visit, couple):
     upload(page, couple)
     boxes = page.locator("#boxes button")
     expect(boxes).to_have_count(2)
+    # One for each class of each head, and one for the share of a face.
+    bars = sum(len(names) for head, names in CLASS_NAMES.items() if head != "face") + 1
     for number in (0, 1):
         boxes.nth(number).click()
         expect(page.locator("#face h2")).to_have_text(f"Face {number + 1} of 2")
         expect(page.locator("#face svg.curve")).to_have_count(1)
-        expect(page.locator("#face .bar")).to_have_count(2 + 5 + 7 + 1)
+        expect(page.locator("#face .bar")).to_have_count(bars)
     expect(boxes.nth(1)).to_have_attribute("aria-pressed", "true")
 
     page.get_by_label("normal").check()
@@ -165,10 +175,11 @@ def test_a_picture_with_two_faces(visit, couple):
         and len(row["faces"]) == 2
         and set(row["faces"][0]["models"]) == {"facenet", "normal"}
     )
-    lines = content(page, "CSV").decode().splitlines()
-    assert (
-        len(lines) == 3 and lines[0].startswith("source,face,x_min") and lines[1].startswith("couple.jpg,1,")
-    )
+    rows = list(csv.DictReader(content(page, "CSV").decode().splitlines()))
+    assert [(row["source"], row["face"], row["model"]) for row in rows] == [
+        ("couple.jpg", "1", "facenet_model"),
+        ("couple.jpg", "2", "facenet_model"),
+    ], rows
     drawn = cv2.imdecode(np.frombuffer(content(page, "Annotated picture"), np.uint8), cv2.IMREAD_COLOR)
     assert drawn.shape[1] >= 1024
 
@@ -420,3 +431,32 @@ def test_a_missing_camera_is_said(visit):
     )
     page.get_by_role("button", name="Start the camera").click()
     expect(page.locator("#status.bad")).to_have_text("There is no camera here.")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_a_drawn_clip_with_sound_plays(browser, tmp_path, suffix):
+    (kind,) = (kind for kind in KINDS if kind.name == "h264_mp4_aac")
+    kind.make(tmp_path / "clip.mp4")
+    drawn = tmp_path / f"drawn{suffix}"
+    with open_source(str(tmp_path / "clip.mp4")) as source:
+        options = VideoOptions(open_sound=functools.partial(open_sound, source))
+        with VideoFileSink(drawn, source.fps, options) as sink:
+            for frame in source:
+                sink.append(np.repeat(np.repeat(frame.image_rgb, 4, 0), 4, 1), frame.time_s, frame.duration_s)
+    content = base64.b64encode(drawn.read_bytes()).decode()
+    page = browser.new_page()
+    page.set_content(f'<video muted src="data:video/{suffix[1:]};base64,{content}"></video>')
+    played = page.evaluate(
+        """async () => {
+            const video = document.querySelector('video')
+            await video.play()
+            await new Promise((done) => { video.onended = done })
+            return [video.videoWidth, video.videoHeight, video.duration, video.currentTime,
+                    video.webkitAudioDecodedByteCount, video.error]
+        }"""
+    )
+    page.close()
+    width, height, seconds, reached, sound_bytes, error = played
+    assert error is None and (width, height) == (384, 256)
+    assert seconds == pytest.approx(0.8, abs=0.1) and reached == pytest.approx(seconds, abs=0.05)
+    assert sound_bytes > 0

@@ -1,10 +1,13 @@
 """Who is let in, and the headers that every answer has."""
 
+import socket
+
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from facecli.cli.serve import _settings
 from facecli.web.app import build_app
 from facecli.web.guard import COOKIE
 from facecli.web.observe import HEADERS
@@ -136,6 +139,36 @@ def test_live_mode_knows_hosts_too(open_app):
         with TestClient(open_app).websocket_connect(LIVE, headers={"host": "evil.example"}):
             pass
     assert refusal.value.status_code == 421
+
+
+OPEN_HOSTS = [
+    ("127.0.0.1", True), ("192.168.1.10:5000", True), ("[fd00::1]:5000", True), ("faces.lan", True),
+    ("evil.example", False), ("0.0.0.0", False), ("[::]", False), ("127.0.0.1.evil.example", False),
+    ("", False),
+    ("1.2.3", False), ("0x7f000001", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host, served", OPEN_HOSTS)
+def test_addresses_are_no_names_of_others(host, served):
+    """Only a name can be made to mean another machine."""
+    app = build_app(Settings(workers=1, hosts=(*LOOPBACK, "faces.lan"), any_address=True))
+    answer = TestClient(app).get("/healthz", headers={"host": host})
+    assert answer.status_code == (200 if served else 421)
+
+
+def test_a_server_without_a_token_serves_names_of_this_machine_only():
+    options = {
+        "host": "0.0.0.0", "allow_host": ("Faces.Example",), "model_path": None, "model_type": "facenet",
+        "detector": "auto", "workers": 1, "queue": None,
+    }  # fmt: skip
+    made = _settings(options, None)
+    assert {*LOOPBACK, "faces.example", socket.gethostname().lower()} <= set(made.hosts) and made.any_address
+    assert "evil.example" not in made.hosts
+    with_token = _settings(options | {"allow_host": ()}, TOKEN)
+    assert with_token.hosts == () and not with_token.any_address
+    local = _settings(options | {"host": "127.0.0.1", "allow_host": ()}, None)
+    assert set(local.hosts) == set(LOOPBACK) and not local.any_address
 
 
 # --- origins --------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from starlette.datastructures import Headers
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
+from facecli.core import images
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
@@ -30,8 +31,7 @@ from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
 from facecli.web.guard import Guard, same_origin
 from facecli.web.live_protocol import LiveLimits, LiveProblem, decode_frame, parse_command, parse_frame
-from facecli.web.live_session import LiveQuery, LiveSession, router
-from facecli.web.live_worker import NewestFrame, TokenBucket
+from facecli.web.live_session import LiveQuery, LiveSession, NewestFrame, TokenBucket, router
 from facecli.web.service import Busy
 
 PATH = "/api/v1/live"
@@ -43,6 +43,7 @@ class FakeService:
 
     def __init__(self):
         self.default_model, self.default_detector = "facenet", "haar"
+        self.frame_decoder = images
         self.predictor = Predictor(load_checkpoint(find_model("facenet_model")), 1)
         self.full = 0
         self.gate = threading.Event()
@@ -53,6 +54,9 @@ class FakeService:
         if model != "facenet":
             raise CheckpointError(f"no model '{model}' in /secret/place")
         return Analyzer(build_detector(detector), self.predictor)
+
+    async def load(self, models):
+        pass
 
     async def run(self, function, *args):
         if self.full:
@@ -307,7 +311,7 @@ BAD_FRAMES = {
     "WebP magic": (frame(b"RIFF\xff\xff\xff\xffWEBPVP8 " + bytes(50)), 1003, 422),
     "a cut JPEG": (frame(encoded(np.zeros((80, 80, 3), np.uint8))[:-200]), 1003, 422),
     "100 megapixels": (frame(tall_jpeg_header(10_000, 10_000)), 1009, 413),
-    "4 gigapixels": (frame(tall_jpeg_header(65_535, 65_535)), 1003, 422),
+    "4 gigapixels": (frame(tall_jpeg_header(65_535, 65_535)), 1009, 413),
     "a tower": (frame(encoded(np.zeros((1921, 8, 3), np.uint8))), 1009, 413),
     "too many bytes": (frame(bytes((1 << 20) + 1)), 1009, 413),
 }
@@ -344,7 +348,7 @@ def test_a_bad_text_ends_the_session_with_a_word(client, text):
 @given(st.binary(max_size=64))
 def test_any_bytes_are_a_frame_or_a_problem(message):
     try:
-        decode_frame(parse_frame(message, LIMITS).data, LIMITS)
+        decode_frame(parse_frame(message, LIMITS).data, LIMITS, images)
     except LiveProblem as problem:
         assert problem.code in (1003, 1009)
 
@@ -422,7 +426,7 @@ def test_an_error_of_ours_is_said_without_its_words(service, client, monkeypatch
     def fail(self):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("facecli.web.live_worker.LiveWorker.work", fail)
+    monkeypatch.setattr("facecli.web.live_session.LiveWorker.work", fail)
     with pytest.raises(RuntimeError), client.websocket_connect(PATH) as socket:
         problem = problem_of(socket, 1011)
         assert problem["status"] == 500 and "secret" not in problem["detail"]

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import logging
 import os
 import socket
 import struct
@@ -21,12 +22,13 @@ from fastapi import FastAPI
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from facecli.core import images
 from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
 from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
-from facecli.web.guard import Guard
+from facecli.web.guard import Guard, StrictWebSocket
 from facecli.web.live_protocol import LiveLimits
 from facecli.web.live_session import router
 
@@ -42,11 +44,15 @@ class FakeService:
 
     def __init__(self):
         self.default_model, self.default_detector = "facenet", "haar"
+        self.frame_decoder = images
         self.predictor = Predictor(load_checkpoint(find_model("facenet_model")), 1)
         self._pool = ThreadPoolExecutor(1)
 
     def analyzer(self, model, detector):
         return Analyzer(build_detector(detector), self.predictor)
+
+    async def load(self, models):
+        pass
 
     async def run(self, function, *args):
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
@@ -61,7 +67,12 @@ def serving(service, **limits):
     app.state.service = service
     app.state.live_limits = LiveLimits(**limits)
     config = uvicorn.Config(
-        app, port=0, log_level="warning", ws_max_size=(1 << 20) + 8, timeout_graceful_shutdown=5
+        app,
+        port=0,
+        log_level="warning",
+        ws=StrictWebSocket,
+        ws_max_size=(1 << 20) + 8,
+        timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -227,18 +238,20 @@ def test_two_hundred_silent_sockets_end_and_the_next_is_served(service, message)
         assert works(port, message)
 
 
-def test_a_flood_ends_the_flooder_and_nobody_else(port, message):
-    with connect(address(port), compression=None) as modest:
-        modest.recv(timeout=20)
-        with connect(address(port), compression=None) as flooder:
-            with pytest.raises(ConnectionClosed):
-                for _ in range(5000):
-                    flooder.send(message)
-            with pytest.raises(ConnectionClosed):
-                while True:
-                    flooder.recv(timeout=20)
-        modest.send(message)
-        assert json.loads(modest.recv(timeout=20))["frame"] == 3
+def test_a_flood_ends_the_flooder_and_nobody_else(service, message):
+    # So few that a machine with other work to do floods it, too.
+    with serving(service, frames_per_s=2.0, burst=4) as (port, _):
+        with connect(address(port), compression=None) as modest:
+            modest.recv(timeout=20)
+            with connect(address(port), compression=None) as flooder:
+                with pytest.raises(ConnectionClosed):
+                    for _ in range(5000):
+                        flooder.send(message)
+                with pytest.raises(ConnectionClosed):
+                    while True:
+                        flooder.recv(timeout=20)
+            modest.send(message)
+            assert json.loads(modest.recv(timeout=20))["frame"] == 3
 
 
 def test_a_server_that_stops_says_so_to_its_viewers(service):
@@ -249,3 +262,16 @@ def test_a_server_that_stops_says_so_to_its_viewers(service):
     with stack, pytest.raises(ConnectionClosed) as end:
         viewer.recv(timeout=20)
     assert end.value.rcvd.code == 1012
+
+
+def test_text_that_is_no_utf_8_ends_the_session_without_a_fault(service, caplog):
+    caplog.set_level("INFO")
+    with serving(service) as (port, _):
+        for text in (b"\xff\xfe", b"{\xc3", [b'{"type"', b"\x80"]):
+            with connect(f"ws://127.0.0.1:{port}{PATH}") as viewer:
+                assert json.loads(viewer.recv())["type"] == "hello"
+                viewer.send(text, text=True)
+                with pytest.raises(ConnectionClosed) as end:
+                    viewer.recv(20)
+                assert end.value.rcvd.code == 1007
+    assert not [record for record in caplog.records if record.levelno > logging.INFO or record.exc_info]

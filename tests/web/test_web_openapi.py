@@ -11,6 +11,7 @@ import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.failures import AcceptedNegativeData, FailureGroup
 
 from facecli.core.faces import FACE_HEADS
 from facecli.web.app import build_app
@@ -41,7 +42,16 @@ def base_url():
 @schema.parametrize()
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_the_routes_are_as_they_are_described(case, base_url):
-    case.call_and_validate(base_url=base_url, excluded_checks=LEFT_OUT)
+    try:
+        case.call_and_validate(base_url=base_url, excluded_checks=LEFT_OUT)
+    except FailureGroup as failures:
+        if not all(map(is_mistaken, failures.exceptions)):
+            raise
+
+
+def is_mistaken(failure):
+    """A form that lacks one of the two fields may have the other: one branch of `oneOf` is enough."""
+    return isinstance(failure, AcceptedNegativeData) and "violates `required` at /oneOf/" in failure.message
 
 
 def test_every_error_is_described_as_a_problem():

@@ -4,7 +4,9 @@ import dataclasses
 import io
 import json
 import struct
+import sys
 import time
+import zipfile
 import zlib
 
 import cv2
@@ -14,14 +16,18 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 from PIL import Image
-from web_pictures import encoded
+from starlette.testclient import TestClient
+from web_pictures import encoded, with_faults
 
 from facecli import FaceAnalyzer, __version__
 from facecli.core.errors import ImageError
 from facecli.infer.analyzer import mark_rejected
+from facecli.web import decoder
+from facecli.web.app import build_app
 from facecli.web.problems import Problem
 from facecli.web.schemas import MODELS, PICTURE, PICTURES, PREDICTION
 from facecli.web.service import Busy
+from facecli.web.settings import Limits, Settings
 
 ANALYZE, ANNOTATE, PREDICT = "/api/v1/analyze", "/api/v1/annotate", "/predict"
 
@@ -284,6 +290,106 @@ def test_names_of_files_are_harmless(client, empty, name, shown):
     assert source.isprintable() and "/" not in source and answer.headers["content-type"] == "application/json"
 
 
+# --- pictures that end their decoder ---------------------------------------------------------------
+
+
+@pytest.fixture
+def faulty_client(monkeypatch):
+    """Its decoders do what a picture is called: hang, crash, leave, fail, swell."""
+    monkeypatch.setattr(decoder, "_START", with_faults(decoder._START))
+    limits = dataclasses.replace(Limits(), decode_s=3.0)
+    with TestClient(build_app(Settings(workers=1, hosts=(), limits=limits))) as client:
+        yield client
+
+
+def test_a_picture_that_ends_its_decoder_is_a_problem_of_its_own(faulty_client, photo):
+    for word in ("crash", "swell", "hang"):
+        for path in (ANALYZE, ANNOTATE, PREDICT):
+            given = [("file", (f"{word}.jpg", photo))]
+            problem = problem_of(faulty_client.post(path, files=given), 422)
+            assert problem["title"] == "Unreadable picture" and f"{word}.jpg" in problem["detail"]
+            assert faulty_client.post(path, files=files(photo)).status_code == 200
+    given = [("file", (name, photo)) for name in ("a.jpg", "crash.jpg", "b.jpg")]
+    rows = faulty_client.post(ANALYZE, files=given).json()["pictures"]
+    assert [row["error"] is None for row in rows] == [True, False, True]
+    assert faulty_client.get("/healthz").status_code == 200
+    text = faulty_client.get("/metrics").text
+    assert 'facecli_decoders_ended_total{reason="timeout"} 3.0' in text
+    assert 'facecli_decoders_ended_total{reason="death"} 4.0' in text
+
+
+def test_an_address_leads_to_the_same_decoders(faulty_client, photo, monkeypatch):
+    monkeypatch.setattr("facecli.web.upload.fetch", lambda *_: photo)
+    monkeypatch.setattr("facecli.web.upload.redacted", lambda url: url.rpartition("/")[2])
+    problem = problem_of(faulty_client.post(ANALYZE, json={"url": "https://faces.example/crash.jpg"}), 422)
+    assert "its decoder ended" in problem["detail"]
+
+
+def test_nothing_of_a_picture_is_decoded_in_the_server(client, photo, monkeypatch):
+    """Neither its header nor its pixels."""
+
+    def forbid(*_, **__):
+        raise AssertionError("decoded in the server")
+
+    for name in ("cv2.imdecode", "PIL.Image.open", "facecli.core.images.decode_heif"):
+        monkeypatch.setattr(name, forbid)
+    for path in (ANALYZE, ANNOTATE):
+        assert client.post(path, files=files(photo)).status_code == 200
+        problem_of(client.post(path, files=files(b"x")), 422)
+
+
+def test_a_large_picture_is_read_as_the_command_line_reads_it(client, portrait):
+    data = encoded(np.tile(portrait, (6, 7, 1)), "PNG", compress_level=1)
+    assert client.post(ANALYZE, files=files(data)).json() == FaceAnalyzer().analyze(data, source="0.jpg")
+
+
+def test_large_pictures_take_half_of_the_queue_at_most(app, client, monkeypatch):
+    monkeypatch.setattr(app.state.service, "_heavy", app.state.service.places)
+    buffer = io.BytesIO()
+    Image.new("RGBA", (3000, 3000)).save(buffer, "PNG")
+    problem_of(client.post(ANALYZE, files=files(buffer.getvalue())), 503)
+    monkeypatch.undo()
+    assert client.post(ANALYZE, files=files(buffer.getvalue())).status_code == 200
+
+
+def test_an_archive_is_no_picture(client, photo):
+    """Nothing is unpacked for a client: its pictures come as fields of a form."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.jpg", photo)
+    problem_of(client.post(ANALYZE, files=files(buffer.getvalue())), 422)
+    problem_of(
+        client.post(ANALYZE, content=buffer.getvalue(), headers={"content-type": "application/zip"}), 415
+    )
+
+
+# --- health ---------------------------------------------------------------------------------------
+
+
+def test_health_says_what_is_wrong(app, client, monkeypatch):
+    assert client.get("/healthz").status_code == 200
+    for trouble in ("A worker is stuck.", "The queue has not moved."):
+        with monkeypatch.context() as wrong:
+            wrong.setattr(type(app.state.service), "trouble", trouble)
+            problem = problem_of(client.get("/healthz"), 503)
+            assert problem["detail"] == trouble
+    assert client.get("/healthz").json()["status"] == "ok"
+
+
+def test_without_decoders_it_is_not_well_and_then_it_is_again(photo, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with TestClient(build_app(Settings(workers=1, hosts=()))) as client:
+        assert problem_of(client.post(ANALYZE, files=files(photo)), 503)["title"] == "No decoder"
+        assert "decoding" in problem_of(client.get("/healthz"), 503)["detail"]
+        monkeypatch.undo()
+        # Nobody else asks a server that is not well.
+        end_s = time.monotonic() + 60
+        while client.get("/healthz").status_code != 200 and time.monotonic() < end_s:
+            time.sleep(0.1)
+        assert client.get("/healthz").status_code == 200
+        assert client.post(ANALYZE, files=files(photo)).status_code == 200
+
+
 # --- bad bodies -----------------------------------------------------------------------------------
 
 FORM = "multipart/form-data; boundary=x"
@@ -376,6 +482,13 @@ def test_a_bad_query_is_a_problem(client, empty, query, status):
 
 def test_a_bad_format_is_a_problem(client, empty):
     assert "format" in problem_of(client.post(f"{ANNOTATE}?format=exe", files=files(empty)), 422)["detail"]
+
+
+def test_a_picture_that_a_format_does_not_hold_is_a_problem_of_the_request(client):
+    wide = encoded(np.zeros((2, 70_000, 3), np.uint8), "PNG")
+    problem = problem_of(client.post(ANNOTATE, files=files(wide)), 422)
+    assert ".jpg does not hold a picture of 70000x2; use .png (format=png)" in problem["detail"]
+    assert client.post(f"{ANNOTATE}?format=png", files=files(wide)).status_code == 200
 
 
 METHODS = [("GET", ANALYZE), ("PUT", ANALYZE), ("DELETE", "/api/v1/models"), ("POST", "/healthz")]

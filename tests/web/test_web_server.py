@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import logging
 import os
 import re
 import shlex
@@ -25,7 +26,7 @@ from web_pictures import encoded
 from facecli.cli.app import main
 from facecli.core.errors import InputError
 from facecli.web.app import build_app
-from facecli.web.limits import bounded_protocol
+from facecli.web.guard import bounded_protocol
 from facecli.web.server import address_of, listen
 from facecli.web.settings import Limits, Settings
 
@@ -196,6 +197,32 @@ def test_clients_that_leave_in_the_middle_hold_nothing(port, photo):
     assert works(port, photo)
 
 
+def test_a_client_that_leaves_is_no_fault_of_the_server(port, photo, caplog):
+    caplog.set_level("INFO", "facecli")
+    kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
+    for headers, begun in (
+        ([f"Content-Length: {10**6}", kind], form(photo)[:2000]),
+        (["Transfer-Encoding: chunked", "Content-Type: image/png"], b"10\r\n"),
+    ):
+        before = counted(port, "499")
+        opened(port, request(headers=headers) + begun).close()
+        end_s = time.monotonic() + 20
+        while counted(port, "499") == before and time.monotonic() < end_s:
+            time.sleep(0.05)
+        assert counted(port, "499") == before + 1
+    assert counted(port, "500") == 0
+    assert not [record for record in caplog.records if record.levelno > logging.INFO or record.exc_info]
+    assert works(port, photo)
+
+
+def counted(port, status):
+    """Requests for analysis that ended with a status."""
+    told = ended(opened(port, request("/metrics", "GET", ["Connection: close"]))).decode()
+    line = rf'^facecli_requests_total{{method="POST",route="/api/v1/analyze",status="{status}"}} (\S+)'
+    found = re.search(line, told, re.MULTILINE)
+    return float(found.group(1)) if found else 0
+
+
 def test_beyond_the_connections_that_there_are_the_next_is_closed():
     with serving(connections=5, head_s=20.0) as port:
         kept = [opened(port) for _ in range(5)]
@@ -249,6 +276,8 @@ def command(*options, **environment):
     )
     try:
         line = process.stderr.readline()
+        if line.startswith("Warning: everybody"):
+            line = process.stderr.readline()
         assert line.startswith("serving on http://127.0.0.1:"), line + process.stderr.read()
         yield process, int(line.split(":")[2].split("/")[0])
     finally:
@@ -266,6 +295,41 @@ def test_it_serves_and_ends_well(photo, number):
         said = process.stderr.read()
     assert "Traceback" not in said
     assert "method=POST path=/api/v1/analyze status=200" in said
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are found in /proc")
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_it_at_once_though_a_request_hangs(photo, second):
+    with command("--workers", "1") as (process, port):
+        assert works(port, photo)
+        # Decoders that are stopped neither answer nor end.
+        tasks = Path(f"/proc/{process.pid}/task")
+        children = {int(word) for task in tasks.iterdir() for word in (task / "children").read_text().split()}
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        body = form(photo)
+        kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
+        hanging = opened(port, request(headers=[f"Content-Length: {len(body)}", kind]) + body)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(second)
+        assert process.wait(3) == 128 + second
+        hanging.close()
+    for child in children:
+        # Nobody would ever wake them.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def test_without_a_token_the_host_is_looked_at(photo):
+    with command("--host", "0.0.0.0", "--insecure", "--allow-host", "faces.lan") as (_, port):
+        answers = {}
+        for host in ("faces.lan", "10.1.2.3", socket.gethostname(), "evil.example"):
+            said = ended(opened(port, request("/healthz", "GET", ["Connection: close"], host=host)))
+            answers[host] = said.split()[1]
+        assert list(answers.values()) == [b"200", b"200", b"200", b"421"]
 
 
 def test_the_token_of_the_environment_is_asked_for(photo):

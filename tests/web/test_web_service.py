@@ -13,7 +13,7 @@ pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 from facecli.core import paths
 from facecli.core.errors import CheckpointError, InputError
 from facecli.infer.predictor import Predictor
-from facecli.models.checkpoint import write_json
+from facecli.models.checkpoint import load_checkpoint, write_json
 from facecli.web.app import describe_model
 from facecli.web.model_registry import ModelRegistry, SharedPredictor
 from facecli.web.pages import model_sections
@@ -170,6 +170,86 @@ def test_viewers_have_detectors_of_their_own_and_one_network(service):
     assert one.detector is not other.detector and one.predictor is other.predictor
 
 
+# --- health ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock():
+    """Seconds, moved by hand: `now[0]`."""
+    return [100.0]
+
+
+@pytest.fixture
+def timed(registry, clock):
+    service = Service(registry, 1, 3, clock=lambda: clock[0])
+    yield service
+    service.close()
+
+
+def test_a_service_without_work_is_well_for_ever(timed, clock):
+    assert timed.trouble is None
+    clock[0] += 1e6
+    assert timed.trouble is None
+
+
+def test_a_worker_that_does_not_come_back_is_stuck_until_it_does(timed, clock):
+    async def go():
+        gate = threading.Event()
+        working = asyncio.ensure_future(timed.run(gate.wait, 20))
+        while not timed._begun_s:
+            await asyncio.sleep(0.01)
+        clock[0] += 59
+        assert timed.trouble is None
+        clock[0] += 2
+        assert "stuck" in timed.trouble
+        # Its client was told long ago.
+        working.cancel()
+        assert "stuck" in timed.trouble
+        gate.set()
+        while timed._begun_s:
+            await asyncio.sleep(0.01)
+        assert timed.trouble is None
+
+    asyncio.run(go())
+
+
+def test_a_queue_that_does_not_move_is_told(timed, clock):
+    async def go():
+        gate = threading.Event()
+        clock[0] += 1e6
+        waiting = [asyncio.ensure_future(timed.run(gate.wait, 20)) for _ in range(2)]
+        while not timed._begun_s:
+            assert timed.trouble is None
+            await asyncio.sleep(0.01)
+        clock[0] += 29
+        assert timed.trouble is None
+        clock[0] += 2
+        assert "queue has not moved" in timed.trouble
+        gate.set()
+        await asyncio.gather(*waiting)
+        await asyncio.sleep(0.05)
+        assert timed.trouble is None
+
+    asyncio.run(go())
+
+
+def test_the_end_does_not_wait_for_a_worker_that_hangs(registry):
+    service, gate = Service(registry, 1, 3), threading.Event()
+
+    async def go():
+        working = asyncio.ensure_future(service.run(gate.wait, 60))
+        waiting = asyncio.ensure_future(service.run(print))
+        while not service._begun_s:
+            await asyncio.sleep(0.01)
+        service.close(wait_s=0.1)
+        assert not working.done()
+        gate.set()
+        await asyncio.wait([working, waiting])
+        assert waiting.cancelled()
+
+    asyncio.run(go())
+
+
 # --- the models -----------------------------------------------------------------------------------
 
 
@@ -179,11 +259,40 @@ def test_the_default_model_comes_first(tiny_checkpoint):
     assert list(own.entries)[0] == own.default == "tiny"
 
 
+def test_loading_a_model_stops_nobody_who_has_another(monkeypatch):
+    registry = ModelRegistry(Settings(workers=1))
+    service, gate, loading = Service(registry, 1, 3), threading.Event(), threading.Event()
+
+    def load_slowly(folder):
+        loading.set()
+        assert gate.wait(20)
+        return load_checkpoint(folder)
+
+    monkeypatch.setattr("facecli.web.model_registry.load_checkpoint", load_slowly)
+
+    async def go():
+        second = asyncio.ensure_future(service.load(["facenet", "normal"]))
+        while not loading.is_set():
+            await asyncio.sleep(0.01)
+        # In the only worker, with the model that is there.
+        await service.load(["facenet"])
+        assert (
+            await service.run(lambda: service.thread_analyzer(["facenet"], "none").model) == "facenet_model"
+        )
+        assert not second.done() and "normal" not in registry.loaded
+        gate.set()
+        await second
+        assert "normal" in registry.loaded
+
+    asyncio.run(go())
+    service.close()
+
+
 def test_unknown_names_are_errors(registry):
     with pytest.raises(CheckpointError, match="no model 'x'"):
         registry.predictor("x")
     with pytest.raises(InputError, match="no detector 'yunet'"):
-        registry.build_detector("yunet")
+        registry.build_detector("yunet", [])
     assert "x" not in registry.loaded
 
 

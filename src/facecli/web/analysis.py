@@ -9,16 +9,17 @@ import cv2
 import numpy as np
 from fastapi import Depends, Query, Request
 
-from facecli.core.errors import FacecliError, ImageError, ImageTooLargeError
+from facecli.core.errors import EncodingError, FacecliError, ImageError, ImageTooLargeError
 from facecli.core.faces import Face, FrameResult
-from facecli.core.images import decode_image
+from facecli.core.images import encode_image
 from facecli.detect.registry import detector_names
 from facecli.draw.annotate import annotate
 from facecli.draw.anonymize import METHODS, anonymize, head_box
 from facecli.draw.panel import draw_details
 from facecli.pipeline.batch import find_faces_in
+from facecli.web.decoder import DecoderLostError
 from facecli.web.model_registry import ModelRegistry
-from facecli.web.problems import Problem
+from facecli.web.problems import RETRY_AFTER_S, Problem
 from facecli.web.service import Service
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def annotate_picture(
     """
     faces, _ = _faces(service, name, data, query, max_pixels)
     with _as_problems(name):
-        image_rgb = decode_image(data, name, max_pixels)
+        image_rgb = service.decoder.decode_image(data, name, max_pixels)
         if query.anonymize is not None:
             image_rgb = anonymize(image_rgb, faces, query.anonymize)
         shown = [face for face in faces if query.show_rejected or not face.rejected]
@@ -96,7 +97,7 @@ def _faces(
         log.warning("%s", error)
         raise unusable(query) from error
     with _as_problems(name):
-        found, size = find_faces_in(data, name, analyzer, max_pixels)
+        found, size = find_faces_in(data, name, analyzer, max_pixels, service.decoder)
         return analyzer.read([found])[0], size
 
 
@@ -109,6 +110,9 @@ def _as_problems(name: str) -> Iterator[None]:
         raise Problem(413, "Picture too large", f"{error}.") from error
     except ImageError as error:
         raise Problem(422, "Unreadable picture", f"{' '.join(str(error).split())}.") from error
+    except DecoderLostError as error:
+        detail = "Pictures cannot be decoded here just now; try again in a moment."
+        raise Problem(503, "No decoder", detail, {"Retry-After": str(RETRY_AFTER_S)}) from error
     except (cv2.error, MemoryError) as error:
         log.warning("a picture could not be analysed: %s", error)
         raise Problem(422, "Unreadable picture", f"{name} cannot be analysed; save it again.") from error
@@ -125,8 +129,10 @@ def unusable(query: AnalysisQuery) -> Problem:
 
 def _encoded(image_rgb: np.ndarray, suffix: str) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
-    _, data = cv2.imencode(suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), options)
-    return data.tobytes()
+    try:
+        return bytes(encode_image(image_rgb, suffix, options, given_away=True))
+    except EncodingError as error:
+        raise ImageError(f"{error} (format=png)") from error
 
 
 async def read_query(

@@ -11,15 +11,22 @@ from starlette.datastructures import State
 from starlette.responses import JSONResponse
 
 from facecli import __version__
+from facecli.core.errors import CheckpointError
 from facecli.core.faces import FACE_HEADS
 from facecli.draw.anonymize import METHODS
 from facecli.models.registry import Entry
 from facecli.models.terms import terms_of
 from facecli.sinks.html import measured_cautions
 from facecli.web import live_session, pages, problems, schemas
-from facecli.web.analysis import AnalysisQuery, QueryParameters, analyze_picture, annotate_picture, failed_row
-from facecli.web.guard import Guard
-from facecli.web.limits import BodyLimit
+from facecli.web.analysis import (
+    AnalysisQuery,
+    QueryParameters,
+    analyze_picture,
+    annotate_picture,
+    failed_row,
+    unusable,
+)
+from facecli.web.guard import BodyLimit, Guard
 from facecli.web.live_protocol import LiveLimits
 from facecli.web.model_registry import ModelRegistry
 from facecli.web.observe import MEDIA_TYPE, Meters, Observe
@@ -31,7 +38,8 @@ from facecli.web.upload import Fetcher, Given, PictureAddress, read_given
 server_router = APIRouter(tags=["server"])
 
 analysis_router = APIRouter(prefix="/api/v1", tags=["analysis"])
-_AGAIN_S = 0.02
+_AGAIN_S, _SELDOM_S = 0.02, 0.5
+"""How soon a full queue is asked again, at first and in the long run."""
 _MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
@@ -57,8 +65,13 @@ async def models(request: Request) -> dict[str, Any]:
 
 @server_router.get("/healthz", summary="Is the server well?", **schemas.health())
 async def healthz(request: Request) -> dict[str, Any]:
-    """Answers as long as requests are answered; needs no token."""
+    """A problem when a worker is stuck, the queue does not move or nothing can be decoded; needs no token."""
     service = request.app.state.service
+    if service.decoders.trouble is not None:
+        # Who is not well is asked for nothing else, and would never find out that it is again.
+        service.start()
+    if service.trouble is not None:
+        raise Problem(503, "Not well", service.trouble, {"Retry-After": str(problems.RETRY_AFTER_S)})
     return {"status": "ok", "version": __version__, "taken": service.taken, "places": service.places}
 
 
@@ -128,6 +141,7 @@ async def annotate(
     given = await receive(request)
     if len(given) > 1:
         raise Problem(422, "Too many pictures", "Only one picture is drawn at a time.")
+    await _load_models(state, query)
     name, data = await _loaded(state, given[0])
     drawn = await in_turn(
         state, annotate_picture, state.service, name, data, query, _pixels(state), _SUFFIXES[format]
@@ -155,6 +169,7 @@ async def analyze_one(
         query: what is wanted.
         waits: a full queue is waited for, since others of the same request were analysed.
     """
+    await _load_models(state, query)
     name, data = await _loaded(state, given)
     arguments = state.service, name, data, query, _pixels(state)
     row = await in_turn(state, analyze_picture, *arguments, waits=waits)
@@ -178,6 +193,15 @@ async def _loaded(state: State, given: Given) -> tuple[str, bytes]:
     return given.name, given.data
 
 
+async def _load_models(state: State, query: AnalysisQuery) -> None:
+    """Raises Problem."""
+    try:
+        await state.service.load(query.models)
+    except CheckpointError as error:
+        log.warning("%s", error)
+        raise unusable(query) from error
+
+
 async def in_turn(state: State, function: Callable[..., Any], *arguments: Any, waits: bool = False) -> Any:
     """What a worker makes of it when it is its turn.
 
@@ -193,13 +217,15 @@ async def in_turn(state: State, function: Callable[..., Any], *arguments: Any, w
 
 
 async def _when_free(state: State, function: Callable[..., Any], arguments: tuple, waits: bool) -> Any:
+    pause_s = _AGAIN_S
     while True:
         try:
             return await state.service.run(function, *arguments)
         except Busy:
             if not waits:
                 raise busy() from None
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _SELDOM_S)
 
 
 def _pixels(state: State) -> int:
@@ -256,7 +282,7 @@ def build_app(settings: Settings, live_limits: LiveLimits | None = None) -> Fast
     state.settings = settings
     state.live_limits = live_limits or LiveLimits()
     state.registry = ModelRegistry(settings)
-    state.service = Service(state.registry, settings.workers, settings.places)
+    state.service = Service(state.registry, settings.workers, settings.places, settings.limits)
     state.fetcher = Fetcher(settings.limits.body_bytes)
     state.meters = Meters(state.service)
     state.meters.viewers.set_function(lambda: getattr(state, "live_viewers", 0))
@@ -266,13 +292,14 @@ def build_app(settings: Settings, live_limits: LiveLimits | None = None) -> Fast
     problems.install(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limits=settings.limits)
-    app.add_middleware(Guard, token=settings.token, hosts=settings.hosts)
+    app.add_middleware(Guard, token=settings.token, hosts=settings.hosts, any_address=settings.any_address)
     app.add_middleware(Observe)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.service.start()
     yield
     log.info("waiting for the pictures that are being analysed")
     app.state.service.close()

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from facecli.core.errors import ImageError
+from facecli.core.errors import ImageError, ImageTooLargeError
 from facecli.core.faces import Face
-from facecli.core.images import decode_image, read_header
 from facecli.draw.anonymize import head_box
+from facecli.pipeline.batch import Decoder
 
 UNSUPPORTED, POLICY, TOO_BIG, BROKEN, LATER = 1003, 1008, 1009, 1011, 1013
 """Codes with which a WebSocket is closed (RFC 6455, section 7.4.1, and the registry that it founds)."""
@@ -108,14 +108,17 @@ def parse_command(text: str) -> Command:
     return Command(kind, **names)
 
 
-def decode_frame(data: bytes, limits: LiveLimits) -> np.ndarray:
+def decode_frame(data: bytes, limits: LiveLimits, decoder: Decoder) -> np.ndarray:
     """(H, W, 3) uint8 RGB of an encoded frame; a large one is refused by its header. Raises LiveProblem."""
     if not _is_web_picture(data):
         raise LiveProblem(415, "Not a picture", "A frame is a JPEG, PNG or WebP.", UNSUPPORTED)
     try:
-        size = read_header(data, _NAME).upright_size
+        image_rgb = decoder.decode_image(data, _NAME, limits.longer_side * limits.shorter_side)
+        size = image_rgb.shape[:2]
         if max(size) <= limits.longer_side and min(size) <= limits.shorter_side:
-            return decode_image(data, _NAME)
+            return image_rgb
+    except ImageTooLargeError:
+        pass
     except ImageError as error:
         raise LiveProblem(422, "Damaged picture", f"{error}.", UNSUPPORTED) from error
     detail = f"A frame has at most {limits.longer_side} x {limits.shorter_side} pixels."

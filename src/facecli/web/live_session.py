@@ -7,29 +7,39 @@ of first come, first served, viewers thereby have equal shares.
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+import cv2
 from fastapi import APIRouter
 from starlette.datastructures import State
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from facecli.core.errors import FacecliError
+from facecli.core.faces import Face
 from facecli.draw.anonymize import METHODS
 from facecli.infer.analyzer import Analyzer
+from facecli.live.analyzer import LiveAnalyzer
+from facecli.pipeline.batch import Decoder
+from facecli.web.decoder import DecoderLostError
 from facecli.web.live_protocol import (
     BROKEN,
     LATER,
+    UNSUPPORTED,
     Command,
+    LiveFrame,
     LiveLimits,
     LiveProblem,
+    decode_frame,
+    face_rows,
     parse_command,
     parse_frame,
 )
-from facecli.web.live_worker import LiveWorker, NewestFrame, TokenBucket
 from facecli.web.service import Busy
 
 log = logging.getLogger(__name__)
@@ -37,6 +47,136 @@ _AGAIN_S, _TRIES = 0.05, 200
 Answer = TypeVar("Answer")
 router = APIRouter()
 _FAREWELL_S = 2.0
+
+
+class Taken(NamedTuple):
+    """A frame to be analysed.
+
+    Attributes:
+        time_s: when it came, seconds, rising.
+        dropped: how many before it nobody took.
+        anew: it has nothing to do with the frames before it.
+    """
+
+    frame: LiveFrame
+    time_s: float
+    dropped: int
+    anew: bool
+
+
+class NewestFrame:
+    """Holds the newest frame only; given by the event loop, taken by a worker."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: tuple[LiveFrame, float, bool] | None = None
+        self._dropped = 0
+        self._anew = False
+
+    def begin_anew(self) -> None:
+        """What is put from now on has nothing to do with what was put before.
+
+        Frames carry it, not workers: one that was called for an earlier frame may take a later one.
+        """
+        with self._lock:
+            self._anew = True
+
+    def put(self, frame: LiveFrame) -> None:
+        """Replaces the frame that lies there."""
+        with self._lock:
+            if self._held is not None:
+                self._dropped += 1
+                self._anew |= self._held[2]
+            self._held, self._anew = (frame, self._clock(), self._anew), False
+
+    def take(self) -> Taken | None:
+        """The newest frame, once; None when it was taken already."""
+        with self._lock:
+            if self._held is None:
+                return None
+            frame, time_s, anew = self._held
+            taken = Taken(frame, time_s, self._dropped, anew)
+            self._held, self._dropped = None, 0
+            return taken
+
+
+class TokenBucket:
+    """Lets `burst` through at once and `per_s` in the long run."""
+
+    def __init__(self, per_s: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s, self._burst, self._clock = per_s, burst, clock
+        self._left, self._last_s = float(burst), clock()
+
+    def take(self) -> bool:
+        """May one more come now?"""
+        now_s = self._clock()
+        self._left = min(self._burst, self._left + (now_s - self._last_s) * self._per_s)
+        self._last_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class LiveWorker:
+    """Who is in one viewer's frames. One thread at a time may use it."""
+
+    def __init__(
+        self,
+        analyzer: Analyzer,
+        slot: NewestFrame,
+        limits: LiveLimits,
+        with_heads: bool,
+        decoder: Decoder,
+    ) -> None:
+        """Begins with nobody known.
+
+        Args:
+            analyzer: with a detector of its own.
+            slot: where the viewer's frames lie.
+            limits: of a frame.
+            with_heads: say also where the whole heads are.
+            decoder: decodes the frames.
+        """
+        self._live = LiveAnalyzer(analyzer)
+        self._slot, self._limits, self._with_heads, self._decoder = slot, limits, with_heads, decoder
+        self._last_s = float("-inf")
+
+    def work(self) -> dict[str, Any] | None:
+        """The answer to the newest frame; None when there is none. Raises LiveProblem."""
+        taken = self._slot.take()
+        if taken is None:
+            return None
+        if taken.anew:
+            self._live.reset()
+        start_s = time.perf_counter()
+        faces, size = self._look(taken)
+        return {
+            "type": "faces",
+            "frame": taken.frame.number,
+            "sent_ms": taken.frame.sent_ms,
+            "width": size[0],
+            "height": size[1],
+            "analysis_ms": round((time.perf_counter() - start_s) * 1000, 1),
+            "dropped": taken.dropped,
+            "faces": face_rows(faces, size, self._with_heads),
+        }
+
+    def _look(self, taken: Taken) -> tuple[list[Face], tuple[int, int]]:
+        """Faces, and width and height of the frame."""
+        try:
+            image_rgb = decode_frame(taken.frame.data, self._limits, self._decoder)
+            # Two frames may come within one tick of the clock; a track needs time to pass.
+            self._last_s = max(taken.time_s, self._last_s + 1e-3)
+            faces = self._live.analyze(image_rgb, self._last_s)
+        except DecoderLostError as error:
+            raise LiveProblem(503, "No decoder", "Frames cannot be decoded here just now.", LATER) from error
+        except (cv2.error, MemoryError) as error:
+            log.warning("a live frame could not be analysed: %s", error)
+            detail = "The frame could not be analysed."
+            raise LiveProblem(422, "Damaged picture", detail, UNSUPPORTED) from error
+        return faces, (image_rgb.shape[1], image_rgb.shape[0])
 
 
 class Engine(Protocol):
@@ -48,7 +188,12 @@ class Engine(Protocol):
     @property
     def default_detector(self) -> str: ...
 
+    @property
+    def frame_decoder(self) -> Decoder: ...
+
     def analyzer(self, model: str, detector: str) -> Analyzer: ...
+
+    async def load(self, models: Iterable[str]) -> None: ...
 
     async def run(self, function: Callable[..., Answer], *args: Any) -> Answer: ...
 
@@ -146,6 +291,7 @@ class LiveSession:
         # Before they are loaded: what is wanted meanwhile is a change of this query.
         self._query, self._new_query = query, None
         try:
+            await self._engine.load([query.model])
             worker = await self._run(self._build, query)
         except FacecliError as error:
             log.info("live: %s", error)
@@ -166,7 +312,8 @@ class LiveSession:
         analyzer = self._engine.analyzer(query.model, query.detector)
         # A face that the model refuses is a face to be covered nevertheless.
         analyzer.show_rejected = query.anonymize is not None
-        return LiveWorker(analyzer, self._slot, self._limits, query.anonymize is not None)
+        with_heads, decoder = query.anonymize is not None, self._engine.frame_decoder
+        return LiveWorker(analyzer, self._slot, self._limits, with_heads, decoder)
 
     async def _run(self, function: Callable[..., Answer], *args: Any) -> Answer:
         """On the workers; while they are all taken, a frame waits and a newer one replaces it."""

@@ -17,6 +17,7 @@ from facecli.detect.registry import (
     detector_names,
     find_entry,
     has_weights,
+    may_refine,
 )
 from facecli.infer.analyzer import crop_for
 from facecli.infer.predictor import Predictor
@@ -146,6 +147,9 @@ class ModelRegistry:
         entry = self.entries.get(name)
         if entry is None:
             raise CheckpointError(f"no model '{name}'; there are {', '.join(self.entries)}")
+        if name in self._predictors:
+            # Without the lock: loading another one takes a while.
+            return self._predictors[name]
         with self._lock:
             if name not in self._predictors:
                 log.info("loading the model '%s'", name)
@@ -154,12 +158,21 @@ class ModelRegistry:
                 self._predictors[name] = SharedPredictor(copies)
             return self._predictors[name]
 
-    def build_detector(self, name: str) -> Detector:
-        """A new detector, for one thread. Raises InputError when there is none of that name here."""
-        if name not in self.detectors:
-            raise InputError(f"no detector '{name}'; there are {', '.join(self.detectors)}")
+    def may_refine(self, detector: str, models: Sequence[str]) -> bool:
+        """See `detect.registry.may_refine`. Raises InputError when no such detector is here."""
+        if detector not in self.detectors:
+            raise InputError(f"no detector '{detector}'; there are {', '.join(self.detectors)}")
+        known = [self.entries[name].config for name in models if name in self.entries]
+        return may_refine(detector, known)
+
+    def build_detector(self, name: str, models: Sequence[str]) -> Detector:
+        """A new detector, for one thread. Raises InputError when there is none of that name here.
+
+        `models`: those that read what it finds.
+        """
+        refine = self.may_refine(name, models)
         # Many are at work at once.
-        return build_detector(name, threads=1)
+        return build_detector(name, threads=1, refine=refine)
 
 
 def _is_here(detector: str) -> bool:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facecli.web.problems import internal
@@ -17,6 +18,9 @@ from facecli.web.service import Service
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+_CLIENT_LEFT = 499
+"""As nginx has it: no status was sent, because nobody was there to read it."""
 
 log = logging.getLogger(__name__)
 access = logging.getLogger("facecli.access")
@@ -49,6 +53,7 @@ class Meters:
         )
         self._pictures = self._counter("facecli_pictures", "Pictures of requests.", ("detector",))
         self._registry.register(_Networks(service))
+        self._registry.register(_Decoders(service))
         for name, what, value in (
             ("facecli_queue_taken", "Pictures that are analysed or wait.", lambda: service.taken),
             ("facecli_queue_places", "Pictures that may be analysed or wait.", lambda: service.places),
@@ -93,6 +98,21 @@ class _Networks:
         yield calls
 
 
+class _Decoders:
+    """How often a process that decodes had to be replaced."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """As prometheus-client's registry calls it."""
+        told = "Decoders that were ended (timeout) or ended by themselves (death)."
+        ended = CounterMetricFamily("facecli_decoders_ended", told, labels=("reason",))
+        ended.add_metric(("timeout",), self._service.decoders.timeouts)
+        ended.add_metric(("death",), self._service.decoders.deaths)
+        yield ended
+
+
 class Observe:
     """The outermost layer: sees every request and every answer."""
 
@@ -106,6 +126,8 @@ class Observe:
         watched = _Watched(send)
         try:
             await self._app(scope, receive, watched.send)
+        except ClientDisconnect:
+            log.info("a client left before its request was whole")
         except asyncio.TimeoutError:
             log.info("a client did not read its answer")
         except Exception:
@@ -118,7 +140,7 @@ class Observe:
     def _note(self, scope: Scope, watched: "_Watched") -> None:
         seconds = time.perf_counter() - watched.start_s
         route = getattr(scope.get("route"), "path", "other")
-        status = watched.status or 499
+        status = watched.status or _CLIENT_LEFT
         scope["app"].state.meters.request(route, _method(scope), status, seconds)
         client = (scope.get("client") or ("-",))[0]
         path = quote(scope["path"], safe="/:@")[:_LONGEST_PATH]

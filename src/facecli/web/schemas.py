@@ -3,7 +3,7 @@
 from typing import Any
 
 from facecli.core.attributes import CLASS_NAMES
-from facecli.core.faces import FACE_HEADS
+from facecli.core.faces import AGE_BAND, FACE_HEADS
 from facecli.web.problems import MEDIA_TYPE
 from facecli.web.settings import Limits
 
@@ -86,6 +86,7 @@ def _object(properties: dict[str, Any], required: list[str], told: str = "") -> 
 for _head in FACE_HEADS:
     _ATTRIBUTES[_head] = {"type": "string", "enum": list(CLASS_NAMES[_head])}
     _ATTRIBUTES[f"{_head}_probabilities"] = _probabilities(_head)
+_ATTRIBUTES["uncertain"] = {"type": "array", "items": {"enum": [*FACE_HEADS, AGE_BAND]}}
 
 FACE = _object(
     {
@@ -99,6 +100,9 @@ FACE = _object(
             "description": "Eyes, nose and corners of the mouth in pixels, the viewer's left first.",
         },
         "roll_degrees": {"type": "number", "minimum": -180, "maximum": 180},
+        "yaw_degrees": {"type": "number", "minimum": -90, "maximum": 90},
+        "pitch_degrees": {"type": "number", "minimum": -90, "maximum": 90},
+        "quality": _PROBABILITY,
         **_ATTRIBUTES,
         "head_xyxy": _RECTANGLE,
         "models": {"type": "object", "additionalProperties": {"type": "object"}},
@@ -206,7 +210,9 @@ def models() -> dict[str, Any]:
 def health() -> dict[str, Any]:
     """Of GET /healthz."""
     schema = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
-    return _route({"application/json": {"schema": schema}}, "It answers.", problems=(421, 500))
+    return _route(
+        {"application/json": {"schema": schema}}, "Pictures are analysed.", problems=(421, 500, 503)
+    )
 
 
 def metrics() -> dict[str, Any]:

@@ -2,23 +2,27 @@
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from facecli.core.errors import InputError
-from facecli.web.limits import bounded_protocol
+from facecli.web.guard import StrictWebSocket, bounded_protocol
 
 log = logging.getLogger(__name__)
 _BACKLOG = 512
 _DRAIN_S = 20
 _KEEP_ALIVE_S = 10
 _STAMP_BYTES = 8
+_SIGNALLED = 128
+"""Plus the number of the signal: how shells tell of it."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,7 +50,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def serve(app: FastAPI, listener: socket.socket, on_start: Callable[[], None]) -> None:
-    """Serves until SIGINT or SIGTERM, then finishes what was begun.
+    """Serves until SIGINT or SIGTERM, then finishes what was begun; a second one ends the process at once.
 
     Args:
         app: see `web.app.build_app`.
@@ -57,7 +61,7 @@ def serve(app: FastAPI, listener: socket.socket, on_start: Callable[[], None]) -
     config = uvicorn.Config(
         app,
         http=bounded_protocol(limits.head_s, limits.connections),
-        ws="websockets-sansio",
+        ws=StrictWebSocket,
         ws_max_size=app.state.live_limits.frame_bytes + _STAMP_BYTES,
         ws_per_message_deflate=False,
         log_config=None,
@@ -75,6 +79,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_start = on_start
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn calls it for a signal, the first time and again."""
+        if self.should_exit:
+            # Threads cannot be ended, and what hangs in one would hold every other way out.
+            log.warning("told to end a second time: requests are cut")
+            os._exit(_SIGNALLED + sig)
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

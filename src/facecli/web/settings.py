@@ -1,6 +1,7 @@
 """What a server is told before it starts: which model, who may ask, and where it gives up."""
 
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Limits:
         pixels: most pixels of a picture, by its header.
         head_s: seconds until a connection has sent its first whole head, and between two requests.
         body_s: seconds for a whole body.
+        decode_s: seconds for a picture to be decoded.
         answer_s: seconds for an answer to be made.
         send_s: seconds that a client may take to read a part of the answer.
         connections: most connections at once; further ones are closed.
@@ -33,6 +35,7 @@ class Limits:
     pixels: int = 50_000_000
     head_s: float = 10.0
     body_s: float = 30.0
+    decode_s: float = 5.0
     answer_s: float = 60.0
     send_s: float = 30.0
     connections: int = 1000
@@ -51,6 +54,7 @@ class Settings:
         queue: pictures that may wait for a worker; more are answered with 503.
         token: what clients must show, or None.
         hosts: names in the `Host` header that are answered; () is any.
+        any_address: every IP address in that header is answered, too.
         limits: where requests end.
     """
 
@@ -61,6 +65,7 @@ class Settings:
     queue: int | None = None
     token: str | None = None
     hosts: tuple[str, ...] = LOOPBACK
+    any_address: bool = False
     limits: Limits = Limits()
 
     @property
@@ -73,6 +78,13 @@ class Settings:
 def default_workers() -> int:
     """One more than the cores: while they work, the next picture waits with its face for the network."""
     return usable_cores() + 1
+
+
+def own_names() -> tuple[str, ...]:
+    """What this machine is called in its network, in small letters: whole, in short, and by mDNS."""
+    whole = socket.gethostname().lower().rstrip(".")
+    short = whole.partition(".")[0]
+    return tuple(dict.fromkeys((whole, short, f"{short}.local")))
 
 
 def usable_cores() -> int:

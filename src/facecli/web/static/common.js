@@ -39,13 +39,16 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-// What a face is labelled with: "31 y, female 88 %, happy".
+// What a face is labelled with: "31 y, female 88 %, emotion uncertain".
 export function label(face) {
   if (face.rejected) return texts.rejected;
   const parts = [];
   if (face.age_years !== undefined) parts.push(`${Math.round(face.age_years)} ${texts.years}`);
   for (const head of heads.shown) {
-    if (face[head]) parts.push(`${face[head]} ${Math.round(100 * face[`${head}_probabilities`][face[head]])}\u00a0%`);
+    if (!face[head]) continue;
+    const doubtful = face.uncertain?.includes(head);
+    const share = Math.round(100 * face[`${head}_probabilities`][face[head]]);
+    parts.push(doubtful ? `${texts[head] ?? head} ${texts.uncertain}` : `${face[head]} ${share}\u00a0%`);
   }
   return parts.join(", ");
 }

@@ -9,16 +9,20 @@ const READ = {
   // 0 and 1: spreadsheets translate true and false.
   rejected: (row, face) => face && "rejected" in face ? Number(face.rejected) : undefined,
   age_low: (row, face) => face?.age_interval_90?.[0], age_high: (row, face) => face?.age_interval_90?.[1],
+  uncertain: (row, face) => face?.uncertain?.join(" "),
   ...Object.fromEntries(heads.all.map((head) => [
     `${head}_probability`, (row, face) => face?.[head] && face[`${head}_probabilities`][face[head]],
   ])),
 };
 const value = (name, row, face) => (name in READ ? READ[name](row, face) : name in row ? row[name] : face?.[name]);
 
+// How a text begins that spreadsheets run, also behind quotes and spaces: as in `facecli.sinks.table`.
+const FORMULA = /^[\s'"]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+
 // RFC 4180; a cell that a spreadsheet would take for a formula is made text.
 function cell(value) {
   let text = value === undefined || value === null ? "" : String(value);
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  if (typeof value === "string" && FORMULA.test(text)) text = `'${text}`;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -54,7 +54,10 @@ function column(name, face) {
   }
   for (const head of heads.all) {
     const probabilities = face[`${head}_probabilities`];
-    if (probabilities) made.append(...bars(texts[head] ?? head, probabilities));
+    const title = texts[head] ?? head;
+    if (probabilities) {
+      made.append(...bars(face.uncertain?.includes(head) ? `${title}: ${texts.uncertain}` : title, probabilities));
+    }
   }
   if (face.face_probability !== undefined) made.append(...bars(texts.face_probability, { [texts.yes]: face.face_probability }));
   return made;
