@@ -1,19 +1,22 @@
 # make run    sets up the run lane and analyses a real face: out/annotated.png
 # make test   sets up everything and passes the tests
 # make test-fast   those of the run lane, without what starts servers, browsers and many processes
+# make campaign MINUTES=30 SEED=7   broken input, kills, full disks, rude clients (docs/reliability.md)
 # make lint   style, format and types
 # Needs Python >= 3.10, make, and an index to install packages from.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MINUTES ?= 5
+SEED ?= 0
 
 # The tests need no accelerator, no screen and no chatter from TensorFlow.
 export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help run test test-fast lint clean
+.PHONY: help run test test-fast campaign lint clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -24,11 +27,14 @@ run: $(VENV)/.run
 	@echo "The annotated picture: $(CURDIR)/out/annotated.png"
 
 test: $(VENV)/.test
-	MPLBACKEND=Agg $(BIN)/python -m pytest $(PYTEST_ARGS)
+	MPLBACKEND=Agg $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.test
 	MPLBACKEND=Agg $(BIN)/python -m pytest -n auto --dist loadfile \
 	  -m "not (train or server or browser or slow)" $(PYTEST_ARGS)
+
+campaign: $(VENV)/.test
+	PYTHONPATH=tests:tests/support $(BIN)/python -m campaign --minutes $(MINUTES) --seed $(SEED) $(CAMPAIGN_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
