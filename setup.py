@@ -14,10 +14,15 @@ from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).resolve().with_name("src")))
 from facecli import __version__  # noqa: E402
-from facecli.core.recipes import DETECTOR_MODEL, EMBEDDING_MODEL, MODEL_FOLDERS  # noqa: E402  (standard library only)
+from facecli.core.recipes import (  # noqa: E402  (standard library only)
+    DETECTOR_MODEL,
+    LANDMARKS_MODEL,
+    MODEL_FOLDERS,
+)
 
 RUN = [
     "ai-edge-litert>=2.0,<3",
+    "av>=17,<19",
     "click>=8.1,<9",
     # The matching of crossing faces in a video.
     "lap>=0.5.12,<0.6",
@@ -82,11 +87,9 @@ DEV = [
 SHIPPED = (
     *(
         f"saved_model/{model}/{file}"
-        for model in (*MODEL_FOLDERS.values(), DETECTOR_MODEL)
+        for model in (*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL)
         for file in ("config.json", "metrics.json", "history.csv", "model.tflite", "model.keras")
     ),
-    f"saved_model/{EMBEDDING_MODEL}/config.json",
-    f"saved_model/{EMBEDDING_MODEL}/model.keras",
     "statistics/data_stats/*/*.csv",
     *(
         f"statistics/model_metrics/{model}/{file}"
@@ -148,7 +151,7 @@ setup(
         "web": WEB,
         "dev": DEV,
     },
-    entry_points={"console_scripts": ["facecli=facecli.cli:main"]},
+    entry_points={"console_scripts": ["facecli=facecli.__main__:main"]},
     cmdclass={"build_py": BuildWithModels},
     zip_safe=False,
 )

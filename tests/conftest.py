@@ -14,7 +14,7 @@ from facecli.detect.registry import built_in_names, find_entry
 
 # As `facecli` itself does, before OpenCV opens its first clip in this process.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-pytest_plugins = ["picture_fixtures", "stream_fixtures"]
+pytest_plugins = ["picture_fixtures", "plugin_fixtures", "stream_fixtures"]
 TESTS = Path(__file__).resolve().parent
 TINY_SIZE = (32, 24)
 # Test machines are shared: a slow moment is no failure.
@@ -34,7 +34,7 @@ _MARKS = {
     "browser": ("web/test_web_browser.py", "sinks/test_report_browser.py"),
     "slow": (
         *("cli/test_run.py", "cli/test_benchmark_command.py", "pipeline/test_stream_engine.py"),
-        *("web/test_web_openapi.py", "test_packaging.py"),
+        *("web/test_web_openapi.py", "test_packaging.py", "campaign/"),
     ),
 }
 """Mark -> the folders and files of its tests, below tests/; `make test-fast` leaves them all out."""
@@ -46,6 +46,21 @@ def pytest_collection_modifyitems(items):
         for mark, places in _MARKS.items():
             if place.startswith(places):
                 item.add_marker(mark)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """What tests print and say may be no UTF-8, which processes of pytest-xdist cannot tell each other."""
+    report = yield
+    report.sections = [(name, _as_utf8(text)) for name, text in report.sections]
+    if report.longrepr is not None and not isinstance(report.longrepr, tuple):
+        told = str(report.longrepr)
+        report.longrepr = report.longrepr if _as_utf8(told) == told else _as_utf8(told)
+    return report
+
+
+def _as_utf8(text):
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **changes):
@@ -79,6 +94,14 @@ def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **cha
         },
     }
     return write_config(folder, {**config, **changes}, (LITERT_FILE,))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_its_own(tmp_path_factory):
+    """What is computed once and kept is not kept among the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -225,3 +225,33 @@ def test_it_is_marked_as_typed_and_the_types_are_those_of_the_records(analyzer, 
     record = analyzer.analyze(picture)
     assert set(PictureRow.__annotations__) >= set(record)
     assert set(FaceRow.__annotations__) >= set(record["faces"][0])
+
+
+def test_errors_name_no_options_of_the_command_line(analyzer, tiny_checkpoint, tmp_path):
+    """Who calls from Python has none: the command line adds its own hint."""
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(400))
+    failures = [
+        lambda: FaceAnalyzer(model_path="gone"),
+        lambda: FaceAnalyzer(model_path=str(tiny_checkpoint.folder), detector="yunet"),
+        lambda: analyzer.analyze(tmp_path / "clip.mp4"),
+    ]
+    for fail in failures:
+        with pytest.raises(FacecliError) as failed:
+            fail()
+        assert "--" not in str(failed.value) and "--" in failed.value.hint
+    (row,) = analyzer.analyze_many([tmp_path / "clip.mp4"])
+    assert "is a video, no picture" in row["error"] and "--" not in row["error"]
+
+
+def test_the_command_line_says_what_to_do(tiny_checkpoint, picture, tmp_path, capsys):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"\0\0\0\x18ftypisom" + bytes(400))
+    command = ["run", "--model-path", str(tiny_checkpoint.folder), "--no-show", "--img", str(clip)]
+    assert app.main(command) == 1
+    assert capsys.readouterr().err == f"Error: {clip} is a video, no picture; use --video\n"
+    assert app.main([*command, "--img", str(picture), "--json", "-"]) == 1
+    said = capsys.readouterr()
+    assert "use --video" in said.err and "use --video" in said.out.splitlines()[0]
+    assert app.main(["run", "--no-show", "--video", str(picture)]) == 2
+    said = capsys.readouterr().err
+    assert "is a picture" in said and "give it to --img" in said

@@ -66,7 +66,8 @@ def said(draw):
             face = replace(face, age_bands=bands)
         if draw(st.booleans()):
             face = replace(face, age_distribution=distribution)
-    return face
+    doubtful = draw(st.sets(st.sampled_from((*FACE_HEADS, "age_band"))))
+    return replace(face, uncertain=tuple(sorted(doubtful)), quality=draw(st.none() | st.floats(0, 1)))
 
 
 POINTS = st.none() | st.tuples(*[st.tuples(st.floats(-900, 9000), st.floats(-900, 9000))] * 5)
@@ -98,6 +99,8 @@ FULL = FrameResult(
             age_distribution=(1.0, *[0.0] * 116),
             race_7_probabilities=dict.fromkeys(RACES_7, 1 / 7),
             landmarks=((1.0, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0)),
+            quality=0.8,
+            uncertain=("gender", "age_band"),
         ),
     ),
 ).to_json()
@@ -134,6 +137,10 @@ def test_every_key_of_a_row_is_needed(key):
         ("models", {"only one": {}}),
         ("models", {"a": {}, "b": {"box_xyxy": [1, 2, 3, 4]}}),
         ("surname", "Doe"),
+        ("quality", 1.5),
+        ("yaw_degrees", 120),
+        ("uncertain", ["age"]),
+        ("uncertain", ["gender", "gender"]),
     ],
 )
 def test_wrong_values_of_a_face_do_not_pass(key, value):

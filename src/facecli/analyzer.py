@@ -172,7 +172,7 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
     import cv2
 
     from facecli.core.paths import find_model
-    from facecli.detect.registry import build_detector, choose_detector
+    from facecli.detect.registry import build_detector, choose_detector, may_refine
     from facecli.infer.analyzer import Analyzer, ReadoutOptions
     from facecli.infer.predictor import Predictor
     from facecli.models.checkpoint import load_checkpoint
@@ -181,7 +181,9 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
     predictor = Predictor(checkpoint, threads)
     if threads:
         cv2.setNumThreads(threads)
-    found = build_detector(choose_detector(detector, [checkpoint.config]), threads=threads)
+    configs = [checkpoint.config]
+    name = choose_detector(detector, configs)
+    found = build_detector(name, threads=threads, refine=may_refine(name, configs))
     return Analyzer(
         found, predictor, show_rejected=show_rejected, reading=ReadoutOptions(distribution=details)
     )

@@ -1,4 +1,4 @@
-"""A detector that takes the middle of every picture for a face."""
+"""A detector that takes the middle of every picture for a face, and a sink that counts faces."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from facecli.detect.registry import Detections, DetectorEntry
 from facecli.models.terms import COMMERCIAL, Terms
+from facecli.sinks.base import SinkEntry
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,25 @@ class MiddleDetector:
 DETECTOR = DetectorEntry(
     MiddleDetector, Terms("MIT", COMMERCIAL), options=MiddleOptions, chip_crop=(0.0, 0.0)
 )
+
+
+class CountingSink:
+    """Writes "source: faces" of every picture or frame."""
+
+    wants_image = False
+
+    def __init__(self, target):
+        self._target = target
+
+    def __enter__(self):
+        self._file = open(self._target, "w", encoding="utf-8")
+        return self
+
+    def __exit__(self, *error):
+        self._file.close()
+
+    def write(self, record):
+        self._file.write(f"{record.source}: {len(record.result.faces)}\n")
+
+
+SINK = SinkEntry(CountingSink)
