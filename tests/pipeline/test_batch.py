@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from picture_fakes import FACE, OneFace, item
 
+from facecli.core import images
+from facecli.core.errors import EncodingError
 from facecli.core.faces import Face
 from facecli.core.images import DecodingMemory
 from facecli.pipeline.batch import Batch, LenientDecoder, Parallelism
@@ -125,6 +127,26 @@ class TestLarge:
         batch = Batch(lambda: analyzer, analyzer, wants_image=True)
         (record,) = batch.records([item("a.png", png)])
         assert "a.png needs" in record.result.error and record.image_rgb is None
+        assert record.result.faces == (FACE,) and record.result.width == 30
+
+    def test_what_would_not_be_written_is_not_decoded_once_more(self, png, analyzer):
+        class Once:
+            def decode_reduced(self, data, name, longest_side, max_pixels=0):
+                return images.decode_reduced(data, name, longest_side)
+
+            def decode_image(self, data, name, max_pixels=0):
+                raise AssertionError("nobody can use these pixels")
+
+        def refusal(target_name, pixels):
+            return EncodingError(f"cannot write {target_name}: {pixels} pixels", "allow more")
+
+        refused = Batch(lambda: analyzer, analyzer, wants_image=True, decoder=Once(), refusal=refusal)
+        (record,) = refused.records([item("a.png", png)])
+        assert record.result.error == "cannot write a.png: 600 pixels" and record.image_rgb is None
+        assert record.result.faces == (FACE,)
+        accepted = Batch(lambda: analyzer, analyzer, wants_image=True, refusal=lambda *_: None)
+        (record,) = accepted.records([item("a.png", png)])
+        assert record.result.error is None and record.image_rgb is not None
 
 
 def test_a_picture_whose_whole_is_too_much_is_searched_at_half_its_size(monkeypatch):

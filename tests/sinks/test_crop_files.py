@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from picture_fakes import FACE, record
 
-from facecli.core.errors import OutputError
-from facecli.core.images import load_image
+from facecli.core.errors import EncodingError, OutputError
+from facecli.core.images import DecodingMemory, load_image
 from facecli.sinks.pictures import AnnotatedSink, CropsSink, crop_around, crop_name
 
 IMAGE = np.arange(40 * 60 * 3, dtype=np.uint8).reshape(40, 60, 3)
@@ -48,6 +48,19 @@ def test_annotated_copies_mirror_the_names_or_are_one_file(tmp_path):
     AnnotatedSink(tmp_path / "one.png", draw, False).write(record(image_rgb=IMAGE))
     for path in (tmp_path / "all/sub/a.png", tmp_path / "one.png"):
         assert (load_image(path) == 1).all()
+
+
+@pytest.mark.parametrize("place", ["one.PNG", "all"])
+def test_it_tells_beforehand_what_it_would_not_write(place, tmp_path, monkeypatch):
+    monkeypatch.setattr("facecli.core.images.DECODING", DecodingMemory(13 * 40 * 60))
+    sink = AnnotatedSink(tmp_path / place, lambda image_rgb, faces: image_rgb, place == "all")
+    shown = record(target_name="a.png", image_rgb=IMAGE)
+    assert sink.refusal("a.png", 40 * 60) is None
+    sink.write(shown)
+    refused = sink.refusal("a.png", 2 * 40 * 60)
+    with pytest.raises(EncodingError) as raised:
+        sink.write(shown._replace(image_rgb=np.concatenate([IMAGE, IMAGE])))
+    assert str(refused) == str(raised.value) and refused.hint == raised.value.hint
 
 
 def test_folder_that_cannot_be_written(tmp_path):

@@ -249,7 +249,18 @@ def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
         model=analyzer.model,
         says_hints=True,
         decoder=LenientDecoder() if options["allow_truncated"] else images,
+        refusal=_refusal(sinks),
     )
+
+
+def _refusal(sinks: list):
+    """What tells that no pixels are needed; None when somebody needs those of every picture."""
+    from facecli.sinks.pictures import AnnotatedSink
+
+    wanting = [sink for sink in sinks if sink.wants_image]
+    if len(wanting) == 1 and isinstance(wanting[0], AnnotatedSink):
+        return wanting[0].refusal
+    return None
 
 
 def _cores() -> int:

@@ -424,7 +424,7 @@ def encode_image(
     """
     suffix = suffix.lower()
     height, width = image_rgb.shape[:2]
-    _check_memory(width * height, suffix)
+    check_encodable(width * height, suffix)
     if suffix == ".webp" and not options:
         return _webp(image_rgb)
     image_bgr = image_rgb if given_away else np.empty_like(image_rgb)
@@ -442,7 +442,9 @@ def encode_image(
     raise EncodingError(f"{suffix} does not hold a picture of {width}x{height}; use .png")
 
 
-def _check_memory(pixels: int, suffix: str) -> None:
+def check_encodable(pixels: int, suffix: str) -> None:
+    """Raises EncodingError when so many drawn pixels need more memory than there is for pictures."""
+    suffix = suffix.lower()
     needed = pixels * (DRAWN_BYTES + _ENCODING_BYTES.get(suffix, _MOST_ENCODING_BYTES))
     if needed > DECODING.most_bytes:
         limit = DECODING.most_bytes / 1e6

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from facecli.core import images
-from facecli.core.errors import ImageError, ImageTooLargeError
+from facecli.core.errors import EncodingError, FacecliError, ImageError, ImageTooLargeError
 from facecli.core.faces import Face, FrameResult
 from facecli.core.image_header import MAX_PIXELS
 from facecli.core.images import DECODING, DRAWN_BYTES
@@ -347,6 +347,7 @@ class Batch:
         model: str | None = None,
         says_hints: bool = False,
         decoder: Decoder = images,
+        refusal: Callable[[str, int], EncodingError | None] | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -360,7 +361,10 @@ class Batch:
             model: what rows call the model that reads.
             says_hints: errors name the options of the command line that would help.
             decoder: decodes; of what a LenientDecoder found cut, records say so.
+            refusal: target name and pixels of a large picture -> why nothing could be made of its pixels;
+                it is then not decoded for that.
         """
+        self._refusal = refusal
         self._says_hints = says_hints
         self._decoder = decoder
         self._model = model
@@ -419,11 +423,18 @@ class Batch:
     def _decoded_at_last(self, prepared: PreparedPicture, found: list[Face]) -> Iterator[Record]:
         """The record of a large picture; while it is drawn on, others are decoded in what memory is left."""
         item, (width, height) = prepared.item, prepared.size
+        refusal = self._refusal and self._refusal(item.target_name, width * height)
+        if refusal:
+            yield self._unwritten(self._record(prepared, found), refusal)
+            return
         try:
             image_rgb = self._decoder.decode_image(prepared.data, item.source)
             prepared.data = b""
             with DECODING.reserved(DRAWN_BYTES * width * height, item.source):
                 yield self._record(replace(prepared, image_rgb=image_rgb), found)
+        except ImageTooLargeError as error:
+            # It was searched small, and only what is made of it is missing.
+            yield self._unwritten(self._record(prepared, found), error)
         except UNREADABLE as error:
             yield self._failed(UnreadablePicture(item, why_unread(error, item.source)))
 
@@ -439,6 +450,10 @@ class Batch:
             self._decoder.cut.discard(item.source)
         result = FrameResult(item.source, width, height, faces, model=self._model, truncated=cut)
         return Record(result, image_rgb, item.target_name)
+
+    def _unwritten(self, record: Record, refusal: FacecliError) -> Record:
+        error = refusal.with_hint if self._says_hints else str(refusal)
+        return record._replace(result=replace(record.result, error=error))
 
     def _failed(self, unread: UnreadablePicture) -> Record:
         item = unread.item

@@ -5,8 +5,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from facecli.core.errors import EncodingError
 from facecli.core.faces import Face
-from facecli.core.images import save_image
+from facecli.core.images import check_encodable, save_image
 from facecli.sinks.base import Record
 
 Draw = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
@@ -31,11 +32,23 @@ class AnnotatedSink:
     def __exit__(self, *_) -> None:
         pass
 
+    def refusal(self, target_name: str, pixels: int) -> EncodingError | None:
+        """Why a picture of this size would not be written, before it is decoded to be drawn on."""
+        target = self._target(target_name)
+        try:
+            check_encodable(pixels, target.suffix)
+        except EncodingError as error:
+            return EncodingError(f"cannot write {target}: {error}", error.hint)
+        return None
+
+    def _target(self, target_name: str) -> Path:
+        return self._place / target_name if self._is_folder else self._place
+
     def write(self, record: Record) -> None:
         """Raises OutputError when the file cannot be written."""
         if record.image_rgb is None:
             return
-        target = self._place / record.target_name if self._is_folder else self._place
+        target = self._target(record.target_name)
         save_image(target, self._draw(record.image_rgb, record.result.faces), given_away=True)
 
 
