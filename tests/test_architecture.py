@@ -1,6 +1,7 @@
 """The plan of docs/architecture.md, held by reading the sources (`ast` only, nothing is imported)."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -208,6 +209,25 @@ def test_library_code_neither_prints_nor_hides_errors(name):
         if isinstance(node, ast.ExceptHandler) and node.type is None:
             wrong.append(f"line {node.lineno}: bare except")
     assert wrong == []
+
+
+LIBRARY = ("analyzer", "core", "models", "detect", "infer", "live", "draw", "sources", "sinks", "pipeline")
+"""What is used from Python and by the server, too; `core.recipes` are requests of the command line."""
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if name.split(".")[0] in LIBRARY])
+def test_errors_of_the_library_name_no_options_of_the_command_line(name):
+    """Those belong to the hint, which is the second argument. A whole command may be named."""
+    named = [text for text in _messages(parsed(name)) if re.search(r"(?<!\w)--[a-z]", text)]
+    assert name == "core.recipes" or [text for text in named if "'facecli " not in text] == []
+
+
+def _messages(module: ast.Module) -> Iterator[str]:
+    """Literal texts that errors are raised with, first arguments only."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("Error"):
+            parts = [part for argument in node.args[:1] for part in ast.walk(argument)]
+            yield "".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
 
 
 def test_every_room_is_in_the_table():

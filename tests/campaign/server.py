@@ -11,8 +11,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from PIL import Image, features
 
 from campaign.bench import TINY_MODEL, Bench
 from campaign.bombs import bomb
@@ -31,10 +34,11 @@ _PATIENCE_S = 40.0
 
 
 class Said(NamedTuple):
-    """What a client did, and the statuses that it got (0: hung up without an answer)."""
+    """What a client did, the statuses that it got (0: hung up without an answer), and what was wrong."""
 
     how: str
     statuses: tuple[int, ...]
+    faults: tuple[str, ...] = ()
 
 
 class Servers:
@@ -42,8 +46,8 @@ class Servers:
 
     name = "server"
     about = (
-        "`facecli serve`: broken forms, wrong types, aborted and slow uploads, junk, bombs, many at once; "
-        "then `/healthz` and a polite request"
+        "`facecli serve`: broken forms, wrong types, aborted and slow uploads, junk, bombs, many at once, "
+        "small pictures beside heavy ones; then `/healthz` and a polite request"
     )
     together = 10
 
@@ -109,6 +113,7 @@ def _port(folder: Path) -> int:
 
 
 def _faults_of(said: Said, port: int, process: subprocess.Popen) -> Iterator[str]:
+    yield from said.faults
     for status in sorted(set(said.statuses) - DOCUMENTED - {0}):
         yield f"status {status}"
     if process.poll() is not None:
@@ -198,18 +203,7 @@ _URLS = (
 
 
 def _wrong_type(rng: random.Random, port: int, folder: Path) -> Said:
-    kind = rng.choice(
-        (
-            "text/plain",
-            "image/jpeg",
-            "application/json",
-            "multipart/form-data",
-            "",
-            "x",
-            "image/",
-            "a/b; " * 500,
-        )
-    )
+    kind = rng.choice(_TYPES)
     body = rng.choice((encoded(face(), "JPEG"), b"{}", b"[", b"\xff" * 9, b'{"url": 5}', b"null", _form()))
     path = rng.choice(_PATHS)
     status = _asked(port, "POST", path, body, kind)[0]
@@ -218,9 +212,7 @@ def _wrong_type(rng: random.Random, port: int, folder: Path) -> Said:
 
 def _strange_query(rng: random.Random, port: int, folder: Path) -> Said:
     query = "&".join(f"{rng.choice(_PARAMETERS)}={rng.choice(_VALUES)}" for _ in range(rng.randrange(4)))
-    path = rng.choice(
-        (*_PATHS, "/", "/api/v1/models", "/metrics", "/live", "/static/../../etc/passwd", "/%2e%2e/")
-    )
+    path = rng.choice((*_PATHS, *_PAGES))
     method = rng.choice(("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"))
     status = _asked(port, method, f"{path}?{query}", encoded(face(), "JPEG"), "image/jpeg")[0]
     return Said(f"{method} {path}?{query[:80]}", (status,))
@@ -263,6 +255,44 @@ def _many(rng: random.Random, port: int, folder: Path) -> Said:
     for thread in threads:
         thread.join()
     return Said(f"{count} at once", tuple(statuses))
+
+
+@cache
+def _heavy() -> tuple[tuple[bytes, str], ...]:
+    """Whole pictures that are decoded by themselves, or refused, and their types."""
+    large = Image.new("RGB", (6000, 4500), "#705040")
+    kinds = [("PNG", "image/png"), ("WEBP", "image/webp")]
+    if features.check("avif"):
+        kinds.append(("AVIF", "image/avif"))
+    wide = encoded(Image.new("RGB", (11_000, 9_000)), "JPEG", progressive=True), "image/jpeg"
+    return (*((encoded(large, name), kind) for name, kind in kinds), wide)
+
+
+def _whose(rng: random.Random, port: int, folder: Path) -> Said:
+    """Pictures of sizes of their own beside heavy ones: everybody is told of the own picture."""
+    wrong: list[str] = []
+    statuses: list[int] = []
+
+    def ask(body: bytes, kind: str, size: tuple[int, int] | None) -> None:
+        status, answer = _asked(port, "POST", "/api/v1/analyze", body, kind)
+        statuses.append(status)
+        row = json.loads(answer) if status == 200 else {}
+        if size and status not in (200, 503):
+            wrong.append(f"a good picture gets {status}: {answer[:200]!r}")
+        elif size and row and (row["width"], row["height"]) != size:
+            wrong.append(f"a picture of {size} is told of one of {row['width']}x{row['height']}")
+
+    sizes = [(80 + rng.randrange(100), 80 + number) for number in range(rng.choice((6, 15)))]
+    asked = [(encoded(face().resize(size), "JPEG"), "image/jpeg", size) for size in sizes]
+    asked += [(*rng.choice(_heavy()), None) for _ in range(rng.choice((2, 5)))]
+    rng.shuffle(asked)
+    threads = [threading.Thread(target=ask, args=one) for one in asked]
+    for thread in threads:
+        thread.start()
+        time.sleep(rng.choice((0.0, 0.02)))
+    for thread in threads:
+        thread.join()
+    return Said(f"{len(sizes)} small pictures beside heavy ones", tuple(statuses), tuple(wrong))
 
 
 def _sent(port: int, content: bytes, wait_s: float = 0.0) -> tuple[int, ...]:
@@ -356,5 +386,5 @@ def _live(rng: random.Random, port: int, folder: Path) -> Said:
 
 _ATTACKS: tuple[Callable[[random.Random, int, Path], Said], ...] = (
     _broken_form, _broken_form, _wrong_type, _strange_query, _json_body, _damaged_picture, _damaged_picture,
-    _bomb, _bomb, _many, _aborted, _wrong_length, _junk, _slow, _live,
+    _bomb, _bomb, _many, _whose, _aborted, _wrong_length, _junk, _slow, _live,
 )  # fmt: skip

@@ -62,6 +62,15 @@ def test_further_columns_are_found_in_the_json_row():
     assert [row["band"] for row in flat_rows(record(faces=[]), more)] == [None]
 
 
+def test_further_columns_are_found_in_what_is_said_of_the_picture():
+    more = {"truncated": ("truncated",)}
+    for faces in ([], [FACE]):
+        for truncated, cell in ((True, True), (False, None)):
+            shown = record(faces=faces)
+            shown = shown._replace(result=replace(shown.result, truncated=truncated))
+            assert [row["truncated"] for row in flat_rows(shown, more)] == [cell]
+
+
 def test_json_is_the_result_alone(tmp_path):
     with JsonSink(str(tmp_path / "a.jsonl")) as sink:
         sink.write(record("line\nend ü.jpg"))

@@ -68,12 +68,14 @@ def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, b
 
 
 def further_columns(options: dict, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Columns of tables beyond the usual ones: name -> keys that lead there in a face's JSON row."""
+    """Columns of tables beyond the usual ones: name -> keys that lead there in JSON rows."""
     names = ["age_band", "age_band_probability"] if options["age_groups"] else []
     columns: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
     for model in models:
         for name in ("age_years", *names, *FACE_HEADS):
             columns[f"{model}: {name}"] = ("models", model, name)
+    if options["allow_truncated"]:
+        columns["truncated"] = ("truncated",)
     return columns
 
 

@@ -176,7 +176,8 @@ class SavedTracks:
         if self._size_wh not in ((0, 0), size_wh):
             raise InputError(
                 f"the tracks are of a clip of {self._size_wh[0]}x{self._size_wh[1]}, this one is "
-                f"{size_wh[0]}x{size_wh[1]}; write them anew with --save-tracks"
+                f"{size_wh[0]}x{size_wh[1]}",
+                "write them anew with --save-tracks",
             )
         found = (
             (track, box)
@@ -220,10 +221,10 @@ def load_tracks(path: Path) -> SavedTracks:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON: {error}; write it anew with --save-tracks") from error
+        raise InputError(f"{path} is no JSON: {error}", "write it anew with --save-tracks") from error
     rows = document.get("tracks") if isinstance(document, dict) else None
     if not isinstance(rows, list):
-        raise InputError(f"{path} has no list 'tracks'; write it anew with --save-tracks")
+        raise InputError(f"{path} has no list 'tracks'", "write it anew with --save-tracks")
     tracks: dict[int, list[np.ndarray]] = {}
     for place, row in enumerate(rows):
         number = row.get("track") if isinstance(row, dict) else None

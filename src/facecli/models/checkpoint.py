@@ -249,7 +249,7 @@ _FINDERS = {DETECTOR: DETECTOR_CONFIG, LANDMARKS: LANDMARKS_CONFIG}
 """Model types that read nothing of a face -> what their `config.json` holds."""
 _NO_FINDER = {
     None: "is of no network that finds faces or landmarks",
-    DETECTOR: "is of no face detector; check --detector-weights",
+    DETECTOR: "is of no face detector; name another",
     LANDMARKS: "is of no network that finds landmarks; fetch the folder anew",
 }
 _KNOTS = Fields({"level": _NUMBER, "ages": _NUMBERS, "low": _NUMBERS, "high": _NUMBERS})

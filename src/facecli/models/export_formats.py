@@ -51,7 +51,8 @@ def resolve_format(name: str, dtype: str | None) -> tuple[ExportFormat, str]:
         able = ", ".join(other.name for other in FORMATS.values() if dtype in other.dtypes)
         elsewhere = f", or --format {able}" if able else ""
         raise InputError(
-            f"{name} cannot be written as {dtype}; use --dtype {' or '.join(file_format.dtypes)}{elsewhere}"
+            f"{name} cannot be written as {dtype}",
+            f"use --dtype {' or '.join(file_format.dtypes)}{elsewhere}",
         )
     return file_format, dtype
 

@@ -78,7 +78,7 @@ def download(
     """
     called = redacted(url)
     if not url.startswith(("https://", "http://")):
-        raise WeightsError(f"{called} is no http address; install a local file with '--from PATH'")
+        raise WeightsError(f"{called} is no http address", "install a local file with '--from PATH'")
     for attempt in range(1, retry.tries + 1):
         try:
             return _attempt(url, part, on_progress, max_bytes, retry.timeout_s)

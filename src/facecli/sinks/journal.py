@@ -170,4 +170,6 @@ def _begins(cut: bytes, whole: bytes) -> bool:
 
 
 def _foreign(target: Path, number: int) -> InputError:
-    return InputError(f"{target}, line {number}: no row of facecli; --resume goes on with its own files only")
+    return InputError(
+        f"{target}, line {number}: no row of facecli", "--resume goes on with its own files only"
+    )

@@ -50,15 +50,15 @@ def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[di
 
     Args:
         record: of one picture or frame.
-        more: further columns, each with the keys that lead to it from a face's JSON row.
+        more: further columns, each with the keys that lead to it in a face's JSON row, or else the picture's.
     """
     frame = record.result.to_json()
     faces = frame.pop("faces")
     common = dict.fromkeys(COLUMNS) | frame
     if not faces:
-        yield common | dict.fromkeys(more or {})
+        yield common | {column: _nested(frame, keys) for column, keys in (more or {}).items()}
     for number, face in enumerate(faces, start=1):
-        found = {column: _nested(face, keys) for column, keys in (more or {}).items()}
+        found = {column: _nested(frame | face, keys) for column, keys in (more or {}).items()}
         yield common | {"face": number} | _cells(face) | found
 
 
@@ -229,7 +229,7 @@ def check_pyarrow() -> None:
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise InputError("--parquet needs pyarrow: pip install 'facecli[parquet]'") from error
+        raise InputError("Parquet needs pyarrow: pip install 'facecli[parquet]'") from error
 
 
 class ParquetSink:
@@ -304,9 +304,11 @@ class ParquetSink:
         import pyarrow
 
         kinds = dict.fromkeys(_WHOLE, pyarrow.int32()) | dict.fromkeys(_REAL, pyarrow.float64())
-        kinds["rejected"] = pyarrow.bool_()
+        kinds["rejected"] = kinds["truncated"] = pyarrow.bool_()
         numbers = ("probability", "years")
         for column, keys in self._more.items():
+            if column in kinds:
+                continue
             is_number = keys[0].endswith("_probabilities") or keys[-1].endswith(numbers)
             kinds[column] = pyarrow.float64() if is_number else pyarrow.string()
         for head in FACE_HEADS:

@@ -383,7 +383,7 @@ def choose_encoder(suffix: str, codec: str | None, notify: Callable[[str], None]
                         f"nothing here encodes {fitting[0]}; {wanted} is written, which fewer players know"
                     )
                 return encoder
-    raise InputError(f"nothing here encodes {codec or suffix}; choose another --codec or another suffix")
+    raise InputError(f"nothing here encodes {codec or suffix}", "choose another --codec or another suffix")
 
 
 def _is_there(encoder: str) -> bool:

@@ -204,7 +204,7 @@ class AnimationCapture:
         self._count = getattr(self._image, "n_frames", 1)
         if self._count < 2:
             self._image.close()
-            raise InputError(f"{path} is a picture, whatever its name says; give it to --img")
+            raise InputError(f"{path} is a picture, whatever its name says", "give it to --img")
         self._next, self._start_ms, self._end_ms = 0, 0.0, 0.0
 
     def isOpened(self) -> bool:  # noqa: N802

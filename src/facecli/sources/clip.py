@@ -102,7 +102,7 @@ def open_container(spec: str, hwaccel: str | None = None) -> InputContainer:
         raise SourceError(cannot_open(spec)) from None
     if "_pipe" in container.format.name or container.format.name == "webp":
         container.close()
-        raise InputError(f"{source_name(spec)} is a picture, whatever its name says; give it to --img")
+        raise InputError(f"{source_name(spec)} is a picture, whatever its name says", "give it to --img")
     return container
 
 
@@ -131,7 +131,7 @@ def _refuse_known(spec: str) -> None:
     if start.startswith((b"#EXTM3U", b"ffconcat")):
         raise InputError(f"{source_name(spec)} is a playlist; name the clips, or the playlist's address")
     if path.lower().endswith(PICTURE_SUFFIXES) and start:
-        raise InputError(f"{source_name(spec)} is a picture; give it to --img")
+        raise InputError(f"{source_name(spec)} is a picture", "give it to --img")
 
 
 def _hardware(name: str | None) -> HWAccel | None:
@@ -139,7 +139,7 @@ def _hardware(name: str | None) -> HWAccel | None:
         return None
     if name not in hwdevices_available():
         known = ", ".join(hwdevices_available()) or "none"
-        raise InputError(f"--hwaccel {name} is not among what this build of FFmpeg has: {known}")
+        raise InputError(f"{name} is not among what this build of FFmpeg decodes with: {known}")
     return HWAccel(device_type=name, allow_software_fallback=True)
 
 

@@ -199,7 +199,7 @@ def _may_be_many(given: str) -> bool:
 def _sources(given: str, rules: Rules) -> list[Source]:
     """What one argument means. Raises InputError."""
     if not given:
-        raise InputError("an empty name is no picture; check --img and the list")
+        raise InputError("an empty name is no picture", "check --img and the list")
     if given == "-":
         return [StdinSource()]
     if is_url(given):
@@ -223,7 +223,7 @@ def _tolerant(given: str, rules: Rules) -> list[Source]:
         if given.startswith("@"):
             # Without its list a run is another one.
             raise
-        return [FailedSource(given, str(error))]
+        return [FailedSource(given, error.with_hint)]
 
 
 def is_url(given: str) -> bool:

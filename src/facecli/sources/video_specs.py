@@ -151,7 +151,7 @@ def check_spec(spec: str) -> None:
     if is_camera(spec):
         if not _CAMERA.fullmatch(spec) and not Path(spec).exists():
             raise InputError(
-                f"no such camera: {spec}; 'facecli run --list-cameras' shows those that are there"
+                f"no such camera: {spec}", "'facecli run --list-cameras' shows those that are there"
             )
     elif is_sequence(spec):
         sequence_pictures(spec)
@@ -162,11 +162,13 @@ def check_spec(spec: str) -> None:
 def check_capture_options(spec: str, capture_options: CaptureOptions, reconnect: bool) -> None:
     """Raises InputError when something is asked of a source that cannot give it."""
     if (capture_options.width or capture_options.height) and not is_camera(spec):
-        raise InputError("--width and --height ask a camera; clips and streams have a size of their own")
+        raise InputError("width and height are asked of a camera; clips and streams have a size of their own")
     if capture_options.fps and not (is_camera(spec) or is_sequence(spec)):
-        raise InputError("--fps asks a camera or a sequence of pictures; clips and streams have their own")
+        raise InputError(
+            "fps is asked of a camera or a sequence of pictures; clips and streams have their own"
+        )
     if reconnect and not (is_camera(spec) or is_address(spec)):
-        raise InputError("--reconnect is for cameras and streams; a file does not go away")
+        raise InputError("reconnecting is for cameras and streams; a file does not go away")
 
 
 def source_name(spec: str) -> str:

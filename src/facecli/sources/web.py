@@ -70,7 +70,7 @@ def resolve_host(host: str, port: int, allow_private: bool, within_s: float = 30
     refused = [one for one in asked if not is_public_address(one)]
     if refused and not allow_private:
         known = "" if host == refused[0] else f" {refused[0]},"
-        raise ImageError(f"{host} is{known} a private address; add --allow-private to ask it")
+        raise ImageError(f"{host} is{known} a private address", "add --allow-private to ask it")
     return found
 
 
