@@ -124,11 +124,13 @@ with replacing(Path(sys.argv[1])) as temporary:
     ]
     for other in others:
         other.write_text("mine")
+    elsewhere = tmp_path / ".rows-99999999-01234567.jsonl"
+    elsewhere.write_text("of another machine")
     with replacing(tmp_path / "now.jsonl") as ours:
         remove_leftovers(tmp_path.iterdir())
-        assert left.exists(), "it may be another machine's"
-        hour_ago = time.time() - 3600
+        assert not left.exists() and elsewhere.exists()
+        days_ago = time.time() - 2 * 86_400
         for path in tmp_path.iterdir():
-            os.utime(path, (hour_ago, hour_ago))
+            os.utime(path, (days_ago, days_ago))
         remove_leftovers(tmp_path.iterdir())
-        assert not left.exists() and ours.exists() and all(other.exists() for other in others)
+        assert not elsewhere.exists() and ours.exists() and all(other.exists() for other in others)

@@ -11,7 +11,9 @@ import re
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
@@ -21,9 +23,10 @@ from facecli.core.errors import CheckpointError, OutputError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 _CHECKOUT = PACKAGE.parent.parent
-_TEMPORARY = re.compile(r"\..*-([0-9]{1,10})-[0-9a-f]{8}(\.\w+)?")
-"""Names of files that are not finished, with the process that writes them."""
-_FRESH_S = 1.0
+_TEMPORARY = re.compile(r"\..*-([0-9]{1,10})-([0-9a-f]{4})[0-9a-f]{4}(\.\w+)?")
+"""Names of files that are not finished, with the process and the machine that write them."""
+_ABANDONED_S = 86_400.0
+"""Then nobody goes on with what another machine has begun: whether that runs cannot be seen here."""
 _KEPT_OF_STEM = 40
 """Letters of a file's name in that of its temporary one, which must not become too long."""
 
@@ -187,7 +190,7 @@ def _make_beside(path: Path, make: Callable[[Path], None]) -> Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        name = f".{path.stem[:_KEPT_OF_STEM]}-{os.getpid()}-{os.urandom(4).hex()}{path.suffix}"
+        name = f".{path.stem[:_KEPT_OF_STEM]}-{os.getpid()}-{_machine()}{os.urandom(2).hex()}{path.suffix}"
         with contextlib.suppress(FileExistsError):
             make(path.parent / name)
             return path.parent / name
@@ -196,13 +199,29 @@ def _make_beside(path: Path, make: Callable[[Path], None]) -> Path:
 def remove_leftovers(names: Iterable[Path]) -> None:
     """Removes those of these files that a killed process of facecli has left unfinished, by their names.
 
-    A process of another machine may write into a shared folder, too: what is fresh stays.
+    Another machine may write into a shared folder, too: its files stay for a day.
     """
     for path in names:
         found = _TEMPORARY.match(path.name)
         with contextlib.suppress(OSError):
-            if found and not _runs(int(found[1])) and time.time() - path.stat().st_mtime > _FRESH_S:
+            if found and _is_left(int(found[1]), found[2], path):
                 path.unlink()
+
+
+def _is_left(process: int, machine: str, path: Path) -> bool:
+    if machine == _machine():
+        return not _runs(process)
+    return time.time() - path.stat().st_mtime > _ABANDONED_S
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """Four hexadecimal digits of this machine since it was started, and of this container on it."""
+    marks = [os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")]
+    with contextlib.suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii"))
+        marks.append(os.readlink("/proc/self/ns/pid"))
+    return f"{zlib.crc32(''.join(marks).encode(errors='replace')) & 0xFFFF:04x}"
 
 
 def _runs(process: int) -> bool:
