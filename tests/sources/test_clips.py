@@ -4,6 +4,8 @@ import os
 import threading
 from pathlib import Path
 
+import av
+import av.error
 import numpy as np
 import pytest
 from clip_corpus import BAD, KINDS, ClipTruth, number_in
@@ -11,6 +13,7 @@ from clip_corpus import BAD, KINDS, ClipTruth, number_in
 from facecli.core.errors import FacecliError, InputError, SourceError
 from facecli.sinks.video import VideoFileSink
 from facecli.sources import clip as reader
+from facecli.sources.filters import PictureMaker
 from facecli.sources.frames import ClipOptions, SteadyClock
 from facecli.sources.video import open_source
 
@@ -217,3 +220,43 @@ def test_reading_and_writing_keep_nothing(tmp_path):
         assert once(4) == 4
     # A frame is 0.35 MB as it is stored: one that is kept each time would be 20.
     assert resident_mb() - before < 10
+
+
+class SpoiledPacket:
+    """One that asks for what FFmpeg does not know."""
+
+    is_corrupt = False
+
+    def decode(self):
+        raise av.error.PatchWelcomeError(1, "not yet")
+
+
+def test_what_no_decoder_knows_is_a_broken_frame(clip, monkeypatch):
+    path, truth = clip("h264_mp4")
+    whole, _ = read(path)
+    packets = reader.ClipSource._packets
+
+    def spoiled(self):
+        yield SpoiledPacket()
+        yield from packets(self)
+
+    monkeypatch.setattr(reader.ClipSource, "_packets", spoiled)
+    with open_source(str(path)) as source:
+        frames = list(source)
+        assert source.broken == 1
+    assert len(frames) == len(whole) == truth.frames
+
+
+def test_what_no_filter_bears_is_a_broken_frame(clip, monkeypatch):
+    path, truth = clip("h264_mp4")
+    push, seen = PictureMaker.push, []
+
+    def unbearable(self, frame):
+        seen.append(frame)
+        if len(seen) == 3:
+            raise av.error.BugError(1, "no")
+        return push(self, frame)
+
+    monkeypatch.setattr(PictureMaker, "push", unbearable)
+    with open_source(str(path)) as source:
+        assert len(list(source)) == truth.frames - 1 and source.broken == 1

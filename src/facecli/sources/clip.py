@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from facecli.core.errors import InputError, SourceError
 from facecli.core.images import SUFFIXES as PICTURE_SUFFIXES
 from facecli.core.redaction import redacted
-from facecli.sources.filters import PictureMaker
+from facecli.sources.filters import Picture, PictureMaker
 from facecli.sources.frames import (
     FALLBACK_FPS,
     STALL_S,
@@ -314,12 +314,22 @@ class ClipSource:
         index: int | None = None
         for broken, frame in self._decoded():
             index = None if index is None else index + broken
-            for picture in maker.push(frame) if frame is not None else maker.flush():
+            for picture in self._made(maker, frame):
                 time_s = self._clock.time_s(picture.stamp_s)
                 # Of a part the number of its first frame is what it is at a constant rate.
                 index = round(time_s * self.fps) if index is None and self.options.start_s else index or 0
                 yield Frame(index, time_s, picture.image_rgb, picture.duration_s)
                 index += 1
+
+    def _made(self, maker: PictureMaker, frame: VideoFrame | None) -> Iterator[Picture]:
+        """What the filters give for a frame, or at the end; nothing for one that they cannot bear."""
+        try:
+            yield from maker.push(frame) if frame is not None else maker.flush()
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError as error:
+            log.debug("%s: %s", self.name, error)
+            self.broken += 1
 
     def _decoded(self) -> Iterator[tuple[int, VideoFrame | None]]:
         """Frames with the number of broken packets before them; last (number, None)."""
@@ -330,7 +340,10 @@ class ClipSource:
             try:
                 frames = [] if packet.is_corrupt and marked else packet.decode()
                 broken += packet.is_corrupt and marked
-            except av.error.InvalidDataError:
+            except av.error.MemoryError:
+                raise
+            except av.error.FFmpegError:
+                # Not only InvalidDataError: a spoiled head may ask for what FFmpeg does not know.
                 broken, in_a_row = broken + 1, in_a_row + 1
                 if in_a_row > _MOST_BROKEN:
                     self._seen.failed = True

@@ -165,7 +165,9 @@ class ClipSound:
             return
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError:
             return
         for frame in frames:
             assert isinstance(frame, AudioFrame)
