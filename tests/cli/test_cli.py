@@ -67,7 +67,7 @@ def test_run_imports_nothing_of_the_train_lane(tmp_path, tiny_checkpoint):
     code, modules, out, said = probe(
         "run", "--img", str(picture), "--no-show", "--model-path", str(tiny_checkpoint.folder)
     )
-    assert (code, said) == (0, []) and "no face" in out
+    assert (code, said) == (0, []) and "\nnone " in out
     assert modules.isdisjoint({"tensorflow", "keras", "pandas", "matplotlib", "sklearn"})
 
 
@@ -161,6 +161,21 @@ def test_missing_training_packages_are_one_line(monkeypatch, capsys):
     assert app.main(["evaluate"]) == 1
     said = capsys.readouterr().err
     assert "pandas" in said and "facecli[train]" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("rum", "Did you mean 'run'?"), ("sumarise", "Did you mean 'summarize'?"), ("qqqq", "command 'qqqq'.")],
+)
+def test_misspelt_commands_get_a_suggestion(word, meant, capsys):
+    assert app.main([word]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(meant)
+
+
+def test_a_picture_in_place_of_a_command_is_told_how(tmp_path, capsys):
+    (tmp_path / "my photo.jpg").write_bytes(b"")
+    assert app.main([str(tmp_path / "my photo.jpg")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"facecli run '{tmp_path / 'my photo.jpg'}'")
 
 
 def test_hanging_driver_does_not_hold_the_process(monkeypatch):

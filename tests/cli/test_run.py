@@ -142,8 +142,8 @@ def test_table_is_on_stdout_and_nothing_else(run, face):
     code, out, err = run("--img", face, "--no-show")
     assert (code, err) == (0, "")
     header, row = out.splitlines()
-    assert header.split() == ["picture", "face", "box", "age", "90", "%", "gender", "race"]
-    assert row.startswith(str(face))
+    assert header.split() == ["face", "age", "90", "%", "gender", "race", "picture"]
+    assert row.endswith(str(face))
 
 
 def test_unsure_labels_are_said_in_table_and_picture_and_named_in_json(run, face, tmp_path):
@@ -165,7 +165,7 @@ def test_model_with_emotions_shows_them_everywhere(emotion_checkpoint, face, tmp
     assert tuple(found["emotion_probabilities"]) == EMOTIONS
     assert main([*arguments, "--no-show", "--output", str(tmp_path / "drawn.png")]) == 0
     header, row = capfd.readouterr().out.splitlines()
-    assert header.endswith("emotion") and found["emotion"] in row
+    assert header.split()[-2:] == ["emotion", "picture"] and found["emotion"] in row
 
 
 def test_what_is_taken_for_no_face_is_shown_on_request_only(emotion_checkpoint, face, tmp_path, capfd):
@@ -174,7 +174,7 @@ def test_what_is_taken_for_no_face_is_shown_on_request_only(emotion_checkpoint, 
     write_json(folder / "config.json", {**emotion_checkpoint.config, "calibration": calibration})
     arguments = ["run", "--img", str(face), "--model-path", str(folder)]
     assert main([*arguments, "--no-show"]) == 0
-    assert "no face" in capfd.readouterr().out.splitlines()[1]
+    assert capfd.readouterr().out.splitlines()[1].startswith("none ")
     assert main([*arguments, "--no-show", "--show-rejected"]) == 0
     assert "1 (not a face " in capfd.readouterr().out.splitlines()[1]
     assert main([*arguments, "--json", "-", "--show-rejected"]) == 0
@@ -186,7 +186,7 @@ def test_what_is_taken_for_no_face_is_shown_on_request_only(emotion_checkpoint, 
 
 def test_picture_without_a_face_says_so_and_is_no_error(run, folder):
     code, out, _ = run("--img", folder / "blank.jpg", "--no-show")
-    assert code == 0 and "no face" in out
+    assert code == 0 and "\nnone " in out
     code, out, _ = run("--img", folder / "blank.jpg", "--json", "-")
     assert code == 0 and rows(out)[0]["faces"] == []
 
@@ -208,7 +208,8 @@ def test_single_bad_picture_is_one_line(run, folder, name):
 
 def test_folder_goes_on_after_bad_pictures(run, folder, tmp_path):
     code, out, err = run("--img", folder, "--json", tmp_path / "out.jsonl", "--output", tmp_path / "drawn")
-    header, *failures, error = err.splitlines()
+    header, *failures, written, error = err.splitlines()
+    assert written == f"wrote {tmp_path}/drawn/ (2 pictures), {tmp_path}/out.jsonl"
     assert code == 1 and one_line(error, "4 of 6 pictures") and header.startswith("could not be analysed")
     assert [Path(line.split("  ")[0]).name for line in failures] == [
         "cut.png", "empty.jpg", "huge.png", "text.jpg",
@@ -343,9 +344,15 @@ def test_wrong_paths_are_one_line_and_exit_2(run, tmp_path, face):
 
 
 def test_without_a_display_the_options_are_named(run, face, clip):
-    for arguments in (("--img", face), ("--video", clip), ("--video", clip, "--json", "-")):
+    for arguments in (("--video", clip), ("--video", clip, "--json", "-")):
         code, out, err = run(*arguments)
         assert (code, out) == (2, "") and one_line(err, "--no-show", "--output", "--json")
+
+
+def test_without_a_display_a_picture_has_its_table(run, face):
+    code, out, err = run(face)
+    assert code == 0 and len(out.splitlines()) == 2 and err.count("\n") == 1
+    assert "no display" in err and "--output PATH" in err
 
 
 def test_the_last_way_out_closes_files_and_says_why(capfd):
@@ -385,7 +392,9 @@ def test_clip_becomes_rows_and_a_playable_video(run, clip, tmp_path):
     code, out, err = run(
         "--video", clip, "--no-show", "--output", tmp_path / "drawn.mp4", "--json", tmp_path / "faces.jsonl"
     )
-    assert (code, out) == (0, "") and "20 frames" in err and err.count("\n") == 1
+    counted, written = err.splitlines()
+    assert (code, out) == (0, "") and "20 frames" in counted
+    assert written == f"wrote {tmp_path / 'drawn.mp4'}, {tmp_path / 'faces.jsonl'}"
     found = rows((tmp_path / "faces.jsonl").read_text())
     assert [row["frame"] for row in found] == list(range(20))
     assert [len(row["faces"]) for row in found] == [1] * 10 + [0] * 10

@@ -6,12 +6,14 @@ import http.server
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,9 +21,10 @@ import numpy as np
 import pytest
 
 from facecli.cli.app import main
-from facecli.cli.run_report import Failures, PictureBar, TableSink, format_pace, shortened
+from facecli.cli.run_report import Failures, PictureBar, TableSink, format_pace
+from facecli.core.attributes import CLASS_NAMES
 from facecli.core.console import printable
-from facecli.core.faces import FrameResult
+from facecli.core.faces import Face, FrameResult
 from facecli.core.images import save_image
 
 
@@ -233,7 +236,8 @@ def test_odd_names_stay_whole_in_rows_and_harmless_in_tables(run, tmp_path, smal
     code, out, err = run(
         "--img", tmp_path / "odd", "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.jsonl"
     )
-    assert (code, err) == (0, "") and len(out.splitlines()) == 6 and "\x1b" not in out
+    assert (code, err) == (0, f"wrote {tmp_path / 'a.jsonl'}, {tmp_path / 'a.csv'}\n")
+    assert len(out.splitlines()) == 6 and "\x1b" not in out
     with open(tmp_path / "a.csv", encoding="utf-8", newline="") as file:
         names = {Path(row["source"]).name for row in csv.DictReader(file)}
     assert names == {"-dash.png", "line\nend.png", "写真.png", "\x1b[2J.png", "\\udcff.png"}
@@ -316,22 +320,48 @@ def test_table_is_printed_in_parts_and_says_all(capfd):
     assert len(capfd.readouterr().out.splitlines()) == 250
 
 
-def test_long_names_keep_their_end():
-    assert shortened("a/b.jpg", 7) == "a/b.jpg"
-    assert shortened("folder/photo.jpg", 10) == "\u2026photo.jpg"
+def printed(monkeypatch, capfd, columns, results, details=False):
+    """Lines that a terminal of so many columns shows, without colours."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    with TableSink(details) as sink:
+        for result in results:
+            sink.write(type("Record", (), {"result": result}))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", capfd.readouterr().out)
+    return [line.rstrip() for line in plain.splitlines()]
+
+
+FACE = Face(
+    (1000, 2000, 3000, 4000), 0.9, 31.4, (24, 40), {"female": 1.0}, {"white": 0.6, "black": 0.4},
+    {"surprise": 1.0},
+)  # fmt: skip
 
 
 def test_table_on_a_terminal_names_pictures_and_marks_errors(monkeypatch, capfd):
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    with TableSink(0.0) as sink:
-        for result in (
-            FrameResult("[b]/a.jpg", 9, 9),
-            FrameResult("x" * 90 + "/b.jpg", None, None, error="bad"),
-        ):
-            sink.write(type("Record", (), {"result": result}))
-    said = capfd.readouterr().out
-    assert "[b]/a.jpg" in said and "xx/b.jpg" in said and "error" in said and "bad" not in said
+    results = FrameResult("[b]/a.jpg", 9, 9), FrameResult("x" * 90 + "/b.jpg", None, None, error="bad")
+    said = "\n".join(printed(monkeypatch, capfd, 80, results))
+    assert "[b]/a.jpg" in said and "\u2026/b.jpg" in said and "error" in said and "bad" not in said
+
+
+@pytest.mark.parametrize("faces", [1, 6, 40])
+@pytest.mark.parametrize("name", ["a.jpg", "pictures/of my summer/with many people at the sea.jpg"])
+def test_eighty_columns_are_enough(faces, name, monkeypatch, capfd):
+    lines = printed(monkeypatch, capfd, 80, [FrameResult(name, 9, 9, (FACE,) * faces)])
+    rows = [line for line in lines if "24-40" in line]
+    assert len(rows) == faces and all(len(line) <= 80 for line in lines)
+    assert all("female 100%" in row and "white 60%" in row and "surprise 100%" in row for row in rows)
+    assert all(row.endswith("a.jpg" if name == "a.jpg" else "sea.jpg") for row in rows)
+
+
+@pytest.mark.parametrize("columns", [40, 50, 80])
+def test_what_is_too_wide_is_a_list_of_whole_words(columns, monkeypatch, capfd):
+    detailed = replace(FACE, race_7_probabilities=dict.fromkeys(CLASS_NAMES["race_7"], 1 / 7))
+    lines = printed(monkeypatch, capfd, columns, [FrameResult("a.jpg", 9, 9, (detailed,))], details=True)
+    said = " ".join(" ".join(lines).split())
+    assert all(len(line) <= columns for line in lines)
+    assert all(f"{name} 14%" in said for name in CLASS_NAMES["race_7"]) and "1000,2000,3000,4000" in said
+    assert lines[0] == "a.jpg, face 1"
 
 
 def test_failures_are_a_table_of_bounded_length(capfd):

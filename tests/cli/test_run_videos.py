@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import av
 import cv2
@@ -214,9 +215,9 @@ def test_a_closed_terminal_leaves_whole_files(tiny_checkpoint, here, astronaut, 
     finally:
         signal.signal(signal.SIGHUP, before)
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not any(here.glob(".d-*.mp4")):
+    written = here / "rows.jsonl"
+    while time.monotonic() < deadline and not (written.exists() and written.read_text().count("\n") > 3):
         time.sleep(0.05)
-    time.sleep(0.5)
     running.send_signal(signal.SIGHUP)
     assert running.wait(120) == (0 if nohup else 129)
     found = rows(here / "rows.jsonl")
@@ -298,3 +299,61 @@ def test_a_name_of_any_bytes_may_have_tracks(run, here):
     code, _, err = run("--video", name, "--save-tracks", "t.json")
     assert code == 0, err
     assert json.loads((here / "t.json").read_text())["source"] == "latin?.mp4"
+
+
+def test_pictures_and_clips_of_one_folder_share_their_rows(here, run):
+    code, out, err = run("clips", "--json", "rows.jsonl", "--csv", "rows.csv", "--output", "drawn")
+    assert code == 0 and "clips/IMG_0001.jpg" in out
+    assert "clips: 1 file is no picture and is left out" in err
+    assert err.splitlines()[-1] == f"wrote {', '.join(map(str, DRAWN))}, rows.jsonl, rows.csv"
+    sources = [row["source"] for row in rows(here / "rows.jsonl")]
+    assert sources[0] == "clips/IMG_0001.jpg" and len(set(sources)) == 3
+    assert sources[1:9] == ["clips/a.mp4"] * 8
+    lines = (here / "rows.csv").read_text().splitlines()
+    faces = sum(len(row["faces"]) for row in rows(here / "rows.jsonl"))
+    assert sum(line.startswith("source,") for line in lines) == 1 and len(lines) == 1 + faces > 5
+    assert sorted(str(path.relative_to(here)) for path in (here / "drawn").rglob("*.*")) == [
+        "drawn/IMG_0001.jpg", *map(str, DRAWN),
+    ]  # fmt: skip
+
+
+DRAWN = Path("drawn/a.mp4"), Path("drawn/more/a.mkv")
+
+
+def test_a_bad_picture_keeps_no_clip_from_its_rows(here, run):
+    (here / "bad.jpg").write_bytes(b"bad")
+    code, _, err = run("bad.jpg", "clips/a.mp4", "--json", "rows.jsonl")
+    assert code == 1 and err.splitlines()[-1].startswith("Error: bad.jpg cannot be read")
+    assert len(rows(here / "rows.jsonl")) == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--output", "drawn.mp4"], "name a folder"),
+        (["--resume", "--json", "rows.jsonl"], "--resume is of pictures alone"),
+        (["--parquet", "rows.parquet"], "--parquet is of pictures alone"),
+        (["--csv", "rows.csv", "--age-groups", "life"], "--age-groups is of pictures alone"),
+        (["--json", "-", "--csv", "-"], "cannot both be standard output"),
+        (["--json", "kept.jsonl"], "give --overwrite"),
+        (["--start", "1:00", "--end", "0:30"], "--end lies before --start"),
+    ],
+)
+def test_what_fits_one_kind_alone_is_refused_before_anything_is_done(here, run, options, told):
+    (here / "kept.jsonl").write_text("{}\n")
+    code, out, err = run("clips", *options)
+    assert (code, out) == (2, "") and told in err and err.count("\n") == 1
+    assert not (here / "drawn").exists() and (here / "kept.jsonl").read_text() == "{}\n"
+
+
+def test_what_is_not_there_is_one_line(run, here):
+    code, out, err = run("nothing.jpg")
+    assert (code, out, err) == (
+        2,
+        "",
+        "Error: no such picture, clip or folder: nothing.jpg; check the path\n",
+    )
+    code, out, err = run("-nothing.jpg")
+    assert code == 2 and err.splitlines()[-1].startswith("Error: No such option")
+    (here / "-face.jpg").write_bytes((here / "clips/IMG_0001.jpg").read_bytes())
+    assert run("--", "-face.jpg")[0] == 0

@@ -2,11 +2,15 @@
 
 import dataclasses
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from facecli.core.faces import Face, FrameResult
-from facecli.sinks.table import face_table, plain_table
+from facecli.sinks.table import face_table, fit_path, plain_table
 
 FACE = Face((1, 2, 3, 4), 0.9, 31.44, (24, 40), {"male": 0.2, "female": 0.8}, {"white": 0.9, "black": 0.1})
-HEADER = ("picture", "face", "box", "age", "90 %", "gender", "race")
+HEADER = ("face", "age", "90 %", "gender", "race", "picture")
 
 
 def test_nothing_is_a_header():
@@ -17,44 +21,49 @@ def test_nothing_is_a_header():
 def test_one_row_a_face():
     header, *rows = face_table([FrameResult("a.jpg", 9, 9, (FACE, FACE))])
     assert header == HEADER
-    assert rows == [("a.jpg", n, "1,2,3,4", "31.4", "24-40", "female 80%", "white 90%") for n in "12"]
+    assert rows == [(n, "31.4", "24-40", "female 80%", "white 90%", "a.jpg") for n in "12"]
 
 
 def test_a_rejected_box_says_so():
     face = Face((1, 2, 3, 4), 0.9, face_probability=0.03, rejected=True)
     _, row = face_table([FrameResult("a.jpg", 9, 9, (face,))])
-    assert row == ("a.jpg", "1 (not a face 97%)", "1,2,3,4", "", "", "", "")
+    assert row == ("1 (not a face 97%)", "", "", "", "", "a.jpg")
 
 
 def test_no_face_and_errors_are_said():
     rows = face_table([FrameResult("a.jpg", 9, 9), FrameResult("b.jpg", None, None, error="it is broken")])
-    assert [row[:2] for row in rows[1:]] == [("a.jpg", "no face"), ("b.jpg", "error: it is broken")]
+    blank = [""] * 4
+    assert rows[1:] == [("none", *blank, "a.jpg"), ("error", *blank, "b.jpg: it is broken")]
+    _, row = face_table([FrameResult("b.jpg", None, None, error="b.jpg is broken")])
+    assert row[-1] == "b.jpg: is broken"
+    _, row = face_table([FrameResult("b.jpg", None, None, error="b.jpg is broken")], says_why=False)
+    assert row == ("error", *blank, "b.jpg")
 
 
 def test_absent_heads_are_blank():
     _, row = face_table([FrameResult("a.jpg", 9, 9, (Face((1, 2, 3, 4), 0.9),))])
-    assert row == ("a.jpg", "1", "1,2,3,4", "", "", "", "")
+    assert row == ("1", "", "", "", "", "a.jpg")
 
 
 def test_emotion_has_a_column_when_a_face_has_it():
     happy = dataclasses.replace(FACE, emotion_probabilities={"happy": 0.7, "sad": 0.3})
     table = face_table([FrameResult("a.jpg", 9, 9, (FACE, happy)), FrameResult("b.jpg", 9, 9)])
-    assert table[0] == (*HEADER, "emotion")
-    assert [row[-1] for row in table[1:]] == ["", "happy 70%", ""]
+    assert table[0] == (*HEADER[:-1], "emotion", "picture")
+    assert [row[-2] for row in table[1:]] == ["", "happy 70%", ""]
     assert len({len(row) for row in table}) == 1
 
 
 def test_doubtful_labels_are_uncertain():
     doubtful = dataclasses.replace(FACE, uncertain=("gender",))
     _, row = face_table([FrameResult("a.jpg", 9, 9, (doubtful,))])
-    assert row[-2:] == ("uncertain", "white 90%")
+    assert row[-3:] == ("uncertain", "white 90%", "a.jpg")
 
 
-def test_plain_columns_are_aligned_and_notes_widen_none():
+def test_plain_columns_are_aligned_and_reasons_widen_none():
     results = FrameResult("a.jpg", 9, 9, (FACE,)), FrameResult("long name.jpg", 1, 1, error="x" * 200)
     header, first, note = plain_table(face_table(results))
-    assert header.index("box") == first.index("1,2,3,4") < 30
-    assert note.endswith("x" * 200)
+    assert header.index("picture") == first.index("a.jpg") == note.index("long name.jpg") < 60
+    assert note.endswith(": " + "x" * 200)
 
 
 BANDED = dataclasses.replace(FACE, age_bands={"0-24": 0.25, "25-49": 0.75, "50+": 0.0})
@@ -62,11 +71,11 @@ BANDED = dataclasses.replace(FACE, age_bands={"0-24": 0.25, "25-49": 0.75, "50+"
 
 def test_bands_have_a_column_when_a_face_has_them():
     header, first, second = face_table([FrameResult("a.jpg", 9, 9, (BANDED, FACE))])
-    assert header == (*HEADER[:5], "age group", *HEADER[5:])
-    assert (first[5], second[5]) == ("25-49 75%", "")
+    assert header == (*HEADER[:3], "age group", *HEADER[3:])
+    assert (first[3], second[3]) == ("25-49 75%", "")
     doubtful = dataclasses.replace(BANDED, uncertain=("age_band",))
     (_, uncertain) = face_table([FrameResult("a.jpg", 9, 9, (doubtful,))])
-    assert uncertain[5] == "uncertain"
+    assert uncertain[3] == "uncertain"
 
 
 def test_the_seven_races_have_a_column_among_details_only():
@@ -74,19 +83,20 @@ def test_the_seven_races_have_a_column_among_details_only():
     frame = FrameResult("a.jpg", 9, 9, (face,))
     assert face_table([frame])[0] == HEADER
     header, row = face_table([frame], details=", ")
-    assert header == (*HEADER, "race_7") and row[-1] == "indian 70%, white 30%"
+    assert header == (*HEADER[:-1], "race_7", "box", "picture")
+    assert row[-3:] == ("indian 70%, white 30%", "1,2,3,4", "a.jpg")
 
 
 def test_details_are_all_classes_the_likeliest_first():
     _, row = face_table([FrameResult("a.jpg", 9, 9, (BANDED,))], details=" / ")
-    assert row[5:] == ("25-49 75% / 0-24 25%", "female 80% / male 20%", "white 90% / black 10%")
+    assert row[3:6] == ("25-49 75% / 0-24 25%", "female 80% / male 20%", "white 90% / black 10%")
 
 
 def test_details_have_decades_when_no_bands_were_asked_for():
     distribution = tuple({33: 0.75, 45: 0.25}.get(year, 0.0) for year in range(117))
     face = dataclasses.replace(FACE, age_distribution=distribution)
     header, row = face_table([FrameResult("a.jpg", 9, 9, (face,))], details=", ")
-    assert header[5] == "age group" and row[5] == "30-39 75%, 40-49 25%"
+    assert header[3] == "age group" and row[3] == "30-39 75%, 40-49 25%"
     assert face_table([FrameResult("a.jpg", 9, 9, (face,))])[0] == HEADER
 
 
@@ -96,7 +106,27 @@ def test_compared_models_have_a_row_each():
     header, first, second, note = face_table(
         [FrameResult("a.jpg", 9, 9, (compared,)), FrameResult("b.jpg", 9, 9)]
     )
-    assert header == (*HEADER[:3], "model", *HEADER[3:])
-    assert first[:5] == ("a.jpg", "1", "1,2,3,4", "one", "31.4")
-    assert second[:5] == ("a.jpg", "1", "1,2,3,4", "two", "40.0") and second[-1] == ""
-    assert note[1] == "no face" and len(note) == len(header)
+    assert header == ("face", "model", *HEADER[1:])
+    assert first[:3] == ("1", "one", "31.4")
+    assert second[:3] == ("1", "two", "40.0") and second[-2:] == ("", "a.jpg")
+    assert note[0] == "none" and len(note) == len(header)
+
+
+@pytest.mark.parametrize(
+    ("path", "width", "fitting"),
+    [
+        ("", 5, ""),
+        ("a/b.jpg", 7, "a/b.jpg"),
+        ("folder/photo.jpg", 11, "\u2026/photo.jpg"),
+        ("one/two/three/photo.jpg", 18, "\u2026/three/photo.jpg"),
+        ("C:\\one\\photo.jpg", 12, "\u2026\\photo.jpg"),
+        ("folder/a very long name.jpg", 12, "a ver\u2026me.jpg"),
+    ],
+)
+def test_long_paths_keep_their_end(path, width, fitting):
+    assert fit_path(path, width) == fitting
+
+
+@given(st.text(st.sampled_from("ab/\\. "), max_size=30), st.integers(3, 20))
+def test_a_path_fits(path, width):
+    assert len(fit_path(path, width)) <= width

@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from facecli.core.errors import InputError
@@ -18,6 +20,7 @@ from facecli.sources.video_specs import (
     is_clip,
     is_pipe,
     is_sequence,
+    sort_sources,
     source_name,
 )
 
@@ -117,3 +120,46 @@ def test_what_is_not_there_is_named_without_its_password():
 
 def test_what_cannot_be_opened_is_named_without_its_password():
     assert "secret" not in cannot_open("rtsp://user:secret@host/x") + cannot_open("rtsp:/user:secret@host/x")
+
+
+@pytest.fixture
+def mixed(tmp_path, monkeypatch):
+    """Pictures and clips in folders; names may lie."""
+    monkeypatch.chdir(tmp_path)
+    png = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    mkv = b"\x1aE\xdf\xa3" + bytes(600)
+    for name, data in {
+        "pictures/a.png": png, "pictures/b": png, "clips/c.mp4": bytes(600), "both/d.png": png,
+        "both/deep/e.mkv": mkv, "both/notes.txt": b"x", "f": mkv, "g.mp4": png, "h.zip": b"PK",
+        "nothing/x.txt": b"x", "clips/.hidden.jpg": png,
+    }.items():  # fmt: skip
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(data)
+
+
+CAMERAS = ["0", "camera:1", "/dev/video7", "frames/%04d.png"]
+STREAMS = ["http://a.b/c.MP4?x=1", "rtsp://a.b/c", "https://a/l.m3u8"]
+
+
+@pytest.mark.parametrize(
+    ("given", "pictures", "videos"),
+    [
+        ([], [], []),
+        (["pictures", "clips", "both"], ["pictures", "both"], ["clips", "both"]),
+        (["f", "g.mp4", "h.zip", "nothing", "missing"], ["g.mp4", "h.zip", "nothing", "missing"], ["f"]),
+        (["pictures/*", "*/*.png"], ["pictures/*", "*/*.png"], []),
+        (["both/*"], ["both/d.png", "both/notes.txt"], ["both/deep"]),
+        (["@list.txt", "clips/*.mp4"], ["@list.txt"], ["clips/c.mp4"]),
+        (CAMERAS, [], CAMERAS),
+        (["http://a.b/c.jpg", "https://a.b/c"], ["http://a.b/c.jpg", "https://a.b/c"], []),
+        (STREAMS, [], STREAMS),
+    ],
+)  # fmt: skip
+def test_what_is_given_without_an_option_is_looked_at(mixed, given, pictures, videos):
+    assert sort_sources(given) == (pictures, videos)
+
+
+def test_standard_input_has_to_be_named():
+    with pytest.raises(InputError, match="may be a picture or a video") as raised:
+        sort_sources(["a.png", "-"])
+    assert "--img -" in raised.value.hint

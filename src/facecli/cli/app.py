@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging
 import os
+import shlex
 import sys
 import threading
 import traceback
@@ -160,6 +161,15 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; says what may have been meant by what is no command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise click.UsageError(f"{error.message}{_meant(args[0])}", error.ctx) from error
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
@@ -169,6 +179,17 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+def _meant(word: str) -> str:
+    """A sentence about what is no command: the nearest one, or how to analyse the file of that name."""
+    import difflib
+
+    if near := difflib.get_close_matches(word, COMMANDS, 1):
+        return f" Did you mean '{near[0]}'?"
+    if os.path.exists(word):
+        return f" To analyse it: facecli run {shlex.quote(word)}"
+    return ""
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,16 +2,19 @@
 
 import io
 import logging
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from facecli.core.console import OUTPUT_POLICY, printable, tables_wanted
+from facecli.core.paths import is_stream
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -86,6 +89,18 @@ def _write(level: str, message: str, sentence: str, **extra: object) -> None:
     import json
 
     click.echo(json.dumps({"time": time, "level": level, "message": message, **extra}), err=True)
+
+
+def say_written(*targets: str | Path | None, more: Iterable[str] = ()) -> None:
+    """Says where results are.
+
+    Args:
+        targets: files; None, standard output, pipes and what is not there are left out.
+        more: how other results are called.
+    """
+    files = [os.fspath(target) for target in targets if target is not None and not is_stream(target)]
+    if written := [*more, *(file for file in files if os.path.exists(file))]:
+        say(f"wrote {', '.join(written)}")
 
 
 def show_text(text: str) -> None:

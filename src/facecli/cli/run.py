@@ -1,5 +1,6 @@
 """`facecli run`: faces in pictures, clips, streams and webcams."""
 
+import os
 from pathlib import Path
 
 import click
@@ -12,8 +13,15 @@ from facecli.cli.options import (
     model_path_option,
     model_type_option,
 )
-from facecli.cli.run_setup import check_details, check_picture_options, details_options, picture_options
-from facecli.core.errors import InputError
+from facecli.cli.run_setup import (
+    DETAIL_OPTIONS,
+    PICTURE_OPTIONS,
+    check_details,
+    check_picture_options,
+    details_options,
+    picture_options,
+)
+from facecli.core.errors import FacecliError, InputError
 from facecli.core.redaction import redacted
 
 
@@ -25,6 +33,7 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 
 
 @click.command()
+@click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option(
     "--img",
     metavar="SOURCE",
@@ -195,10 +204,13 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 def run(**options) -> None:
     """Find every face and read its age, gender, race and, when the model has learnt it, emotion.
 
+    SOURCE is whatever --img and --video take: what it is, is looked at.
+
     \b
     Examples:
-      facecli run --img photo.jpg
-      facecli run --img photos/ --json out.jsonl --output drawn/
+      facecli run photo.jpg
+      facecli run photos/ --json out.jsonl --output drawn/
+      facecli run *.jpg holiday.mp4 --json out.jsonl --no-show
       facecli run --img @list.txt --csv out.csv --resume
       facecli run --img https://example.org/a.jpg --img b.zip
       facecli run --video                  (webcam 0; q or Esc quits, h shows the keys)
@@ -210,20 +222,79 @@ def run(**options) -> None:
 
         show_cameras()
         return
-    options["img"], options["video"] = options["img"] or None, options["video"] or None
-    if (options["img"] is None) == (options["video"] is None):
-        raise click.UsageError("give one of --img PATH and --video [SOURCE]")
+    _sort_sources(options)
+    if options["img"] is None and options["video"] is None:
+        raise click.UsageError(
+            "name a picture, a folder, a clip or an address, or give --video for the webcam"
+        )
     _check_paths(options)
     check_picture_options(options)
     check_details(options)
-    if options["img"] is not None:
+    if options["video"] is None:
         from facecli.cli.run_pictures import run_pictures
 
         run_pictures(options)
-    else:
+    elif options["img"] is None:
         from facecli.cli.run_video import run_video
 
         run_video(options)
+    else:
+        _run_both(options)
+
+
+def _sort_sources(options: dict) -> None:
+    """Puts what was named without an option to the pictures or the videos."""
+    pictures, videos = options["img"], options["video"]
+    if pictures and videos:
+        raise click.UsageError("give one of --img PATH and --video [SOURCE], or both kinds without an option")
+    if sources := options.pop("sources"):
+        from facecli.sources.video_specs import sort_sources
+
+        if len(sources) == 1 and not (pictures or videos) and _is_missing(sources[0]):
+            raise InputError(f"no such picture, clip or folder: {redacted(sources[0])}; check the path")
+        found = sort_sources(sources)
+        pictures, videos = (*pictures, *found.pictures), (*videos, *found.videos)
+    options["img"], options["video"] = pictures or None, videos or None
+
+
+def _run_both(options: dict) -> None:
+    """Pictures first, then videos, whose rows go on in the same files."""
+    from facecli.cli.run_pictures import run_pictures
+    from facecli.cli.run_video import check_videos, run_video
+
+    _check_both(options)
+    folder = options["output"] and os.path.join(options["output"], "")
+    none = dict.fromkeys((*PICTURE_OPTIONS, *DETAIL_OPTIONS))
+    videos = {**options, **none, "img": None, "output": folder}
+    check_videos(videos)
+    failure = None
+    try:
+        run_pictures({**options, **_OF_VIDEO, "video": None, "output": folder, "beside_videos": True})
+    except FacecliError as error:
+        failure = error
+    run_video({**videos, "goes_on": True})
+    if failure is not None:
+        raise failure
+
+
+def _check_both(options: dict) -> None:
+    """Raises InputError when results cannot be of pictures and videos alike."""
+    output = options["output"]
+    if output and Path(output).suffix and not Path(output).is_dir():
+        raise InputError(f"{output} is one file for pictures and videos; name a folder")
+    wider = [name for name in ("compare", "age_groups", "allow_truncated") if options[name]]
+    alone = wider if options["csv_target"] else []
+    alone += [name for name in ("resume", "parquet", "report", "crops", "sink") if options[name]]
+    if alone:
+        flag = alone[0].replace("_", "-")
+        raise InputError(
+            f"--{flag} is of pictures alone, and there are videos, too; take one kind after the other"
+        )
+    streams = [
+        flag for flag, name in (("--json", "json_target"), ("--csv", "csv_target")) if options[name] == "-"
+    ]
+    if len(streams) > 1:
+        raise InputError("--json and --csv cannot both be standard output")
 
 
 _OF_VIDEO = dict.fromkeys(
@@ -240,7 +311,7 @@ def _check_paths(options: dict) -> None:
         raise InputError(f"no such picture or folder: {redacted(image[0])}; check the path")
     check_model_path(options)
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
-    if image is not None and strays:
+    if options["video"] is None and strays:
         stray = {"but": "except"}.get(strays[0], strays[0].replace("_", "-"))
         raise InputError(f"--{stray} needs --video")
     check_detector_options(options)

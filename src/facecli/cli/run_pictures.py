@@ -4,9 +4,10 @@ import contextlib
 import copy
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from facecli.cli.output import note_terms, say
+from facecli.cli.output import note_terms, say, say_written
 from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.run_report import AgreementSink, Failures, PictureBar, TableSink
 from facecli.cli.run_setup import (
@@ -15,13 +16,12 @@ from facecli.cli.run_setup import (
     build_face_detector,
     build_other_sinks,
     build_report,
-    check_display,
     closing_all,
     closing_on_sigterm,
     protection,
     sink_files,
 )
-from facecli.core.errors import ImageError, InputError
+from facecli.core.errors import ImageError, InputError, OutputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.files import walk_folders
 from facecli.core.paths import remove_leftovers
@@ -151,8 +151,9 @@ def run_pictures(options: dict) -> None:
     left_out: list[str] = []
     inputs, output = _find(options, left_out.append)
     window = inputs.is_single and not any(options.get(name) for name in (*WRITTEN, "no_show"))
-    if window:
-        check_display("the picture")
+    if window and not _has_display():
+        say("there is no display to open a window on; --output PATH draws the picture into a file")
+        window = False
     analyzer = build_analyzer(options)
     # What is wrong with the run is said alone, hence not before.
     for line in left_out:
@@ -170,20 +171,33 @@ def run_pictures(options: dict) -> None:
                 run.go(inputs, batch, sinks)
     finally:
         run.report()
+    _say_written(options, sinks)
     if window:
         _show(run.last, options)
     run.failures.raise_if_any(run.count)
+
+
+def _say_written(options: dict, sinks: list) -> None:
+    from facecli.sinks.pictures import AnnotatedSink, CropsSink
+
+    made = [sink.made() for sink in sinks if isinstance(sink, (AnnotatedSink, CropsSink))]
+    # Rows that videos go on with are told of at the end.
+    rows = [] if options.get("beside_videos") else [options["json_target"], options["csv_target"]]
+    say_written(*rows, options["parquet"], options["report"], more=filter(None, made))
 
 
 def _find(options: dict, notify: Callable[[str], None]) -> tuple:
     """The inputs, and where annotated pictures go. `notify` is told what is left out. Raises InputError."""
     from facecli.core.images import DECODING, OWN_MEMORY
     from facecli.sources.inputs import Rules, find_inputs
+    from facecli.sources.video_specs import VIDEO_SUFFIXES
 
     if options["max_memory"]:
         DECODING.most_bytes = 1_000_000 * options["max_memory"] - OWN_MEMORY
     folders = [Path(options[name]) for name in ("output", "crops") if options[name]]
     rules = Rules(options["allow_private"], tuple(folders), options["pages"] == "all", notify)
+    if options.get("beside_videos"):
+        rules = replace(rules, elsewhere=VIDEO_SUFFIXES)
     inputs = find_inputs(options["img"], rules)
     check_folders(options, inputs)
     output = resolve_output(options["output"], inputs)
@@ -322,10 +336,20 @@ class _Run:
             self.failures.add(item.source, error)
 
 
+def _has_display() -> bool:
+    from facecli.window.screen import display_available
+
+    return display_available()
+
+
 def _show(record, options: dict) -> None:
+    """Opens the window; where that fails, the table has said all that matters."""
     from facecli.window.screen import PictureWindow
 
     nothing_open = contextlib.ExitStack()
     title = f"facecli - {Path(record.source).name}"
-    with PictureWindow(title, closing_all(nothing_open)) as window:
-        window.show_until_closed(drawing(options)(record.image_rgb, record.result.faces))
+    try:
+        with PictureWindow(title, closing_all(nothing_open)) as window:
+            window.show_until_closed(drawing(options)(record.image_rgb, record.result.faces))
+    except OutputError as error:
+        say(error.with_hint)

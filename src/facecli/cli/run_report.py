@@ -23,7 +23,10 @@ from facecli.core.errors import FacecliError
 _SHOWN = 50
 
 _AT_ONCE = 200
-_SHORTEST = 16
+_SHORTEST = 10
+"""Letters of a picture's name, however narrow the terminal is."""
+_BETWEEN = 2
+"""Spaces between two columns."""
 
 
 class AgreementSink:
@@ -230,7 +233,8 @@ def print_table(results: list, details: bool = False, printed: tuple | None = No
 
     terminal = tables_wanted()
     between = ("\n" if terminal else ", ") if details else None
-    header, *rows = face_table([_printable(result) for result in results], between)
+    # On a terminal reasons follow in the table of failures.
+    header, *rows = face_table([_printable(result) for result in results], between, says_why=not terminal)
     if not terminal:
         lines = iter(plain_table([header, *rows]))
         first = next(lines)
@@ -248,25 +252,58 @@ def _printable(result):
 
 
 def _print_rich(header: tuple, rows: list) -> None:
+    """A table; what is too wide for the terminal is a list for each face, and no word is cut."""
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from facecli.sinks.table import fit_path
+
     console = Console()
-    table = Table(box=box.SIMPLE)
-    table.add_column(header[0], no_wrap=True)
-    for name in header[1:]:
-        table.add_column(name, min_width=5)
-    for name, face, *cells in rows:
-        # Of a long path the end tells more; reasons follow in the table of failures.
-        name = shortened(name, max(console.width // 4, _SHORTEST))
-        face = "error" if face.startswith("error: ") else face
+    lines = [[cell.split("\n") for cell in row] for row in rows]
+    columns = zip([[name] for name in header], *lines, strict=True)
+    widths = [max(cell_len(line) for cell in column for line in cell) for column in columns]
+    # Of the picture's name the end tells more.
+    room = console.width - sum(widths[:-1]) - _BETWEEN * len(header)
+    if room < min(widths[-1], _SHORTEST):
+        _print_lists(console, header, rows)
+        return
+    table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, _BETWEEN - 1, 0, 0))
+    for name in header:
+        table.add_column(name, no_wrap=True)
+    for *cells, name in lines:
         # Text: names with [brackets] are not markup.
-        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in (name, face, *cells)))
+        shown = [Text("\n".join(map(printable, cell))) for cell in cells]
+        table.add_row(*shown, Text(fit_path(name[0], room)))
     console.print(table)
 
 
-def shortened(name: str, length: int) -> str:
-    """The name, or its end after an ellipsis when it has more than `length` characters."""
-    return name if len(name) <= length else f"\u2026{name[len(name) - length + 1 :]}"
+def _print_lists(console, header: tuple, rows: list) -> None:
+    """Each face in lines of its own, for terminals that are too narrow for a table."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    named = max(len(about) for about in header) + 2 * _BETWEEN
+    for number, *cells, name in rows:
+        console.print(Text(f"{name}, face {number}" if number[:1].isdigit() else f"{name}: {number}"))
+        grid = Table.grid(padding=(0, _BETWEEN, 0, 0))
+        grid.add_column(no_wrap=True)
+        for about, cell in zip(header[1:-1], cells, strict=True):
+            if cell:
+                parts = [printable(part) for part in cell.split("\n")]
+                grid.add_row(Text(about), Text(_lines_of(parts, console.width - named)))
+        console.print(Padding(grid, (0, 0, 1, _BETWEEN)))
+
+
+def _lines_of(parts: list[str], width: int) -> str:
+    """The parts with commas between, in lines; none is broken in two."""
+    lines = [""]
+    for place, part in enumerate(parts):
+        part += "," if place + 1 < len(parts) else ""
+        if lines[-1] and len(lines[-1]) + 1 + len(part) > width:
+            lines.append("")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return "\n".join(lines)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from facecli.cli.output import complain, note_terms, say, show_text, warn
+from facecli.cli.output import complain, note_terms, say, say_written, show_text, warn
 from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.run_setup import (
     build_analyzer,
@@ -103,6 +103,8 @@ def _check_results(options: dict, jobs: Sequence[_Job]) -> None:
     for job in jobs:
         check_targets({**rows, **sink_files(options), "--output": job.output}, read)
     drawn = [("--output", job.output) for job in jobs]
+    if options.get("goes_on"):
+        rows = {flag: target for flag, target in rows.items() if flag not in ("--json", "--csv")}
     check_existing([*rows.items(), *drawn], options["overwrite"])
     for job in jobs:
         if job.output is not None:
@@ -158,10 +160,12 @@ def build_row_sinks(options: dict) -> list:
     from facecli.sinks.summary import LONGEST_GAP_S, SummarySink
 
     sinks: list = []
+    # Behind the rows of pictures.
+    resume = options.get("goes_on", False)
     if options["json_target"]:
-        sinks.append(JsonSink(options["json_target"]))
+        sinks.append(JsonSink(options["json_target"], resume))
     if options["csv_target"]:
-        sinks.append(CsvSink(options["csv_target"], faces_only=True, is_raw=options["raw_csv"]))
+        sinks.append(CsvSink(options["csv_target"], resume, faces_only=True, is_raw=options["raw_csv"]))
     if options["summary"]:
         longest_s = LONGEST_GAP_S if options["rate"] is None else max(LONGEST_GAP_S, 1.5 / options["rate"])
         sinks.append(SummarySink(options["summary"], longest_gap_s=longest_s))
@@ -222,6 +226,11 @@ class ProgressSink:
         self._bar.advance(self._task)
 
 
+def check_videos(options: dict) -> None:
+    """Raises InputError for what `run_video` would refuse before it begins."""
+    _checked(options)
+
+
 def run_video(options: dict) -> None:
     """Analyses frames until the end of every video, q, Esc, the window's close button or Ctrl-C.
 
@@ -234,6 +243,15 @@ def run_video(options: dict) -> None:
     threading.Thread(target=_import_clips, daemon=True).start()
     tracks = _chosen_tracks(options)
     analyzer = None if tracks else _build_analyzer(options)
+    done, failed = _play_all(options, jobs, tracks or analyzer)
+    say_written(*(job.output for job in done), *(options[name] for name in _FILES if done))
+    if failed:
+        raise SourceError(f"{failed} of {len(jobs)} videos could not be read to their end")
+
+
+def _play_all(options: dict, jobs: Sequence[_Job], analyzer) -> tuple[list[_Job], int]:
+    """Those that were played, and how many could not be. Raises FacecliError when there is but one."""
+    done: list[_Job] = []
     failed = 0
     with closing_on_sigterm(), contextlib.ExitStack() as stack:
         rows: list | None = None
@@ -243,15 +261,16 @@ def run_video(options: dict) -> None:
                 with _open(options, job.spec) as source:
                     if rows is None:
                         rows = [stack.enter_context(sink) for sink in build_row_sinks(options)]
-                    if _play(options, job, source, tracks or analyzer, rows):
+                    ended = _play(options, job, source, analyzer, rows)
+                    done.append(job)
+                    if ended:
                         break
             except (SourceError, InputError) as error:
                 if len(jobs) == 1:
                     raise
                 failed += 1
                 complain(error.with_hint)
-    if failed:
-        raise SourceError(f"{failed} of {len(jobs)} videos could not be read to their end")
+    return done, failed
 
 
 def _import_clips() -> None:

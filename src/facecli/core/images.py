@@ -139,11 +139,14 @@ def _heif_formats() -> list[str]:
     return [name for name in ("HEIF", "AVIF") if name in Image.OPEN]
 
 
-def find_images(folder: Path, notify: Callable[[str], None] = log.info) -> list[Path]:
+def find_images(
+    folder: Path, notify: Callable[[str], None] = log.info, elsewhere: tuple[str, ...] = ()
+) -> list[Path]:
     """Picture files in this folder and below, sorted; hidden ones are left out.
 
     A file is one by its suffix, or, whatever that is, by its first bytes. Linked folders are looked
-    through like others, each folder once. `notify` takes a line about files beside them that are no pictures.
+    through like others, each folder once. `notify` takes a line about files beside them that are no pictures,
+    but not of those with a suffix of `elsewhere`, which somebody else reads.
 
     Raises InputError when there is no such folder.
     """
@@ -158,7 +161,7 @@ def find_images(folder: Path, notify: Callable[[str], None] = log.info) -> list[
             path = Path(root, name)
             if is_image(path):
                 found.append(path)
-            else:
+            elif not name.lower().endswith(elsewhere):
                 others += 1
     if found and others:
         said = "1 file is no picture and is" if others == 1 else f"{others} files are no pictures and are"

@@ -1,5 +1,6 @@
 """Annotated copies and cut-out faces, in a file or a folder that mirrors the sources."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -8,7 +9,7 @@ import numpy as np
 from facecli.core.errors import EncodingError
 from facecli.core.faces import Face
 from facecli.core.images import check_encodable, save_image
-from facecli.sinks.base import Record
+from facecli.sinks.base import Record, count
 
 Draw = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
 """(H, W, 3) uint8 RGB and the faces in it -> an annotated copy."""
@@ -25,12 +26,19 @@ class AnnotatedSink:
     def __init__(self, place: Path, draw: Draw, is_folder: bool) -> None:
         """A file (for a single picture), or a folder in which each has its `target_name`."""
         self._place, self._draw, self._is_folder = place, draw, is_folder
+        self._written = 0
 
     def __enter__(self) -> "AnnotatedSink":
         return self
 
     def __exit__(self, *_) -> None:
         pass
+
+    def made(self) -> str | None:
+        """What was written, in words; None for nothing."""
+        if not self._written:
+            return None
+        return _folder(self._place, self._written, "picture") if self._is_folder else str(self._place)
 
     def refusal(self, target_name: str, pixels: int) -> EncodingError | None:
         """Why a picture of this size would not be written, before it is decoded to be drawn on."""
@@ -50,6 +58,7 @@ class AnnotatedSink:
             return
         target = self._target(record.target_name)
         save_image(target, self._draw(record.image_rgb, record.result.faces), given_away=True)
+        self._written += 1
 
 
 class CropsSink:
@@ -60,12 +69,17 @@ class CropsSink:
     def __init__(self, folder: Path) -> None:
         """`folder` is made when the first face is written."""
         self._folder = folder
+        self._written = 0
 
     def __enter__(self) -> "CropsSink":
         return self
 
     def __exit__(self, *_) -> None:
         pass
+
+    def made(self) -> str | None:
+        """As of AnnotatedSink."""
+        return _folder(self._folder, self._written, "face") if self._written else None
 
     def write(self, record: Record) -> None:
         """Raises OutputError when a file cannot be written."""
@@ -76,6 +90,11 @@ class CropsSink:
                 self._folder / crop_name(record.target_name, number),
                 crop_around(record.image_rgb, face.box_xyxy),
             )
+            self._written += 1
+
+
+def _folder(place: Path, number: int, noun: str) -> str:
+    return f"{os.path.join(place, '')} ({count(number, noun)})"
 
 
 def crop_name(target_name: str, number: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from facecli.core.attributes import PRESETS, UTKFACE_HEADS
 from facecli.core.faces import FACE_HEADS, NAMED_HEADS, Face, FrameResult
 
-PLACE, AGE = ("picture", "face", "box"), ("age", "90 %")
+FACE, AGE, PICTURE = "face", ("age", "90 %"), "picture"
 _LEAST = 0.005
 """Of many bands of years those are shown that are not "0%"."""
 
@@ -40,45 +40,66 @@ def _csv_line(row: Iterable[object], is_raw: bool) -> str:
     return f"{text.getvalue()[:-2]}\n"
 
 
-def face_table(results: Sequence[FrameResult], details: str | None = None) -> list[tuple[str, ...]]:
-    """The header, then one row a face, "no face" or the error in place of the first face.
+def face_table(
+    results: Sequence[FrameResult], details: str | None = None, says_why: bool = True
+) -> list[tuple[str, ...]]:
+    """The header, then one row a face, "none" or "error" with its reason where there is none.
 
     Args:
         results: may be empty.
         details: what stands between all the classes of a head, such as ", "; None for the most
-            probable class alone.
+            probable class alone, and no boxes.
+        says_why: put the reason behind the name of what could not be analysed.
 
     Returns:
-        Rows of one length, blank where no head is. A head that models usually lack, age bands and
-        the names of compared models have a column only when a face has them; a compared face has
-        a row for each model.
+        Rows of one length, short columns first and the picture last; blank where no head is. A head that
+        models usually lack, age bands and the names of compared models have a column only when a face
+        has them; a compared face has a row for each model.
     """
     faces = [said for result in results for face in result.faces for _, said in _by_model(face)]
     heads = _shown_heads(faces, NAMED_HEADS if details is None else FACE_HEADS)
-    compared = any(face.by_model for result in results for face in result.faces)
-    banded = any(_bands(face, details) for face in faces)
-    header = (*PLACE, *(["model"] if compared else []), *AGE, *(["age group"] if banded else []), *heads)
+    compared = ["model"] if any(face.by_model for result in results for face in result.faces) else []
+    banded = ["age group"] if any(_bands(face, details) for face in faces) else []
+    boxed = [] if details is None else ["box"]
+    header = (FACE, *compared, *AGE, *banded, *heads, *boxed, PICTURE)
     table = [header]
     for result in results:
         if result.error is not None or not result.faces:
-            note = "no face" if result.error is None else f"error: {result.error}"
-            table.append((result.source, note, *[""] * (len(header) - 2)))
+            table.append(_note(result, len(header), says_why))
         for number, face in enumerate(result.faces, start=1):
             name = f"{number} ({face.rejection()})" if face.rejected else str(number)
-            box = ",".join(map(str, face.to_json()["box_xyxy"]))
+            box = [",".join(map(str, face.to_json()["box_xyxy"]))] if boxed else []
             for model, said in _by_model(face):
                 bands = [_bands_cell(said, details)] if banded else []
                 labels = (_label_cell(said, head, details) for head in heads)
                 models = [model] if compared else []
-                table.append((result.source, name, box, *models, *_age(said), *bands, *labels))
+                table.append((name, *models, *_age(said), *bands, *labels, *box, result.source))
     return table
+
+
+def _note(result: FrameResult, length: int, says_why: bool) -> tuple[str, ...]:
+    name = result.source
+    if result.error is not None and says_why:
+        # Most reasons begin with the name.
+        name = f"{name}: {result.error.removeprefix(f'{name} ')}"
+    return ("none" if result.error is None else "error", *[""] * (length - 2), name)
+
+
+def fit_path(path: str, width: int) -> str:
+    """The path, or as many of its last parts as have room behind an ellipsis; of a long name both ends."""
+    if len(path) <= width:
+        return path
+    for place, letter in enumerate(path):
+        if letter in "/\\" and len(path) - place < width:
+            return f"\u2026{path[place:]}"
+    name = path[max(path.rfind("/"), path.rfind("\\")) + 1 :]
+    before = (width - 1) // 2
+    return f"{name[:before]}\u2026{name[len(name) - (width - 1 - before) :]}"
 
 
 def plain_table(table: Sequence[Sequence[str]]) -> Iterator[str]:
     """Lines of a table without colours or frames, columns two spaces apart, for pipes and files."""
-    # A note runs on to the right: it widens no column.
-    widths = [max((len(row[i]) for row in table if any(row[2:])), default=0) for i in range(len(table[0]))]
-    widths[0] = max(len(row[0]) for row in table)
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 

@@ -89,7 +89,11 @@ class FolderSource:
     is_single = False
 
     def __init__(
-        self, path: Path, excluded: Sequence[Path] = (), notify: Callable[[str], None] = log.info
+        self,
+        path: Path,
+        excluded: Sequence[Path] = (),
+        notify: Callable[[str], None] = log.info,
+        elsewhere: tuple[str, ...] = (),
     ) -> None:
         """Looks through the folder.
 
@@ -97,13 +101,14 @@ class FolderSource:
             path: of the folder.
             excluded: folders that results are written to; what lies there is left out.
             notify: takes a line about files that are no pictures.
+            elsewhere: suffixes of files that somebody else reads; nothing is said of them.
 
         Raises:
             InputError: no pictures.
         """
         self.path, self.name = path, path.absolute().name
         written = [os.path.join(os.path.realpath(folder), "") for folder in excluded]
-        found = find_images(path, notify)
+        found = find_images(path, notify, elsewhere)
         if written:
             found = [one for one in found if not os.path.realpath(one).startswith(tuple(written))]
         if not found:

@@ -100,12 +100,14 @@ class Rules:
         excluded: folders that results are written to: a folder's pictures there are left out.
         all_pages: of files that hold several pictures.
         notify: takes a line about what is left out.
+        elsewhere: suffixes of files in folders that somebody else reads.
     """
 
     allow_private: bool = False
     excluded: tuple[Path, ...] = ()
     all_pages: bool = False
     notify: Callable[[str], None] = log.info
+    elsewhere: tuple[str, ...] = ()
 
 
 class Inputs:
@@ -240,7 +242,7 @@ def _exists(path: Path) -> bool:
 
 def _existing(path: Path, rules: Rules) -> Source:
     if path.is_dir():
-        return FolderSource(path, rules.excluded, rules.notify)
+        return FolderSource(path, rules.excluded, rules.notify, rules.elsewhere)
     try:
         check_regular(path)
     except ImageError as error:

@@ -1,5 +1,6 @@
-"""What the text behind `--video` names: a camera, an address, a clip, a pipe or numbered pictures."""
+"""What a text names: a camera, an address, a clip, a pipe or numbered pictures; or pictures, no video."""
 
+import contextlib
 import re
 import stat
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from facecli.core.errors import InputError
 from facecli.core.files import expand_pattern, walk_folders
-from facecli.core.images import find_images, is_heif
+from facecli.core.images import find_images, is_heif, is_image
 from facecli.core.redaction import redacted
 
 _PLACE = re.compile(r"%0?\d*d")
@@ -246,6 +247,87 @@ def _clips_below(folder: Path) -> list[Path]:
         for name in files
         if not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES) and Path(root, name).is_file()
     )
+
+
+class SortedSources(NamedTuple):
+    """What was given, by kind and in its order; a folder or pattern with both kinds is in both."""
+
+    pictures: list[str]
+    videos: list[str]
+
+    def add(self, given: str, kinds: tuple[bool, bool]) -> None:
+        """Takes one, and whether it holds pictures and videos; with neither it is taken for a picture."""
+        has_pictures, has_videos = kinds
+        if has_videos:
+            self.videos.append(given)
+        if has_pictures or not has_videos:
+            self.pictures.append(given)
+
+
+def sort_sources(given: Sequence[str]) -> SortedSources:
+    """Looks what each is: at the first bytes of files, into folders and patterns, at the suffix of addresses.
+
+    Lists (@list.txt) and archives are of pictures, and so is what is not there, which whoever opens it tells.
+
+    Raises InputError for "-", which may be either.
+    """
+    found = SortedSources([], [])
+    for one in given:
+        if _is_glob(one):
+            members = expand_pattern(one)
+            kinds = [_kinds_of_path(Path(member)) for member in members]
+            if any(has_videos for _, has_videos in kinds):
+                for member, kind in zip(members, kinds, strict=True):
+                    found.add(member, kind)
+                continue
+        found.add(one, _kinds_of(one))
+    return found
+
+
+def _is_glob(given: str) -> bool:
+    return bool(set(given) & set("*?[")) and not (is_address(given) or _mode(given))
+
+
+def _kinds_of(given: str) -> tuple[bool, bool]:
+    """Are there pictures, are there videos?"""
+    if given == "-":
+        raise InputError("standard input may be a picture or a video", "say --img - or --video -")
+    if is_address(given):
+        known = urlsplit(given)
+        is_video = known.scheme.lower() not in ("http", "https") or _is_called_video(known.path)
+        return not is_video, is_video
+    if is_camera(given) or is_pattern(given):
+        return False, True
+    return _kinds_of_path(Path(given))
+
+
+def _kinds_of_path(path: Path) -> tuple[bool, bool]:
+    """In a folder clips are known by their suffix; it is looked through until both are found."""
+    if not path.is_dir():
+        return _kinds_of_file(path)
+    has_pictures = has_videos = False
+    for root, files in walk_folders(path):
+        for name in files:
+            if name.lower().endswith(VIDEO_SUFFIXES):
+                has_videos = has_videos or not name.startswith(".")
+            elif not (has_pictures or name.startswith(".")):
+                has_pictures = is_image(Path(root, name))
+        if has_pictures and has_videos:
+            break
+    return has_pictures, has_videos
+
+
+def _kinds_of_file(path: Path) -> tuple[bool, bool]:
+    with contextlib.suppress(OSError):
+        if _mode(str(path)) != stat.S_IFREG or is_image(path):
+            return True, False
+        with open(path, "rb") as file:
+            return False, _is_called_video(path.name) or looks_like_video(file.read(512))
+    return False, False
+
+
+def _is_called_video(name: str) -> bool:
+    return name.lower().endswith((*VIDEO_SUFFIXES, ".m3u8", ".mpd"))
 
 
 def _called(spec: str) -> str:
