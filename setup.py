@@ -36,6 +36,8 @@ RUN = [
     "platformdirs>=4.2,<5",
     "rich>=13.9,<16",
 ]
+# Only `facecli summarize --plot` and `facecli benchmark --plot`; training has it, too.
+PLOT = ["matplotlib>=3.9,<4"]
 TRAIN = [
     "h5py>=3.11,<4",
     "keras>=3.10,<4",
@@ -83,12 +85,13 @@ DEV = [
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries
-# copies of them inside the package (facecli/core/paths.py looks there first).
+# copies of them inside the package (facecli/core/paths.py looks there first), but for the Keras
+# networks (11 MB), which only training, evaluation and export read: a checkout has them.
 SHIPPED = (
     *(
         f"saved_model/{model}/{file}"
         for model in (*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL)
-        for file in ("config.json", "metrics.json", "history.csv", "model.tflite", "model.keras")
+        for file in ("config.json", "metrics.json", "history.csv", "model.tflite", "LICENSE.txt")
     ),
     "statistics/data_stats/*/*.csv",
     *(
@@ -130,8 +133,36 @@ setup(
     description="Age, gender, race and emotion of every face in pictures and video, on the command line",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="MIT",
-    license_files=["LICENSE"],
+    author="The facecli authors",
+    # Of the code; each folder of saved_model/ has the terms of its model in LICENSE.txt.
+    license_expression="MIT",
+    license_files=["LICENSE", "saved_model/*/LICENSE.txt"],
+    keywords=[
+        "age estimation",
+        "computer vision",
+        "emotion recognition",
+        "face analysis",
+        "face detection",
+        "gender classification",
+        "LiteRT",
+        "webcam",
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Graphics",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     package_dir={"": "src"},
     packages=find_packages("src"),
     package_data={
@@ -142,6 +173,7 @@ setup(
     python_requires=">=3.10",
     install_requires=RUN,
     extras_require={
+        "plot": PLOT,
         "train": TRAIN,
         "torch": TORCH,
         "export": EXPORT,

@@ -168,7 +168,7 @@ def test_a_place_that_is_no_folder(network, tmp_path, name):
 
 def test_onnx_without_its_packages(network, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(FacecliError, match=r"pip install 'facecli\[export\]'"):
+    with pytest.raises(FacecliError, match=r"pip install .*\[export\]'"):
         export_model(network, tmp_path / "model.onnx", "onnx")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,12 +1,14 @@
 """On what terms models and detectors come: as written, by what was learnt, and never wider than known."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.core.recipes import MODEL_TYPES
+from facecli.core.recipes import DETECTOR_MODEL, LANDMARKS_MODEL, MODEL_FOLDERS, MODEL_TYPES
 from facecli.detect.registry import built_in_names, find_entry
 from facecli.models.terms import (
     COMMERCIAL,
@@ -17,9 +19,12 @@ from facecli.models.terms import (
     Source,
     Terms,
     learnt_terms,
+    licence_text,
     terms_of,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = (*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL)
 DETECTOR_TERMS = {name: find_entry(name).terms for name in built_in_names()}
 FAIR = {"fairface": "0", "not_face_fairface": "1"}
 
@@ -116,3 +121,14 @@ JSON = st.recursive(
 def test_no_config_is_an_error_or_opens_a_closed_model(value, other, key):
     config = {"model_type": "facenet", "terms": other, key: value}
     assert terms_of(config).to_config()["may_be_used_for"] != COMMERCIAL
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_model_that_ships_has_its_licence_beside_it(name):
+    """`FACECLI_RECORD=1` writes them anew."""
+    folder = ROOT / "saved_model" / name
+    text = licence_text(name, json.loads((folder / "config.json").read_text("utf-8")))
+    if os.environ.get("FACECLI_RECORD"):
+        (folder / "LICENSE.txt").write_text(text, "utf-8")
+    assert (folder / "LICENSE.txt").read_text("utf-8") == text
+    assert ("commercial use" in text) == (name == "open_model")

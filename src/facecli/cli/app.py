@@ -17,6 +17,7 @@ from facecli import __version__
 from facecli.cli.output import configure_output, report_error, report_usage, with_output_options
 from facecli.core.console import OUTPUT_POLICY, is_terminal
 from facecli.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNREAD, FacecliError
+from facecli.core.paths import how_to_install
 from facecli.core.redaction import redacted
 
 SHELLS = ("bash", "zsh", "fish")
@@ -75,9 +76,9 @@ _QUIET = {
 }
 """Native libraries report what the one-line messages already say; read when they are loaded."""
 
-_TRAIN = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "matplotlib", "h5py")
+_TRAIN = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "h5py")
 _WEB = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "jinja2", "websockets")
-_EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web")
+_EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web") | {"matplotlib": "plot"}
 """What `facecli run` does without, by import name -> the extra that brings it."""
 
 _OF_MEMORY = (
@@ -105,7 +106,7 @@ def completion(shell: str | None) -> None:
       facecli completion fish > ~/.config/fish/completions/facecli.fish
     """
     if shell is None:
-        click.echo(how_to_install())
+        click.echo(how_to_complete())
         return
     click.echo(script(shell), nl=False)
     if is_terminal(sys.stdout):
@@ -121,7 +122,7 @@ def script(shell: str) -> str:
     return complete(whole, {}, "facecli", "_FACECLI_COMPLETE").source()
 
 
-def how_to_install() -> str:
+def how_to_complete() -> str:
     """For the shell that SHELL names, or for all."""
     own = os.path.basename(os.environ.get("SHELL", ""))
     shells = (own,) if own in SHELLS else SHELLS
@@ -131,7 +132,7 @@ def how_to_install() -> str:
 def explain_installation(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     """Callback of --install-completion: says where to put what, and ends."""
     if value and not ctx.resilient_parsing:
-        click.echo(how_to_install())
+        click.echo(how_to_complete())
         ctx.exit()
 
 
@@ -283,7 +284,7 @@ def _remedy(error: Exception) -> str | None:
     """What is said of an error that is not our own; None for a bug."""
     if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(error.name or "")):
         missing = f"this command needs packages that are not here ({error.name})"
-        return f"{missing}: pip install 'facecli[{extra}]'"
+        return f"{missing}: {how_to_install(extra)}"
     if isinstance(error, MemoryError) or _is_of_memory(error):
         return "not enough memory; try smaller pictures or a smaller --batch-size"
     if isinstance(error, OSError):

@@ -136,7 +136,7 @@ def _span(interval: Sequence[float], form: str) -> str:
 @click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
 @text_option("json", "One JSON document to FILE; without FILE, or with -, in place of the tables.")
 @click.option(
-    "--plot", metavar="FILE", help="Draw the figures: .png, .svg or .pdf (needs matplotlib, facecli[train])."
+    "--plot", metavar="FILE", help="Draw the figures: .png, .svg or .pdf (needs matplotlib, facecli[plot])."
 )
 @model_type_option(
     "The model that wrote the rows, where they do not name it themselves: shares are corrected by what it is "

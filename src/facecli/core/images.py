@@ -123,7 +123,7 @@ def check_heif(data: bytes, name: str) -> None:
 def _opened_heif(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     formats = _heif_formats()
     if not data[8:12].startswith(b"avi") and "HEIF" not in formats:
-        raise ImageError(f"{name} is a HEIC picture; to read it: pip install 'facecli[heif]'")
+        raise ImageError(f"{name} is a HEIC picture; to read it: {paths.how_to_install('heif')}")
     with pillow_errors(name), Image.open(io.BytesIO(data), formats=formats) as image:
         check_size(image.size, name, max_pixels)
         yield image

@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import shutil
 import tempfile
 import time
@@ -115,6 +116,19 @@ def find_cascade(name: str = "haarcascade_frontalface_alt2.xml") -> Path:
 def shipped_places(folder: str) -> list[Path]:
     """Places of a shipped folder, such as "saved_model": inside the installed package, or in the checkout."""
     return [PACKAGE / "shipped" / folder, _CHECKOUT / folder]
+
+
+def is_installed(path: Path) -> bool:
+    """Did the file come inside the installed package?"""
+    return Path(path).is_relative_to(PACKAGE / "shipped")
+
+
+def how_to_install(extra: str) -> str:
+    """The command that brings an extra, such as "train": of a checkout, or from an index."""
+    if may_hold(_CHECKOUT, "setup.py"):
+        here = "." if Path.cwd() == _CHECKOUT else os.fspath(_CHECKOUT)
+        return f"pip install -e {shlex.quote(f'{here}[{extra}]')}"
+    return f"pip install 'facecli[{extra}]'"
 
 
 def unopened_text() -> TextIO:

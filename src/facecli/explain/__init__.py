@@ -6,6 +6,7 @@ The methods are known by name here, with what each says. No package is needed fo
 import importlib.util
 
 from facecli.core.errors import FacecliError
+from facecli.core.paths import how_to_install
 
 METHODS = {
     "integrated-gradients": "Integrated gradients (Sundararajan et al. 2017): how much each place adds to "
@@ -21,4 +22,4 @@ METHODS = {
 def check_installed(method: str) -> None:
     """Raises FacecliError when a method needs a package that is not there; imports none."""
     if method == "shap" and importlib.util.find_spec("shap") is None:
-        raise FacecliError("--method shap needs the package shap: pip install 'facecli[explain]'")
+        raise FacecliError(f"--method shap needs the package shap: {how_to_install('explain')}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from facecli.core import paths
 from facecli.core.attributes import HEAD_CLASSES
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import replacing
@@ -326,10 +327,21 @@ class Checkpoint:
         """
         path, expected = self.folder / file, self.digest_of(file)
         if not path.is_file():
-            raise CheckpointError(f"{path} is missing; train the model again or fetch its folder anew")
+            raise CheckpointError(f"{path} is missing; {_where_from(path)}")
         if file_sha256(path) != expected:
             raise CheckpointError(f"{path} is not the file that config.json names (sha256 differs); refused")
         return path
+
+
+def _where_from(path: Path) -> str:
+    """What can be done about a missing file of a model."""
+    if path.name == KERAS_FILE and paths.is_installed(path):
+        return (
+            "an installed package has what reads faces, not what is trained on, measured or exported: take "
+            f"the folder saved_model/{path.parent.name} of a checkout or of the release, lay it into "
+            f"{paths.saved_model_dir()}"
+        )
+    return "train the model again or fetch its folder anew"
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

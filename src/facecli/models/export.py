@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from facecli.core.errors import FacecliError, InputError, OutputError
-from facecli.core.paths import replacing
+from facecli.core.paths import how_to_install, replacing
 from facecli.core.process import quiet_stderr
 from facecli.models.checkpoint import file_sha256
 from facecli.models.export_formats import resolve_format
@@ -70,7 +70,7 @@ def image_spec(network: keras.Model):
     try:
         import tensorflow as tf
     except ImportError as error:
-        raise FacecliError("exporting needs TensorFlow: pip install 'facecli[train]'") from error
+        raise FacecliError(f"exporting needs TensorFlow: {how_to_install('train')}") from error
     return tf.TensorSpec((None, *network.input.shape[1:]), "uint8", name=INPUT_NAME)
 
 
@@ -205,7 +205,7 @@ def check_onnx() -> None:
         import tf2onnx  # noqa: F401
     except ImportError as error:
         raise FacecliError(
-            f"ONNX export needs packages that are not here ({error.name}): pip install 'facecli[export]'"
+            f"ONNX export needs packages that are not here ({error.name}): {how_to_install('export')}"
         ) from error
 
 

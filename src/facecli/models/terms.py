@@ -107,6 +107,33 @@ def terms_of(config: Mapping[str, Any]) -> Terms:
     return learnt_terms(config.get("model_type"), sets if isinstance(sets, Mapping) else (), begun)
 
 
+def licence_text(name: str, config: Mapping[str, Any]) -> str:
+    """What lies beside a model that ships as LICENSE.txt: on what terms, and what it learnt from.
+
+    Args:
+        name: of the model.
+        config: its `config.json`.
+    """
+    terms = terms_of(config)
+    lines = [
+        f"facecli's model {name}: model.tflite and model.keras in this folder",
+        "",
+        f"Licence: {terms.licence}",
+        f"May be used for: {terms.may_be_used_for}",
+        "",
+        "It was trained by this project from random weights. It learnt from:",
+        "",
+        *(
+            f"* {' '.join(filter(None, (source.name, source.url)))}: {source.terms}"
+            for source in terms.sources
+        ),
+        "",
+        "A licence is no leave: laws restrict biometric categorisation and the recognition of emotions",
+        "(GDPR, Article 9; EU AI Act, Article 5). The model comes without any warranty.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def learnt_terms(model_type: Any, sets: Iterable[str], start: Mapping[str, Any] | None) -> Terms:
     """Terms of a model by what it learnt from.
 

@@ -9,7 +9,7 @@ from facecli.core.attributes import CLASS_NAMES
 from facecli.core.errors import InputError, OutputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.files import AtomicFile, GrowingTextFile, worth_writing
-from facecli.core.paths import is_stream
+from facecli.core.paths import how_to_install, is_stream
 from facecli.sinks.base import Record
 from facecli.sinks.journal import Journal, resume_csv, resume_json
 from facecli.sinks.table import csv_lines
@@ -229,7 +229,7 @@ def check_pyarrow() -> None:
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise InputError("Parquet needs pyarrow: pip install 'facecli[parquet]'") from error
+        raise InputError(f"Parquet needs pyarrow: {how_to_install('parquet')}") from error
 
 
 class ParquetSink:
