@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 pytest.importorskip("keras")
-from facecli.explain.checks import hottest_mask, measure_deletion  # noqa: E402
+from facecli.explain.face import hottest_mask, measure_deletion  # noqa: E402
 from facecli.explain.heat_map import Target  # noqa: E402
 from facecli.explain.methods import compute_heat_maps  # noqa: E402
 

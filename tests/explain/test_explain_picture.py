@@ -7,8 +7,10 @@ import pytest
 
 pytest.importorskip("keras")
 from facecli.core.images import decode_image  # noqa: E402
-from facecli.explain.checks import Deletion  # noqa: E402
-from facecli.explain.face import Explained  # noqa: E402
+from facecli.explain.face import (
+    Deletion,  # noqa: E402
+    Explained,  # noqa: E402
+)
 from facecli.explain.heat_map import HeatMap, Target
 from facecli.explain.page import FaceOnPage, Shown, build_page, overlaid, render_png  # noqa: E402  # noqa: E402
 

@@ -5,7 +5,7 @@ import pytest
 from explain_networks import explained_network
 
 keras = pytest.importorskip("keras")
-from facecli.explain.checks import randomised, rank_correlation  # noqa: E402
+from facecli.explain.face import randomised, rank_correlation  # noqa: E402
 from facecli.explain.heat_map import Target  # noqa: E402
 from facecli.explain.methods import compute_heat_maps, reference_of  # noqa: E402
 from facecli.models.build import attach_heads  # noqa: E402

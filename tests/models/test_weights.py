@@ -11,9 +11,9 @@ import threading
 import pytest
 
 from facecli.core import paths
-from facecli.core.errors import OutputError, WeightsError
+from facecli.core.download import RetryPolicy, discard, download
+from facecli.core.errors import DownloadError, OutputError, WeightsError
 from facecli.models import weights
-from facecli.models.weights import RetryPolicy, discard, download
 from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile
 
 BODY = bytes(range(256)) * 1024
@@ -288,12 +288,12 @@ def test_another_address_must_name_a_known_kind_of_file(server, folder, register
 
 
 def test_only_http_is_fetched(folder, tmp_path):
-    with pytest.raises(WeightsError, match="no http address"):
+    with pytest.raises(DownloadError, match="no http address"):
         download("file:///etc/passwd", tmp_path / "part")
 
 
 def test_an_endless_answer_is_stopped(server, tmp_path):
-    with pytest.raises(WeightsError, match="at most 1000"):
+    with pytest.raises(DownloadError, match="at most 1000"):
         download(server.url, tmp_path / "part", max_bytes=1000, retry=QUICK)
     discard(tmp_path / "part")
     assert list(tmp_path.iterdir()) == []

@@ -66,3 +66,7 @@ class CheckpointError(FacecliError):
 
 class WeightsError(FacecliError):
     """Pretrained weights that are missing, damaged or cannot be fetched."""
+
+
+class DownloadError(FacecliError):
+    """A public file that cannot be fetched, or that is not what was published."""

@@ -1,15 +1,136 @@
-"""One face: every head that is asked for, by every method, with its check."""
+"""One face: every head that is asked for, by every method, with its check.
 
+Does a heat map mean something? Deletion (Samek et al. 2017), randomised weights (Adebayo et al. 2018).
+"""
+
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
-from facecli.explain.checks import SHARE, Deletion, measure_deletion
 from facecli.explain.heat_map import HeatMap, Target, predicted_target
 from facecli.explain.methods import compute_heat_maps, reference_of
 from facecli.explain.network import ExplainedNetwork
+
+SHARE = 0.1
+DRAWS = 10
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What became of a result when a tenth of the pixels was replaced by the reference.
+
+    An effect is by how much the score was hurt: the log-odds that a class lost, or the years, up
+    or down, that an age moved. Values are what people read: calibrated probability, or years.
+
+    Attributes:
+        value, value_hottest, value_random: of the crop; without its hottest tenth; mean over the
+            draws without as many random pixels.
+        effect_hottest, effect_random: effects; of random pixels the mean.
+        effect_shifted: mean effect of the hottest tenth's own shape, moved to random places (around
+            the edges): shape alone hurts more than scattered pixels do.
+        draws: random pixels, and random places.
+    """
+
+    value: float
+    value_hottest: float
+    value_random: float
+    effect_hottest: float
+    effect_random: float
+    effect_shifted: float
+    draws: int = DRAWS
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain rounded numbers under the attributes' names."""
+        row = {name: round(value, 4) for name, value in vars(self).items() if name != "draws"}
+        return {"share": SHARE, "draws": self.draws, **row}
+
+
+def measure_deletion(
+    network: ExplainedNetwork,
+    crop: np.ndarray,
+    target: Target,
+    values: np.ndarray,
+    reference: np.ndarray,
+    seed: int = 1,
+    draws: int = DRAWS,
+) -> Deletion:
+    """Replaces the hottest tenth, and for comparison other tenths.
+
+    Args:
+        network: reads the pictures.
+        crop: (h, w, 3) RGB, 0..255.
+        target: what is looked at.
+        values: (h, w), the heat map.
+        reference: (h, w, 3) float32 whose pixels replace.
+        seed: of the random tenths.
+        draws: random tenths of each kind.
+    """
+    random = np.random.default_rng(seed)
+    hottest = hottest_mask(target.order(values))
+    masks = [np.zeros_like(hottest), hottest]
+    masks += [random.permutation(hottest.ravel()).reshape(hottest.shape) for _ in range(draws)]
+    masks += [_moved(hottest, random) for _ in range(draws)]
+    pictures = np.where(np.stack(masks)[..., None], reference, crop.astype(np.float32))
+    shown = target.value(network.predict(pictures)[target.head])
+    scores = network.scores(pictures, target).astype(np.float64)
+    hurt = np.abs(scores[0] - scores) if target.class_index is None else scores[0] - scores
+    return Deletion(
+        float(shown[0]),
+        float(shown[1]),
+        float(shown[2 : 2 + draws].mean()),
+        float(hurt[1]),
+        float(hurt[2 : 2 + draws].mean()),
+        float(hurt[2 + draws :].mean()),
+        draws,
+    )
+
+
+def hottest_mask(order: np.ndarray, share: float = SHARE) -> np.ndarray:
+    """(h, w) bool: the largest values, exactly `share` of the pixels (rounded), among equals the first."""
+    mask = np.zeros(order.size, bool)
+    mask[np.argsort(-order.ravel(), kind="stable")[: round(order.size * share)]] = True
+    return mask.reshape(order.shape)
+
+
+def _moved(mask: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The same shape elsewhere; what leaves on one side enters on the other."""
+    height, width = mask.shape
+    step = int(random.integers(1, height * width))
+    return np.roll(mask, (step // width, step % width), axis=(0, 1))
+
+
+@contextlib.contextmanager
+def randomised(network: keras.Model, seed: int = 1) -> Iterator[None]:
+    """Within the block the network has learnt nothing: each weight tensor's numbers are shuffled.
+
+    Shuffled and not drawn anew, so that all layers keep the scale that the network was made for.
+    Everything that shares the layers is changed alike; afterwards all is as it was.
+    """
+    before = network.get_weights()
+    random = np.random.default_rng(seed)
+    try:
+        network.set_weights([random.permutation(one.ravel()).reshape(one.shape) for one in before])
+        yield
+    finally:
+        network.set_weights(before)
+
+
+def rank_correlation(values: np.ndarray, others: np.ndarray, target: Target) -> float:
+    """Spearman's correlation of two heat maps (h, w) of one target, by how hot pixels are.
+
+    1: the same order; 0: nothing in common, also when a map has one value everywhere.
+    """
+    from scipy.stats import spearmanr
+
+    first, second = target.order(values).ravel(), target.order(others).ravel()
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(spearmanr(first, second).statistic)
+
 
 _TENTH = f"{100 * SHARE:.0f} %"
 

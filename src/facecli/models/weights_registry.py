@@ -5,25 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facecli.core import paths
+from facecli.core.download import PublishedFile
 from facecli.core.errors import WeightsError
 
 
 @dataclass(frozen=True)
-class WeightsFile:
-    """One published file. Each check applies when it is known.
+class WeightsFile(PublishedFile):
+    """One of weights; `content` is the digest of the arrays in it, see `models.pretrained.content_digest`."""
 
-    Attributes:
-        file_name: name in the weights folder.
-        urls: public addresses, tried in order while one says "not found"; may be empty.
-        size: bytes.
-        sha256: hex digest of the file.
-        content: hex digest of the arrays in it, see `models.pretrained.content_digest`.
-    """
-
-    file_name: str
-    urls: tuple[str, ...] = ()
-    size: int | None = None
-    sha256: str | None = None
     content: str | None = None
 
 
