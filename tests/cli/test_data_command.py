@@ -1,3 +1,7 @@
+import io
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,8 +33,6 @@ def check(*arguments):
 
 
 def test_help_imports_no_heavy_library(capsys):
-    import subprocess
-
     code = (
         "import sys; from facecli.cli import main; code = main(['data', 'check', '--help']);"
         "assert not {'tensorflow', 'pandas', 'cv2', 'matplotlib'} & set(sys.modules); sys.exit(code)"
@@ -111,3 +113,47 @@ def test_negatives_become_a_data_set(chips, tmp_path, capsys):
     assert main(arguments) == 1
     assert "exists already" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.fixture
+def archive(chips, tmp_path, monkeypatch):
+    """Chips in an archive, and a home without data."""
+    monkeypatch.setenv("FACECLI_HOME", str(tmp_path / "home"))
+    return shutil.make_archive(str(tmp_path / "faces"), "gztar", chips(4))
+
+
+def test_an_archive_is_unpacked_where_training_looks_for_it(archive, tmp_path, capsys):
+    assert main(["data", "get", "utkface", "--from", archive, "--accept-terms"]) == 0
+    out, said = capsys.readouterr()
+    assert out.strip() == str(tmp_path / "home" / "data" / "UTKFace") and "non-commercial research" in said
+    assert len(list((tmp_path / "home" / "data" / "UTKFace").glob("*.jpg"))) == 4
+
+
+def test_nobody_agrees_unasked(archive, monkeypatch, capsys):
+    arguments = ["data", "get", "utkface", "--from", archive]
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(arguments) == 2
+    assert "--accept-terms" in capsys.readouterr().err.splitlines()[-1]
+    monkeypatch.setattr("facecli.cli.data.is_terminal", lambda stream: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.splitlines()[-1].endswith("the terms were not agreed to")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(arguments) == 0
+
+
+def test_what_needs_an_account_says_where_it_is(capsys):
+    assert main(["data", "get", "fairface"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "github.com/joojs/fairface" in last and "facecli data get fairface --from PATH" in last
+    assert main(["data", "get", "fairface", "--from", "a", "--url", "b"]) == 2
+
+
+@pytest.mark.parametrize("command", ["train", "distil", "evaluate"])
+def test_without_data_it_is_said_at_once_what_to_do(command, tmp_path, monkeypatch):
+    code = f"import sys; from facecli.cli.app import main; print(main(['{command}'])); print(*sys.modules)"
+    environment = {**os.environ, "FACECLI_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    code, modules = done.stdout.splitlines()
+    assert code == "2" and "facecli data get utkface" in done.stderr and done.stderr.count("\n") == 1
+    assert {"keras", "tensorflow", "pandas"}.isdisjoint(modules.split())

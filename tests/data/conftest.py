@@ -57,3 +57,11 @@ def make_frame():
         )
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """Where archives are unpacked to, below `data/`."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("FACECLI_HOME", str(folder))
+    return folder

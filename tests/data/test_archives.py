@@ -1,12 +1,17 @@
+import hashlib
+import http.server
 import io
+import shutil
 import tarfile
+import threading
 import zipfile
 
 import pytest
 
-from facecli.core.errors import DataError, InputError
+from facecli.core.download import PublishedFile, RetryPolicy
+from facecli.core.errors import DataError, DownloadError, InputError, OutputError
 from facecli.data import archives
-from facecli.data.archives import archive_stem, unpack
+from facecli.data.archives import DATASETS, PublicDataset, archive_stem, get_dataset, unpack
 
 
 @pytest.fixture
@@ -53,11 +58,11 @@ def test_archives_are_known_by_their_suffix(name, stem, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["faces.tar.gz", "faces.tgz", "faces.tar", "faces.zip"])
-def test_unpacks_beside_the_archive_once(write_tar, write_zip, name):
+def test_unpacks_into_the_data_folder_once(write_tar, write_zip, name, home):
     write = write_zip if name.endswith(".zip") else write_tar
     path = write(name, {"top/a ü.jpg": b"1", "b.jpg": b"22", "empty.jpg": b""})
     folder = unpack([path], "faces", progress=False)
-    assert folder == path.parent / "faces"
+    assert folder == home / "data" / "faces" and names(path.parent) == [path.name]
     assert (folder / "top" / "a ü.jpg").read_bytes() == b"1"
     assert (folder / "b.jpg").read_bytes() == b"22"
     (folder / "b.jpg").unlink()
@@ -156,17 +161,136 @@ def test_cut_archive_is_damaged(write_tar, write_zip, suffix, tmp_path):
     assert names(tmp_path) == [path.name]
 
 
-def test_folder_of_another_origin_is_not_touched(write_tar, tmp_path):
+def test_folder_of_another_origin_is_not_touched(write_tar, home):
     path = write_tar("faces.tar.gz", {"a.jpg": b"x"})
-    (tmp_path / "faces").mkdir()
+    (home / "data" / "faces").mkdir(parents=True)
     with pytest.raises(InputError, match="was not unpacked from this"):
         unpack([path], "faces", progress=False)
-    assert names(tmp_path / "faces") == []
+    assert names(home / "data" / "faces") == []
 
 
-def test_folder_that_cannot_be_written_falls_back_to_the_cache(write_tar, tmp_path, monkeypatch):
-    monkeypatch.setenv("FACECLI_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(archives.os, "access", lambda *_: False)
-    folder = unpack([write_tar("faces.tar.gz", {"a.jpg": b"x"})], "faces", progress=False)
-    assert folder.is_relative_to(tmp_path / "home" / "cache")
-    assert (folder / "a.jpg").read_bytes() == b"x"
+def test_what_an_earlier_version_unpacked_beside_the_archive_is_used(write_tar, home):
+    path = write_tar("faces.tar.gz", {"a.jpg": b"x"})
+    before = unpack([path], "faces", progress=False).rename(path.parent / "faces")
+    assert unpack([path], "faces", progress=False) == before and not (home / "data" / "faces").exists()
+
+
+def test_a_data_folder_that_cannot_be_made_is_one_line(write_tar, home):
+    home.mkdir(exist_ok=True)
+    (home / "data").write_text("")
+    with pytest.raises(OutputError, match="cannot unpack to"):
+        unpack([write_tar("faces.tar.gz", {"a.jpg": b"x"})], "faces", progress=False)
+
+
+# Public data sets
+
+QUICK = RetryPolicy(tries=2, timeout_s=5, pause_s=0)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves files by name; the first answer is cut in half when `cuts`."""
+
+    def __init__(self, files, cuts=0):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.cuts, self.asked = files, cuts, []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path[1:].partition("?")[0]
+        self.server.asked.append((name, self.headers.get("Range")))
+        if name not in self.server.files:
+            self.send_error(404)
+            return
+        body = self.server.files[name]
+        start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        self.send_header("Content-Length", str(len(body) - start))
+        self.send_header("ETag", '"one"')
+        self.end_headers()
+        stop = len(body)
+        if self.server.cuts:
+            self.server.cuts -= 1
+            stop = len(body) // 2
+        self.wfile.write(body[start:stop])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(write_tar, monkeypatch):
+    """Serves a small data set called toy, which is known from then on."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    content = write_tar("toy.tar.gz", {"toy/1_0_0_1.jpg": b"x" * 5000}).read_bytes()
+    with Server({"toy.tar.gz": content, "pairs.txt": b"a b"}) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        digest = hashlib.sha256(content).hexdigest()
+        files = (
+            PublishedFile("toy.tar.gz", (f"{server.url}/gone", f"{server.url}/toy.tar.gz"), sha256=digest),
+            PublishedFile("pairs.txt", (f"{server.url}/pairs.txt",)),
+        )
+        monkeypatch.setitem(DATASETS, "toy", PublicDataset("toy", "none", "http://toy", "Toy", files))
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_data_set_is_fetched_checked_and_unpacked_once(served, home):
+    folder = get_dataset("toy", retry=QUICK)
+    assert folder == home / "data" / "Toy" and (folder / "toy/1_0_0_1.jpg").stat().st_size == 5000
+    assert (folder / "pairs.txt").read_text() == "a b"
+    asked = len(served.asked)
+    assert get_dataset("toy", retry=QUICK) == folder and len(served.asked) == asked
+
+
+def test_a_cut_download_goes_on_with_the_next_command(served, home):
+    served.cuts = 2
+    with pytest.raises(DownloadError, match="the same command goes on from there"):
+        get_dataset("toy", retry=QUICK)
+    assert not (home / "data" / "Toy").exists()
+    assert get_dataset("toy", retry=QUICK).is_dir()
+    assert served.asked[-2][1].startswith("bytes=")
+
+
+def test_what_is_not_the_published_archive_is_not_unpacked(served, home):
+    served.files["toy.tar.gz"] = served.files["toy.tar.gz"][:-1] + b"?"
+    with pytest.raises(DownloadError, match="has sha256"):
+        get_dataset("toy", retry=QUICK)
+    assert names(home / "data") == []
+
+
+def test_an_address_and_an_archive_of_ones_own_take_the_place_of_the_download(served, home, tmp_path):
+    (tmp_path / "mine.tar.gz").write_bytes(served.files["toy.tar.gz"])
+    assert get_dataset("toy", source=tmp_path / "mine.tar.gz").is_dir() and served.asked == []
+    served.files["other.tar.gz"] = served.files["toy.tar.gz"]
+    shutil.rmtree(home / "data")
+    assert get_dataset("toy", url=f"{served.url}/other.tar.gz?download=1", retry=QUICK).is_dir()
+
+
+@pytest.mark.parametrize("name", ["none.tar.gz", "notes.txt"])
+def test_what_is_no_archive_is_refused(name, tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match=r"is no \.tar\.gz"):
+        get_dataset("lfw", source=tmp_path / name)
+
+
+def test_nothing_of_that_name_at_any_address(served):
+    served.files.clear()
+    with pytest.raises(DownloadError, match="does not exist") as raised:
+        get_dataset("toy", retry=QUICK)
+    assert "--from PATH" in raised.value.hint
+
+
+def test_every_public_set_is_fetched_or_says_how(home):
+    for name, known in DATASETS.items():
+        assert known.title and known.terms and known.page.startswith("https://") and known.size
+        assert bool(known.files) != bool(known.by_hand)
+        if not known.files:
+            with pytest.raises(DownloadError, match="cannot be fetched without a browser") as raised:
+                get_dataset(name)
+            assert known.page in str(raised.value) and name in raised.value.hint
+    assert not (home / "data").exists()

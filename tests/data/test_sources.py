@@ -65,23 +65,23 @@ def test_all_names_malformed_gives_the_reasons(tmp_path, write_picture):
 
 
 @pytest.mark.parametrize("name", ["chips.tar.gz", "chips.zip"])
-def test_archive_of_utkface(tmp_path, utkface, name):
+def test_archive_of_utkface(tmp_path, utkface, name, home):
     archive = pack(utkface(4), tmp_path / name)
     folder, table = open_dataset(archive, progress=False)
-    assert folder == tmp_path / "chips"
+    assert folder == home / "data" / "chips"
     assert len(table.frame) == 4
     assert all((folder / file).is_file() for file in table.frame["file"])
     assert open_dataset(archive, progress=False)[1].frame.equals(table.frame)
 
 
 @pytest.mark.parametrize("given", ["dataset_1.tar.gz", "dataset_2.tar.gz", "."])
-def test_pair_of_archives(tmp_path, utkface, given):
+def test_pair_of_archives(tmp_path, utkface, given, home):
     data = tmp_path / "data"
     data.mkdir()
     for part in (1, 2):
         pack(utkface(2 * part, tmp_path / f"part{part}"), data / f"dataset_{part}.tar.gz")
     folder, table = open_dataset(data / given, progress=False)
-    assert folder == data / "dataset"
+    assert folder == home / "data" / "dataset"
     assert len(table.frame) == 6 and table.frame["sha256"].nunique() == 4
 
 

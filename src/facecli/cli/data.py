@@ -1,18 +1,19 @@
 """`facecli data`: look at a data set before training on it; cut what shows no face."""
 
 import os
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from facecli.cli.output import show_text
+from facecli.cli.output import download_bar, say, show_text
 from facecli.cli.overwriting import check_targets, files_below
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
-from facecli.core.console import stderr_console
-from facecli.core.errors import OutputError
+from facecli.core.console import is_terminal, stderr_console
+from facecli.core.errors import FacecliError, InputError, OutputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,16 +86,60 @@ def _write(data, split: str, folder: Path, count: int, side: int, seed: int) -> 
 
 @click.group()
 def data() -> None:
-    """Look at a data set of faces.
+    """Fetch a data set of faces, and look at one.
 
     \b
     Examples:
+      facecli data get lfw
       facecli data check data/UTKFace data/fairface
       facecli data negatives data/UTKFace --output data/not_face
     """
 
 
 data.add_command(negatives)
+
+
+@data.command()
+@click.argument("name", type=click.Choice(["utkface", "fairface", "fer2013", "lfw", "wiki"]))
+@click.option("--accept-terms", is_flag=True, help="Do not ask: the terms of the data set are agreed to.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    help="Unpack this archive of it instead of downloading one.",
+)
+@click.option("--url", help="Download from this address instead of the known ones.")
+def get(name: str, accept_terms: bool, source: Path | None, url: str | None) -> None:
+    """Download the public data set NAME and unpack it into the data folder.
+
+    Its terms are shown and asked about first. A download that was cut goes on where it stopped when the
+    command is given again. Of sets that need an account it is said where to get them.
+
+    \b
+    Examples:
+      facecli data get lfw
+      facecli data get utkface --from Downloads/UTKFace.tar.gz
+    """
+    from facecli.data.archives import DATASETS, get_dataset
+
+    if source and url:
+        raise InputError("--from and --url exclude each other; give one of them")
+    known = DATASETS[name]
+    say(f"{known.title} ({known.size})")
+    say(f"terms: {known.terms}; see {known.page}")
+    if (source or url or known.files) and not accept_terms:
+        _ask_for_consent()
+    with download_bar(name) as on_progress:
+        folder = get_dataset(name, source, url, lambda _, done, total: on_progress(done, total))
+    show_text(str(folder))
+
+
+def _ask_for_consent() -> None:
+    """Raises InputError when nobody can be asked, FacecliError when they do not agree."""
+    if not is_terminal(sys.stdin):
+        raise InputError("nobody is here to agree to the terms; add --accept-terms if you do")
+    if not click.confirm("Do you agree to these terms?", err=True):
+        raise FacecliError("nothing was fetched: the terms were not agreed to")
 
 
 @data.command()

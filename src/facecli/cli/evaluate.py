@@ -207,12 +207,14 @@ def evaluate(**options) -> None:
     refuse_given(FOR_MEASURING, detects=False)
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(paths.find_model(model_given(options)))
+    places = data_paths(options)
     from facecli.training.evaluate import mean_over_sets
     from facecli.training.prepare import prepare_data
 
-    checkpoint = load_checkpoint(paths.find_model(model_given(options)))
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(data_paths(options), seed)
+    data = prepare_data(places, seed)
     measured = evaluate_sets(checkpoint, data, **_measured(options))
     documents = {name: metrics for name, (metrics, _) in measured.items()}
     target = options["json_target"]

@@ -38,12 +38,13 @@ def calibrate(**options) -> None:
             f"{checkpoint.folder} ships with facecli and is not changed; copy it to "
             f"{paths.saved_model_dir() / checkpoint.folder.name} first"
         )
+    places = data_paths(options)
     import_keras()
     from facecli.training.calibrate import calibrate as fit
     from facecli.training.prepare import prepare_data
 
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(data_paths(options), seed)
+    data = prepare_data(places, seed)
     check_split(checkpoint, data)
     _show(fit(checkpoint, data, options["batch_size"]))
 

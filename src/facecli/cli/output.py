@@ -4,7 +4,8 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from facecli.core.console import OUTPUT_POLICY, printable, tables_wanted
+from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
 from facecli.core.paths import is_stream
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -186,6 +187,26 @@ def write_text(target: str, text: str) -> None:
 
     with GrowingTextFile(target) as file:
         file.write(text)
+
+
+@contextmanager
+def download_bar(name: str) -> Iterator:
+    """A callback (bytes so far, total or None) that draws a bar on stderr, on a terminal only."""
+    if not bars_wanted():
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        "{task.description}",
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr_console()) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class PathText(click.types.StringParamType):

@@ -14,6 +14,7 @@ from facecli.cli.output import show_text, warn
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY
+from facecli.core.errors import InputError
 from facecli.core.recipes import FitOptions
 
 if TYPE_CHECKING:
@@ -128,10 +129,25 @@ def data_options(command: Callable) -> Callable:
 
 
 def data_paths(options: dict) -> list[Path]:
-    """The data sets' places: as given, else data/UTKFace."""
+    """The data sets' places: as given, else data/UTKFace.
+
+    Raises InputError for one that is not there: nobody shall wait for Keras to hear that.
+    """
     if options.get("extra_data"):
         warn("--extra-data is deprecated: give every set with --data-path")
-    return [*(options["data_paths"] or [paths.data_dir() / "UTKFace"]), *options.get("extra_data", ())]
+    usual = paths.data_dir() / "UTKFace"
+    places = [*(options["data_paths"] or [usual]), *options.get("extra_data", ())]
+    if not options["data_paths"] and not usual.exists():
+        raise InputError(
+            f"no data set at {usual}",
+            "'facecli data get utkface' tells how to get it, --data-path names another",
+        )
+    for place in places:
+        if not place.expanduser().exists():
+            from facecli.data.sources import check_dataset
+
+            check_dataset(place)
+    return places
 
 
 def shares_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict:

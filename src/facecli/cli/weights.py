@@ -1,14 +1,11 @@
 """`facecli weights`: published weights on this machine."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from facecli.cli.output import show_text
+from facecli.cli.output import download_bar, show_text
 from facecli.core import paths
-from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.errors import InputError, WeightsError
 
 _NAMES = click.Choice(["facenet", "mobilenet", "yunet"])
@@ -51,7 +48,7 @@ def get(name: str, source: Path | None, url: str | None) -> None:
     if source:
         show_text(str(install(name, source)))
         return
-    with _progress(name) as on_progress:
+    with download_bar(name) as on_progress:
         path = fetch(name, url, on_progress)
     show_text(str(path))
 
@@ -104,23 +101,3 @@ def verify(name: str | None) -> None:
             show_text(f"ok    {path}")
     if failures:
         raise failures[0]
-
-
-@contextmanager
-def _progress(name: str) -> Iterator:
-    """A callback (bytes so far, total or None) that draws a bar on stderr, on a terminal only."""
-    if not bars_wanted():
-        yield lambda done, total: None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        "{task.description}",
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=stderr_console()) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

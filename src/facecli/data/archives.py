@@ -1,22 +1,22 @@
-"""Archives of pictures, unpacked once, beside themselves, as if they came from a stranger.
+"""Archives of pictures: where public data sets are fetched from, and what is in archives, unpacked once.
 
-Only plain files and folders are written, only below the new folder, and only so many bytes;
-an archive with anything else is refused as a whole. The folder appears under its name when
-everything is in it, never half filled.
+They are unpacked into the data folder as if they came from a stranger. Only plain files and folders are
+written, only below the new folder, and only so many bytes; an archive with anything else is refused as a
+whole. The folder appears under its name when everything is in it, never half filled.
 """
 
 import gzip
 import logging
 import lzma
-import os
 import shutil
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
@@ -24,7 +24,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from facecli.core import paths
 from facecli.core.console import stderr_console
-from facecli.core.errors import DataError, InputError, OutputError
+from facecli.core.download import DEFAULT_RETRY, NotFoundError, PublishedFile, RetryPolicy, fetch_file
+from facecli.core.errors import DataError, DownloadError, InputError, OutputError
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,163 @@ _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError,
     EOFError, NotImplementedError,
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PublicDataset:
+    """A data set that others publish.
+
+    Attributes:
+        title: what it is.
+        terms: on which it comes, in a line.
+        folder: its name in the data folder, where training looks for it.
+        page: where its authors tell of it.
+        files: what is fetched; the first archive is unpacked, others lie beside what was in it. None of
+            them: it cannot be fetched without an account, or a browser.
+        by_hand: what to do then.
+        size: for people.
+    """
+
+    title: str
+    terms: str
+    page: str
+    folder: str
+    files: tuple[PublishedFile, ...] = ()
+    by_hand: str = ""
+    size: str = ""
+
+
+_FIGSHARE = "https://ndownloader.figshare.com/files/"
+DATASETS = {
+    "utkface": PublicDataset(
+        "UTKFace, aligned and cropped: 23,707 faces of 0 to 116 years with age, gender and race",
+        "non-commercial research; the pictures belong to their owners",
+        "https://susanqq.github.io/UTKFace/",
+        "UTKFace",
+        by_hand="take UTKFace.tar.gz from Google Drive there, or kaggle.com/datasets/jangedoo/utkface-new",
+        size="107 MB",
+    ),
+    "fairface": PublicDataset(
+        "FairFace: 97,698 faces with age bin, gender and seven races, balanced",
+        "CC BY 4.0",
+        "https://github.com/joojs/fairface",
+        "fairface",
+        by_hand="take the archive with padding 0.25 and fairface_label_train.csv from Google Drive there, "
+        "and put the table into the archive's folder",
+        size="577 MB",
+    ),
+    "fer2013": PublicDataset(
+        "FER2013: 35,887 grey faces of 48 pixels with one of seven emotions",
+        "research; the Kaggle challenge of 2013",
+        "https://www.kaggle.com/datasets/msambare/fer2013",
+        "fer2013",
+        by_hand="download its archive with your Kaggle account",
+        size="63 MB",
+    ),
+    "lfw": PublicDataset(
+        "Labeled Faces in the Wild, funneled: 13,233 pictures of 5,749 people, and the pairs",
+        "research",
+        "https://scikit-learn.org/stable/datasets/real_world.html",
+        "lfw",
+        (
+            PublishedFile(
+                "lfw-funneled.tgz",
+                (f"{_FIGSHARE}5976015",),
+                sha256="b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a",
+            ),
+            PublishedFile(
+                "pairs.txt",
+                (f"{_FIGSHARE}5976006",),
+                sha256="ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
+            ),
+        ),
+        size="233 MB",
+    ),
+    "wiki": PublicDataset(
+        "WIKI of IMDB-WIKI, faces: 62,328 pictures with age and gender",
+        "academic research",
+        "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/",
+        "wiki",
+        (
+            PublishedFile(
+                "wiki_crop.tar",
+                ("https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/static/wiki_crop.tar",),
+            ),
+        ),
+        size="811 MB",
+    ),
+}
+"""Name in commands -> the data set. The digests of LFW are scikit-learn's."""
+
+
+def get_dataset(
+    name: str,
+    source: Path | None = None,
+    url: str | None = None,
+    on_progress: Callable[[str, int, int | None], None] = lambda name, done, total: None,
+    retry: RetryPolicy = DEFAULT_RETRY,
+) -> Path:
+    """Fetches a public data set into the data folder and unpacks it there; what is there already is kept.
+
+    Args:
+        name: key of DATASETS.
+        source: an archive that the user has already, in place of the download.
+        url: another address of its first file.
+        on_progress: called with (file name, bytes so far, total bytes or None when unknown).
+        retry: tries, and timeouts in seconds.
+
+    Returns:
+        The folder with the pictures.
+
+    Raises:
+        InputError: there is no such file, or it is no archive; or a folder of that name came from elsewhere.
+        DownloadError: it cannot be fetched, or not without an account: the text says what to do.
+        DataError: the archive is damaged, or holds what is not unpacked.
+        OutputError: the data folder cannot be written.
+    """
+    known, place = DATASETS[name], paths.data_dir()
+    if source is not None:
+        if archive_stem(source) is None or not source.is_file():
+            raise InputError(f"{source} is no {', '.join(SUFFIXES)} file of {name}; name one")
+        return unpack([source], known.folder)
+    if url is not None:
+        files: tuple[PublishedFile, ...] = (PublishedFile(_called(url) or f"{name}.tar.gz", (url,)),)
+    elif known.files:
+        files = known.files
+    else:
+        raise DownloadError(
+            f"{name} cannot be fetched without a browser: see {known.page} and {known.by_hand}",
+            f"then 'facecli data get {name} --from PATH'",
+        )
+    first, *others = (_fetched(file, place, on_progress, retry) for file in files)
+    folder = unpack([first], known.folder)
+    for other in others:
+        shutil.copyfile(other, folder / other.name)
+    return folder
+
+
+def _called(url: str) -> str:
+    name = url.partition("?")[0].rpartition("/")[2]
+    return name if archive_stem(Path(name)) else ""
+
+
+def _fetched(
+    file: PublishedFile,
+    place: Path,
+    on_progress: Callable[[str, int, int | None], None],
+    retry: RetryPolicy,
+) -> Path:
+    """The file in the data folder, fetched when it is not there; its addresses are tried in turn."""
+    target = place / file.file_name
+    if target.is_file() and file.problem(target) is None:
+        return target
+    missing: list[str] = []
+    for url in file.urls:
+        try:
+            return fetch_file(file, url, target, partial(on_progress, file.file_name), retry)
+        except NotFoundError as error:
+            missing.append(str(error))
+    raise DownloadError("; ".join(missing), "an archive that you have already is taken by --from PATH")
 
 
 @dataclass
@@ -58,9 +216,9 @@ def archive_stem(path: Path) -> str | None:
 
 
 def unpack(archives: list[Path], name: str, progress: bool = True) -> Path:
-    """Unpacks archives into one new folder beside the first; a folder they filled before is reused.
+    """Unpacks archives into one new folder of the data folder; a folder they filled before is reused.
 
-    Where that place cannot be written, the folder lies in facecli's cache instead.
+    So is one that lies beside them, where earlier versions unpacked.
 
     Args:
         archives: at least one; of several, each gets a folder of its own in the new folder.
@@ -73,10 +231,17 @@ def unpack(archives: list[Path], name: str, progress: bool = True) -> Path:
         InputError: a folder of that name is there and did not come from these archives.
         OutputError: the folder cannot be written.
     """
-    folder = _place(archives[0]) / name
     contents = "".join(f"{archive.name} {archive.stat().st_size}\n" for archive in archives)
+    folder, beside = paths.data_dir() / name, archives[0].absolute().parent / name
+    if _came_from(beside, contents):
+        return beside
     if folder.exists():
-        return _reused(folder, contents, archives[0])
+        if _came_from(folder, contents):
+            return folder
+        raise InputError(
+            f"{folder} is there already and was not unpacked from this {archives[0].name}; "
+            "give that folder instead of the archive, or move it away"
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _new_folder(folder) as temporary:
@@ -91,19 +256,12 @@ def unpack(archives: list[Path], name: str, progress: bool = True) -> Path:
     return folder
 
 
-def _place(archive: Path) -> Path:
-    parent = archive.resolve().parent
-    return parent if os.access(parent, os.W_OK) else paths.cache_dir() / "unpacked"
-
-
-def _reused(folder: Path, contents: str, archive: Path) -> Path:
+def _came_from(folder: Path, contents: str) -> bool:
     marker = folder / MARKER
-    if marker.is_file() and marker.read_text(encoding="utf-8") == contents:
-        return folder
-    raise InputError(
-        f"{folder} is there already and was not unpacked from this {archive.name}; "
-        "give that folder instead of the archive, or move it away"
-    )
+    try:
+        return marker.read_text(encoding="utf-8") == contents
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
 
     Args:
         path: a folder (searched recursively), a .tar.gz, .tgz, .tar or .zip archive (unpacked
-            beside itself, once), either of `dataset_1.tar.gz` and `dataset_2.tar.gz` or the
+            into the data folder, once), either of `dataset_1.tar.gz` and `dataset_2.tar.gz` or the
             folder of both, or a table (`wiki.mat`, FairFace's or FER2013's CSV).
         progress: draw a bar while unpacking.
 
@@ -78,13 +78,19 @@ def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
         InputError: no such path, or a file that is no data set.
         DataError: nothing usable in it.
     """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise InputError(f"no such data set: {path}{_nearby(path)}")
+    path = check_dataset(path)
     folder, table = _read_file(path, progress) if path.is_file() else _read_folder(path, progress)
     if table.frame.empty:
         raise DataError(_nothing(path, table))
     return folder, table
+
+
+def check_dataset(path: Path) -> Path:
+    """The path with the home of "~". Raises InputError when nothing is there."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"no such data set: {path}{_nearby(path)}")
+    return path
 
 
 def _read_folder(folder: Path, progress: bool) -> tuple[Path, Table]:
