@@ -1,4 +1,4 @@
-"""The steps of a frame, each for itself and all together; how long a command takes to start; a chart of it."""
+"""The steps of a frame, each for itself and together; how long a command takes to start; a chart of it."""
 
 import datetime
 import functools
