@@ -106,7 +106,7 @@ class FaceAnalyzer:
 
         name = picture_name(picture) if source is None else source
         try:
-            looked = self._look(picture, name, keeps=True)
+            looked = self._look(picture, name, True)
         except UNREADABLE as error:
             if isinstance(error, FacecliError):
                 raise

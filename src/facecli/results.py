@@ -173,20 +173,30 @@ def to_frame(results: Iterable[PictureResult]) -> pandas.DataFrame:
     except ImportError as error:
         raise InputError("pandas is not installed: pip install pandas") from error
     from facecli.sinks.base import Record
-    from facecli.sinks.rows import COLUMNS, REAL_COLUMNS, WHOLE_COLUMNS, flat_rows
+    from facecli.sinks.rows import COLUMNS, WHOLE_COLUMNS, flat_rows
 
     rows = [row for one in results for row in flat_rows(Record(one.result))]
-    reals = (*REAL_COLUMNS, *(name for name in COLUMNS if name.endswith("_probability")))
-    kinds = dict.fromkeys(reals, "float64") | dict.fromkeys(WHOLE_COLUMNS, "Int64") | {"rejected": "boolean"}
+    kinds = (
+        dict.fromkeys(_number_columns(), "float64")
+        | dict.fromkeys(WHOLE_COLUMNS, "Int64")
+        | {"rejected": "boolean"}
+    )
     return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(kinds)
+
+
+def _number_columns() -> set[str]:
+    from facecli.sinks.rows import COLUMNS, REAL_COLUMNS, WHOLE_COLUMNS
+
+    shares = (name for name in COLUMNS if name.endswith("_probability"))
+    return {*WHOLE_COLUMNS, *REAL_COLUMNS, *shares}
 
 
 def to_supervision(result: PictureResult) -> supervision.Detections:
     """The faces of a picture or frame for Roboflow's `supervision`.
 
     `xyxy` (n, 4) float32 pixels, `confidence` of the detector, `class_id` 0, `tracker_id` in a video; `data`
-    has `class_name` ("face") and, for each of `face_attributes` that a face has, (n,) values: NaN or "" where
-    one lacks it. What the model takes for no face is left out.
+    has `class_name` ("face") and all that `face_attributes` may have, (n,) each: floats or texts, NaN or ""
+    where a face lacks it. What the model takes for no face is left out.
 
     Raises InputError without the package supervision.
     """
@@ -196,13 +206,16 @@ def to_supervision(result: PictureResult) -> supervision.Detections:
         raise InputError("supervision is not installed: pip install supervision") from error
     import numpy as np
 
+    from facecli.sinks.rows import COLUMNS
+
     faces = _believed(result)
     known = [face_attributes(face) for face in faces]
-    data: dict[str, np.ndarray] = {"class_name": np.array([FACE] * len(faces), dtype=np.str_)}
-    for name in dict.fromkeys(name for one in known for name in one):
-        values = [one.get(name) for one in known]
-        is_text = any(isinstance(value, str) for value in values)
-        data[name] = np.array([("" if is_text else np.nan) if value is None else value for value in values])
+    data: dict[str, np.ndarray] = {"class_name": np.array([FACE] * len(faces), np.str_)}
+    # Always the same keys and types: only then can detections of several frames be merged.
+    numbers = _number_columns()
+    for name in (name for name in COLUMNS if name not in _NO_ATTRIBUTES):
+        values = [one.get(name, np.nan if name in numbers else "") for one in known]
+        data[name] = np.array(values, np.float64 if name in numbers else np.str_)
     tracks = [face.track for face in faces]
     return supervision.Detections(
         xyxy=np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4),
@@ -325,12 +338,21 @@ def _figure(result: PictureResult, side: int, most_faces: int) -> str:
     # A page is shown without a picture that is gone.
     with contextlib.suppress(FacecliError, MemoryError):
         image_rgb = result.image_rgb
-    picture = "" if image_rgb is None else _picture(image_rgb, found.faces, side)
-    cards = "".join(_card(face, image_rgb) for face in found.faces[:most_faces])
+    # In the picture numbers alone: cards have room for the rest.
+    marks = [_mark(face, number) for number, face in enumerate(found.faces, start=1)]
+    picture = "" if image_rgb is None else _picture(image_rgb, marks, side)
+    shown = list(zip(found.faces, marks, strict=True))[:most_faces]
+    cards = "".join(_card(face, mark, image_rgb) for face, mark in shown)
     more = _more(len(found.faces) - most_faces, "face")
     return (
         f'{head}{picture}<div style="display:flex;flex-wrap:wrap;gap:14px;margin:8px 0">{cards}{more}</div>'
     )
+
+
+def _mark(face: Face, number: int) -> Face:
+    """The box alone, with the number of the track, or else of the face."""
+    bare = Face(face.box_xyxy, face.detector_confidence, track=face.track or number)
+    return replace(bare, rejected=face.rejected, face_probability=face.face_probability)
 
 
 def _more(number: int, what: str) -> str:
@@ -356,20 +378,21 @@ def _picture(image_rgb: np.ndarray, faces: Sequence[Face], side: int) -> str:
         )
         for face in faces
     ]
-    address = picture_thumbnail(annotate(small, moved), side)
+    address = picture_thumbnail(annotate(small, moved, details=True), side)
     return f'<img src="{address}" alt="" style="max-width:100%;height:auto;margin:6px 0">'
 
 
-def _card(face: Face, image_rgb: np.ndarray | None) -> str:
-    """The face, and a bar for all that is known of it."""
+def _card(face: Face, mark: Face, image_rgb: np.ndarray | None) -> str:
+    """The face, and a bar for all that is known of it, in the colour of its box."""
     from facecli.draw.annotate import detail_rows
     from facecli.draw.layout import face_colour
 
-    colour = "rgb({},{},{})".format(*face_colour(face))
-    bars = "".join(_bar(row, colour) for row in detail_rows(face)) or "nothing is known of it"
+    colour = "rgb({},{},{})".format(*face_colour(mark))
+    bars = "".join(_bar(row, colour) for row in detail_rows(replace(face, track=None)))
     return (
         f'<div style="display:flex;gap:8px;border-left:4px solid {colour};padding-left:8px">'
-        f'{_crop(face, image_rgb)}<div style="width:170px">{bars}</div></div>'
+        f'<div style="width:{_CROP_SIDE}px"><b>#{mark.track}</b>{_crop(face, image_rgb)}</div>'
+        f'<div style="width:170px">{bars or "nothing is known of it"}</div></div>'
     )
 
 
