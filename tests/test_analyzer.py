@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -379,17 +378,8 @@ def test_addresses_as_on_the_command_line(tiny_checkpoint, analyzer, server):
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory, astronaut):
-    """Twelve frames of a face that moves, ten a second."""
-    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    with av.open(str(path), "w") as container:
-        track = container.add_stream("libx264", rate=10)
-        track.width, track.height, track.pix_fmt = 384, 384, "yuv420p"
-        for shift in range(12):
-            shown = np.ascontiguousarray(np.roll(astronaut, 3 * shift, axis=1)[:384, 64:448])
-            container.mux(track.encode(av.VideoFrame.from_ndarray(shown, format="rgb24")))
-        container.mux(track.encode())
-    return path
+def clip(face_clip):
+    return face_clip
 
 
 @pytest.fixture(scope="module")

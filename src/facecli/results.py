@@ -6,7 +6,7 @@ import contextlib
 import html
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast, overload
 
 from facecli import __version__
 from facecli.core.errors import FacecliError, InputError
@@ -141,7 +141,18 @@ class PictureResult(dict[str, Any]):
 
 
 class ResultList(list[PictureResult]):
-    """Records of several pictures."""
+    """Records of several pictures; a part of it is one, too."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> PictureResult: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ResultList: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> PictureResult | ResultList:
+        return (
+            ResultList(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
+        )
 
     def to_frame(self) -> pandas.DataFrame:
         """A row for each face of all, see `to_frame`."""
