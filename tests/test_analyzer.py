@@ -170,6 +170,11 @@ def test_what_is_no_picture_is_an_input_error(analyzer, picture):
         analyzer.analyze(picture)
 
 
+def test_a_folder_is_no_picture(analyzer, tmp_path):
+    with pytest.raises(ImageError, match="is a folder, no picture; give the pictures in it"):
+        analyzer.analyze(tmp_path)
+
+
 def test_a_list_gives_a_list(analyzer, picture):
     assert analyzer.analyze([]) == [] and type(analyzer.analyze(())) is facecli.ResultList
     results = analyzer.analyze([picture, "nowhere.png", 3, ["nested"]])

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 from facecli.core.errors import FacecliError, ImageError, InputError
 from facecli.core.faces import FrameResult, PictureRow
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from facecli.sources.frames import ClipOptions
     from facecli.sources.given import Picture
 
+AnyPicture = TypeVar("AnyPicture", bound="Picture")
+"""So that a list of paths is a list of pictures to a type checker, too."""
 _BATCH = 16
 
 
@@ -78,10 +80,12 @@ class FaceAnalyzer:
     def analyze(self, picture: Picture, source: str | None = None) -> PictureResult: ...
 
     @overload
-    def analyze(self, picture: list[Picture] | tuple[Picture, ...], source: None = None) -> ResultList: ...
+    def analyze(
+        self, picture: list[AnyPicture] | tuple[AnyPicture, ...], source: None = None
+    ) -> ResultList: ...
 
     def analyze(
-        self, picture: Picture | list[Picture] | tuple[Picture, ...], source: str | None = None
+        self, picture: Picture | list[AnyPicture] | tuple[AnyPicture, ...], source: str | None = None
     ) -> PictureResult | ResultList:
         """The faces of one picture: the record that `facecli run --json` writes for it (docs/output.md).
 

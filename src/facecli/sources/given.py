@@ -136,6 +136,8 @@ def can_be_read_again(given: Picture) -> bool:
 def _of_path(path: str) -> bytes:
     if not path:
         raise InputError("an empty name is no picture; give a path")
+    if os.path.isdir(path):
+        raise ImageError(f"{shown(path)} is a folder, no picture; give the pictures in it")
     check_regular(Path(path))
     return read_bytes(Path(path))
 
