@@ -80,12 +80,15 @@ class FaceAnalyzer:
     def analyze(self, picture: Picture, source: str | None = None) -> PictureResult: ...
 
     @overload
-    def analyze(
-        self, picture: list[AnyPicture] | tuple[AnyPicture, ...], source: None = None
-    ) -> ResultList: ...
+    def analyze(self, picture: list[Picture] | tuple[Picture, ...], source: None = None) -> ResultList: ...
+
+    @overload
+    def analyze(self, picture: list[AnyPicture], source: None = None) -> ResultList: ...
 
     def analyze(
-        self, picture: Picture | list[AnyPicture] | tuple[AnyPicture, ...], source: str | None = None
+        self,
+        picture: Picture | list[Picture] | tuple[Picture, ...] | list[AnyPicture],
+        source: str | None = None,
     ) -> PictureResult | ResultList:
         """The faces of one picture: the record that `facecli run --json` writes for it (docs/output.md).
 

@@ -273,9 +273,9 @@ class Named(io.BytesIO):
         ("a/ü.png", "a/ü.png"), (os.fsencode("a.png"), "bytes"), (bytearray(), "bytes"), (RGB, "array"),
         ("http://me:hunter2@host/a.png", "http://host/a.png"), (Named("b.png"), "b.png"),
         (Named(3), "file"), (Named(""), "file"), (Named("\udcff.png"), "\\udcff.png"), (None, "file"),
-        (Image.new("L", (1, 1)), "picture"), ("data:,x", "data:..."),
+        (Image.new("L", (1, 1)), "picture"), ("data:,x", "data:..."), ("data:a\x85,x", "data:..."),
         (f"data:image/png;base64,{'x' * 99}", "data:image/png;base64,..."),
-        (f"data:{'y' * 99},{'x' * 99}", "data:..."),
+        (f"data:{'y' * 99},{'x' * 99}", "data:..."), ("data:image/png,x", "data:image/png,..."),
     ],
 )  # fmt: skip
 def test_names(given, name):

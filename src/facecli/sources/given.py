@@ -26,7 +26,6 @@ from facecli.core.images import (
     rows_of,
     to_8_bit,
 )
-from facecli.core.redaction import redacted
 from facecli.sources.files import check_regular, one_line, shown
 from facecli.sources.web import check_url, fetch, is_url
 
@@ -50,6 +49,8 @@ Picture: TypeAlias = (
 """
 _KINDS = "a path, an address, bytes, a file opened with 'rb', an array (H, W, 3) RGB or a picture of Pillow's"
 _DATA = "data:"
+_HEAD = re.compile(r"data:[a-z0-9.+;=/-]{1,60},", re.IGNORECASE)
+"""What may be shown of a data URL: its media type."""
 _BASE64 = re.compile(r";\s*base64\s*\Z", re.IGNORECASE)
 _SPACE = re.compile(rb"[ \t\r\n\f]+")
 _LONGEST_DATA_URL = 3 * MAX_BYTES
@@ -72,8 +73,8 @@ def picture_name(given: object) -> str:
     Of a data URL the head alone.
     """
     if isinstance(given, str) and is_data_url(given):
-        name = redacted(given)
-        return name if name != given else f"{_DATA}..."
+        head = _HEAD.match(given)
+        return f"{head[0] if head else _DATA}..."
     if isinstance(given, str | os.PathLike):
         return shown(os.fsdecode(given))
     if isinstance(given, _BYTES):
