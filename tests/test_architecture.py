@@ -25,7 +25,8 @@ ALLOWED = {
     "sinks": {"core", "sources", "models.checkpoint"},
     "pipeline": {"core", "infer", "live", "draw", "sources", "sinks"},
     "window": {"core", "draw", "sinks", "pipeline"},
-    "analyzer": {"core", "detect", "infer", "sources", "pipeline", "models.checkpoint"},
+    "results": {"core", "draw", "sources", "sinks"},
+    "analyzer": {"core", "detect", "infer", "live", "sources", "pipeline", "results", "models.checkpoint"},
     "web": {"core", "detect", "infer", "live", "draw", "sources", "sinks", "pipeline"}
     | {"models.checkpoint", "models.readout", "models.registry", "models.terms"},
     "crowd": {"core", "sinks", "models.checkpoint"},
@@ -36,7 +37,7 @@ ALLOWED = {
     "cli": {"core", "models", "detect", "infer", "live", "draw", "sources", "sinks", "pipeline", "window"}
     | {"web", "crowd", "measure", "data", "training", "explain"},
     "__main__": {"cli"},
-    "__init__": {"analyzer", "core"},
+    "__init__": {"analyzer", "results", "core"},
 }
 RUN_LANE = ("core", "detect", "infer", "live", "draw", "sources", "sinks", "pipeline", "window", "web")
 DOOR = ("cli", "__main__")
@@ -211,7 +212,19 @@ def test_library_code_neither_prints_nor_hides_errors(name):
     assert wrong == []
 
 
-LIBRARY = ("analyzer", "core", "models", "detect", "infer", "live", "draw", "sources", "sinks", "pipeline")
+LIBRARY = (
+    "analyzer",
+    "results",
+    "core",
+    "models",
+    "detect",
+    "infer",
+    "live",
+    "draw",
+    "sources",
+    "sinks",
+    "pipeline",
+)
 """What is used from Python and by the server, too; `core.recipes` are requests of the command line."""
 
 

@@ -150,7 +150,8 @@ def test_numpy_has_a_version_that_fits_opencv_and_has_wheels(python, version):
 def test_the_code_imports_what_is_listed():
     lists = setup_lists()
     listed = import_names(sum((lists[name] for name in (*EVERYTHING, "TORCH")), []))
-    assert imported("src") - listed == set()
+    # Results are handed on to these; who calls for them has them (docs/python.md).
+    assert imported("src") - listed - {"fiftyone", "supervision"} == set()
     beside = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} | {"facenet_pytorch"}
     # facenet_pytorch is the other side of a comparison and tensorboard an option of Keras.
     assert imported("benchmarks") - listed - import_names(lists["DEV"]) - beside == set()

@@ -6,24 +6,42 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 __all__ = [
     "CheckpointError",
+    "Face",
     "FaceAnalyzer",
     "FaceRow",
     "FacecliError",
     "ImageError",
     "InputError",
+    "PictureResult",
     "PictureRow",
+    "ResultList",
+    "ResultStream",
+    "SourceError",
     "__version__",
+    "to_coco",
+    "to_fiftyone",
+    "to_frame",
+    "to_supervision",
 ]
 
 if TYPE_CHECKING:
-    from facecli.analyzer import FaceAnalyzer
-    from facecli.core.errors import CheckpointError, FacecliError, ImageError, InputError
-    from facecli.core.faces import FaceRow, PictureRow
+    from facecli.analyzer import FaceAnalyzer, ResultStream
+    from facecli.core.errors import CheckpointError, FacecliError, ImageError, InputError, SourceError
+    from facecli.core.faces import Face, FaceRow, PictureRow
+    from facecli.results import (
+        PictureResult,
+        ResultList,
+        to_coco,
+        to_fiftyone,
+        to_frame,
+        to_supervision,
+    )
 
 _MODULES = {
-    "FaceAnalyzer": "facecli.analyzer",
-    "FaceRow": "facecli.core.faces",
-    "PictureRow": "facecli.core.faces",
+    **dict.fromkeys(("FaceAnalyzer", "ResultStream"), "facecli.analyzer"),
+    **dict.fromkeys(("Face", "FaceRow", "PictureRow"), "facecli.core.faces"),
+    **dict.fromkeys(("PictureResult", "ResultList"), "facecli.results"),
+    **dict.fromkeys(("to_coco", "to_fiftyone", "to_frame", "to_supervision"), "facecli.results"),
 }
 
 

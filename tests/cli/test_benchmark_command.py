@@ -70,7 +70,6 @@ def test_chart_without_matplotlib_is_one_line_before_anything_is_measured(bench,
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "facecli.measure.chart", raising=False)
     monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=find_spec), *sys.meta_path])
     code, out, err = bench("--plot", str(tmp_path / "chart.png"))
     assert (code, out) == (1, "") and "facecli[train]" in err and len(err.splitlines()) == 1

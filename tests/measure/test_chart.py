@@ -4,9 +4,9 @@ import pytest
 
 from facecli.core.errors import OutputError
 from facecli.core.images import load_image
-from facecli.measure.stages import STEPS, Scene, Timing
+from facecli.measure.stages import STEPS, Scene, Timing, check_chart_suffix, save_chart
 
-chart = pytest.importorskip("facecli.measure.chart", exc_type=ImportError)
+pytest.importorskip("matplotlib")
 SCENES = [
     Scene(name, (640, 480), 4.0, dict.fromkeys(STEPS, Timing(5.0, 4.0, 6.0)), 12.0)
     for name in ("480p", "clip [1]")
@@ -15,13 +15,13 @@ SCENES = [
 
 def test_chart_is_a_picture_with_all_colours(tmp_path):
     path = tmp_path / "new" / "chart.png"
-    chart.save_chart(path, SCENES, "A machine")
+    save_chart(path, SCENES, "A machine")
     colours = {tuple(colour) for colour in load_image(path).reshape(-1, 3).tolist()}
     assert {(119, 119, 119), (0, 114, 178), (213, 94, 0), (0, 158, 115)} <= colours
 
 
 def test_a_suffix_without_a_format_is_refused(tmp_path):
-    chart.check_suffix(tmp_path / "x.SVG")
+    check_chart_suffix(tmp_path / "x.SVG")
     for name in ("x.txt", "x"):
         with pytest.raises(OutputError, match="no picture suffix"):
-            chart.check_suffix(tmp_path / name)
+            check_chart_suffix(tmp_path / name)

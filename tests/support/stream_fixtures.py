@@ -2,6 +2,7 @@
 
 import threading
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -67,3 +68,17 @@ def no_thread_left():
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
+
+
+@pytest.fixture(scope="session")
+def face_clip(tmp_path_factory, astronaut):
+    """Path of a clip: twelve frames of 384 x 384, ten a second, of a face that moves."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("libx264", rate=10)
+        track.width, track.height, track.pix_fmt = 384, 384, "yuv420p"
+        for shift in range(12):
+            shown = np.ascontiguousarray(np.roll(astronaut, 3 * shift, axis=1)[:384, 64:448])
+            container.mux(track.encode(av.VideoFrame.from_ndarray(shown, format="rgb24")))
+        container.mux(track.encode())
+    return path

@@ -125,9 +125,9 @@ def _check(options: dict) -> None:
     targets = {"--json": options["json_target"], "--plot": options["plot"]}
     check_targets(targets, [*read, *model_files(options)])
     if options["plot"]:
-        from facecli.measure.chart import check_suffix
+        from facecli.measure.stages import check_chart_suffix
 
-        check_suffix(options["plot"])
+        check_chart_suffix(options["plot"])
 
 
 def _measured(options: dict) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def _write_json(target: str, results: dict[str, Any]) -> None:
 
 
 def _plot(path: Path, results: dict[str, Any]) -> None:
-    from facecli.measure.chart import save_chart
+    from facecli.measure.stages import save_chart
 
     found = results["conditions"]
     title = f"{found['cpu']}, {found['cores']} cores; {found['model']}, {found['detector']}"

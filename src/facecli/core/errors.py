@@ -44,6 +44,10 @@ class ImageTooLargeError(ImageError):
     """A picture of more pixels than are decoded."""
 
 
+class PrivateAddressError(ImageError):
+    """A picture at an address of the own network or machine, which is asked only where that was allowed."""
+
+
 class SourceError(FacecliError):
     """A camera, clip or stream that cannot be opened, or that ended too early."""
 

@@ -97,10 +97,10 @@ def decode_heif(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndar
         if getattr(image, "is_animated", False):
             _tell(f"{name} holds several pictures; the first is read")
         ImageOps.exif_transpose(image, in_place=True)
-        return _rows_of(image)
+        return rows_of(image)
 
 
-def _rows_of(image: Image.Image) -> np.ndarray:
+def rows_of(image: Image.Image) -> np.ndarray:
     """Pillow's picture as (H, W, 3) uint8 RGB over white, some rows at a time."""
     made = np.empty((image.height, image.width, 3), np.uint8)
     transparent = image.has_transparency_data
@@ -273,8 +273,8 @@ def decode_truncated(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np
         with DECODING.reserved(needed, name), _leniently():
             ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith(("I", "F")):
-                return _to_rgb(_to_8_bit(np.asarray(image), name))
-            return _rows_of(image)
+                return _to_rgb(to_8_bit(np.asarray(image), name))
+            return rows_of(image)
 
 
 @contextlib.contextmanager
@@ -361,7 +361,7 @@ def _decoded(data: bytes, name: str, header: Header, colour: int) -> np.ndarray:
         raise ImageError(f"cannot decode {name}: {error.err}; save it again as JPEG or PNG") from error
     if image is None:
         raise ImageError(f"cannot decode {name}: it is damaged; save it again as JPEG or PNG")
-    image_rgb = _to_rgb(_to_8_bit(image, name))
+    image_rgb = _to_rgb(to_8_bit(image, name))
     if header.profile:
         convert_to_srgb(image_rgb, header.profile, name)
     return np.ascontiguousarray(_upright(image_rgb, header.orientation))
@@ -468,7 +468,7 @@ def _webp(image_rgb: np.ndarray) -> memoryview:
     return buffer.getbuffer()
 
 
-def _to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
+def to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
     """uint8 as it is; of other types the range that the picture uses, in bits, is stretched to 0 to 255.
 
     16 bits that use less than 15, as of cameras with 10 or 12, are told of; so are floats beyond 1.

@@ -9,8 +9,7 @@ import numpy as np
 from facecli.core.attributes import CLASS_NAMES, PRESENCE, AgeGroups
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, fit_chip, tighter_crop, warp
 from facecli.core.errors import CheckpointError, InputError
-from facecli.core.faces import AGE_BAND, FACE_HEADS, Face, likeliest
-from facecli.core.pose import face_quality
+from facecli.core.faces import AGE_BAND, FACE_HEADS, Face, face_quality, likeliest
 from facecli.detect.registry import WHOLE_PICTURE, Detector, detect_inside, find_entry
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.readout import IDENTITY, Calibration, expected_age

@@ -1,4 +1,4 @@
-"""The steps of a frame, each for itself and all together; how long a command takes to start."""
+"""The steps of a frame, each for itself and together; how long a command takes to start; a chart of it."""
 
 import datetime
 import functools
@@ -20,9 +20,10 @@ import cv2
 import numpy as np
 
 from facecli import __version__
-from facecli.core.errors import FacecliError, SourceError
+from facecli.core.errors import FacecliError, OutputError, SourceError
 from facecli.core.faces import Face
 from facecli.core.images import save_image
+from facecli.core.paths import replacing
 from facecli.draw.annotate import annotate
 from facecli.infer.analyzer import Analyzer, read_out
 from facecli.pipeline.stream import run_live
@@ -37,6 +38,8 @@ _OVERSAMPLING = 4
 _SKINS = ((205, 160, 130), (235, 195, 170), (150, 105, 80), (190, 140, 105))
 _HAIR, _IRIS, _WHITE, _LIP = (50, 35, 30), (40, 25, 20), (240, 240, 240), (150, 70, 70)
 _WALL = (90, 110, 120)
+_COLOURS = {"decode": "#777777", "detect": "#0072B2", "predict": "#D55E00", "annotate": "#009E73"}
+"""Okabe and Ito's (2008), which colour-blind people can tell apart."""
 
 
 class Ellipse(NamedTuple):
@@ -353,3 +356,41 @@ def _end_to_end(clip: Path, analyze: Callable[[np.ndarray, float], list[Face]], 
         start = time.perf_counter()
         summary = run_live(source, analyze, [_Limit(frames)])
         return 1000 * (time.perf_counter() - start) / max(summary.frames, 1)
+
+
+def check_chart_suffix(path: Path) -> None:
+    """Raises OutputError when no chart of that kind can be written; needs matplotlib (the train lane)."""
+    from matplotlib.figure import Figure
+
+    formats = Figure().canvas.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in formats:
+        raise OutputError(f"{path} has no picture suffix; use .png or .svg")
+
+
+def save_chart(path: Path, scenes: Sequence[Scene], title: str) -> None:
+    """A stacked bar for each scene, and a mark for all of it together.
+
+    Needs matplotlib. Raises OutputError when the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 1.6 + 0.7 * len(scenes)), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    names = [f"{scene.name}\n{round(scene.faces, 1):g} faces" for scene in scenes]
+    left = [0.0] * len(scenes)
+    for step in STEPS:
+        widths = [scene.steps[step].median_ms for scene in scenes]
+        axes.barh(names, widths, left=left, height=0.55, color=_COLOURS[step], label=step)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    together = [scene.end_to_end_ms for scene in scenes]
+    axes.plot(together, names, "kD", markersize=7, label="together, threaded, with tracks")
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12 * max(*left, *together))
+    axes.set_xlabel("milliseconds a frame (medians)")
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="#e6e6e6")
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=len(STEPS) + 1, frameon=False, fontsize=9)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)

@@ -295,7 +295,7 @@ def run_offline(
     summary = StreamSummary()
     with (
         contextlib.suppress(Quit),
-        contextlib.closing(_analyzed(source, analyze, show_rejected)) as all_analyzed,
+        contextlib.closing(analyzed_frames(source, analyze, show_rejected)) as all_analyzed,
     ):
         for (frame, _), faces, covered, _ in look_ahead(all_analyzed) if protect and draws else all_analyzed:
             number = summary.frames + 1
@@ -348,15 +348,30 @@ def _covered(analyzed: Analyzed, seen: dict[float, tuple[Face, ...]]) -> Analyze
     return analyzed._replace(covered=tuple(covers_at(time_s, seen)))
 
 
-def _analyzed(source: FrameSource, analyze: Analyze, show_rejected: bool) -> Generator[Analyzed, None, None]:
-    """Every frame with its faces, in order."""
-    stop = threading.Event()
-    stamped_frames, results = OrderedChannel(stop, 1), OrderedChannel(stop, _OFFLINE_RESULTS_AHEAD)
+def analyzed_frames(
+    source: FrameSource,
+    analyze: Analyze,
+    show_rejected: bool = True,
+    stop: threading.Event | None = None,
+) -> Generator[Analyzed, None, None]:
+    """Frames with their faces, in order: of a file every one, of a camera or stream the newest each time.
+
+    Args:
+        source: opened and closed by the caller.
+        analyze: called from one thread, with times that grow.
+        show_rejected: tell of what was found and taken for no face.
+        stop: ends it, set from any thread.
+
+    Raises what the source or the analysis raises; all frames before were given.
+    """
+    stop = stop or threading.Event()
+    stamped_frames = NewestChannel(stop) if source.live else OrderedChannel(stop, 1)
+    results = OrderedChannel(stop, 1 if source.live else _OFFLINE_RESULTS_AHEAD)
     capture = CaptureThread(source, stamped_frames)
     worker = AnalysisThread(analyze, stamped_frames, results, show_rejected)
     with running_threads(stop, [capture, worker], [stamped_frames, results]):
         first = True
-        while True:
+        while not stop.is_set():
             item = results.get(POLL_S)
             if item is None:
                 check_silence(source, capture)
@@ -365,7 +380,7 @@ def _analyzed(source: FrameSource, analyze: Analyze, show_rejected: bool) -> Gen
                     raise item.error
                 return
             else:
-                if first:
+                if first and isinstance(stamped_frames, OrderedChannel):
                     stamped_frames.enlarge(frames_ahead(item.stamped) - 1)
                 first = False
                 yield item

@@ -28,21 +28,14 @@ FurtherColumns = Mapping[str, tuple[str, ...]]
 """Further columns: name -> keys."""
 
 _ROWS_AT_ONCE = 5000
-_WHOLE = (
-    "frame",
-    "track",
-    "x_min",
-    "y_min",
-    "x_max",
-    "y_max",
-    "age_low",
-    "age_high",
-    "face",
-    "width",
-    "height",
+WHOLE_COLUMNS = (
+    *("frame", "track", "x_min", "y_min", "x_max", "y_max", "age_low", "age_high"),
+    *("face", "width", "height"),
 )
+"""Those of whole numbers."""
 _POSE = ("roll_degrees", "yaw_degrees", "pitch_degrees")
-_REAL = ("time_s", "detector_confidence", *_POSE, "quality", "face_probability", "age_years")
+REAL_COLUMNS = ("time_s", "detector_confidence", *_POSE, "quality", "face_probability", "age_years")
+"""Those of other numbers, beside the heads' probabilities."""
 
 
 def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[dict[str, Any]]:
@@ -65,7 +58,7 @@ def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[di
 def _cells(face: dict) -> dict[str, Any]:
     x_min, y_min, x_max, y_max = face["box_xyxy"]
     cells = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
-    plain = ("track", "rejected", "age_group", *_REAL)
+    plain = ("track", "rejected", "age_group", *REAL_COLUMNS)
     cells |= {key: face[key] for key in plain if key in face}
     cells["uncertain"] = " ".join(face.get("uncertain", ())) or None
     cells["age_low"], cells["age_high"] = face.get("age_interval_90") or (None, None)
@@ -303,7 +296,7 @@ class ParquetSink:
     def _build_schema(self):
         import pyarrow
 
-        kinds = dict.fromkeys(_WHOLE, pyarrow.int32()) | dict.fromkeys(_REAL, pyarrow.float64())
+        kinds = dict.fromkeys(WHOLE_COLUMNS, pyarrow.int32()) | dict.fromkeys(REAL_COLUMNS, pyarrow.float64())
         kinds["rejected"] = kinds["truncated"] = pyarrow.bool_()
         numbers = ("probability", "years")
         for column, keys in self._more.items():

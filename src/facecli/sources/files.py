@@ -166,7 +166,7 @@ def check_regular(path: Path) -> None:
         raise ImageError(f"cannot read {shown(path)}: {reason}; check the path") from error
     if not stat.S_ISREG(mode):
         kind = next((text for is_kind, text in _KINDS.items() if is_kind(mode)), "no file")
-        raise ImageError(f"{as_text(path)} is {kind}, no picture file; redirect it and give - to read it")
+        raise ImageError(f"{as_text(path)} is {kind}, no picture file", "redirect it and give - to read it")
 
 
 def _item(path: Path, names: TargetNames, parts: Sequence[str]) -> Item:

@@ -58,7 +58,7 @@ def _read(name: str, called: str, stdin: BinaryIO | None) -> bytes:
         with open(name, "rb") as file:
             return file.read(_MAX_BYTES + 1)
     except ImageError as error:
-        raise InputError(f"no list: {error}") from error
+        raise InputError(f"no list: {error}", error.hint) from error
     except (OSError, AttributeError, ValueError) as error:
         raise InputError(f"cannot read the list {called} ({error})") from error
 
@@ -246,7 +246,7 @@ def _existing(path: Path, rules: Rules) -> Source:
     try:
         check_regular(path)
     except ImageError as error:
-        raise InputError(str(error)) from error
+        raise InputError(str(error), error.hint) from error
     # What unpacks and what fetches is imported when it is needed: one picture should start at once.
     if path.name.lower().endswith(_ZIP):
         from facecli.sources.archives import ZipSource

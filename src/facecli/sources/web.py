@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from facecli.core.errors import ImageError, InputError
+from facecli.core.errors import ImageError, InputError, PrivateAddressError
 from facecli.core.files import TargetNames, harmless_name
 from facecli.core.redaction import redacted
 from facecli.sources.files import Item, shown
@@ -57,7 +57,7 @@ def resolve_host(host: str, port: int, allow_private: bool, within_s: float = 30
         Tuples of `socket.getaddrinfo`, at least one.
 
     Raises:
-        ImageError: unknown host, or one of its addresses is not public.
+        ImageError: unknown host, or one of its addresses is not public (PrivateAddressError).
         TimeoutError: nobody said it in time.
     """
     try:
@@ -70,7 +70,7 @@ def resolve_host(host: str, port: int, allow_private: bool, within_s: float = 30
     refused = [one for one in asked if not is_public_address(one)]
     if refused and not allow_private:
         known = "" if host == refused[0] else f" {refused[0]},"
-        raise ImageError(f"{host} is{known} a private address", "add --allow-private to ask it")
+        raise PrivateAddressError(f"{host} is{known} a private address", "add --allow-private to ask it")
     return found
 
 
