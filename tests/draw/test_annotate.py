@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facecli.core.faces import Face
 from facecli.draw.annotate import annotate, draw_note, label_parts
-from facecli.draw.layout import LabelHabits, Plate, Rectangle, place_labels
+from facecli.draw.plates import LabelHabits, Plate, Rectangle, place_labels
 
 FULL = Face(
     (20, 60, 80, 120), 0.9, 32.4, (26, 39), {"male": 0.02, "female": 0.98}, {"white": 0.91, "black": 0.09}

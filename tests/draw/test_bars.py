@@ -6,7 +6,7 @@ import pytest
 
 from facecli.core.faces import Face
 from facecli.draw.annotate import detail_rows
-from facecli.draw.layout import LabelBar, LabelRow
+from facecli.draw.plates import LabelBar, LabelRow
 
 FACE = Face(
     (20, 60, 80, 120),

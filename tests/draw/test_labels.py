@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from facecli.core.faces import Face
 from facecli.draw.annotate import annotate, build_labels, label_parts
-from facecli.draw.layout import PALETTE, LabelHabits, Rectangle, place_labels
+from facecli.draw.plates import PALETTE, LabelHabits, Rectangle, place_labels
 
 
 def face(box=(20, 60, 80, 120), track=1):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facecli.core.faces import Face
-from facecli.draw.layout import LabelRow, build_plate, wrap_text
+from facecli.draw.plates import LabelRow, build_plate, wrap_text
 from facecli.pipeline.overlay import mirrored
 from facecli.pipeline.stream import StreamStats
 from facecli.window.controls import Controls

@@ -122,7 +122,7 @@ class Face:
     @property
     def whole_years(self) -> int | None:
         """The age that people read: the age of the JSON row, which is all that a web page has, rounded."""
-        return None if self.age_years is None else math.floor(_shown_years(self.age_years) + 0.5)
+        return None if self.age_years is None else round_years(self.age_years)
 
     def interval_label(self) -> str:
         """The interval that people read, in whole years: "26-39"; "" when it is not known."""
@@ -265,6 +265,11 @@ def likeliest(probabilities: Mapping[str, float]) -> tuple[str, float]:
     """The most probable name and its probability; of equal ones the first. One at least is needed."""
     name = max(probabilities, key=probabilities.__getitem__)
     return name, probabilities[name]
+
+
+def round_years(age_years: float) -> int:
+    """An age in whole years, as people read it: that of the JSON row, halves rounded up as in JavaScript."""
+    return math.floor(_shown_years(age_years) + 0.5)
 
 
 def percent(probability: float) -> str:

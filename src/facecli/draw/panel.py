@@ -409,7 +409,7 @@ def _letters(
 def _arranged(
     faces: Sequence[Face], resolution_wh: tuple[int, int], kind: _BlockKind, label_size: float
 ) -> tuple[int, PanelGrid]:
-    """Letters, perhaps a little smaller than they could be, and grid: what leaves least of the sheet empty."""
+    """Letters, perhaps a little smaller than they could be, and grid that leave least of the sheet empty."""
     largest = _letters(faces, resolution_wh, kind, label_size)
     choices = []
     for letters in range(largest, max(_LEAST, round(_LITTLE_SMALLER * largest)) - 1, -1):
