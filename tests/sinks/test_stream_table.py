@@ -17,7 +17,7 @@ def test_nothing_is_a_header():
 def test_one_row_a_face():
     header, *rows = face_table([FrameResult("a.jpg", 9, 9, (FACE, FACE))])
     assert header == HEADER
-    assert rows == [("a.jpg", n, "1,2,3,4", "31.4", "24-40", "female 80%", "white 90%") for n in "12"]
+    assert rows == [("a.jpg", n, "1,2,3,4", "31", "24-40", "female 80%", "white 90%") for n in "12"]
 
 
 def test_a_rejected_box_says_so():
@@ -97,6 +97,6 @@ def test_compared_models_have_a_row_each():
         [FrameResult("a.jpg", 9, 9, (compared,)), FrameResult("b.jpg", 9, 9)]
     )
     assert header == (*HEADER[:3], "model", *HEADER[3:])
-    assert first[:5] == ("a.jpg", "1", "1,2,3,4", "one", "31.4")
-    assert second[:5] == ("a.jpg", "1", "1,2,3,4", "two", "40.0") and second[-1] == ""
+    assert first[:5] == ("a.jpg", "1", "1,2,3,4", "one", "31")
+    assert second[:5] == ("a.jpg", "1", "1,2,3,4", "two", "40") and second[-1] == ""
     assert note[1] == "no face" and len(note) == len(header)
