@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import supervision
     from PIL.Image import Image
 
-    from facecli.draw.layout import LabelRow
+    from facecli.draw.plates import LabelRow
     from facecli.sources.given import Picture
 
 _SHOWN_SIDE, _SMALL_SIDE = 720, 300
@@ -396,7 +396,7 @@ def _picture(image_rgb: np.ndarray, faces: Sequence[Face], side: int) -> str:
 def _card(face: Face, mark: Face, image_rgb: np.ndarray | None) -> str:
     """The face, and a bar for all that is known of it, in the colour of its box."""
     from facecli.draw.annotate import detail_rows
-    from facecli.draw.layout import face_colour
+    from facecli.draw.plates import face_colour
 
     colour = "rgb({},{},{})".format(*face_colour(mark))
     bars = "".join(_bar(row, colour) for row in detail_rows(replace(face, track=None)))

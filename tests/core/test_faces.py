@@ -10,7 +10,7 @@ import pytest
 from facecli import __version__
 from facecli.core.attributes import CLASS_NAMES, RACES_7
 from facecli.core.crops import CHIP_LANDMARKS
-from facecli.core.faces import FACE_HEADS, NAMED_HEADS, UNCERTAIN, Face, FrameResult
+from facecli.core.faces import FACE_HEADS, NAMED_HEADS, UNCERTAIN, Face, FrameResult, percent
 
 GENDER = {"male": 0.25, "female": 0.75}
 RACE = {"white": 0.1, "black": 0.2, "asian": 0.5, "indian": 0.1, "other": 0.1}
@@ -41,6 +41,14 @@ def test_overlay_and_web_page_round_the_same_age(age, read):
     assert face.whole_years == read
     if age is not None:
         assert int(face.to_json()["age_years"] + 0.5) == read
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0%"), (0.0004, "0%"), (0.004, "<1%"), (0.005, "1%"), (0.985, "99%"), (0.98499, "99%"), (1, "100%")],
+)
+def test_percentages_are_those_of_the_row_with_halves_rounded_up(share, text):
+    assert percent(share) == text
 
 
 def test_row_of_a_face_has_exactly_the_promised_keys():

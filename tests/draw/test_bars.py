@@ -6,7 +6,7 @@ import pytest
 
 from facecli.core.faces import Face
 from facecli.draw.annotate import detail_rows
-from facecli.draw.layout import LabelBar, LabelRow
+from facecli.draw.plates import LabelBar
 
 FACE = Face(
     (20, 60, 80, 120),
@@ -24,7 +24,8 @@ def test_nothing_known_is_no_row():
 
 
 def test_a_track_alone_is_its_number():
-    assert detail_rows(Face((0, 0, 9, 9), 0.9, track=2)) == [LabelRow("#2")]
+    (row,) = detail_rows(Face((0, 0, 9, 9), 0.9, track=2))
+    assert row.text == "#2" and row.bar is None
 
 
 def test_every_head_has_a_bar_and_a_second_class_that_counts():
@@ -41,7 +42,7 @@ def test_the_seven_races_are_no_rows():
 
 def test_doubtful_heads_say_so_and_keep_their_bars():
     row = detail_rows(replace(FACE, uncertain=("race",)))[2]
-    assert row == LabelRow("race uncertain", LabelBar(0.0, 0.6))
+    assert (row.text, row.bar) == ("race?", LabelBar(0.0, 0.6))
 
 
 @pytest.mark.parametrize("interval", [(-5, 300), None])
@@ -52,4 +53,5 @@ def test_ages_beyond_the_scale_stay_on_it(interval):
 
 def test_a_refused_box_says_how_sure_that_is():
     face = Face((0, 0, 9, 9), 0.9, face_probability=0.25, rejected=True, track=1)
-    assert detail_rows(face) == [LabelRow("not a face 75%", LabelBar(0.0, 0.75))]
+    (row,) = detail_rows(face)
+    assert (row.text, row.bar) == ("#1  not a face 75%", LabelBar(0.0, 0.75))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facecli.core.faces import Face
-from facecli.draw.layout import DARK, PALETTE, PLAIN, REJECTED, face_colour
+from facecli.draw.plates import DARK, PALETTE, PLAIN, REJECTED, face_colour
 
 
 def lab(colour):

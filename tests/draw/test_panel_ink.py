@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from facecli.draw.panel import TEXT, PanelInk, shorten_text
+from facecli.draw.panel import TEXT, PanelInk
+from facecli.draw.plates import shorten_text
 
 
 def blank():

@@ -1,9 +1,8 @@
 """Words of bars."""
 
-import pytest
 from panel_faces import BARE, FULL
 
-from facecli.draw.panel import bar_lines, percent
+from facecli.draw.panel import bar_lines
 
 
 def test_no_head_needs_no_line():
@@ -14,10 +13,3 @@ def test_no_head_needs_no_line():
 def test_a_line_for_the_heading_and_each_class():
     assert bar_lines(FULL, ("gender",)) == 3
     assert 3 + 6 < bar_lines(FULL, ("gender", "race")) < 3 + 6 + 1
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(0, "0 %"), (0.0004, "0 %"), (0.004, "< 1 %"), (0.5, "50 %"), (1, "100 %")]
-)
-def test_percentages(share, text):
-    assert percent(share) == text

@@ -11,6 +11,7 @@ import pytest
 from facecli.core.faces import Face, FrameResult
 from facecli.models.checkpoint import Checkpoint
 from facecli.sinks.html import ReportSink
+from facecli.sinks.table import face_table
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -65,3 +66,22 @@ def test_the_script_runs_and_shows_every_kind_of_picture(tmp_path, count):
     assert elements.count('<article class="card">') == min(count, 48)
     assert "one and other, " in elements
     assert "http://127.0.0.1:9" not in re.sub(r"&lt;img.*?&gt;|title=\"[^\"]*\"|alt=\"[^\"]*\"", "", elements)
+
+
+def test_the_report_reads_as_table_and_overlay_do(tmp_path):
+    """One rule: whole years and whole per cents of the row, halves up."""
+    page = tmp_path / "report.html"
+    found = [
+        Face((2, 2, 30, 30), 0.9, age, (8, 25), {"male": 1 - share, "female": share})
+        for age, share in ((17.5, 0.985), (18.44, 0.98499), (16.5, 0.625))
+    ]
+    models = [("one", Checkpoint(None, {"name": "one", "heads": ["age"]}), {})]
+    with ReportSink(page, models) as sink:
+        result = FrameResult("a.jpg", 60, 40, tuple(found))
+        sink.write(SimpleNamespace(result=result, image_rgb=np.zeros((40, 60, 3), np.uint8)))
+    elements, _ = open_page(page, tmp_path / "profile")
+    _, *table = face_table([result])
+    for face, row in zip(found, table, strict=True):
+        years, label = str(face.whole_years), face.label("gender")
+        assert row[3:6] == (years, "8-25", label)
+        assert f"{years} years" in elements and f">{label.split()[1]}<" in elements

@@ -21,6 +21,7 @@ from clip_corpus import KINDS
 from web_pictures import encoded
 
 from facecli.core.attributes import CLASS_NAMES
+from facecli.core.faces import percent, round_years
 from facecli.sinks.video import VideoFileSink, VideoOptions
 from facecli.sources.sound import open_sound
 from facecli.sources.video import open_source
@@ -182,6 +183,39 @@ def test_a_picture_with_two_faces(visit, couple):
     ], rows
     drawn = cv2.imdecode(np.frombuffer(content(page, "Annotated picture"), np.uint8), cv2.IMREAD_COLOR)
     assert drawn.shape[1] >= 1024
+
+
+def test_labels_stand_beside_the_faces_and_say_what_pictures_say(visit, couple):
+    page = visit()
+    upload(page, couple)
+    expect(page.locator(".box")).to_have_count(2)
+    page.wait_for_function("() => [...document.querySelectorAll('.plate')].every((one) => one.dataset.side)")
+    box, plate, stage = (
+        [one.bounding_box() for one in page.locator(name).all()]
+        for name in (".box", ".plate", ".stage canvas")
+    )
+    for own in plate:
+        assert own["x"] >= stage[0]["x"] - 1 and own["y"] >= stage[0]["y"] - 1
+        assert own["x"] + own["width"] <= stage[0]["x"] + stage[0]["width"] + 1
+        for other in box:
+            apart = max(
+                own["x"] - other["x"] - other["width"], other["x"] - own["x"] - own["width"],
+                own["y"] - other["y"] - other["height"], other["y"] - own["y"] - own["height"],
+            )  # fmt: skip
+            assert apart > -1
+    lines = page.locator(".plate").first.locator(".line").all_inner_texts()
+    assert re.fullmatch(r"\d+ \(\d+-\d+\)", lines[0]) and len(lines) <= 3
+
+
+def test_pages_round_ages_and_percentages_as_pictures_do(visit):
+    shares = [number / 10_000 for number in range(10_001)]
+    ages = [number / 10 for number in range(1161)]
+    read = visit().evaluate(
+        "([shares, ages]) => import('/static/common.js').then(({ percent, years }) =>"
+        " [shares.map(percent), ages.map((age_years) => years({ age_years }))])",
+        [shares, ages],
+    )
+    assert read == [[percent(share) for share in shares], [str(round_years(age)) for age in ages]]
 
 
 def test_covered_heads_are_covered_in_the_page(visit, couple):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facecli.core.faces import Face
-from facecli.draw.layout import LabelRow, build_plate, wrap_text
+from facecli.draw.plates import build_plate, plain_row, wrap_text
 from facecli.pipeline.overlay import mirrored
 from facecli.pipeline.stream import StreamStats
 from facecli.window.controls import Controls
@@ -67,8 +67,8 @@ def test_labels_are_told_where_texts_stand(controls, recorded_s):
 
 def test_lines_are_broken_where_the_picture_ends():
     parts = ["q quit", "p pause", "s snapshot"]
-    assert wrap_text([], 10, 100) == []
-    assert wrap_text(parts, 10, 10_000) == [LabelRow("q quit  p pause  s snapshot")]
+    assert wrap_text([], 10, 100) == ()
+    assert wrap_text(parts, 10, 10_000) == (plain_row("q quit  p pause  s snapshot"),)
     rows = wrap_text(parts, 10, 120)
     assert 1 < len(rows) <= 3 and build_plate(rows[:1], 10, (10_000, 99)).width <= 120
 

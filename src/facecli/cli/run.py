@@ -80,6 +80,15 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 )
 @picture_options
 @details_options
+@click.option(
+    "--label-size",
+    metavar="SIZE",
+    type=click.FloatRange(0.5, 4.0),
+    callback=_finite,
+    default=1.0,
+    show_default=True,
+    help="Size of labels on drawn pictures and frames, relative to what suits them: 2 is twice as large.",
+)
 @click.option("--no-show", is_flag=True, help="No window: for servers and scripts.")
 @click.option(
     "--anonymize",

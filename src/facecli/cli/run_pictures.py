@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -82,9 +83,10 @@ def further_columns(options: dict, models: Sequence[str]) -> dict[str, tuple[str
 def drawing(options: dict):
     """What draws faces into a picture."""
     from facecli.draw.annotate import annotate
-    from facecli.draw.panel import draw_details
+    from facecli.draw.panel import draw_compared, draw_details
 
-    return draw_details if options["details"] or options["compare"] else annotate
+    draw = draw_details if options["details"] else draw_compared if options["compare"] else annotate
+    return functools.partial(draw, label_size=options["label_size"])
 
 
 def resolve_output(given: str | None, inputs) -> Path | None:

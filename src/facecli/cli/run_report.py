@@ -56,10 +56,12 @@ class AgreementSink:
 
 def print_agreement(results: dict) -> None:
     """Writes a line for each pair of models to standard output."""
+    from facecli.core.faces import percent
+
     show_text("")
     for (one, other), result in results.items():
         said = [] if result.age_difference is None else [f"ages {result.age_difference:.1f} years apart"]
-        said += [f"same {head} {100 * share:.0f}%" for head, share in result.same.items()]
+        said += [f"same {head} {percent(share)}" for head, share in result.same.items()]
         faces = "1 face" if result.faces == 1 else f"{result.faces} faces"
         show_text(f"{one} and {other}, {faces}: {', '.join(said) or 'no head in common'}")
 

@@ -304,8 +304,7 @@ def _chosen_tracks(options: dict):
 
 def _play(options: dict, job: _Job, source, analyzer, rows: list) -> bool:
     """Analyses one video, or covers the faces of saved tracks. Did the user end it?"""
-    from facecli.draw.annotate import annotate
-    from facecli.draw.layout import LabelHabits
+    from facecli.draw.annotate import LabelHabits, annotate
     from facecli.live.analyzer import LiveAnalyzer
     from facecli.live.saved_tracks import SavedTracks, TrackRecorder
     from facecli.pipeline.stream import run_live
@@ -327,7 +326,9 @@ def _play(options: dict, job: _Job, source, analyzer, rows: list) -> bool:
             analyze,
             [*rows, *sinks],
             view,
-            draw=_draw_nothing if saved else functools.partial(annotate, habits=LabelHabits()),
+            draw=_draw_nothing
+            if saved
+            else functools.partial(annotate, habits=LabelHabits(), label_size=options["label_size"]),
             protect=protection(options),
             show_rejected=options["show_rejected"],
             model=None if saved else analyzer.model,
@@ -394,6 +395,7 @@ def _build_view(options: dict, source, files: contextlib.ExitStack):
         source=source.given,
         fps=source.fps,
         controls=Controls(mirror=mirror, protected=options["anonymize"]),
+        label_size=options["label_size"],
     )
 
 

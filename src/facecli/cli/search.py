@@ -15,7 +15,7 @@ from facecli.cli.overwriting import STDIN, check_targets
 from facecli.cli.summarize import raise_if_damaged, read_crowd
 from facecli.core.attributes import CLASS_NAMES
 from facecli.core.errors import FacecliError, InputError
-from facecli.core.faces import NAMED_HEADS
+from facecli.core.faces import NAMED_HEADS, percent, round_years
 
 _MEANT = {
     "man": "male", "men": "male", "boy": "male", "m": "male",
@@ -96,8 +96,8 @@ def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> tuple[str, ...]:
         f"{row['probability']:.3f}",
         row["source"],
         place,
-        f"{row['age_years']:.1f}" if "age_years" in row else "",
-        *(f"{row[head]} {100 * row[f'{head}_probability']:.0f}%" if head in row else "" for head in heads),
+        str(round_years(row["age_years"])) if "age_years" in row else "",
+        *(f"{row[head]} {percent(row[f'{head}_probability'])}" if head in row else "" for head in heads),
     )
 
 

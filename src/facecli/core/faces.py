@@ -20,6 +20,8 @@ NOSE_AT, NOSE_DEPTH = 0.595, 0.37
 how far before it (factorization of 400 faces; Tomasi & Kanade 1992)."""
 _HALF_READ, _SMALL = 0.1, 3.0
 """Error of landmarks, and pixels from eye to eye, at which a face's quality is half of what it could be."""
+_NOTHING = 0.0005
+"""Probabilities up to this are "0%" and not "<1%" for people."""
 
 
 class _FaceBase(TypedDict):
@@ -183,7 +185,11 @@ class Face:
     @property
     def whole_years(self) -> int | None:
         """The age that people read: the age of the JSON row, which is all that a web page has, rounded."""
-        return None if self.age_years is None else math.floor(_shown_years(self.age_years) + 0.5)
+        return None if self.age_years is None else round_years(self.age_years)
+
+    def interval_label(self) -> str:
+        """The interval that people read, in whole years: "26-39"; "" when it is not known."""
+        return "-".join(str(int(value)) for value in self.age_interval_90 or ())
 
     @property
     def age_band(self) -> str | None:
@@ -226,11 +232,11 @@ class Face:
         if not probabilities:
             return None
         label, confidence = likeliest(probabilities)
-        return UNCERTAIN if name in self.uncertain else f"{label} {100 * confidence:.0f}%"
+        return UNCERTAIN if name in self.uncertain else f"{label} {percent(confidence)}"
 
     def rejection(self) -> str:
         """What people read of a rejected face: "not a face 97%"."""
-        return f"not a face {100 * (1 - (self.face_probability or 0.0)):.0f}%"
+        return f"not a face {percent(1 - (self.face_probability or 0.0))}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and names; keys of heads that the model lacks are left out."""
@@ -322,6 +328,21 @@ def likeliest(probabilities: Mapping[str, float]) -> tuple[str, float]:
     """The most probable name and its probability; of equal ones the first. One at least is needed."""
     name = max(probabilities, key=probabilities.__getitem__)
     return name, probabilities[name]
+
+
+def round_years(age_years: float) -> int:
+    """An age in whole years, as people read it: that of the JSON row, halves rounded up as in JavaScript."""
+    return math.floor(_shown_years(age_years) + 0.5)
+
+
+def percent(probability: float) -> str:
+    """What people read of a probability in [0, 1]: "98%", "<1%"; of the JSON row's, as pages have no other.
+
+    Halves are rounded up, as in JavaScript: a table, a picture and a page say the same.
+    """
+    written = round(float(probability), _DIGITS)
+    whole = math.floor(100 * written + 0.5)
+    return "<1%" if whole == 0 and written > _NOTHING else f"{whole}%"
 
 
 def _shown_years(age_years: float) -> float:

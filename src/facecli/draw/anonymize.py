@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from facecli.core.faces import Face
-from facecli.draw.layout import Rectangle
+from facecli.draw.plates import Rectangle
 
 METHODS = ("blur", "pixelate", "box")
 _ABOVE, _BESIDE, _BELOW = 0.55, 0.3, 0.25

@@ -1,27 +1,28 @@
 """A face's panel: its crop, the curve of its ages, and how probable every class is."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from facecli.core.attributes import MAX_AGE_YEARS
 from facecli.core.crops import crop_face
-from facecli.core.faces import FACE_HEADS, UNCERTAIN, Face, likeliest
-from facecli.draw.layout import (
-    DARK,
+from facecli.core.faces import FACE_HEADS, NAMED_HEADS, UNCERTAIN, Face, likeliest, percent
+from facecli.draw.annotate import draw_labelled
+from facecli.draw.plates import (
+    SMALLEST_TEXT,
     Colour,
-    LabelRow,
     Rectangle,
     build_plate,
-    draw_plate,
     face_colour,
+    plain_row,
+    shorten_text,
     text_height,
+    text_width,
+    write_text,
 )
 
 GROUND: Colour = (30, 31, 34)
@@ -29,8 +30,6 @@ SUNKEN: Colour = (46, 48, 52)
 RULE: Colour = (84, 87, 93)
 TEXT: Colour = (240, 241, 243)
 QUIET: Colour = (168, 172, 179)
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-"""The second where Pillow was built without FreeType."""
 _FRACTION = 4
 """Bits behind the point of OpenCV's coordinates: lines lie between pixels."""
 
@@ -50,11 +49,20 @@ _CROP_MARGIN = 0.15
 
 _SMALLEST = 12
 """Letters of a panel in pixels: smaller ones are not read."""
+_LEAST = 6
+"""With a small `label_size`."""
 _LARGEST = 40
 _AREA = 1.2
 """Panels may take so many times the picture's area before their letters get smaller."""
 _GAP = 0.5
 """Between panels, in letter heights."""
+_SIDE_BY_SIDE = 3
+"""Of a face that many models have read, so many panels stand in a line."""
+_LITTLE_SMALLER = 0.85
+_LONGEST = 2.0
+"""A sheet is rarely so many times as long as it is wide."""
+_NUMBER, _ROW_CROP = 2.2, 3.6
+"""Of a row: room for the number and side of the crop, in letter heights."""
 
 
 class PanelInk:
@@ -63,7 +71,7 @@ class PanelInk:
     def __init__(self, panel: np.ndarray) -> None:
         """Takes a contiguous array, which is drawn on."""
         self.panel = panel
-        self._words: list[tuple[tuple[float, float], str, _Font, Colour, str]] = []
+        self._words: list[tuple[tuple[float, float], str, int, Colour, str]] = []
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
         """A filled rectangle; nothing when it has no width."""
@@ -80,38 +88,16 @@ class PanelInk:
         cv2.fillPoly(self.panel, [_fixed(points)], colour, cv2.LINE_AA, _FRACTION)
 
     def write(
-        self, x: float, y: float, text: str, size: int, colour: Colour = TEXT, anchor: str = "ls"
+        self, x: float, y: float, text: str, size: int, colour: Colour = TEXT, anchor: str = "l"
     ) -> None:
-        """A line of text; `anchor` is Pillow's: l, m, r for left, middle, right, then s for the base line."""
-        self._words.append(((x, y), text, _font(size), colour, anchor))
+        """A line of text whose base line is y; `anchor` as for `write_text`."""
+        self._words.append(((x, y), text, size, colour, anchor))
 
     def finish(self) -> None:
         """Writes the words into the array."""
-        picture = Image.fromarray(self.panel)
-        pen = ImageDraw.Draw(picture)
-        for place, text, font, colour, anchor in self._words:
-            pen.text(place, text, fill=colour, font=font, anchor=anchor)
-        self.panel[:] = np.asarray(picture)
+        for words in self._words:
+            write_text(self.panel, *words)
         self._words.clear()
-
-
-def text_width(text: str, size: int) -> float:
-    """Pixels that a text takes at that size."""
-    return _font(size).getlength(text)
-
-
-def shorten_text(text: str, size: int, width: float) -> str:
-    """The text, cut with three dots when it is wider than `width` pixels at that size."""
-    if text_width(text, size) <= width:
-        return text
-    while text and text_width(f"{text}...", size) > width:
-        text = text[:-1]
-    return f"{text}..."
-
-
-@lru_cache(maxsize=64)
-def _font(size: int) -> _Font:
-    return ImageFont.load_default(size)
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:
@@ -150,7 +136,7 @@ def draw_age_curve(ink: PanelInk, place: Rectangle, face: Face, style: PanelStyl
     ink.line(np.array([(expected, top), (expected, base)]), TEXT, max(1, style.letters // 10))
     for years in range(0, MAX_AGE_YEARS + 1, _YEARS_APART):
         ink.line(np.array([(across(years), base), (across(years), base + style.letters // 4)]), RULE)
-        anchor = "ls" if years == 0 else "ms"
+        anchor = "l" if years == 0 else "m"
         ink.write(across(years), place.bottom - 2, str(years), round(0.85 * style.letters), QUIET, anchor)
 
 
@@ -206,15 +192,7 @@ def _draw_bar(
     ink.box(start, top, end, bottom, SUNKEN)
     bar = style.colour if chosen else _mixed(SUNKEN, style.colour, 0.5)
     ink.box(start, top, start + (end - start) * share, bottom, bar)
-    ink.write(row.right, baseline, percent(share), style.letters, colour, "rs")
-
-
-def percent(share: float) -> str:
-    """ "98 %"; what is neither nothing nor everything is not called so."""
-    rounded = round(100 * share)
-    if rounded == 0 and share > 0.0005:
-        return "< 1 %"
-    return f"{rounded} %"
+    ink.write(row.right, baseline, percent(share), style.letters, colour, "r")
 
 
 def _mixed(ground: Colour, colour: Colour, share: float) -> Colour:
@@ -249,7 +227,7 @@ def draw_panel(
     ink = PanelInk(panel)
     ink.box(0, 0, max(3, unit(0.3)), height, colour)
     _draw_head(ink, face, title, colour, unit)
-    _paste_crop(panel, image_rgb, face, unit)
+    _paste_crop(panel, image_rgb, face, (unit(1.3 * _PAD), unit(_PAD + _HEAD)), unit(_CROP))
     style, left = PanelStyle(letters, colour), unit(2 * _PAD + _CROP + 0.3)
     area = Rectangle(left, unit(_PAD + _HEAD), unit(_WIDTH - _PAD), unit(_PAD + _HEAD + _CROP))
     draw_age_curve(ink, area, face, style)
@@ -301,7 +279,7 @@ def _draw_head(ink: PanelInk, face: Face, title: str, colour: Colour, unit: _Uni
     width = unit(_WIDTH - _PAD) - start
     ink.write(start, base, shorten_text(text, size, width), size, TEXT)
     ink.write(
-        unit(_WIDTH - _PAD), base, shorten_text(quiet, unit.letters, width / 2), unit.letters, QUIET, "rs"
+        unit(_WIDTH - _PAD), base, shorten_text(quiet, unit.letters, width / 2), unit.letters, QUIET, "r"
     )
 
 
@@ -311,8 +289,8 @@ def _summary(face: Face) -> tuple[str, str]:
         return face.rejection(), ""
     if face.age_years is None:
         return "", ""
-    low, high = face.age_interval_90 or (face.age_years, face.age_years)
-    return f"{face.whole_years} years  (90 %: {low:.0f}-{high:.0f})", _band(face)
+    interval = f"  (90 %: {face.interval_label()})" if face.age_interval_90 else ""
+    return f"{face.whole_years} years{interval}", _band(face)
 
 
 def _band(face: Face) -> str:
@@ -323,8 +301,11 @@ def _band(face: Face) -> str:
     return f"{name}: {percent(share)}"
 
 
-def _paste_crop(panel: np.ndarray, image_rgb: np.ndarray, face: Face, unit: _Units) -> None:
-    side, left, top = unit(_CROP), unit(1.3 * _PAD), unit(_PAD + _HEAD)
+def _paste_crop(
+    panel: np.ndarray, image_rgb: np.ndarray, face: Face, corner: tuple[int, int], side: int
+) -> None:
+    """The face as a square whose left and top are at `corner`; a frame for a box without a size."""
+    left, top = corner
     x_min, y_min, x_max, y_max = face.box_xyxy
     if x_max > x_min and y_max > y_min:
         crop = crop_face(image_rgb, face.box_xyxy, _CROP_MARGIN, (side, side))
@@ -342,99 +323,206 @@ class PanelGrid(NamedTuple):
     height: int
 
 
-def draw_details(image_rgb: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+def draw_details(image_rgb: np.ndarray, faces: Sequence[Face], label_size: float = 1.0) -> np.ndarray:
     """Numbers the boxes in a copy of the picture and adds everything that is known of each face.
 
     Args:
         image_rgb: (H, W, 3) uint8; it is not changed.
         faces: may be empty; compared ones (`by_model`) have a panel for each model, side by side.
+        label_size: of the letters, relative to what suits the picture.
 
     Returns:
         (H or more, W or more, 3) uint8 RGB. The picture keeps its place in the upper left corner,
         and its size.
     """
+    return _draw_sheet(image_rgb, faces, _PANELS, label_size)
+
+
+def draw_compared(image_rgb: np.ndarray, faces: Sequence[Face], label_size: float = 1.0) -> np.ndarray:
+    """Numbers the boxes and adds a row for each face: its crop, and a line of what each model says.
+
+    Arguments and result are those of `draw_details`.
+    """
+    return _draw_sheet(image_rgb, faces, _ROWS, label_size)
+
+
+class _BlockKind(NamedTuple):
+    """What every face gets below or beside the picture.
+
+    Attributes:
+        size: faces, letters -> width and height in pixels that hold the block of any of them.
+        draw: picture, all faces, number of one of them, letters -> its block, no larger than that.
+    """
+
+    size: Callable[[Sequence[Face], int], tuple[int, int]]
+    draw: Callable[[np.ndarray, Sequence[Face], int, int], np.ndarray]
+
+
+def _draw_sheet(
+    image_rgb: np.ndarray, faces: Sequence[Face], kind: _BlockKind, label_size: float
+) -> np.ndarray:
     height, width = image_rgb.shape[:2]
     drawn = np.ascontiguousarray(image_rgb).copy()
     # The number of a face gives it the colour that a track of that number has.
     numbered = [replace(face, track=index + 1) for index, face in enumerate(faces)]
-    for face in numbered:
-        _draw_box(drawn, face)
     if not numbered:
         return drawn
-    letters = _letters(numbered, (width, height))
-    block_width, block_height = _block_size(numbered, letters)
-    grid = _best_grid(len(numbered), (width, height), (block_width, block_height))
+    size = _number_letters(numbered, (width, height)) * label_size
+    numbers = [
+        [build_plate((plain_row(str(face.track)),), max(1, round(size)), (width, height))]
+        for face in numbered
+    ]
+    draw_labelled(drawn, numbered, numbers)
+    letters, grid = _arranged(numbered, (width, height), kind, label_size)
+    block_width, block_height = kind.size(numbered, letters)
     sheet = np.full((grid.height, grid.width, 3), GROUND, np.uint8)
     sheet[:height, :width] = drawn
     left, top = (width, 0) if grid.right else (0, height)
-    for index, face in enumerate(numbered):
+    for index in range(len(numbered)):
         row, column = divmod(index, grid.columns)
-        block = _draw_block(image_rgb, face, letters)
+        block = kind.draw(image_rgb, numbered, index, letters)
         x, y = left + column * block_width, top + row * block_height
         sheet[y : y + block.shape[0], x : x + block.shape[1]] = block
     return sheet
 
 
-def _draw_box(image: np.ndarray, face: Face) -> None:
-    """A box in the face's colour, its number in the corner."""
-    resolution_wh = image.shape[1], image.shape[0]
-    letters = text_height(resolution_wh)
-    line = max(1, round(letters / 6))
-    x_min, y_min, x_max, y_max = (int(value) for value in face.box_xyxy)
-    corners = (x_min, y_min), (x_max - 1, y_max - 1)
-    cv2.rectangle(image, *corners, DARK, line + 2 * max(1, line // 2), cv2.LINE_AA)
-    cv2.rectangle(image, *corners, face_colour(face), line, cv2.LINE_AA)
-    plate = build_plate([LabelRow(str(face.track))], letters, resolution_wh)
-    x = max(0, min(x_min, resolution_wh[0] - plate.width))
-    draw_plate(image, plate, (x, max(0, y_min - plate.height)), face_colour(face))
+def _number_letters(faces: Sequence[Face], resolution_wh: tuple[int, int]) -> float:
+    """Of the numbers beside boxes: as the picture has room for, less for small faces."""
+    widths = sorted(face.box_xyxy[2] - face.box_xyxy[0] for face in faces)
+    return max(SMALLEST_TEXT, min(text_height(resolution_wh), 0.2 * widths[len(widths) // 2]))
 
 
-def _said(face: Face) -> list[tuple[str, Face]]:
-    """Title and content of each panel of a face."""
-    if face.by_model is None:
-        return [(str(face.track), face)]
-    return [
-        (f"{face.track}  {name}", replace(said, track=face.track)) for name, said in face.by_model.items()
-    ]
-
-
-def _letters(faces: Sequence[Face], resolution_wh: tuple[int, int]) -> int:
-    """The largest letters that leave the panels in proportion to the picture."""
+def _letters(
+    faces: Sequence[Face], resolution_wh: tuple[int, int], kind: _BlockKind, label_size: float
+) -> int:
+    """The largest letters that leave the blocks in proportion to the picture."""
     largest = min(max(text_height(resolution_wh), _SMALLEST), _LARGEST)
     for letters in range(largest, _SMALLEST, -1):
-        block_width, block_height = _block_size(faces, letters)
+        block_width, block_height = kind.size(faces, letters)
         if len(faces) * block_width * block_height <= _AREA * resolution_wh[0] * resolution_wh[1]:
-            return letters
-    return _SMALLEST
+            break
+    else:
+        letters = _SMALLEST
+    return max(_LEAST, round(letters * label_size))
 
 
-def _block_size(faces: Sequence[Face], letters: int) -> tuple[int, int]:
-    """Width and height in pixels that every face gets, gaps included."""
-    gap = max(1, round(_GAP * letters))
-    sizes = [[panel_size(said, letters) for _, said in _said(face)] for face in faces]
-    width = max(sum(width + gap for width, _ in panels) for panels in sizes)
-    return width, max(height for panels in sizes for _, height in panels) + gap
+def _arranged(
+    faces: Sequence[Face], resolution_wh: tuple[int, int], kind: _BlockKind, label_size: float
+) -> tuple[int, PanelGrid]:
+    """Letters, perhaps a little smaller than they could be, and grid that leave least of the sheet empty."""
+    largest = _letters(faces, resolution_wh, kind, label_size)
+    choices = []
+    for letters in range(largest, max(_LEAST, round(_LITTLE_SMALLER * largest)) - 1, -1):
+        block = kind.size(faces, letters)
+        grid = _best_grid(len(faces), resolution_wh, block)
+        used = resolution_wh[0] * resolution_wh[1] + len(faces) * block[0] * block[1]
+        choices.append((grid.width * grid.height / used, letters, grid))
+    _, letters, grid = min(choices, key=lambda choice: choice[0])
+    return letters, grid
 
 
 def _best_grid(count: int, resolution_wh: tuple[int, int], block_wh: tuple[int, int]) -> PanelGrid:
-    """The arrangement with the least area; to the right when equal."""
+    """The arrangement with the least area that is no strip; to the right when equal."""
     width, height = resolution_wh
     grids = []
     for columns in range(1, count + 1):
         across, down = columns * block_wh[0], math.ceil(count / columns) * block_wh[1]
         grids.append(PanelGrid(True, columns, width + across, max(height, down)))
         grids.append(PanelGrid(False, columns, max(width, across), height + down))
-    return min(grids, key=lambda grid: grid.width * grid.height)
+
+    def cost(grid: PanelGrid) -> float:
+        longer, shorter = max(grid.width, grid.height), min(grid.width, grid.height)
+        return grid.width * grid.height * max(1.0, longer / (_LONGEST * shorter))
+
+    return min(grids, key=cost)
 
 
-def _draw_block(image_rgb: np.ndarray, face: Face, letters: int) -> np.ndarray:
-    """The panels of a face side by side, on a ground of their own."""
+def _said(face: Face) -> list[tuple[str, Face]]:
+    """Who says what of a face, with its number; nobody in particular when no models were compared."""
+    if face.by_model is None:
+        return [("", face)]
+    return [(name, replace(said, track=face.track)) for name, said in face.by_model.items()]
+
+
+def _panels_size(faces: Sequence[Face], letters: int) -> tuple[int, int]:
+    """Width and height in pixels that every face gets, gaps included."""
     gap = max(1, round(_GAP * letters))
-    panels = [draw_panel(image_rgb, said, title, face_colour(face), letters) for title, said in _said(face)]
-    height = max(panel.shape[0] for panel in panels)
-    block = np.full((height + gap, sum(panel.shape[1] + gap for panel in panels), 3), GROUND, np.uint8)
-    left = gap
-    for panel in panels:
-        block[gap : gap + panel.shape[0], left : left + panel.shape[1]] = panel
-        left += panel.shape[1] + gap
+    cells = [panel_size(said, letters) for face in faces for _, said in _said(face)]
+    most = max(len(_said(face)) for face in faces)
+    columns = min(most, _SIDE_BY_SIDE)
+    across, down = max(width for width, _ in cells) + gap, max(height for _, height in cells) + gap
+    return columns * across, math.ceil(most / columns) * down
+
+
+def _draw_panels(image_rgb: np.ndarray, faces: Sequence[Face], index: int, letters: int) -> np.ndarray:
+    """The panels of a face side by side, in as many lines as they need, on a ground of their own."""
+    gap, face = max(1, round(_GAP * letters)), faces[index]
+    titled = [(f"{face.track}  {name}".rstrip(), said) for name, said in _said(face)]
+    panels = [draw_panel(image_rgb, said, title, face_colour(face), letters) for title, said in titled]
+    width, height = _panels_size(faces, letters)
+    block = np.full((height, width, 3), GROUND, np.uint8)
+    across = panels[0].shape[1] + gap
+    down = height // math.ceil(max(len(_said(one)) for one in faces) / (width // across))
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, width // across)
+        x, y = gap + column * across, gap + row * down
+        block[y : y + panel.shape[0], x : x + panel.shape[1]] = panel
     return block
+
+
+_PANELS = _BlockKind(_panels_size, _draw_panels)
+
+
+def _row_cells(name: str, face: Face) -> list[tuple[str, Colour]]:
+    """Model, age and the label of each head; what is uncertain is its name with a question mark."""
+    if face.rejected:
+        return [(name, QUIET), (face.rejection(), QUIET)]
+    age = "" if face.whole_years is None else f"{face.whole_years} ({face.interval_label()})"
+    cells = [(name, QUIET), (age, TEXT)]
+    if band := face.band_label():
+        cells.append(("age group?", QUIET) if band == UNCERTAIN else (band, TEXT))
+    for head in NAMED_HEADS:
+        label = face.label(head) or ""
+        cells.append((f"{head}?", QUIET) if label == UNCERTAIN else (label, TEXT))
+    return cells
+
+
+def _rows_layout(faces: Sequence[Face], letters: int) -> tuple[list[int], int, int]:
+    """Left ends of the columns of text, the width of a block, and its height: alike for all faces."""
+    lines = [[text for text, _ in _row_cells(*said)] for face in faces for said in _said(face)]
+    most = max(len(_said(face)) for face in faces)
+    height = round(max(_ROW_CROP, LINE * most) * letters) + 2 * max(1, round(_GAP * letters))
+    x, starts = round((_NUMBER + _ROW_CROP + 1.4) * letters), []
+    for number in range(max(map(len, lines))):
+        widest = max(text_width(line[number], letters) for line in lines if number < len(line))
+        starts.append(x)
+        # A head that nobody has takes no room.
+        x += math.ceil(widest + 1.2 * letters) if widest else 0
+    return starts, x, height
+
+
+def _rows_size(faces: Sequence[Face], letters: int) -> tuple[int, int]:
+    _, width, height = _rows_layout(faces, letters)
+    return width, height
+
+
+def _draw_row(image_rgb: np.ndarray, faces: Sequence[Face], index: int, letters: int) -> np.ndarray:
+    """Number, crop, and a line for each model."""
+    face, (starts, width, height) = faces[index], _rows_layout(faces, letters)
+    block, gap = np.full((height, width, 3), GROUND, np.uint8), max(1, round(_GAP * letters))
+    ink, unit, colour = PanelInk(block), _Units(letters), face_colour(face)
+    ink.box(gap, gap, gap + max(3, unit(0.3)), height - gap, colour)
+    base = height // 2 + unit(0.35)
+    ink.write(gap + unit(_NUMBER), base, str(face.track), unit(1.25), colour, "r")
+    corner = gap + unit(_NUMBER + 0.4), (height - unit(_ROW_CROP)) // 2
+    _paste_crop(block, image_rgb, face, corner, unit(_ROW_CROP))
+    said = _said(face)
+    for number, (name, one) in enumerate(said):
+        y = base + round((number - (len(said) - 1) / 2) * LINE * letters)
+        for x, (text, tone) in zip(starts, _row_cells(name, one), strict=False):
+            ink.write(x, y, text, letters, tone)
+    ink.finish()
+    return block
+
+
+_ROWS = _BlockKind(_rows_size, _draw_row)

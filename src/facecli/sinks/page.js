@@ -42,8 +42,8 @@
     return el("span", {class: "track"}, part);
   };
   const percent = (share) => {
-    const rounded = Math.round(100 * share);
-    return rounded === 0 && share > 0.0005 ? "< 1 %" : rounded + " %";
+    const rounded = Math.floor(100 * share + 0.5);
+    return rounded === 0 && share > 0.0005 ? "<1%" : rounded + "%";
   };
   const plural = (count, one, many) => count.toLocaleString("en") + " " + (count === 1 ? one : many);
 

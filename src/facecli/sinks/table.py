@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from facecli.core.attributes import PRESETS, UTKFACE_HEADS
-from facecli.core.faces import FACE_HEADS, NAMED_HEADS, Face, FrameResult
+from facecli.core.faces import FACE_HEADS, NAMED_HEADS, Face, FrameResult, percent
 
 FACE, AGE, PICTURE = "face", ("age", "90 %"), "picture"
 _LEAST = 0.005
@@ -139,10 +139,8 @@ def _bands_cell(face: Face, details: str | None) -> str:
 
 def _ranked(probabilities: Mapping[str, float]) -> Iterator[str]:
     for name, share in sorted(probabilities.items(), key=lambda item: -item[1]):
-        yield f"{name} {100 * share:.0f}%"
+        yield f"{name} {percent(share)}"
 
 
 def _age(face: Face) -> tuple[str, str]:
-    row = face.to_json()
-    low_high = "-".join(map(str, row.get("age_interval_90", ())))
-    return (f"{row['age_years']:.1f}" if "age_years" in row else ""), low_high
+    return ("" if face.whole_years is None else str(face.whole_years)), face.interval_label()

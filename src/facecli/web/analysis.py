@@ -15,7 +15,7 @@ from facecli.core.images import encode_image
 from facecli.detect.registry import detector_names
 from facecli.draw.annotate import annotate
 from facecli.draw.anonymize import METHODS, anonymize, head_box
-from facecli.draw.panel import draw_details
+from facecli.draw.panel import draw_compared, draw_details
 from facecli.pipeline.batch import find_faces_in
 from facecli.web.decoder import DecoderLostError
 from facecli.web.model_registry import ModelRegistry
@@ -83,7 +83,7 @@ def annotate_picture(
         if query.anonymize is not None:
             image_rgb = anonymize(image_rgb, faces, query.anonymize)
         shown = [face for face in faces if query.show_rejected or not face.rejected]
-        draw = draw_details if query.details or len(query.models) > 1 else annotate
+        draw = draw_details if query.details else draw_compared if len(query.models) > 1 else annotate
         return _encoded(draw(image_rgb, shown), suffix)
 
 

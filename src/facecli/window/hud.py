@@ -5,15 +5,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from facecli.draw.layout import (
-    DARK,
+from facecli.draw.plates import (
     SMALLEST_TEXT,
     Colour,
-    LabelRow,
     Plate,
     Rectangle,
     build_plate,
     draw_plate,
+    plain_row,
     text_height,
     wrap_text,
 )
@@ -43,8 +42,8 @@ def draw_hud(image_rgb: np.ndarray, stats: StreamStats, shown: Shown) -> None:
     """Draws into the picture itself, (H, W, 3) uint8 RGB, contiguous."""
     height, width = resolution = image_rgb.shape[:2]
     letters = _letters((width, height))
-    line = [LabelRow(stats_line(stats, shown.controls))]
-    draw_plate(image_rgb, build_plate(line, letters, (width, height)), (0, 0))
+    line = plain_row(stats_line(stats, shown.controls))
+    draw_plate(image_rgb, build_plate((line,), letters, (width, height)), (0, 0))
     if shown.recorded_s is not None:
         _draw_recording(image_rgb, shown.recorded_s, letters)
     bottom = height
@@ -61,7 +60,7 @@ def hud_areas(shape: tuple[int, int], controls: Controls, recording: bool) -> li
     """Where a picture of that height and width is written on for long: labels should not stand there."""
     height, width = shape
     letters = _letters((width, height))
-    corner = build_plate([LabelRow("000 fps  000 ms")], letters, (width, height))
+    corner = build_plate((plain_row("000 fps  000 ms"),), letters, (width, height))
     areas = [Rectangle(0, 0, corner.width, corner.height)]
     if recording:
         areas.append(Rectangle(width - corner.width, 0, width, corner.height))
@@ -89,13 +88,13 @@ def _draw_recording(image_rgb: np.ndarray, seconds: float, letters: int) -> None
     """A red dot and the time in the upper right corner."""
     height, width = image_rgb.shape[:2]
     minutes, rest = divmod(int(seconds), 60)
-    plate = build_plate([LabelRow(f"REC {minutes}:{rest:02d}")], letters, (width, height))
-    dot = plate.height
-    left = max(width - plate.width - dot, 0)
-    cv2.rectangle(image_rgb, (left, 0), (width - 1, plate.height - 1), DARK, cv2.FILLED)
-    centre = left + dot // 2 + plate.pad // 2, plate.height // 2
-    cv2.circle(image_rgb, centre, max(2, round(0.28 * dot)), _RED, cv2.FILLED, cv2.LINE_AA)
-    draw_plate(image_rgb, plate, (max(width - plate.width, 0), 0))
+    # The dot stands where the text begins with spaces.
+    text = plain_row(f"      REC {minutes}:{rest:02d}")
+    plate = build_plate((text,), letters, (width, height))
+    left, middle = max(width - plate.width, 0), plate.height // 2
+    draw_plate(image_rgb, plate, (left, 0))
+    centre = left + plate.pad + middle // 2, middle
+    cv2.circle(image_rgb, centre, max(2, round(0.28 * plate.height)), _RED, cv2.FILLED, cv2.LINE_AA)
 
 
 def _letters(resolution_wh: tuple[int, int]) -> int:

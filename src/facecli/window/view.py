@@ -11,9 +11,8 @@ import numpy as np
 
 from facecli.core.errors import OutputError
 from facecli.core.faces import Face
-from facecli.draw.annotate import annotate
+from facecli.draw.annotate import LabelHabits, annotate
 from facecli.draw.anonymize import LingeringMask, anonymize
-from facecli.draw.layout import LabelHabits
 from facecli.pipeline.overlay import mirrored
 from facecli.pipeline.stream import StreamStats
 from facecli.sinks.base import Quit
@@ -72,6 +71,7 @@ class LiveView:
         fps: float = 25.0,
         controls: Controls | None = None,
         folder: Path | None = None,
+        label_size: float = 1.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens nothing yet.
@@ -81,14 +81,15 @@ class LiveView:
             source: what snapshots call the source.
             fps: frames a second of recorded videos.
             controls: what is switched on at first, such as the mirror for a camera, and
-                `protected` when `show` gets frames that `vision.anonymize` has been at.
+                `protected` when `show` gets frames that `draw.anonymize` has been at.
             folder: for snapshots and videos; the current one when left out.
+            label_size: of the labels, see `draw.annotate`.
             now: tests bring their own.
         """
         self._screen = screen
         self._source, self._fps, self._folder = source, fps, folder
         self._controls = controls or Controls()
-        self._now = now
+        self._label_size, self._now = label_size, now
         self._recorder: Recorder | None = None
         self._notice, self._notice_until_s = "", 0.0
         self._toggled_mask, self._habits = ToggledMask(), LabelHabits()
@@ -145,7 +146,7 @@ class LiveView:
             image_rgb, faces = mirrored(image_rgb, faces)
         areas = hud_areas(image_rgb.shape[:2], self._controls, self._recorder is not None)
         details = self._controls.details
-        drawn = annotate(image_rgb, faces, details, areas, self._habits)
+        drawn = annotate(image_rgb, faces, details, areas, self._habits, self._label_size)
         return drawn, list(faces)
 
     def _refresh(self, drawn_rgb: np.ndarray, stats: StreamStats) -> None:

@@ -1,6 +1,7 @@
 // The page for pictures: what was given, what was read of it, and what is shown.
-import { byId, choices, colour, cover, coverName, detectorName, element, label, say, status, texts } from "./common.js";
+import { byId, choices, colour, cover, coverName, detectorName, element, say, status, texts } from "./common.js";
 import { saveAnnotated, saveCsv, saveJson } from "./downloads.js";
+import { labelLines, placeLabels, spoken } from "./labels.js";
 import { showFace } from "./panel.js";
 import * as server from "./server.js";
 
@@ -125,16 +126,16 @@ function draw() {
   }
   byId("boxes").replaceChildren(...row.faces.map((face, index) => button(face, index, row)));
   choose(Math.min(chosen, Math.max(0, row.faces.length - 1)));
+  arrange();
 }
 
 function button(face, index, row) {
   const [left, top, right, bottom] = face.box_xyxy;
-  const text = label(told(face));
-  const made = element("button", { type: "button", className: "box", ariaLabel: `${texts.face} ${index + 1}: ${text}` },
-    element("span", { ariaHidden: "true" }, text.split(",")[0], element("i", { textContent: text.split(",").slice(1, 2).map((part) => `,${part}`).join("") })));
+  const lines = labelLines(told(face)).map((line) => element("span", { className: "line" },
+    ...line.map(({ text, muted }) => element("span", { className: muted ? "muted" : "", textContent: text }))));
+  const made = element("button", { type: "button", className: "box", ariaLabel: `${texts.face} ${index + 1}: ${spoken(told(face))}` },
+    element("span", { className: "plate", ariaHidden: "true" }, ...lines));
   made.classList.toggle("refused", Boolean(face.rejected));
-  made.classList.toggle("up", bottom > 0.85 * row.height);
-  made.classList.toggle("leftwards", left > 0.6 * row.width);
   made.style.setProperty("--face", colour(index, face.rejected));
   made.style.left = `${(100 * left) / row.width}%`;
   made.style.top = `${(100 * top) / row.height}%`;
@@ -142,6 +143,24 @@ function button(face, index, row) {
   made.style.height = `${(100 * (bottom - top)) / row.height}%`;
   made.addEventListener("click", () => choose(index));
   return made;
+}
+
+// Labels keep their size on the screen while the picture grows and shrinks with the window.
+function arrange() {
+  const stage = byId("stage").getBoundingClientRect(), boxes = [...byId("boxes").children];
+  if (!stage.width || !boxes.length) return;
+  const places = boxes.map((box) => {
+    const { left, top, right, bottom } = box.getBoundingClientRect();
+    return [left - stage.left, top - stage.top, right - stage.left, bottom - stage.top];
+  });
+  const plates = boxes.map((box) => box.firstElementChild);
+  const chosenPlaces = placeLabels(plates.map((plate) => [plate.offsetWidth, plate.offsetHeight]), places, [stage.width, stage.height], 3);
+  chosenPlaces.forEach(({ left, top, side }, at) => {
+    const border = boxes[at].clientLeft;
+    plates[at].dataset.side = side;
+    plates[at].style.left = `${left - places[at][0] - border}px`;
+    plates[at].style.top = `${top - places[at][1] - border}px`;
+  });
 }
 
 function choose(index) {
@@ -230,6 +249,7 @@ function listen() {
   byId("options").addEventListener("change", again);
   byId("options").addEventListener("submit", (event) => event.preventDefault());
   byId("shown_model").addEventListener("change", draw);
+  new ResizeObserver(arrange).observe(byId("stage"));
   byId("boxes").addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const boxes = [...byId("boxes").children];

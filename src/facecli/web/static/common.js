@@ -39,18 +39,11 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-// What a face is labelled with: "31 y, female 88 %, emotion uncertain".
-export function label(face) {
-  if (face.rejected) return texts.rejected;
-  const parts = [];
-  if (face.age_years !== undefined) parts.push(`${Math.round(face.age_years)} ${texts.years}`);
-  for (const head of heads.shown) {
-    if (!face[head]) continue;
-    const doubtful = face.uncertain?.includes(head);
-    const share = Math.round(100 * face[`${head}_probabilities`][face[head]]);
-    parts.push(doubtful ? `${texts[head] ?? head} ${texts.uncertain}` : `${face[head]} ${share}\u00a0%`);
-  }
-  return parts.join(", ");
+// What people read of an age and of a probability of a row, as everywhere else: whole years, "98%", "<1%".
+export const years = (face) => String(Math.round(face.age_years));
+export function percent(share) {
+  const whole = Math.floor(100 * share + 0.5);
+  return whole === 0 && share > 0.0005 ? "<1%" : `${whole}%`;
 }
 
 // Reduces each head to a few averages, as `facecli run --anonymize` does, in place.

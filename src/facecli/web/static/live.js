@@ -1,11 +1,12 @@
 // The live page: frames of the camera go out, boxes come back and are drawn over the newest picture.
-import { byId, choices, colour, cover, coverName, detectorName, element, label, say, save, status, texts } from "./common.js";
+import { byId, choices, colour, cover, coverName, detectorName, element, say, save, status, texts } from "./common.js";
+import { labelLines, placeLabels } from "./labels.js";
 import * as server from "./server.js";
 
 const FPS = 30, IN_FLIGHT = 2, REMEMBERED = 30;
 const canvas = byId("picture"), video = byId("video");
 let camera = null, socket = null, timer = 0, paused = false, encoding = false;
-let number = 0, sent = new Map(), answer = null, answered = [], latencies = [];
+let usual = new Map(), number = 0, sent = new Map(), answer = null, answered = [], latencies = [];
 
 const anonymized = () => byId("anonymize").value;
 const milliseconds = () => Math.round(performance.now()) % 2 ** 32;
@@ -74,6 +75,7 @@ function disconnect() {
   answer = null;
   answered = [];
   latencies = [];
+  usual = new Map();
 }
 
 async function send() {
@@ -145,29 +147,53 @@ function paint() {
   };
   if (anonymized()) cover(context, answer.faces.map((face) => turned(face.head_xyxy).map(Math.round)), anonymized());
   const shown = answer.faces.filter((face) => !face.rejected);
-  for (const face of shown) box(context, turned(face.box_xyxy), face, width);
-  canvas.dataset.boxes = JSON.stringify(shown.map((face) => turned(face.box_xyxy).map(Math.round)));
+  const boxes = shown.map((face) => turned(face.box_xyxy));
+  shown.forEach((face, at) => box(context, boxes[at], face));
+  plates(context, boxes, shown);
+  canvas.dataset.boxes = JSON.stringify(boxes.map((box) => box.map(Math.round)));
 }
 
-function box(context, [left, top, right, bottom], face, width) {
-  const size = Math.max(13, width / 42);
-  const lines = label(face).split(", ");
-  context.lineWidth = 5;
-  context.strokeStyle = "#101114";
-  context.strokeRect(left, top, right - left, bottom - top);
-  context.lineWidth = 3;
-  context.strokeStyle = colour((face.track ?? 1) - 1, face.rejected);
-  context.strokeRect(left, top, right - left, bottom - top);
-  context.font = `600 ${size}px system-ui, sans-serif`;
+const faceColour = (face) => colour((face.track ?? 1) - 1, face.rejected);
+
+function box(context, [left, top, right, bottom], face) {
+  for (const [line, style] of [[5, "#101114"], [3, faceColour(face)]]) {
+    context.lineWidth = line;
+    context.strokeStyle = style;
+    context.strokeRect(left, top, right - left, bottom - top);
+  }
+}
+
+// Beside the faces, where they stood in the frame before as long as nothing comes under them.
+function plates(context, boxes, faces) {
+  const size = Math.max(12, canvas.width / 46), pad = size * 0.45, step = size * 1.25;
+  context.font = `500 ${size}px system-ui, sans-serif`;
   context.textBaseline = "top";
-  const wide = Math.max(...lines.map((line) => context.measureText(line).width)) + 10;
-  const tall = lines.length * size * 1.25 + 6;
-  const x = Math.max(0, Math.min(left, width - wide));
-  const y = bottom + tall < canvas.height ? bottom + 2 : Math.max(0, top - tall - 2);
-  context.fillStyle = "rgb(16 17 20 / .85)";
-  context.fillRect(x, y, wide, tall);
-  context.fillStyle = "#fff";
-  lines.forEach((line, at) => context.fillText(line, x + 5, y + 4 + at * size * 1.25));
+  const labels = faces.map(labelLines);
+  const wide = (line) => line.reduce((sum, { text }) => sum + context.measureText(text).width, 0);
+  const sizes = labels.map((lines) => [Math.max(0, ...lines.map(wide)) + 2 * pad, lines.length * step + 2 * pad - 0.25 * size]);
+  const places = placeLabels(sizes, boxes, [canvas.width, canvas.height], 4, faces.map((face) => usual.get(face.track)));
+  usual = new Map(faces.map((face, at) => [face.track, places[at].number]));
+  places.forEach(({ left, top, side }, at) => {
+    if (labels[at].length) plate(context, [left, top, ...sizes[at]], { side, lines: labels[at], pad, step, tone: faceColour(faces[at]) });
+  });
+}
+
+function plate(context, [left, top, width, height], { side, lines, pad, step, tone }) {
+  context.fillStyle = "rgb(16 17 20 / .84)";
+  context.beginPath();
+  context.roundRect(left, top, width, height, 4);
+  context.fill();
+  context.fillStyle = tone;
+  const stripes = { left: [left, top, 3, height], right: [left + width - 3, top, 3, height], top: [left, top, width, 3], bottom: [left, top + height - 3, width, 3] };
+  context.fillRect(...stripes[side]);
+  lines.forEach((line, row) => {
+    let x = left + pad;
+    for (const { text, muted, face } of line) {
+      context.fillStyle = face ? tone : muted ? "#b8bcc4" : "#fff";
+      context.fillText(text, x, top + pad + row * step);
+      x += context.measureText(text).width;
+    }
+  });
 }
 
 function pause() {

@@ -1,5 +1,6 @@
 // The panel of one face: crop, age curve, bars; a column for each model.
-import { colour, element, heads, label, texts } from "./common.js";
+import { colour, element, heads, percent, texts, years } from "./common.js";
+import { spoken } from "./labels.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const YEARS = 116, WIDTH = 320, HEIGHT = 110, FLOOR = 90;
@@ -16,7 +17,7 @@ function curve(face) {
   const x = (year) => (year / YEARS) * WIDTH;
   const most = Math.max(...face.age_distribution);
   const points = face.age_distribution.map((share, year) => `${x(year).toFixed(1)},${(FLOOR - (share / most) * (FLOOR - 8)).toFixed(1)}`);
-  const told = texts.curve.replace("{mean}", face.age_years).replace("{low}", low).replace("{high}", high);
+  const told = texts.curve.replace("{mean}", years(face)).replace("{low}", low).replace("{high}", high);
   const drawing = shape("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": told });
   drawing.append(
     shape("rect", { class: "interval", x: x(low), y: 0, width: x(high) - x(low), height: FLOOR }),
@@ -34,7 +35,7 @@ function bar(name, share, minor) {
   return element("div", { className: minor ? "bar minor" : "bar" },
     element("span", { textContent: name }),
     element("progress", { max: 1, value: share, ariaHidden: "true" }),
-    element("span", { textContent: `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %` }));
+    element("span", { textContent: percent(share) }));
 }
 
 function bars(title, probabilities) {
@@ -48,8 +49,8 @@ function column(name, face) {
   if (face.age_years !== undefined) {
     const [low, high] = face.age_interval_90;
     made.append(element("h4", { textContent: texts.age }),
-      element("p", { className: "big", textContent: `${face.age_years.toFixed(1)} ${texts.years}` }),
-      element("p", { className: "quiet", textContent: `${texts.interval}: ${low}–${high}` }));
+      element("p", { className: "big", textContent: `${years(face)} ${texts.years}` }),
+      element("p", { className: "quiet", textContent: `${texts.interval}: ${low}-${high}` }));
     if (face.age_distribution) made.append(curve(face));
   }
   for (const head of heads.all) {
@@ -72,6 +73,6 @@ export function showFace(panel, face, crop, number, count) {
   panel.replaceChildren(
     element("header", {}, crop, element("div", {},
       element("h2", { textContent: `${texts.face} ${number + 1} ${texts.of} ${count}` }),
-      element("p", { textContent: label(face) }))),
+      element("p", { textContent: spoken(face) }))),
     element("div", { className: "columns" }, ...models.map(([name, said]) => column(name, said))));
 }
