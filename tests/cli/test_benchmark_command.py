@@ -72,7 +72,7 @@ def test_chart_without_matplotlib_is_one_line_before_anything_is_measured(bench,
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=find_spec), *sys.meta_path])
     code, out, err = bench("--plot", str(tmp_path / "chart.png"))
-    assert (code, out) == (1, "") and "facecli[train]" in err and len(err.splitlines()) == 1
+    assert (code, out) == (1, "") and "[plot]'" in err and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -205,12 +205,12 @@ def test_without_shap(explain, chip, monkeypatch):
         importlib.util, "find_spec", lambda name, *more: None if name == "shap" else found(name, *more)
     )
     result = explain("--img", chip, "--detector", "none", "--method", "shap")
-    assert_error(result, 1, "pip install 'facecli[explain]'")
+    assert_error(result, 1, "[explain]'")
 
 
 def test_without_keras(explain, chip, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
-    assert_error(explain("--img", chip, "--detector", "none"), 1, "pip install 'facecli[train]'")
+    assert_error(explain("--img", chip, "--detector", "none"), 1, "[train]'")
 
 
 def test_quiet(model_folder, chip, tmp_path, monkeypatch, capfd):

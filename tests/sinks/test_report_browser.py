@@ -83,5 +83,5 @@ def test_the_report_reads_as_table_and_overlay_do(tmp_path):
     _, *table = face_table([result])
     for face, row in zip(found, table, strict=True):
         years, label = str(face.whole_years), face.label("gender")
-        assert row[3:6] == (years, "8-25", label)
+        assert row[1:4] == (years, "8-25", label)
         assert f"{years} years" in elements and f">{label.split()[1]}<" in elements

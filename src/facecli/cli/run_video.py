@@ -161,11 +161,13 @@ def build_row_sinks(options: dict) -> list:
 
     sinks: list = []
     # Behind the rows of pictures.
-    resume = options.get("goes_on", False)
+    appends = options.get("goes_on", False)
     if options["json_target"]:
-        sinks.append(JsonSink(options["json_target"], resume))
+        sinks.append(JsonSink(options["json_target"], appends=appends))
     if options["csv_target"]:
-        sinks.append(CsvSink(options["csv_target"], resume, faces_only=True, is_raw=options["raw_csv"]))
+        sinks.append(
+            CsvSink(options["csv_target"], faces_only=True, is_raw=options["raw_csv"], appends=appends)
+        )
     if options["summary"]:
         longest_s = LONGEST_GAP_S if options["rate"] is None else max(LONGEST_GAP_S, 1.5 / options["rate"])
         sinks.append(SummarySink(options["summary"], longest_gap_s=longest_s))

@@ -84,10 +84,19 @@ class RowSink:
 
     wants_image = False
 
-    def __init__(self, target: str, resume: bool = False, stdout: TextIO | None = None) -> None:
-        """A path, or "-" for standard output, which cannot be resumed."""
+    def __init__(
+        self, target: str, resume: bool = False, stdout: TextIO | None = None, appends: bool = False
+    ) -> None:
+        """Takes where to write.
+
+        Args:
+            target: a path, or "-" for standard output, which cannot be resumed.
+            resume: go on where the file ends, after a run that may have been cut off.
+            stdout: in place of standard output.
+            appends: go on behind what this run has written whole, as another sink.
+        """
         self._target, self._resumes = target, resume and not is_stream(target)
-        self._file = GrowingTextFile(target, stdout, append=self._resumes)
+        self._file = GrowingTextFile(target, stdout, append=self._resumes or appends)
         self._skipped: set[str] = set()
         self.journal = Journal()
 
@@ -148,6 +157,7 @@ class CsvSink(RowSink):
         faces_only: bool = False,
         stdout: TextIO | None = None,
         is_raw: bool = False,
+        appends: bool = False,
     ) -> None:
         """Takes where to write.
 
@@ -158,16 +168,17 @@ class CsvSink(RowSink):
             faces_only: no row for a frame without a face; else what has none gets a row that says so.
             stdout: in place of standard output.
             is_raw: texts as they are, also those that a spreadsheet would run.
+            appends: go on behind what this run has written whole, header and all.
         """
-        super().__init__(target, resume, stdout)
+        super().__init__(target, resume, stdout, appends)
         self._faces_only, self._is_raw = faces_only, is_raw
         self._more = dict(more or {})
         self._columns = (*COLUMNS, *self._more)
-        self._begun = False
+        self._begun = appends
 
     def __enter__(self) -> "CsvSink":
         super().__enter__()
-        self._begun = self.journal.end > 0
+        self._begun = self._begun or self.journal.end > 0
         return self
 
     def __exit__(self, error_type=None, *error) -> None:
