@@ -22,8 +22,9 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 run: $(VENV)/.run
+	@echo "A real face: scikit-image's picture of an astronaut ..."
 	$(BIN)/python benchmarks/real_face.py out/astronaut.png
-	$(BIN)/facecli run --img out/astronaut.png --no-show --output out/annotated.png
+	$(BIN)/facecli run out/astronaut.png --no-show --output out/annotated.png
 	@echo "The annotated picture: $(CURDIR)/out/annotated.png"
 
 test: $(VENV)/.test
@@ -48,16 +49,19 @@ clean:
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "facecli needs Python 3.10 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || \
+	@echo "Setting up $(VENV): first Python's own tools ..."
+	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "python has no venv module; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.venv setup.py
-	$(BIN)/python -m pip install --quiet --editable . 'scikit-image>=0.22,<1'
+	@echo "... then facecli and what it needs (OpenCV, PyAV, LiteRT, ...: some 250 MB, about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --editable . 'scikit-image>=0.22,<1'
 	@$(BIN)/python -c 'import cv2' || \
 	  { echo "OpenCV needs system libraries; on Debian: apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run setup.py
-	$(BIN)/python -m pip install --quiet --editable '.[train,web,dev]'
+	@echo "... then what training, the server and the tests need (TensorFlow, ...: some 2 GB, minutes) ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[train,web,dev]'
 	@touch $@
