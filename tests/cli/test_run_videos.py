@@ -332,8 +332,9 @@ def test_what_was_wrong_with_the_pictures_is_said_where_clips_fail_too(here, run
     for name in ("bad.jpg", "bad.mp4"):
         (here / name).write_bytes(b"bad")
     code, _, err = run("bad.jpg", "bad.mp4", "--json", "rows.jsonl")
-    first, last = err.splitlines()
+    written, first, last = err.splitlines()
     assert code == 1 and first.startswith("bad.jpg cannot be read") and last.startswith("Error: bad.mp4")
+    assert written == "wrote rows.jsonl"
     assert [row["source"] for row in rows(here / "rows.jsonl")] == ["bad.jpg"]
 
 

@@ -163,7 +163,8 @@ class Plan(NamedTuple):
 def plan_pictures(options: dict) -> Plan:
     """Refuses what cannot work, before anything is loaded or written. Raises InputError."""
     left_out: list[str] = []
-    return Plan(*_find(options, left_out.append), left_out)
+    inputs, output = _find(options, left_out.append)
+    return Plan(inputs, output, left_out)
 
 
 def run_pictures(options: dict, plan: Plan | None = None) -> None:
@@ -199,9 +200,8 @@ def run_pictures(options: dict, plan: Plan | None = None) -> None:
                 run.go(inputs, batch, sinks)
     finally:
         if "begun" in options:
-            options["begun"] |= {
-                sink.target for sink in sinks if isinstance(sink, RowSink) and sink.has_begun
-            }
+            rows = (sink for sink in sinks if isinstance(sink, RowSink))
+            options["begun"] |= {sink.target for sink in rows if sink.has_begun}
         run.report()
     _say_written(options, sinks)
     if window:

@@ -20,7 +20,7 @@ from facecli.cli.run_setup import (
     sink_files,
 )
 from facecli.core.console import bars_wanted, stderr_console
-from facecli.core.errors import InputError, SourceError
+from facecli.core.errors import FacecliError, InputError, SourceError
 from facecli.core.process import interrupts_held
 
 _FILES = {
@@ -245,8 +245,14 @@ def run_video(options: dict) -> None:
     threading.Thread(target=_import_clips, daemon=True).start()
     tracks = _chosen_tracks(options)
     analyzer = None if tracks else _build_analyzer(options)
-    done, failed = _play_all(options, jobs, tracks or analyzer)
-    say_written(*(job.output for job in done), *(options[name] for name in _FILES if done))
+    begun = options.get("begun", ())
+    try:
+        done, failed = _play_all(options, jobs, tracks or analyzer)
+    except FacecliError:
+        say_written(*sorted(begun))
+        raise
+    rows = (options[name] for name in _FILES if done or options[name] in begun)
+    say_written(*(job.output for job in done), *rows)
     if failed:
         raise SourceError(f"{failed} of {len(jobs)} videos could not be read to their end")
 
