@@ -432,6 +432,9 @@ def test_what_is_not_there_is_one_line(run, here):
         "",
         "Error: no such picture, clip or folder: nothing.jpg; check the path\n",
     )
+    for source in ("x" * 5000, "--video=" + "x" * 5000):
+        code, out, err = run(source)
+        assert (code, out) == (2, "") and err.startswith("Error: no such")
     code, out, err = run("-nothing.jpg")
     assert code == 2 and err.splitlines()[-1].startswith("Error: No such option")
     (here / "-face.jpg").write_bytes((here / "clips/IMG_0001.jpg").read_bytes())

@@ -157,6 +157,7 @@ STREAMS = ["http://a.b/c.MP4?x=1", "rtsp://a.b/c", "https://a/l.m3u8"]
         (["./*"], [f"./{name}" for name in PICTURES], [f"./{name}" for name in VIDEOS]),
         (["[-0-9c]*"], ["0"], ["./-", "./camera:0", "clips"]),
         (["dead"], ["dead"], []),
+        (["x" * 5000, "f"], ["x" * 5000], ["f"]),
         (["file:///nowhere/a%20b.jpg", "http://[a"], ["/nowhere/a b.jpg", "http://[a"], []),
         (["@list.txt", "clips/*.mp4"], ["@list.txt"], ["clips/c.mp4"]),
         (CAMERAS, [], CAMERAS),

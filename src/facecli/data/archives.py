@@ -176,9 +176,8 @@ def get_dataset(
         if was_there and not files[0].sha256:
             raise DataError(f"{error.said}; delete it, and the same command fetches it again") from error
         first.unlink(missing_ok=True)
-        raise DataError(
-            f"what was fetched is no such archive: {error.said}; nothing of it was kept"
-        ) from error
+        said = f"{error.said}: what was fetched is no whole archive"
+        raise DataError(f"{said}; nothing of it was kept") from error
     for other in others:
         shutil.copyfile(other, folder / other.name)
     return folder

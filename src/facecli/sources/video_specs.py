@@ -25,7 +25,7 @@ FIRST_CAMERA = "camera:0"
 
 def is_pattern(spec: str) -> bool:
     """Does the file's name hold a place for a number, as in %04d.png? A file of that very name does not."""
-    return bool(_PLACE.search(Path(spec).name)) and not Path(spec).exists()
+    return bool(_PLACE.search(Path(spec).name)) and _mode(spec) is None
 
 
 def sequence_pictures(spec: str) -> list[Path]:
@@ -71,13 +71,13 @@ class CaptureOptions(NamedTuple):
 def is_camera(spec: str) -> bool:
     """Is it the number or the device of a camera? A number is a file where there is one of that name."""
     if _CAMERA.fullmatch(spec):
-        return spec.startswith("c") or not Path(spec).exists()
+        return spec.startswith("c") or _mode(spec) is None
     return spec.startswith("/dev/") and _mode(spec) in (None, stat.S_IFCHR)
 
 
 def is_address(spec: str) -> bool:
     """Is it the address of a stream, or of a clip?"""
-    return "://" in spec and not Path(spec).exists()
+    return "://" in spec and _mode(spec) is None
 
 
 def local_path(spec: str) -> str | None:
@@ -101,7 +101,7 @@ def is_pipe(spec: str) -> bool:
 
 def is_sequence(spec: str) -> bool:
     """Is it a folder, or a pattern such as frames/%04d.png?"""
-    return not is_camera(spec) and not is_address(spec) and (is_pattern(spec) or Path(spec).is_dir())
+    return not is_camera(spec) and not is_address(spec) and (is_pattern(spec) or _mode(spec) == stat.S_IFDIR)
 
 
 def is_clip(spec: str) -> bool:
@@ -159,13 +159,13 @@ def check_spec(spec: str) -> None:
     if spec == "-" or is_address(spec):
         return
     if is_camera(spec):
-        if not _CAMERA.fullmatch(spec) and not Path(spec).exists():
+        if not _CAMERA.fullmatch(spec) and _mode(spec) is None:
             raise InputError(
                 f"no such camera: {spec}", "'facecli run --list-cameras' shows those that are there"
             )
     elif is_sequence(spec):
         sequence_pictures(spec)
-    elif not Path(spec).exists():
+    elif _mode(spec) is None:
         raise InputError(f"no such clip: {source_name(spec)}; check the path")
 
 
@@ -233,9 +233,9 @@ def find_videos(given: Sequence[str]) -> list[Video]:
     """
     found: list[Video] = []
     for spec in given:
-        if is_clip(spec) and set(spec) & set("*?[") and not Path(spec).exists():
+        if is_clip(spec) and set(spec) & set("*?[") and _mode(spec) is None:
             found += _matching(spec)
-        elif Path(spec).is_dir() and not is_address(spec) and (clips := _clips_below(Path(spec))):
+        elif _mode(spec) == stat.S_IFDIR and not is_address(spec) and (clips := _clips_below(Path(spec))):
             found += [Video(str(clip), clip.relative_to(spec).parts) for clip in clips]
         else:
             found.append(Video(spec, (_called(spec),)))
@@ -329,7 +329,7 @@ def _kinds_of(given: str) -> tuple[bool, bool]:
 
 def _kinds_of_path(path: Path) -> tuple[bool, bool]:
     """In a folder clips are known by their suffix; it is looked through until both are found."""
-    if not path.is_dir():
+    if _mode(str(path)) != stat.S_IFDIR:
         return _kinds_of_file(path)
     has_pictures = has_videos = False
     for root, files in walk_folders(path):
