@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rich.cells import cell_len
 
 from facecli.cli.app import main
 from facecli.cli.run_report import Failures, PictureBar, TableSink, format_pace
@@ -342,6 +343,29 @@ def test_table_on_a_terminal_names_pictures_and_marks_errors(monkeypatch, capfd)
     results = FrameResult("[b]/a.jpg", 9, 9), FrameResult("x" * 90 + "/b.jpg", None, None, error="bad")
     said = "\n".join(printed(monkeypatch, capfd, 80, results))
     assert "[b]/a.jpg" in said and "\u2026/b.jpg" in said and "error" in said and "bad" not in said
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_nothing_is_cut_off_on_the_narrowest_terminals(details, monkeypatch, capfd):
+    face = replace(FACE, by_model={"a_long_name_of_a_model": FACE})
+    lines = printed(monkeypatch, capfd, 20, [FrameResult("a/" * 20 + "b.jpg", 9, 9, (face,))], details)
+    said = "".join("".join(lines).split())
+    assert "\u2026" not in said and "a_long_name_of_a_model" in said and max(map(len, lines)) <= 20
+
+
+def test_letters_of_two_cells_cost_no_other_column(monkeypatch, capfd):
+    lines = printed(monkeypatch, capfd, 80, [FrameResult("\u5bb6\u65cf" * 20 + ".jpg", 9, 9, (FACE,))])
+    assert any("31" in line and "24-40" in line and "surprise 100%" in line for line in lines)
+    assert max(map(cell_len, lines)) <= 80
+
+
+def test_reasons_are_whole_on_the_narrowest_terminals(monkeypatch, capfd):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    failures = Failures()
+    failures.add("a_long_name.jpg", "incomprehensible")
+    failures.show()
+    assert "\u2026" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("faces", [1, 6, 40])

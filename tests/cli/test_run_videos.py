@@ -16,6 +16,7 @@ import pytest
 from clip_corpus import KINDS
 
 from facecli.cli.app import main
+from facecli.core.errors import OutputError
 from facecli.core.images import save_image
 from facecli.draw.anonymize import head_box
 from facecli.sources.video import open_source
@@ -327,6 +328,84 @@ def test_a_bad_picture_keeps_no_clip_from_its_rows(here, run):
     assert len(rows(here / "rows.jsonl")) == 9
 
 
+def test_what_was_wrong_with_the_pictures_is_said_where_clips_fail_too(here, run):
+    for name in ("bad.jpg", "bad.mp4"):
+        (here / name).write_bytes(b"bad")
+    code, _, err = run("bad.jpg", "bad.mp4", "--json", "rows.jsonl")
+    written, first, last = err.splitlines()
+    assert code == 1 and first.startswith("bad.jpg cannot be read") and last.startswith("Error: bad.mp4")
+    assert written == "wrote rows.jsonl"
+    assert [row["source"] for row in rows(here / "rows.jsonl")] == ["bad.jpg"]
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json", "--summary"])
+def test_no_result_of_clips_replaces_a_picture_that_is_read(here, run, option):
+    picture = here / "clips/IMG_0001.jpg"
+    before = picture.read_bytes()
+    arguments = ("clips/IMG_0001.jpg", "clips/a.mp4", option, "clips/IMG_0001.jpg", "--overwrite")
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "") and "is the picture itself" in err and picture.read_bytes() == before
+
+
+def test_thumbnails_are_not_put_among_pictures_that_are_read(here, run):
+    code, out, err = run("clips", "--save-tracks", "clips.json", "--overwrite", "--end", "1")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    code, out, err = run("clips/IMG_0001.jpg", "clips/a.mp4", "--save-tracks", "clips.json", "--overwrite")
+    assert (code, out) == (2, "") and "where files lie that are read" in err
+
+
+def test_pictures_that_are_refused_cost_no_rows_of_another_run(here, run):
+    (here / "bad.zip").write_bytes(b"PK")
+    (here / "old.csv").write_text("old\n")
+    code, out, err = run("bad.zip", "clips/a.mp4", "--csv", "old.csv", "--overwrite")
+    assert (code, out) == (2, "") and err.startswith("Error: bad.zip cannot be read")
+    assert (here / "old.csv").read_text() == "old\n"
+
+
+def test_clips_begin_the_rows_that_no_picture_has_begun(here, run, monkeypatch):
+    def fail(*_):
+        raise OutputError("no pictures today")
+
+    monkeypatch.setattr("facecli.cli.run_pictures._build_batch", fail)
+    (here / "old.csv").write_text("old\n")
+    code, _, err = run("clips", "--csv", "old.csv", "--overwrite")
+    assert code == 1 and err.splitlines()[-1] == "Error: no pictures today"
+    lines = (here / "old.csv").read_text().splitlines()
+    assert lines[0].startswith("source,") and lines[1].startswith("clips/a.mp4,")
+
+
+def test_a_summary_on_standard_output_stands_alone(here, run):
+    code, out, err = run("clips/IMG_0001.jpg", "clips/a.mp4", "--summary", "-")
+    assert code == 0 and json.loads(out)["source"] == "clips/a.mp4", err
+
+
+def test_a_folder_for_both_may_have_a_dot_in_its_name(here, run):
+    code, _, err = run("clips/IMG_0001.jpg", "clips/a.mp4", "--output", "drawn.v1/")
+    assert code == 0, err
+    assert sorted(path.name for path in (here / "drawn.v1").iterdir()) == ["IMG_0001.jpg", "a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("977", "camera 977"),
+        ("numbers/%04d.png", "numbers/%04d.png"),
+        ("http://[bad", "its host or port is wrong"),
+    ],
+)
+def test_a_single_source_without_an_option_need_not_be_a_path(here, run, given, told):
+    code, _, err = run(given)
+    assert code in (1, 2) and told in err and "no such picture" not in err
+
+
+def test_numbered_pictures_are_taken_without_an_option(here, run):
+    (here / "numbers").mkdir()
+    for number in range(2):
+        (here / f"numbers/{number}.jpg").write_bytes((here / "clips/IMG_0001.jpg").read_bytes())
+    assert run("numbers/%d.jpg", "--json", "rows.jsonl")[0] == 0
+    assert [row["frame"] for row in rows(here / "rows.jsonl")] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -353,6 +432,9 @@ def test_what_is_not_there_is_one_line(run, here):
         "",
         "Error: no such picture, clip or folder: nothing.jpg; check the path\n",
     )
+    for source in ("x" * 5000, "--video=" + "x" * 5000):
+        code, out, err = run(source)
+        assert (code, out) == (2, "") and err.startswith("Error: no such")
     code, out, err = run("-nothing.jpg")
     assert code == 2 and err.splitlines()[-1].startswith("Error: No such option")
     (here / "-face.jpg").write_bytes((here / "clips/IMG_0001.jpg").read_bytes())

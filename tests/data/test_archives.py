@@ -271,6 +271,43 @@ def test_an_address_and_an_archive_of_ones_own_take_the_place_of_the_download(se
     assert get_dataset("toy", url=f"{served.url}/other.tar.gz?download=1", retry=QUICK).is_dir()
 
 
+def test_what_is_fetched_and_no_archive_does_not_stand_in_the_way_of_one_that_is(served, home):
+    served.files |= {"page": b"<html>log in</html>", "good": served.files["toy.tar.gz"]}
+    with pytest.raises(
+        DataError, match="is damaged .*: what was fetched is no whole archive; nothing of it was kept"
+    ):
+        get_dataset("toy", url=f"{served.url}/page", retry=QUICK)
+    assert names(home / "data") == []
+    assert get_dataset("toy", url=f"{served.url}/good", retry=QUICK).is_dir()
+
+
+def test_a_damaged_archive_that_was_there_is_left_to_its_owner(served, home):
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "own.tar.gz").write_bytes(b"damaged")
+    with pytest.raises(DataError, match="delete it"):
+        get_dataset("toy", url=f"{served.url}/own.tar.gz", retry=QUICK)
+    assert names(home / "data") == ["own.tar.gz"] and served.asked == []
+
+
+def test_nothing_is_fetched_for_a_folder_that_came_from_elsewhere(served, home):
+    (home / "data" / "Toy").mkdir(parents=True)
+    with pytest.raises(InputError, match="is there already"):
+        get_dataset("toy", retry=QUICK)
+    assert served.asked == []
+
+
+def test_an_archive_of_nothing_is_no_data_set(write_tar, home):
+    with pytest.raises(DataError, match="holds no files"):
+        get_dataset("lfw", source=write_tar("none.tar.gz", {}))
+    assert names(home / "data") == []
+
+
+def test_the_kind_of_archive_is_seen_in_what_an_address_without_a_name_sends(served, write_zip):
+    served.files["download"] = write_zip("x.zip", {"a/1_0_0_1.jpg": b"x"}).read_bytes()
+    folder = get_dataset("toy", url=f"{served.url}/download", retry=QUICK)
+    assert (folder / "a/1_0_0_1.jpg").read_bytes() == b"x"
+
+
 @pytest.mark.parametrize("name", ["none.tar.gz", "notes.txt"])
 def test_what_is_no_archive_is_refused(name, tmp_path):
     (tmp_path / "notes.txt").write_text("x")

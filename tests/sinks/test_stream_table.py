@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from facecli.core.faces import Face, FrameResult
 from facecli.sinks.table import face_table, fit_path, plain_table
@@ -121,12 +122,14 @@ def test_compared_models_have_a_row_each():
         ("one/two/three/photo.jpg", 18, "\u2026/three/photo.jpg"),
         ("C:\\one\\photo.jpg", 12, "\u2026\\photo.jpg"),
         ("folder/a very long name.jpg", 12, "a ver\u2026me.jpg"),
+        ("\u65e5\u672c/\u5bb6\u65cf.jpg", 10, "\u2026/\u5bb6\u65cf.jpg"),
+        ("\u5bb6\u65cf\u306e\u5199\u771f.jpg", 9, "\u5bb6\u65cf\u2026.jpg"),
     ],
 )
 def test_long_paths_keep_their_end(path, width, fitting):
     assert fit_path(path, width) == fitting
 
 
-@given(st.text(st.sampled_from("ab/\\. "), max_size=30), st.integers(3, 20))
+@given(st.text(st.sampled_from("ab/\\. \u5bb6\u0301"), max_size=30), st.integers(1, 20))
 def test_a_path_fits(path, width):
-    assert len(fit_path(path, width)) <= width
+    assert cell_len(fit_path(path, width)) <= width

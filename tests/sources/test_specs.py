@@ -131,13 +131,17 @@ def mixed(tmp_path, monkeypatch):
     for name, data in {
         "pictures/a.png": png, "pictures/b": png, "clips/c.mp4": bytes(600), "both/d.png": png,
         "both/deep/e.mkv": mkv, "both/notes.txt": b"x", "f": mkv, "g.mp4": png, "h.zip": b"PK",
-        "nothing/x.txt": b"x", "clips/.hidden.jpg": png,
+        "nothing/x.txt": b"x", "clips/.hidden.jpg": png, "-": mkv, "0": png, "camera:0": mkv,
+        "dead/a.png": png, "notes.txt": b"x",
     }.items():  # fmt: skip
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(data)
+    Path("dead/broken.mp4").symlink_to("nowhere.mp4")
 
 
-CAMERAS = ["0", "camera:1", "/dev/video7", "frames/%04d.png"]
+PICTURES = "0", "both", "dead", "g.mp4", "h.zip", "nothing", "pictures"
+VIDEOS = "-", "both", "camera:0", "clips", "f"
+CAMERAS = ["7", "camera:1", "/dev/video7", "frames/%04d.png"]
 STREAMS = ["http://a.b/c.MP4?x=1", "rtsp://a.b/c", "https://a/l.m3u8"]
 
 
@@ -148,7 +152,13 @@ STREAMS = ["http://a.b/c.MP4?x=1", "rtsp://a.b/c", "https://a/l.m3u8"]
         (["pictures", "clips", "both"], ["pictures", "both"], ["clips", "both"]),
         (["f", "g.mp4", "h.zip", "nothing", "missing"], ["g.mp4", "h.zip", "nothing", "missing"], ["f"]),
         (["pictures/*", "*/*.png"], ["pictures/*", "*/*.png"], []),
-        (["both/*"], ["both/d.png", "both/notes.txt"], ["both/deep"]),
+        (["both/*"], ["both/d.png"], ["both/deep"]),
+        (["both/**/*"], ["both/d.png"], ["both/deep/e.mkv"]),
+        (["./*"], [f"./{name}" for name in PICTURES], [f"./{name}" for name in VIDEOS]),
+        (["[-0-9c]*"], ["0"], ["./-", "./camera:0", "clips"]),
+        (["dead"], ["dead"], []),
+        (["x" * 5000, "f"], ["x" * 5000], ["f"]),
+        (["file:///nowhere/a%20b.jpg", "http://[a"], ["/nowhere/a b.jpg", "http://[a"], []),
         (["@list.txt", "clips/*.mp4"], ["@list.txt"], ["clips/c.mp4"]),
         (CAMERAS, [], CAMERAS),
         (["http://a.b/c.jpg", "https://a.b/c"], ["http://a.b/c.jpg", "https://a.b/c"], []),
@@ -157,6 +167,11 @@ STREAMS = ["http://a.b/c.MP4?x=1", "rtsp://a.b/c", "https://a/l.m3u8"]
 )  # fmt: skip
 def test_what_is_given_without_an_option_is_looked_at(mixed, given, pictures, videos):
     assert sort_sources(given) == (pictures, videos)
+
+
+def test_an_empty_name_is_not_the_folder_that_one_is_in(mixed):
+    with pytest.raises(InputError, match="an empty name"):
+        sort_sources([""])
 
 
 def test_standard_input_has_to_be_named():

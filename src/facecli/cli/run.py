@@ -13,6 +13,7 @@ from facecli.cli.options import (
     model_path_option,
     model_type_option,
 )
+from facecli.cli.output import complain
 from facecli.cli.run_setup import (
     DETAIL_OPTIONS,
     PICTURE_OPTIONS,
@@ -259,16 +260,17 @@ def _sort_sources(options: dict) -> None:
     if sources := options.pop("sources"):
         from facecli.sources.video_specs import sort_sources
 
-        if len(sources) == 1 and not (pictures or videos) and _is_missing(sources[0]):
-            raise InputError(f"no such picture, clip or folder: {redacted(sources[0])}; check the path")
         found = sort_sources(sources)
+        # What is nothing else counts as a picture.
+        if len(sources) == 1 and not (pictures or videos or found.videos) and _is_missing(sources[0]):
+            raise InputError(f"no such picture, clip or folder: {redacted(sources[0])}; check the path")
         pictures, videos = (*pictures, *found.pictures), (*videos, *found.videos)
     options["img"], options["video"] = pictures or None, videos or None
 
 
 def _run_both(options: dict) -> None:
-    """Pictures first, then videos, whose rows go on in the same files."""
-    from facecli.cli.run_pictures import run_pictures
+    """Pictures first, then videos, whose rows go on in the files that those of pictures have begun."""
+    from facecli.cli.run_pictures import plan_pictures, run_pictures
     from facecli.cli.run_video import check_videos, run_video
 
     _check_both(options)
@@ -276,12 +278,22 @@ def _run_both(options: dict) -> None:
     none = dict.fromkeys((*PICTURE_OPTIONS, *DETAIL_OPTIONS))
     videos = {**options, **none, "img": None, "output": folder}
     check_videos(videos)
+    begun: set[str] = set()
+    pictures = {**options, **_OF_VIDEO, "video": None, "output": folder, "begun": begun}
+    # Pictures are no place for results of videos either, and standard output with a summary none for a table.
+    pictures |= {name: options[name] for name in ("summary", "save_tracks")}
+    plan = plan_pictures(pictures)
     failure = None
     try:
-        run_pictures({**options, **_OF_VIDEO, "video": None, "output": folder, "beside_videos": True})
+        run_pictures({**pictures, "save_tracks": None}, plan)
     except FacecliError as error:
         failure = error
-    run_video({**videos, "goes_on": True})
+    try:
+        run_video({**videos, "begun": begun})
+    except FacecliError:
+        if failure is not None:
+            complain(failure.with_hint)
+        raise
     if failure is not None:
         raise failure
 
@@ -289,7 +301,7 @@ def _run_both(options: dict) -> None:
 def _check_both(options: dict) -> None:
     """Raises InputError when results cannot be of pictures and videos alike."""
     output = options["output"]
-    if output and Path(output).suffix and not Path(output).is_dir():
+    if output and Path(output).suffix and not (output.endswith((os.sep, "/")) or Path(output).is_dir()):
         raise InputError(f"{output} is one file for pictures and videos; name a folder")
     wider = [name for name in ("compare", "age_groups", "allow_truncated") if options[name]]
     alone = wider if options["csv_target"] else []

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from facecli.cli.output import note_terms, say, say_written
 from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
@@ -60,7 +61,7 @@ def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, b
     if options["json_target"]:
         sinks.append(JsonSink(options["json_target"], options["resume"]))
     sinks += build_other_sinks(options)
-    if "-" not in (options["json_target"], options["csv_target"]):
+    if "-" not in (options["json_target"], options["csv_target"], options["summary"]):
         if options["compare"]:
             # Printed below the table: sinks are closed from the last to the first.
             sinks.append(AgreementSink())
@@ -145,13 +146,39 @@ def _is_writable(path: Path) -> bool:
     return bool(suffix) and suffix != ".gif" and cv2.haveImageWriter(f"x{suffix}")
 
 
-def run_pictures(options: dict) -> None:
+class Plan(NamedTuple):
+    """What there is to do.
+
+    Attributes:
+        inputs: see `sources.inputs`.
+        output: where annotated pictures go.
+        left_out: lines about what is no picture.
+    """
+
+    inputs: Any
+    output: Path | None
+    left_out: list[str]
+
+
+def plan_pictures(options: dict) -> Plan:
+    """Refuses what cannot work, before anything is loaded or written. Raises InputError."""
+    left_out: list[str] = []
+    inputs, output = _find(options, left_out.append)
+    return Plan(inputs, output, left_out)
+
+
+def run_pictures(options: dict, plan: Plan | None = None) -> None:
     """Analyses the pictures and writes what was asked for.
+
+    Args:
+        options: of `run`; a set "begun" gets the files of rows that videos go on with.
+        plan: of these options, when it was made before.
 
     Raises FacecliError at the end when a picture could not be analysed.
     """
-    left_out: list[str] = []
-    inputs, output = _find(options, left_out.append)
+    from facecli.sinks.rows import RowSink
+
+    inputs, output, left_out = plan or plan_pictures(options)
     window = inputs.is_single and not any(options.get(name) for name in (*WRITTEN, "no_show"))
     if window and not _has_display():
         say("there is no display to open a window on; --output PATH draws the picture into a file")
@@ -172,6 +199,9 @@ def run_pictures(options: dict) -> None:
             with bar:
                 run.go(inputs, batch, sinks)
     finally:
+        if "begun" in options:
+            rows = (sink for sink in sinks if isinstance(sink, RowSink))
+            options["begun"] |= {sink.target for sink in rows if sink.has_begun}
         run.report()
     _say_written(options, sinks)
     if window:
@@ -184,7 +214,7 @@ def _say_written(options: dict, sinks: list) -> None:
 
     made = [sink.made() for sink in sinks if isinstance(sink, (AnnotatedSink, CropsSink))]
     # Rows that videos go on with are told of at the end.
-    rows = [] if options.get("beside_videos") else [options["json_target"], options["csv_target"]]
+    rows = [] if "begun" in options else [options["json_target"], options["csv_target"]]
     say_written(*rows, options["parquet"], options["report"], more=filter(None, made))
 
 
@@ -198,7 +228,7 @@ def _find(options: dict, notify: Callable[[str], None]) -> tuple:
         DECODING.most_bytes = 1_000_000 * options["max_memory"] - OWN_MEMORY
     folders = [Path(options[name]) for name in ("output", "crops") if options[name]]
     rules = Rules(options["allow_private"], tuple(folders), options["pages"] == "all", notify)
-    if options.get("beside_videos"):
+    if "begun" in options:
         rules = replace(rules, elsewhere=VIDEO_SUFFIXES)
     inputs = find_inputs(options["img"], rules)
     check_folders(options, inputs)
@@ -207,7 +237,12 @@ def _find(options: dict, notify: Callable[[str], None]) -> tuple:
         check_folder_name("--crops", options["crops"])
     files = {flag: options[name] for name, flag in _FILES.items()}
     others = {"--output": output, "--crops": options["crops"], **sink_files(options)}
-    check_targets({**files, **others}, _read(options, inputs))
+    of_videos = {"--summary": options["summary"], "--save-tracks": options["save_tracks"]}
+    check_targets({**files, **others, **of_videos}, _read(options, inputs))
+    if options["save_tracks"]:
+        from facecli.cli.run_video import check_thumbnails
+
+        check_thumbnails(options, _read(options, inputs))
     goes_on = ("--json", "--csv") if options["resume"] else ()
     check_existing(
         ((flag, target) for flag, target in files.items() if flag not in goes_on),

@@ -109,10 +109,10 @@ class Failures:
 def _show_rich(rows: list[tuple[str, str]]) -> None:
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*rows[0], box=box.SIMPLE)
+    table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=box.SIMPLE)
     for row in rows[1:]:
         table.add_row(*(Text(cell) for cell in row))
     Console(stderr=True).print(table)
@@ -293,6 +293,7 @@ def _print_lists(console, header: tuple, rows: list) -> None:
         console.print(Text(f"{name}, face {number}" if number[:1].isdigit() else f"{name}: {number}"))
         grid = Table.grid(padding=(0, _BETWEEN, 0, 0))
         grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
         for about, cell in zip(header[1:-1], cells, strict=True):
             if cell:
                 parts = [printable(part) for part in cell.split("\n")]

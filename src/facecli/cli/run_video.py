@@ -20,7 +20,7 @@ from facecli.cli.run_setup import (
     sink_files,
 )
 from facecli.core.console import bars_wanted, stderr_console
-from facecli.core.errors import InputError, SourceError
+from facecli.core.errors import FacecliError, InputError, SourceError
 from facecli.core.process import interrupts_held
 
 _FILES = {
@@ -99,12 +99,13 @@ def _check_results(options: dict, jobs: Sequence[_Job]) -> None:
     if options["tracks"]:
         read.append((options["tracks"], "the file of tracks itself"))
     if options["save_tracks"]:
-        _check_thumbnails(options, read)
+        check_thumbnails(options, read)
     for job in jobs:
         check_targets({**rows, **sink_files(options), "--output": job.output}, read)
     drawn = [("--output", job.output) for job in jobs]
-    if options.get("goes_on"):
-        rows = {flag: target for flag, target in rows.items() if flag not in ("--json", "--csv")}
+    # Of pictures of this very run.
+    begun = options.get("begun", ())
+    rows = {flag: target for flag, target in rows.items() if target not in begun}
     check_existing([*rows.items(), *drawn], options["overwrite"])
     for job in jobs:
         if job.output is not None:
@@ -112,7 +113,7 @@ def _check_results(options: dict, jobs: Sequence[_Job]) -> None:
             choose_encoder(job.output.suffix.lower(), options["codec"], say)
 
 
-def _check_thumbnails(options: dict, read: Iterable[tuple[Path | str, str]]) -> None:
+def check_thumbnails(options: dict, read: Iterable[tuple[Path | str, str]]) -> None:
     """Raises InputError when --save-tracks would put its pictures among others."""
     folder = Path(options["save_tracks"]).with_suffix("")
     # Of thousands of pictures few folders are looked at.
@@ -161,13 +162,12 @@ def build_row_sinks(options: dict) -> list:
 
     sinks: list = []
     # Behind the rows of pictures.
-    appends = options.get("goes_on", False)
-    if options["json_target"]:
-        sinks.append(JsonSink(options["json_target"], appends=appends))
-    if options["csv_target"]:
-        sinks.append(
-            CsvSink(options["csv_target"], faces_only=True, is_raw=options["raw_csv"], appends=appends)
-        )
+    begun = options.get("begun", ())
+    if json_target := options["json_target"]:
+        sinks.append(JsonSink(json_target, appends=json_target in begun))
+    if csv_target := options["csv_target"]:
+        appends = csv_target in begun
+        sinks.append(CsvSink(csv_target, faces_only=True, is_raw=options["raw_csv"], appends=appends))
     if options["summary"]:
         longest_s = LONGEST_GAP_S if options["rate"] is None else max(LONGEST_GAP_S, 1.5 / options["rate"])
         sinks.append(SummarySink(options["summary"], longest_gap_s=longest_s))
@@ -245,8 +245,14 @@ def run_video(options: dict) -> None:
     threading.Thread(target=_import_clips, daemon=True).start()
     tracks = _chosen_tracks(options)
     analyzer = None if tracks else _build_analyzer(options)
-    done, failed = _play_all(options, jobs, tracks or analyzer)
-    say_written(*(job.output for job in done), *(options[name] for name in _FILES if done))
+    begun = options.get("begun", ())
+    try:
+        done, failed = _play_all(options, jobs, tracks or analyzer)
+    except FacecliError:
+        say_written(*sorted(begun))
+        raise
+    rows = (options[name] for name in _FILES if done or options[name] in begun)
+    say_written(*(job.output for job in done), *rows)
     if failed:
         raise SourceError(f"{failed} of {len(jobs)} videos could not be read to their end")
 

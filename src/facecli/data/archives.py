@@ -23,7 +23,7 @@ from typing import IO
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
 from facecli.core import paths
-from facecli.core.console import stderr_console
+from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.download import DEFAULT_RETRY, NotFoundError, PublishedFile, RetryPolicy, fetch_file
 from facecli.core.errors import DataError, DownloadError, InputError, OutputError
 
@@ -157,7 +157,7 @@ def get_dataset(
     if source is not None:
         if archive_stem(source) is None or not source.is_file():
             raise InputError(f"{source} is no {', '.join(SUFFIXES)} file of {name}; name one")
-        return unpack([source], known.folder)
+        return _unpack_dataset(source, known.folder)
     if url is not None:
         files: tuple[PublishedFile, ...] = (PublishedFile(_called(url) or f"{name}.tar.gz", (url,)),)
     elif known.files:
@@ -167,10 +167,45 @@ def get_dataset(
             f"{name} cannot be fetched without a browser: see {known.page} and {known.by_hand}",
             f"then 'facecli data get {name} --from PATH'",
         )
+    _check_origin(place / known.folder, files[0].file_name)
+    was_there = (place / files[0].file_name).is_file()
     first, *others = (_fetched(file, place, on_progress, retry) for file in files)
-    folder = unpack([first], known.folder)
+    try:
+        folder = _unpack_dataset(first, known.folder)
+    except _DamagedError as error:
+        if was_there and not files[0].sha256:
+            raise DataError(f"{error.said}; delete it, and the same command fetches it again") from error
+        first.unlink(missing_ok=True)
+        said = f"{error.said}: what was fetched is no whole archive"
+        raise DataError(f"{said}; nothing of it was kept") from error
     for other in others:
         shutil.copyfile(other, folder / other.name)
+    return folder
+
+
+def _check_origin(folder: Path, archive_name: str) -> None:
+    """Raises InputError, before anything is fetched, when a folder cannot be of an archive of that name."""
+    try:
+        is_of_it = (folder / MARKER).read_text(encoding="utf-8").startswith(f"{archive_name} ")
+    except (OSError, ValueError):
+        is_of_it = False
+    if folder.exists() and not is_of_it:
+        raise _other_origin(folder, archive_name)
+
+
+def _other_origin(folder: Path, archive_name: str) -> InputError:
+    return InputError(
+        f"{folder} is there already and was not unpacked from this {archive_name}; "
+        "give that folder instead of the archive, or move it away"
+    )
+
+
+def _unpack_dataset(archive: Path, name: str) -> Path:
+    """As `unpack` does; an archive with nothing in it is no data set."""
+    folder = unpack([archive], name)
+    if all(one.name == MARKER for one in folder.iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _DamagedError(f"{archive} holds no files")
     return folder
 
 
@@ -196,6 +231,14 @@ def _fetched(
         except NotFoundError as error:
             missing.append(str(error))
     raise DownloadError("; ".join(missing), "an archive that you have already is taken by --from PATH")
+
+
+class _DamagedError(DataError):
+    """An archive is not what it should be; `said` says that without a remedy."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"{said}; download it again")
+        self.said = said
 
 
 @dataclass
@@ -238,10 +281,7 @@ def unpack(archives: list[Path], name: str, progress: bool = True) -> Path:
     if folder.exists():
         if _came_from(folder, contents):
             return folder
-        raise InputError(
-            f"{folder} is there already and was not unpacked from this {archives[0].name}; "
-            "give that folder instead of the archive, or move it away"
-        )
+        raise _other_origin(folder, archives[0].name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _new_folder(folder) as temporary:
@@ -278,17 +318,22 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 def _unpack_one(archive: Path, target: Path, budget: _Budget, progress: bool) -> None:
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=stderr_console(), transient=True, disable=not progress)
+    bar = Progress(
+        *columns, console=stderr_console(), transient=True, disable=not (progress and bars_wanted())
+    )
     target.mkdir(parents=True, exist_ok=True)
     with open(archive, "rb") as file, bar:
         task = bar.add_task(f"unpacking {archive.name}", total=archive.stat().st_size)
-        members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
+        # What is fetched from an address without a name may be of either kind.
+        is_zip = archive.name.lower().endswith(".zip") or file.read(4) == b"PK\3\4"
+        file.seek(0)
+        members = _zip_members if is_zip else _tar_members
         try:
             for name, content in members(file, archive):
                 _write_member(target / _inner_path(name, archive), content, budget, archive)
                 bar.update(task, completed=file.tell())
         except _DAMAGED as error:
-            raise DataError(f"{archive} is damaged ({error}); download it again") from error
+            raise _DamagedError(f"{archive} is damaged ({error})") from error
 
 
 def _tar_members(file: IO[bytes], archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:

@@ -79,7 +79,10 @@ def _nested(face: dict, keys: tuple[str, ...]) -> Any:
 class RowSink:
     """Text for each record, written at once and flushed; with `resume` it goes on where a file ends.
 
-    `journal` holds, once entered, what was there already.
+    Attributes:
+        target: a path, or "-" for standard output.
+        journal: once entered, what was there already.
+        has_begun: something was written to the target; then nothing of an older file is left there.
     """
 
     wants_image = False
@@ -95,10 +98,11 @@ class RowSink:
             stdout: in place of standard output.
             appends: go on behind what this run has written whole, as another sink.
         """
-        self._target, self._resumes = target, resume and not is_stream(target)
+        self.target, self._resumes = target, resume and not is_stream(target)
         self._file = GrowingTextFile(target, stdout, append=self._resumes or appends)
         self._skipped: set[str] = set()
         self.journal = Journal()
+        self.has_begun = False
 
     def __enter__(self) -> "RowSink":
         """Raises OutputError when the file cannot be written.
@@ -109,7 +113,7 @@ class RowSink:
         if self._resumes:
             # Locked before it is read: what another run writes now is no cut row.
             try:
-                self.journal = self._read_journal(Path(self._target))
+                self.journal = self._read_journal(Path(self.target))
             except BaseException:
                 self._file.__exit__()
                 raise
@@ -127,7 +131,11 @@ class RowSink:
         if record.target_name in self._skipped:
             self._skipped.discard(record.target_name)
         elif text := self._text(record):
-            self._file.write(text)
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        self._file.write(text)
+        self.has_begun = True
 
     def _read_journal(self, target: Path) -> Journal:
         raise NotImplementedError
@@ -184,7 +192,7 @@ class CsvSink(RowSink):
     def __exit__(self, error_type=None, *error) -> None:
         try:
             if not self._begun and worth_writing(error_type):
-                self._file.write(self._head())
+                self._write(self._head())
         finally:
             super().__exit__(error_type, *error)
 

@@ -86,15 +86,25 @@ def _note(result: FrameResult, length: int, says_why: bool) -> tuple[str, ...]:
 
 
 def fit_path(path: str, width: int) -> str:
-    """The path, or as many of its last parts as have room behind an ellipsis; of a long name both ends."""
-    if len(path) <= width:
+    """The path, or as many of its last parts as have room behind an ellipsis; of a long name both ends.
+
+    `width` is in cells of a terminal, of which a letter may take two, or none.
+    """
+    from rich.cells import cell_len
+
+    if cell_len(path) <= width:
         return path
     for place, letter in enumerate(path):
-        if letter in "/\\" and len(path) - place < width:
+        if letter in "/\\" and cell_len(path[place:]) < width:
             return f"\u2026{path[place:]}"
     name = path[max(path.rfind("/"), path.rfind("\\")) + 1 :]
-    before = (width - 1) // 2
-    return f"{name[:before]}\u2026{name[len(name) - (width - 1 - before) :]}"
+    before = 0
+    while before < len(name) and cell_len(name[: before + 1]) <= (width - 1) // 2:
+        before += 1
+    after = before
+    while after < len(name) and cell_len(name[:before]) + cell_len(name[after:]) > width - 1:
+        after += 1
+    return f"{name[:before]}\u2026{name[after:]}"
 
 
 def plain_table(table: Sequence[Sequence[str]]) -> Iterator[str]:

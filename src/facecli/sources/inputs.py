@@ -233,6 +233,11 @@ def is_url(given: str) -> bool:
     return given.lower().startswith(("http://", "https://"))
 
 
+def is_archive(given: str) -> bool:
+    """Is it one by its name?"""
+    return given.lower().endswith(_ARCHIVES)
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -262,9 +267,7 @@ def _existing(path: Path, rules: Rules) -> Source:
 def _matching(pattern: str, rules: Rules) -> list[Source]:
     """Folders, archives and pictures that match, sorted; other files only when nothing else does."""
     found = expand_pattern(pattern)
-    wanted = [
-        one for one in found if Path(one).is_dir() or one.lower().endswith(_ARCHIVES) or is_image(Path(one))
-    ]
+    wanted = [one for one in found if Path(one).is_dir() or is_archive(one) or is_image(Path(one))]
     if "**" in pattern:
         # Folders are gone through by the pattern itself.
         wanted = [one for one in wanted if not Path(one).is_dir()]

@@ -6,12 +6,13 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from facecli.core.errors import InputError
 from facecli.core.files import expand_pattern, walk_folders
 from facecli.core.images import find_images, is_heif, is_image
 from facecli.core.redaction import redacted
+from facecli.sources.inputs import is_archive
 
 _PLACE = re.compile(r"%0?\d*d")
 _NUMBERED = re.compile(r"(.*?)(\d+)$")
@@ -24,7 +25,7 @@ FIRST_CAMERA = "camera:0"
 
 def is_pattern(spec: str) -> bool:
     """Does the file's name hold a place for a number, as in %04d.png? A file of that very name does not."""
-    return bool(_PLACE.search(Path(spec).name)) and not Path(spec).exists()
+    return bool(_PLACE.search(Path(spec).name)) and _mode(spec) is None
 
 
 def sequence_pictures(spec: str) -> list[Path]:
@@ -70,19 +71,27 @@ class CaptureOptions(NamedTuple):
 def is_camera(spec: str) -> bool:
     """Is it the number or the device of a camera? A number is a file where there is one of that name."""
     if _CAMERA.fullmatch(spec):
-        return spec.startswith("c") or not Path(spec).exists()
+        return spec.startswith("c") or _mode(spec) is None
     return spec.startswith("/dev/") and _mode(spec) in (None, stat.S_IFCHR)
 
 
 def is_address(spec: str) -> bool:
     """Is it the address of a stream, or of a clip?"""
-    return "://" in spec and not Path(spec).exists()
+    return "://" in spec and _mode(spec) is None
 
 
 def local_path(spec: str) -> str | None:
     """The file that an address of the kind "file:///..." names, else None."""
-    parts = urlsplit(spec) if is_address(spec) else None
+    parts = _split(spec) if is_address(spec) else None
     return unquote(parts.path) if parts is not None and parts.scheme.lower() == "file" else None
+
+
+def _split(address: str) -> SplitResult | None:
+    """Its parts; None when it cannot be an address, which whoever opens it tells."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
 
 
 def is_pipe(spec: str) -> bool:
@@ -92,7 +101,7 @@ def is_pipe(spec: str) -> bool:
 
 def is_sequence(spec: str) -> bool:
     """Is it a folder, or a pattern such as frames/%04d.png?"""
-    return not is_camera(spec) and not is_address(spec) and (is_pattern(spec) or Path(spec).is_dir())
+    return not is_camera(spec) and not is_address(spec) and (is_pattern(spec) or _mode(spec) == stat.S_IFDIR)
 
 
 def is_clip(spec: str) -> bool:
@@ -150,13 +159,13 @@ def check_spec(spec: str) -> None:
     if spec == "-" or is_address(spec):
         return
     if is_camera(spec):
-        if not _CAMERA.fullmatch(spec) and not Path(spec).exists():
+        if not _CAMERA.fullmatch(spec) and _mode(spec) is None:
             raise InputError(
                 f"no such camera: {spec}", "'facecli run --list-cameras' shows those that are there"
             )
     elif is_sequence(spec):
         sequence_pictures(spec)
-    elif not Path(spec).exists():
+    elif _mode(spec) is None:
         raise InputError(f"no such clip: {source_name(spec)}; check the path")
 
 
@@ -224,9 +233,9 @@ def find_videos(given: Sequence[str]) -> list[Video]:
     """
     found: list[Video] = []
     for spec in given:
-        if is_clip(spec) and set(spec) & set("*?[") and not Path(spec).exists():
+        if is_clip(spec) and set(spec) & set("*?[") and _mode(spec) is None:
             found += _matching(spec)
-        elif Path(spec).is_dir() and not is_address(spec) and (clips := _clips_below(Path(spec))):
+        elif _mode(spec) == stat.S_IFDIR and not is_address(spec) and (clips := _clips_below(Path(spec))):
             found += [Video(str(clip), clip.relative_to(spec).parts) for clip in clips]
         else:
             found.append(Video(spec, (_called(spec),)))
@@ -245,8 +254,12 @@ def _clips_below(folder: Path) -> list[Path]:
         Path(root, name)
         for root, files in walk_folders(folder)
         for name in files
-        if not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES) and Path(root, name).is_file()
+        if _is_clip_of_folder(root, name)
     )
+
+
+def _is_clip_of_folder(root: str, name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES) and Path(root, name).is_file()
 
 
 class SortedSources(NamedTuple):
@@ -269,19 +282,29 @@ def sort_sources(given: Sequence[str]) -> SortedSources:
 
     Lists (@list.txt) and archives are of pictures, and so is what is not there, which whoever opens it tells.
 
-    Raises InputError for "-", which may be either.
+    An address of the kind "file:///..." counts as the path that it names.
+
+    Raises InputError for "-", which may be either, and for an empty name.
     """
     found = SortedSources([], [])
-    for one in given:
-        if _is_glob(one):
-            members = expand_pattern(one)
-            kinds = [_kinds_of_path(Path(member)) for member in members]
-            if any(has_videos for _, has_videos in kinds):
-                for member, kind in zip(members, kinds, strict=True):
-                    found.add(member, kind)
-                continue
-        found.add(one, _kinds_of(one))
+    for one in (local_path(one) or one for one in given):
+        members = _members(one) if _is_glob(one) else {}
+        if any(has_videos for _, has_videos in members.values()):
+            for member, kinds in members.items():
+                found.add(member, kinds)
+        else:
+            found.add(one, _kinds_of(one))
     return found
+
+
+def _members(pattern: str) -> dict[str, tuple[bool, bool]]:
+    """What matches and may be meant, with its kinds: other files are left out."""
+    # Files, also those that are called like standard input or a camera.
+    found = (f"./{one}" if one == "-" or is_camera(one) else one for one in expand_pattern(pattern))
+    # Folders are gone through by ** itself.
+    wanted = [one for one in found if "**" not in pattern or not Path(one).is_dir()]
+    kinds = {one: _kinds_of_path(Path(one)) for one in wanted}
+    return {one: has for one, has in kinds.items() if any(has) or Path(one).is_dir() or is_archive(one)}
 
 
 def _is_glob(given: str) -> bool:
@@ -292,9 +315,12 @@ def _kinds_of(given: str) -> tuple[bool, bool]:
     """Are there pictures, are there videos?"""
     if given == "-":
         raise InputError("standard input may be a picture or a video", "say --img - or --video -")
+    if not given:
+        raise InputError("an empty name is no picture and no clip; check the names that were given")
     if is_address(given):
-        known = urlsplit(given)
-        is_video = known.scheme.lower() not in ("http", "https") or _is_called_video(known.path)
+        known = _split(given)
+        is_web = given.lower().startswith(("http://", "https://"))
+        is_video = not is_web or (known is not None and _is_called_video(known.path))
         return not is_video, is_video
     if is_camera(given) or is_pattern(given):
         return False, True
@@ -303,13 +329,13 @@ def _kinds_of(given: str) -> tuple[bool, bool]:
 
 def _kinds_of_path(path: Path) -> tuple[bool, bool]:
     """In a folder clips are known by their suffix; it is looked through until both are found."""
-    if not path.is_dir():
+    if _mode(str(path)) != stat.S_IFDIR:
         return _kinds_of_file(path)
     has_pictures = has_videos = False
     for root, files in walk_folders(path):
         for name in files:
             if name.lower().endswith(VIDEO_SUFFIXES):
-                has_videos = has_videos or not name.startswith(".")
+                has_videos = has_videos or _is_clip_of_folder(root, name)
             elif not (has_pictures or name.startswith(".")):
                 has_pictures = is_image(Path(root, name))
         if has_pictures and has_videos:
