@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -103,3 +105,25 @@ def test_what_ships_is_not_tried(monkeypatch):
 
     folder = next(place / "open_model" for place in shipped_places("saved_model") if place.is_dir())
     litert.open_network(load_checkpoint(folder))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+@pytest.mark.parametrize("allowed", [10**9 // 2, 64 * 10**9])
+def test_too_few_addresses_are_told_and_not_waited_for(allowed):
+    """With half a gigabyte LiteRT's threads did not start, and the process never ended."""
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_AS, ({allowed}, {allowed}))
+from facecli.core.errors import FacecliError
+from facecli.core.paths import find_model
+from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import open_network
+try:
+    open_network(load_checkpoint(find_model("normal_model")), 2)
+    print("opened")
+except FacecliError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    told = "not enough memory: 500 MB of addresses are allowed (ulimit -v), and networks need 800"
+    assert done.stdout.strip() == ("opened" if allowed > 10**9 else told)

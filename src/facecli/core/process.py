@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
-from facecli.core.errors import EXIT_FAILED
+from facecli.core.errors import EXIT_FAILED, FacecliError
 
 _AtExit = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _OnSignal = ctypes.CFUNCTYPE(None, ctypes.c_int)
@@ -69,6 +69,29 @@ def start_threads(threads: Sequence[threading.Thread]) -> None:
 def _is_ours() -> bool:
     """False for a handler that was installed outside Python and could not be put back."""
     return signal.getsignal(signal.SIGINT) is not None
+
+
+_ADDRESSES, _ADDRESSES_A_THREAD = 600_000_000, 100_000_000
+"""What a run with a network takes of addresses, most of them never used: measured 570 MB with two threads."""
+
+
+def check_address_space(threads: int) -> None:
+    """Raises FacecliError when a limit (`ulimit -v`) leaves networks too few addresses.
+
+    With less, LiteRT's threads fail to start, and who waits for them waits for ever.
+    """
+    try:
+        import resource
+    except ImportError:
+        # Windows has no such limit.
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    needed = _ADDRESSES + threads * _ADDRESSES_A_THREAD
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        raise FacecliError(
+            f"not enough memory: {limit / 1e6:.0f} MB of addresses are allowed (ulimit -v), "
+            f"and networks need {needed / 1e6:.0f}"
+        )
 
 
 def isolated_python(call: str) -> list[str]:

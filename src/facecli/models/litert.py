@@ -17,7 +17,7 @@ import numpy as np
 
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import cache_dir, shipped_places
-from facecli.core.process import isolated_python, quiet_stderr
+from facecli.core.process import check_address_space, isolated_python, quiet_stderr
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, file_sha256
 
 SIGNATURE = "serve"
@@ -66,12 +66,15 @@ def open_network(checkpoint: Checkpoint, num_threads: int | None = None) -> Lite
 
     Raises:
         CheckpointError: the file is missing, changed, or no LiteRT model.
+        FacecliError: the address space is too limited, see `core.process.check_address_space`.
     """
     path = checkpoint.verified(LITERT_FILE)
+    threads = num_threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    check_address_space(threads)
     if not _ships(path):
         _try_out(path, checkpoint.digest_of(LITERT_FILE))
     with _told(path), quiet_stderr():
-        runner = _runner(path, num_threads or min(_MOST_THREADS, os.cpu_count() or 1))
+        runner = _runner(path, threads)
     return LiteRtNetwork(path, runner)
 
 
