@@ -178,3 +178,8 @@ def test_standard_input_has_to_be_named():
     with pytest.raises(InputError, match="may be a picture or a video") as raised:
         sort_sources(["a.png", "-"])
     assert "--img -" in raised.value.hint
+
+
+def test_names_of_files_may_lie(mixed):
+    Path("i.jpg").write_bytes(Path("f").read_bytes())
+    assert sort_sources(["i.jpg", "g.mp4"]) == (["g.mp4"], ["i.jpg"])

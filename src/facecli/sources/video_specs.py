@@ -345,10 +345,13 @@ def _kinds_of_path(path: Path) -> tuple[bool, bool]:
 
 def _kinds_of_file(path: Path) -> tuple[bool, bool]:
     with contextlib.suppress(OSError):
-        if _mode(str(path)) != stat.S_IFREG or is_image(path):
+        if _mode(str(path)) != stat.S_IFREG:
             return True, False
         with open(path, "rb") as file:
-            return False, _is_called_video(path.name) or looks_like_video(file.read(512))
+            start = file.read(512)
+        # A name may lie, also that of a picture.
+        is_video = looks_like_video(start) or (_is_called_video(path.name) and not is_image(path))
+        return is_image(path) and not is_video, is_video
     return False, False
 
 
