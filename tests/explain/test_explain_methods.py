@@ -100,7 +100,7 @@ def test_shap_shares_out_the_whole_difference(corner, crop):
 
 def test_shap_that_is_not_installed(corner, crop, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(FacecliError, match=r"facecli\[explain\]"):
+    with pytest.raises(FacecliError, match=r"\[explain\]"):
         compute_heat_maps(corner, crop, [AGE], "shap", DARK)
 
 

@@ -24,8 +24,8 @@ def test_a_dtype_is_taken_or_refused_in_one_line(name, dtype):
     else:
         with pytest.raises(InputError) as caught:
             resolve_format(name, dtype)
-        assert "\n" not in str(caught.value)
-        assert FORMATS[name].dtypes[0] in str(caught.value)
+        assert "\n" not in caught.value.with_hint
+        assert FORMATS[name].dtypes[0] in caught.value.with_hint
 
 
 def test_an_unknown_format():

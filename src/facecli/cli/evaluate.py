@@ -15,7 +15,7 @@ from facecli.cli.options import (
     text_option,
 )
 from facecli.cli.output import say, warn, write_text
-from facecli.cli.training_options import data_paths, import_keras, log_to_stderr
+from facecli.cli.training_options import check_data, data_paths, import_keras, log_to_stderr
 from facecli.core import paths
 from facecli.core.console import printable
 from facecli.core.faces import FACE_HEADS
@@ -210,6 +210,7 @@ def evaluate(**options) -> None:
 
     checkpoint = load_checkpoint(paths.find_model(model_given(options)))
     places = data_paths(options)
+    check_data(places)
     from facecli.training.evaluate import mean_over_sets
     from facecli.training.prepare import prepare_data
 

@@ -7,7 +7,7 @@ import click
 from facecli.cli.evaluate import check_split
 from facecli.cli.options import model_given, model_path_option, model_type_option
 from facecli.cli.output import say, show_text, warn
-from facecli.cli.training_options import data_options, data_paths, import_keras, log_to_stderr
+from facecli.cli.training_options import check_data, data_options, data_paths, import_keras, log_to_stderr
 from facecli.core import paths
 from facecli.core.errors import DataError, InputError
 
@@ -39,6 +39,7 @@ def calibrate(**options) -> None:
             f"{paths.saved_model_dir() / checkpoint.folder.name} first"
         )
     places = data_paths(options)
+    check_data(places)
     import_keras()
     from facecli.training.calibrate import calibrate as fit
     from facecli.training.prepare import prepare_data

@@ -6,6 +6,7 @@ from facecli.cli.detector import FINDERS, FOR_TRAINING, refuse_given, teacher_op
 from facecli.cli.options import model_type_option
 from facecli.cli.output import say, show_text
 from facecli.cli.training_options import (
+    check_data,
     checked_shares,
     command_line,
     data_paths,
@@ -94,6 +95,7 @@ def distil(**options) -> None:
     if options.pop("dry_run"):
         show_plan("would distil:", {**options, "data_paths": [str(place) for place in places]})
         return
+    check_data(places)
     import_keras()
     from facecli.training.distil import distil as run_distillation
     from facecli.training.prepare import prepare_data
@@ -183,6 +185,7 @@ def train(**options) -> None:
         about = {"backbone": request.backbone, "name": request.name, "heads": request.heads}
         show_plan("would train:", {**options, "data_paths": [str(place) for place in places], **about})
         return
+    check_data(places)
     import_keras()
     from facecli.training.prepare import prepare_data
     from facecli.training.train import train as run_training

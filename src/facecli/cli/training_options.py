@@ -129,25 +129,29 @@ def data_options(command: Callable) -> Callable:
 
 
 def data_paths(options: dict) -> list[Path]:
-    """The data sets' places: as given, else data/UTKFace.
-
-    Raises InputError for one that is not there: nobody shall wait for Keras to hear that.
-    """
+    """The data sets' places: as given, else data/UTKFace."""
     if options.get("extra_data"):
         warn("--extra-data is deprecated: give every set with --data-path")
-    usual = paths.data_dir() / "UTKFace"
-    places = [*(options["data_paths"] or [usual]), *options.get("extra_data", ())]
-    if not options["data_paths"] and not usual.exists():
-        raise InputError(
-            f"no data set at {usual}",
-            "'facecli data get utkface' tells how to get it, --data-path names another",
-        )
-    for place in places:
-        if not place.expanduser().exists():
-            from facecli.data.sources import check_dataset
+    return [*(options["data_paths"] or [_usual_data()]), *options.get("extra_data", ())]
 
-            check_dataset(place)
-    return places
+
+def _usual_data() -> Path:
+    return paths.data_dir() / "UTKFace"
+
+
+def check_data(places: Sequence[Path]) -> None:
+    """Raises InputError for one that is not there: nobody shall wait for Keras to hear that."""
+    for place in places:
+        if place.expanduser().exists():
+            continue
+        if place == _usual_data():
+            raise InputError(
+                f"no data set at {place}",
+                "'facecli data get utkface' tells how to get it, --data-path names another",
+            )
+        from facecli.data.sources import check_dataset
+
+        check_dataset(place)
 
 
 def shares_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict:
