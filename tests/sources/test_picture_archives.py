@@ -1,7 +1,11 @@
 """Pictures in .zip files, and what must not be read from them."""
 
+import os
+import shutil
 import stat
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +111,29 @@ def test_one_member_is_no_larger_than_one_file(packed, png, monkeypatch):
 )
 def test_names_of_members(name, picture, out):
     assert (is_picture_name(name), leads_outside(name)) == (picture, out)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files")
+def test_archives_are_opened_when_their_turn_comes(packed, png, tmp_path):
+    path = packed(("a.png", png))
+    copies = [Path(shutil.copy(path, tmp_path / f"{number}.zip")) for number in range(40)]
+    before = len(os.listdir("/proc/self/fd"))
+    sources = [ZipSource(copy) for copy in copies]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert all(one.load() == png for source in sources for one in items(source))
+    assert len(os.listdir("/proc/self/fd")) < before + 20
+
+
+def test_another_archive_of_the_same_name_is_read_anew(packed, png):
+    (first,) = items(ZipSource(packed(("a.png", png))))
+    assert first.load() == png
+    (second,) = items(ZipSource(packed(("a.png", png + b"more"))))
+    assert second.load() == png + b"more"
+
+
+def test_an_archive_that_is_gone_is_an_error_of_its_pictures(packed, png):
+    path = packed(("a.png", png))
+    (one,) = items(ZipSource(path))
+    path.unlink()
+    with pytest.raises(ImageError, match="cannot read"):
+        one.load()

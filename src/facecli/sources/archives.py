@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Literal, Protocol, cast
 
@@ -57,10 +57,12 @@ class ZipSource:
         """Reads the directory of the file. Raises InputError when there is none, or no picture in it."""
         self.path, self.name = path, path.absolute().name
         try:
-            self._archive = zipfile.ZipFile(path)
+            known = path.stat()
+            self._stamp = known.st_mtime_ns, known.st_size
+            with zipfile.ZipFile(path) as archive:
+                self._members = [info for info in archive.infolist() if is_picture_name(info.filename)]
         except _DAMAGED_ZIP as error:
             raise InputError(f"{as_text(path)} cannot be read as a .zip file ({error})") from error
-        self._members = [info for info in self._archive.infolist() if is_picture_name(info.filename)]
         if not self._members:
             raise InputError(f"no pictures in {as_text(path)}; name an archive that holds some")
         self.total = len(self._members)
@@ -82,13 +84,22 @@ class ZipSource:
 
     def _load(self, info: zipfile.ZipInfo, source: str) -> bytes:
         try:
-            with self._archive.open(info) as member:
+            with _opened_zip(self.path, self._stamp).open(info) as member:
                 data = member.read(MAX_BYTES + 1)
         except _DAMAGED_ZIP as error:
             raise ImageError(f"cannot read {source} ({error or type(error).__name__})") from error
         if len(data) > MAX_BYTES:
             raise ImageError(f"{source} has more than {MAX_BYTES:,} bytes; make it smaller")
         return data
+
+
+@lru_cache(maxsize=8)
+def _opened_zip(path: Path, stamp: tuple[int, int]) -> zipfile.ZipFile:
+    """The archive, open as long as it is among the last that were asked for: few files may be open at once.
+
+    `stamp` is its time and size: another file of that name is another archive.
+    """
+    return zipfile.ZipFile(path)
 
 
 def is_picture_name(name: str) -> bool:
