@@ -453,7 +453,7 @@ def check_encodable(pixels: int, suffix: str) -> None:
         limit = DECODING.most_bytes / 1e6
         raise EncodingError(
             f"as {suffix} it needs {needed / 1e6:,.0f} MB to be encoded, more than {limit:,.0f}; "
-            "use .jpg, or make it smaller",
+            f"{'' if suffix in ('.jpg', '.jpeg') else 'use .jpg, or '}make it smaller",
             "or allow more with --max-memory",
         )
 
