@@ -17,7 +17,6 @@ from facecli import __version__
 from facecli.cli.output import configure_output, report_error, report_usage, with_output_options
 from facecli.core.console import OUTPUT_POLICY, is_terminal
 from facecli.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNREAD, FacecliError
-from facecli.core.paths import how_to_install
 from facecli.core.redaction import redacted
 
 SHELLS = ("bash", "zsh", "fish")
@@ -283,6 +282,8 @@ def _tell(error: Exception) -> int | None:
 def _remedy(error: Exception) -> str | None:
     """What is said of an error that is not our own; None for a bug."""
     if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(error.name or "")):
+        from facecli.core.paths import how_to_install
+
         missing = f"this command needs packages that are not here ({error.name})"
         return f"{missing}: {how_to_install(extra)}"
     if isinstance(error, MemoryError) or _is_of_memory(error):

@@ -15,7 +15,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
-from facecli.core.paths import is_stream
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -99,6 +98,8 @@ def say_written(*targets: str | Path | None, more: Iterable[str] = ()) -> None:
         targets: files; None, standard output, pipes and what is not there are left out.
         more: how other results are called.
     """
+    from facecli.core.paths import is_stream
+
     files = [os.fspath(target) for target in targets if target is not None and not is_stream(target)]
     if written := [*more, *(file for file in files if os.path.exists(file))]:
         say(f"wrote {', '.join(written)}")
