@@ -32,11 +32,13 @@ class Table:
 
     `frame` has the columns COLUMNS and `source`, maybe more: `file` relative to the folder
     with forward slashes, whole-number labels, -1 where one is missing. Sorted by file; maybe
-    empty.
+    empty. `classes` has the attributes that facecli does not know by itself: name, which is a column
+    of `frame`, -> names of its classes, in the order of their numbers.
     """
 
     frame: pd.DataFrame
     problems: list[tuple[str, str]] = field(default_factory=list)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
