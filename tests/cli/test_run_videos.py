@@ -74,6 +74,22 @@ def test_a_folder_of_clips_is_all_of_them_and_its_pictures_none(run, here):
     ]
 
 
+def test_clips_that_an_earlier_run_drew_into_the_folder_are_left_out(run, here):
+    for _ in range(2):
+        code, _, err = run("clips", "--output", "clips/drawn", "--json", "rows.jsonl", "--overwrite")
+        assert code == 0, err
+    assert {row["source"] for row in rows(here / "rows.jsonl")} == {
+        "clips/IMG_0001.jpg", "clips/a.mp4", "clips/more/a.mkv",
+    }  # fmt: skip
+
+
+def test_a_picture_in_the_folder_that_is_called_like_a_clip_is_a_picture(run, here):
+    (here / "clips" / "IMG_0001.jpg").rename(here / "clips" / "b.mp4")
+    code, _, err = run("clips", "--json", "rows.jsonl")
+    assert code == 0, err
+    assert [row["source"] for row in rows(here / "rows.jsonl")].count("clips/b.mp4") == 1
+
+
 def test_patterns_and_repeated_options_are_one_list_and_names_do_not_clash(run, here):
     code, _, err = run("--video", "clips/**/*.m*", "--video", "clips/a.mp4", "--output", "drawn/")
     assert code == 0, err
@@ -116,8 +132,8 @@ def test_one_that_fails_does_not_stop_the_rest(run, here):
         (("--video", "clips/a.mp4", "--start", "1e99"), "is no time"),
         (("--video", "clips/IMG_0001.jpg"), "is a picture; give it to --img"),
         (("--video", "playlist.m3u8"), "is a playlist"),
-        (("--img", "clips/IMG_0001.jpg", "--except", "1"), "--except needs --video"),
-        (("--img", "clips/IMG_0001.jpg", "--end", "1"), "--end needs --video"),
+        (("--img", "clips/IMG_0001.jpg", "--except", "1"), "--except is of videos"),
+        (("--img", "clips/IMG_0001.jpg", "--end", "1"), "--end is of videos"),
     ],
 )
 def test_what_cannot_be_is_one_line(run, here, arguments, words):

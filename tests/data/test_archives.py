@@ -308,6 +308,23 @@ def test_the_kind_of_archive_is_seen_in_what_an_address_without_a_name_sends(ser
     assert (folder / "a/1_0_0_1.jpg").read_bytes() == b"x"
 
 
+def test_an_archive_of_another_set_is_not_believed(write_tar, home):
+    faces = write_tar("UTKFace.tar.gz", {"UTKFace/1_0_0_1.jpg": b"x"})
+    with pytest.raises(InputError, match="is not Labeled Faces in the Wild, funneled: no \\*_0001.jpg"):
+        get_dataset("lfw", source=faces)
+    assert names(home / "data") == []
+    assert get_dataset("utkface", source=faces) == home / "data" / "UTKFace"
+
+
+def test_a_folder_whose_archive_was_deleted_is_not_fetched_again(served, home):
+    folder = get_dataset("toy", retry=QUICK)
+    asked = len(served.asked)
+    (home / "data" / "toy.tar.gz").unlink()
+    assert get_dataset("toy", retry=QUICK) == folder and len(served.asked) == asked
+    (folder / "pairs.txt").unlink()
+    assert (get_dataset("toy", retry=QUICK) / "pairs.txt").is_file()
+
+
 @pytest.mark.parametrize("name", ["none.tar.gz", "notes.txt"])
 def test_what_is_no_archive_is_refused(name, tmp_path):
     (tmp_path / "notes.txt").write_text("x")

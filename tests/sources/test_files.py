@@ -1,8 +1,10 @@
 """Files, folders, standard input."""
 
+import errno
 import io
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,21 @@ def test_folder_is_searched_and_folders_of_results_are_left_out(folder):
     left = items(FolderSource(folder, [folder / "sub dir"]), ("photos",))
     assert [one.target_name for one in left] == ["photos/a.jpg", "photos/bad.jpg"]
     assert left[0].source == str(folder / "a.jpg")
+
+
+def test_folders_that_cannot_be_looked_into_are_named(folder, monkeypatch):
+    def refuse(path, scandir=os.scandir):
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    closed, said = folder / "sub dir", []
+    assert len(items(FolderSource(folder, notify=said.append))) == 2
+    assert said[:1] == [f"{closed} cannot be looked into (Permission denied) and is left out"]
+    closed = folder
+    with pytest.raises(InputError, match="cannot look into .*: Permission denied; allow it"):
+        FolderSource(folder)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names that Windows does not have")

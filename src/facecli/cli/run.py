@@ -334,7 +334,7 @@ def _check_paths(options: dict) -> None:
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if options["video"] is None and strays:
         stray = {"but": "except"}.get(strays[0], strays[0].replace("_", "-"))
-        raise InputError(f"--{stray} needs --video")
+        raise InputError(f"--{stray} is of videos, and only pictures are given")
     check_detector_options(options)
     chosen = ("largest", "min_size", "min_quality")
     if options["anonymize"] and any(options[name] for name in chosen):

@@ -63,10 +63,11 @@ def plan_jobs(options: dict) -> list[_Job]:
     from facecli.sinks.video import CONTAINERS
     from facecli.sources.video_specs import check_spec, find_videos
 
-    videos = find_videos(options["video"])
+    output = options["output"]
+    is_file = output is None or Path(output).suffix.lower() in CONTAINERS
+    videos = find_videos(options["video"], None if is_file else Path(output))
     for video in videos:
         check_spec(video.spec)
-    output = options["output"]
     if output is None:
         jobs = [_Job(video.spec, None) for video in videos]
     elif len(videos) > 1 or _names_folder(output):

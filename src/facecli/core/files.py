@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, TextIO
@@ -306,13 +306,16 @@ def _fitting(part: str) -> str:
     return f"{kept}-{digest}{suffix}"
 
 
-def walk_folders(folder: Path | str) -> Iterator[tuple[str, list[str]]]:
+def walk_folders(
+    folder: Path | str, unreadable: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """This folder and those below, each with the names of its files; hidden folders are left out.
 
     Linked folders are looked through like others, each folder once: a link may lead to where it lies.
+    `unreadable` is told of each folder that cannot be looked into, and may raise.
     """
     seen = {os.path.realpath(folder)}
-    for root, folders, files in os.walk(folder, followlinks=True):
+    for root, folders, files in os.walk(folder, onerror=unreadable, followlinks=True):
         yield root, files
         there = {name: os.path.realpath(os.path.join(root, name)) for name in sorted(folders)}
         folders.clear()

@@ -148,13 +148,15 @@ def find_images(
     through like others, each folder once. `notify` takes a line about files beside them that are no pictures,
     but not of those with a suffix of `elsewhere`, which somebody else reads.
 
-    Raises InputError when there is no such folder.
+    Raises InputError when there is no such folder, or it cannot be looked into; of folders below it that
+    cannot `notify` is told.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"no such folder: {folder}; check the path")
     found, others = [], 0
-    for root, files in walk_folders(folder):
+    closed: list[OSError] = []
+    for root, files in walk_folders(folder, closed.append):
         for name in files:
             if name.startswith("."):
                 continue
@@ -163,6 +165,10 @@ def find_images(
                 found.append(path)
             elif not name.lower().endswith(elsewhere):
                 others += 1
+    if closed and closed[0].filename == os.fspath(folder):
+        raise InputError(f"cannot look into {folder}: {closed[0].strerror}; allow it to be read")
+    for error in closed:
+        notify(f"{error.filename} cannot be looked into ({error.strerror}) and is left out")
     if found and others:
         said = "1 file is no picture and is" if others == 1 else f"{others} files are no pictures and are"
         notify(f"{folder}: {said} left out")

@@ -54,6 +54,7 @@ class PublicDataset:
             them: it cannot be fetched without an account, or a browser.
         by_hand: what to do then.
         size: for people.
+        holds: patterns; a file of each such set fits one of them, as `Path.match` says.
     """
 
     title: str
@@ -63,6 +64,7 @@ class PublicDataset:
     files: tuple[PublishedFile, ...] = ()
     by_hand: str = ""
     size: str = ""
+    holds: tuple[str, ...] = ("*",)
 
 
 _FIGSHARE = "https://ndownloader.figshare.com/files/"
@@ -74,6 +76,7 @@ DATASETS = {
         "UTKFace",
         by_hand="take UTKFace.tar.gz from Google Drive there, or kaggle.com/datasets/jangedoo/utkface-new",
         size="107 MB",
+        holds=("[0-9]*_[01]_*",),
     ),
     "fairface": PublicDataset(
         "FairFace: 97,698 faces with age bin, gender and seven races, balanced",
@@ -83,6 +86,7 @@ DATASETS = {
         by_hand="take the archive with padding 0.25 and fairface_label_train.csv from Google Drive there, "
         "and put the table into the archive's folder",
         size="577 MB",
+        holds=("fairface_label_*.csv", "train/[0-9]*.jpg"),
     ),
     "fer2013": PublicDataset(
         "FER2013: 35,887 grey faces of 48 pixels with one of seven emotions",
@@ -91,6 +95,7 @@ DATASETS = {
         "fer2013",
         by_hand="download its archive with your Kaggle account",
         size="63 MB",
+        holds=("fer2013.csv", "icml_face_data.csv", "train/angry/*"),
     ),
     "lfw": PublicDataset(
         "Labeled Faces in the Wild, funneled: 13,233 pictures of 5,749 people, and the pairs",
@@ -110,6 +115,7 @@ DATASETS = {
             ),
         ),
         size="233 MB",
+        holds=("*_0001.jpg",),
     ),
     "wiki": PublicDataset(
         "WIKI of IMDB-WIKI, faces: 62,328 pictures with age and gender",
@@ -123,6 +129,7 @@ DATASETS = {
             ),
         ),
         size="811 MB",
+        holds=("wiki.mat",),
     ),
 }
 """Name in commands -> the data set. The digests of LFW are scikit-learn's."""
@@ -148,7 +155,8 @@ def get_dataset(
         The folder with the pictures.
 
     Raises:
-        InputError: there is no such file, or it is no archive; or a folder of that name came from elsewhere.
+        InputError: there is no such file, it is no archive, or one of something else; or a folder of that
+            name came from elsewhere.
         DownloadError: it cannot be fetched, or not without an account: the text says what to do.
         DataError: the archive is damaged, or holds what is not unpacked.
         OutputError: the data folder cannot be written.
@@ -157,7 +165,7 @@ def get_dataset(
     if source is not None:
         if archive_stem(source) is None or not source.is_file():
             raise InputError(f"{source} is no {', '.join(SUFFIXES)} file of {name}; name one")
-        return _unpack_dataset(source, known.folder)
+        return _unpack_dataset(source, known)
     if url is not None:
         files: tuple[PublishedFile, ...] = (PublishedFile(_called(url) or f"{name}.tar.gz", (url,)),)
     elif known.files:
@@ -167,11 +175,14 @@ def get_dataset(
             f"{name} cannot be fetched without a browser: see {known.page} and {known.by_hand}",
             f"then 'facecli data get {name} --from PATH'",
         )
-    _check_origin(place / known.folder, files[0].file_name)
+    folder = place / known.folder
+    _check_origin(folder, files[0].file_name)
+    if folder.exists() and all((folder / other.file_name).is_file() for other in files[1:]):
+        return folder
     was_there = (place / files[0].file_name).is_file()
     first, *others = (_fetched(file, place, on_progress, retry) for file in files)
     try:
-        folder = _unpack_dataset(first, known.folder)
+        folder = _unpack_dataset(first, known)
     except _DamagedError as error:
         if was_there and not files[0].sha256:
             raise DataError(f"{error.said}; delete it, and the same command fetches it again") from error
@@ -200,13 +211,21 @@ def _other_origin(folder: Path, archive_name: str) -> InputError:
     )
 
 
-def _unpack_dataset(archive: Path, name: str) -> Path:
-    """As `unpack` does; an archive with nothing in it is no data set."""
-    folder = unpack([archive], name)
-    if all(one.name == MARKER for one in folder.iterdir()):
+def _unpack_dataset(archive: Path, known: PublicDataset) -> Path:
+    """As `unpack` does; an archive without a file of such a set is none."""
+    was_there = (paths.data_dir() / known.folder).exists()
+    folder = unpack([archive], known.folder)
+    files = (path for path in folder.rglob("*") if path.name != MARKER and path.is_file())
+    if any(path.match(pattern) for path in files for pattern in known.holds):
+        return folder
+    is_empty = all(one.name == MARKER for one in folder.iterdir())
+    if not was_there and folder.parent == paths.data_dir():
         shutil.rmtree(folder, ignore_errors=True)
+    if is_empty:
         raise _DamagedError(f"{archive} holds no files")
-    return folder
+    raise InputError(
+        f"{archive} is not {known.title.partition(':')[0]}: no {' or '.join(known.holds)} is in it"
+    )
 
 
 def _called(url: str) -> str:

@@ -1,6 +1,7 @@
 """What a text names: a camera, an address, a clip, a pipe or numbered pictures; or pictures, no video."""
 
 import contextlib
+import os
 import re
 import stat
 from collections.abc import Sequence
@@ -222,12 +223,13 @@ class Video(NamedTuple):
     parts: tuple[str, ...]
 
 
-def find_videos(given: Sequence[str]) -> list[Video]:
+def find_videos(given: Sequence[str], excluded: Path | None = None) -> list[Video]:
     """Every camera, clip, sequence and stream that is meant: folders of clips and patterns are looked into.
 
     Args:
         given: texts of --video. A folder with clips in or below it stands for these, one with numbered
             pictures alone is one video; "clips/*.mp4" stands for what it fits.
+        excluded: folder that results are written to: clips of a folder around it that lie there are left out.
 
     Raises InputError when nothing fits a pattern.
     """
@@ -235,7 +237,11 @@ def find_videos(given: Sequence[str]) -> list[Video]:
     for spec in given:
         if is_clip(spec) and set(spec) & set("*?[") and _mode(spec) is None:
             found += _matching(spec)
-        elif _mode(spec) == stat.S_IFDIR and not is_address(spec) and (clips := _clips_below(Path(spec))):
+        elif (
+            _mode(spec) == stat.S_IFDIR
+            and not is_address(spec)
+            and (clips := _clips_below(Path(spec), excluded))
+        ):
             found += [Video(str(clip), clip.relative_to(spec).parts) for clip in clips]
         else:
             found.append(Video(spec, (_called(spec),)))
@@ -249,17 +255,28 @@ def _matching(pattern: str) -> list[Video]:
     return [Video(path, (Path(path).name,)) for path in paths]
 
 
-def _clips_below(folder: Path) -> list[Path]:
+def _clips_below(folder: Path, excluded: Path | None) -> list[Path]:
     return sorted(
         Path(root, name)
         for root, files in walk_folders(folder)
+        if excluded is None or not _lies_below(root, excluded, folder)
         for name in files
         if _is_clip_of_folder(root, name)
     )
 
 
+def _lies_below(root: str, inner: Path, outer: Path) -> bool:
+    """Is it in the inner of two folders, that one being in the outer?"""
+    place, within, around = (os.path.realpath(one) for one in (root, inner, outer))
+    return within.startswith(os.path.join(around, "")) and (place + os.sep).startswith(within + os.sep)
+
+
 def _is_clip_of_folder(root: str, name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(VIDEO_SUFFIXES) and Path(root, name).is_file()
+    """By its suffix; but no picture that has one, by mistake."""
+    if name.startswith(".") or not name.lower().endswith(VIDEO_SUFFIXES):
+        return False
+    path = Path(root, name)
+    return path.is_file() and not is_image(path)
 
 
 class SortedSources(NamedTuple):
@@ -334,8 +351,8 @@ def _kinds_of_path(path: Path) -> tuple[bool, bool]:
     has_pictures = has_videos = False
     for root, files in walk_folders(path):
         for name in files:
-            if name.lower().endswith(VIDEO_SUFFIXES):
-                has_videos = has_videos or _is_clip_of_folder(root, name)
+            if _is_clip_of_folder(root, name):
+                has_videos = True
             elif not (has_pictures or name.startswith(".")):
                 has_pictures = is_image(Path(root, name))
         if has_pictures and has_videos:

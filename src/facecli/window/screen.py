@@ -20,6 +20,10 @@ _X_PORT = 6000
 _LARGEST_WH = 1280, 800
 _WINDOW = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
 _NO_WINDOW = "cannot open a window on this display; use --no-show with --output or --json"
+_HEADLESS = (
+    "this OpenCV has no windows (opencv-python-headless); install opencv-python in its place, "
+    "or use --no-show with --output or --json"
+)
 _GONE = "the display is gone; what was written until then is kept"
 
 _RETURN, _SPACE = 13, 32
@@ -101,7 +105,7 @@ class Screen:
             with self._watched(_GONE):
                 cv2.imshow(self._title, cv2.cvtColor(picture_rgb, cv2.COLOR_RGB2BGR))
         except cv2.error as error:
-            raise OutputError(_NO_WINDOW) from error
+            raise OutputError(_NO_WINDOW if cv2.currentUIFramework() else _HEADLESS) from error
 
     def key(self, wait_ms: int = 1) -> int:
         """The key that was pressed within that time, as `cv2.waitKeyEx` says it; -1 for none."""
