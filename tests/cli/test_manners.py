@@ -21,7 +21,14 @@ from PIL import Image
 
 from facecli.cli import app, output
 from facecli.cli.output import complain, say, show_table, show_text, warn, with_output_options
-from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
+from facecli.core.console import (
+    OUTPUT_POLICY,
+    bars_wanted,
+    printable,
+    stderr_console,
+    tables_wanted,
+    with_bar,
+)
 from facecli.core.errors import InputError
 
 
@@ -245,3 +252,14 @@ def test_what_libraries_think_of_a_picture_is_not_said(tmp_path):
     assert all(isinstance(json.loads(line), dict) for line in done.stderr.splitlines())
     loud = subprocess.run([*command[:-1], "-vv"], capture_output=True, text=True)
     assert "iCCP" in loud.stderr
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_long_steps_have_a_bar_on_a_terminal_and_are_the_same_without(count, monkeypatch, capsys):
+    assert list(with_bar(range(count), "counting")) == list(range(count))
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert list(with_bar(iter(range(count)), "counting", count)) == list(range(count))
+    out, said = capsys.readouterr()
+    assert out == "" and "counting" in said

@@ -12,7 +12,7 @@ from facecli.cli.output import download_bar, say, show_text
 from facecli.cli.overwriting import check_targets, files_below
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
-from facecli.core.console import is_terminal, stderr_console
+from facecli.core.console import is_terminal, with_bar
 from facecli.core.errors import FacecliError, InputError, OutputError
 
 if TYPE_CHECKING:
@@ -67,17 +67,13 @@ def _write(data, split: str, folder: Path, count: int, side: int, seed: int) -> 
     """Writes at most `count` crops of a split's pictures as PNG; gives the number."""
     import itertools
 
-    from rich.progress import track
-
     from facecli.core.images import load_image, save_image
     from facecli.data.negatives import iter_negatives, loose_cascade
 
     files = data.frame["file"].iloc[data.rows(split)].sample(frac=1, random_state=seed)
     chips = (load_image(data.folder / file) for file in files)
     crops = iter_negatives(chips, loose_cascade(os.fspath(paths.find_cascade())), side, seed)
-    wanted = track(
-        itertools.islice(crops, count), f"{split} crops", count, console=stderr_console(), transient=True
-    )
+    wanted = with_bar(itertools.islice(crops, count), f"{split} crops", count)
     number = 0
     for number, crop in enumerate(wanted, start=1):
         save_image(folder / f"{number:05d}.png", crop)
@@ -218,8 +214,7 @@ def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.Data
     from facecli.data.statistics import distributions
 
     folder, table = open_dataset(path)
-    with stderr_console().status("looking for duplicates"):
-        frame, conflicts = add_groups(table.frame, folder)
+    frame, conflicts = add_groups(table.frame, folder)
     frame = split_groups(frame, seed)
     _show_problems(table.problems, limit)
     _show_duplicates(frame, limit)

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from facecli.cli.options import model_given, model_path_option, model_type_option, text_option
 from facecli.cli.output import say, show_table, show_text, warn, write_text
 from facecli.cli.overwriting import STDIN, check_targets
+from facecli.core.console import with_bar
 from facecli.core.errors import CheckpointError, FacecliError
 from facecli.core.faces import NAMED_HEADS
 
@@ -27,7 +28,7 @@ def read_crowd(files: Sequence[str]) -> tuple:
     from facecli.crowd.rows import Reading, read_rows
 
     reading = Reading()
-    crowd = gather(read_rows(files, reading))
+    crowd = gather(with_bar(read_rows(files, reading), "reading rows"))
     for damaged in reading.damaged[:_SHOWN]:
         warn(f"{damaged}; left out")
     if reading.damaged_lines > _SHOWN:

@@ -7,8 +7,11 @@ decided here is whether rich is asked at all.
 import os
 import sys
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TextIO, TypeVar
+
+Step = TypeVar("Step")
 
 
 @dataclass
@@ -65,3 +68,18 @@ def stderr_console():
     from rich.console import Console
 
     return Console(stderr=True, quiet=OUTPUT_POLICY.quiet or OUTPUT_POLICY.log_json)
+
+
+def with_bar(steps: Iterable[Step], what: str, total: int | None = None) -> Iterable[Step]:
+    """The steps of something long, with a bar on a terminal's standard error that goes when they end.
+
+    Args:
+        steps: each is done when the next is asked for.
+        what: stands before the bar.
+        total: how many; by default as many as `steps` says, else the bar only runs.
+    """
+    if not bars_wanted():
+        return steps
+    from rich.progress import track
+
+    return track(steps, what, total, console=stderr_console(), transient=True)

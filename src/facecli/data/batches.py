@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 
 from facecli.core import paths
-from facecli.core.console import stderr_console
+from facecli.core.console import with_bar
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, tighter_crop
 from facecli.core.images import load_image
 from facecli.data.sources import crop_of
@@ -20,7 +19,6 @@ log = logging.getLogger(__name__)
 
 CACHE_VERSION = 2
 """Raised when the same file would give other pixels (decoding or cropping changed)."""
-_PROGRESS_FROM = 500
 
 
 def load_crops(
@@ -58,15 +56,7 @@ def load_crops(
     with ThreadPoolExecutor() as pool:
         files = [folder / file for file in frame["file"]]
         decoded = pool.map(lambda file, cut: _crop(file, image_size, *cut), files, cuts)
-        shown = track(
-            decoded,
-            description="decoding",
-            total=len(files),
-            console=stderr_console(),
-            transient=True,
-            disable=len(files) < _PROGRESS_FROM,
-        )
-        for row, crop in enumerate(shown):
+        for row, crop in enumerate(with_bar(decoded, "decoding", len(files))):
             crops[row] = crop
     with paths.replacing(store) as temporary, open(temporary, "wb") as file:
         np.save(file, crops, allow_pickle=False)

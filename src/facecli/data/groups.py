@@ -29,6 +29,7 @@ from scipy.sparse.csgraph import connected_components
 
 from facecli.core import paths
 from facecli.core.attributes import MISSING, age_group_id
+from facecli.core.console import with_bar
 
 HASH_BITS = 12
 CORRELATION = 0.96
@@ -147,7 +148,7 @@ def near_duplicates(bits: np.ndarray, thumbnails: np.ndarray, across: int | None
 
 def _thumbnails(files: list[Path]) -> np.ndarray:
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_thumbnail, files))
+        found = list(with_bar(pool.map(_thumbnail, files), "looking for duplicates", len(files)))
     return np.stack(found) if found else np.zeros((0, THUMBNAIL, THUMBNAIL), np.uint8)
 
 

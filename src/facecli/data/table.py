@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from facecli.core.attributes import LABEL_COLUMNS, MISSING
+from facecli.core.console import with_bar
 from facecli.core.errors import ImageError
 from facecli.core.images import check_image, read_bytes
 from facecli.data.groups import Fingerprints, shared_pictures
@@ -79,7 +80,8 @@ def build_table(
     kept = []
     with ThreadPoolExecutor() as pool:
         digests = pool.map(lambda row: _digest(folder, row["file"]), rows)
-        for row, (digest, problem) in zip(rows, digests, strict=True):
+        read = with_bar(zip(rows, digests, strict=True), f"reading {source}", len(rows))
+        for row, (digest, problem) in read:
             if problem:
                 problems.append((row["file"], problem))
             else:

@@ -18,10 +18,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from rich.progress import track
 
 from facecli.core import paths
-from facecli.core.console import stderr_console
+from facecli.core.console import with_bar
 from facecli.core.crops import overlaps
 from facecli.core.grid import MIRRORED_LANDMARKS
 from facecli.core.images import load_image
@@ -167,15 +166,7 @@ def _answers(
         return look(load_image(picture.file), own.teacher)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        found = list(
-            track(
-                pool.map(answer, pictures),
-                description="asking the teacher",
-                total=len(pictures),
-                console=stderr_console(),
-                transient=True,
-            )
-        )
+        found = list(with_bar(pool.map(answer, pictures), "asking the teacher", len(pictures)))
     if weights is not None:
         _keep(store, found)
     return found

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.progress import track
 
 from facecli.core import paths
-from facecli.core.console import stderr_console
+from facecli.core.console import with_bar
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face
 from facecli.core.errors import WeightsError
 from facecli.core.images import load_image
@@ -164,9 +163,7 @@ def _features(
         log.info("computing %s features of %d pictures", name, len(wanted))
         chunks = [wanted[start : start + CHUNK_ROWS] for start in range(0, len(wanted), CHUNK_ROWS)]
         pictures = _prefetched(chunks, lambda row: _crop(files[row], margin, image_size))
-        shown = track(
-            pictures, description=name, total=len(chunks), console=stderr_console(), disable=len(chunks) < 2
-        )
+        shown = with_bar(pictures, name, len(chunks))
         with _written_together(store) as add:
             for chunk, crops in zip(chunks, shown, strict=True):
                 features = predict(crops[:, :, ::-1] if flip else crops)

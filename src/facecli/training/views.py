@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 from numpy.lib.format import open_memmap
-from rich.progress import track
 
 from facecli.core.attributes import HEAD_CLASSES, PRESENCE
-from facecli.core.console import stderr_console
+from facecli.core.console import with_bar
 from facecli.models.build import in_precision
 from facecli.models.checkpoint import Checkpoint, write_json
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
@@ -182,7 +181,7 @@ def _build(
     arrays, done = _open(maker, crops, count, folder, asked)
     starts = [(view, start) for view in range(count) for start in range(0, len(crops), CHUNK_ROWS)]
     log.info("a teacher looks at %d views of %d pictures", count, len(crops))
-    for number in track(range(done, len(starts)), "views", console=stderr_console(), transient=True):
+    for number in with_bar(range(done, len(starts)), "views"):
         view, start = starts[number]
         reseed(maker, seed, number)
         chunk = crops[start : start + CHUNK_ROWS]

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from facecli.core.attributes import EMOTIONS
+from facecli.core.console import with_bar
 from facecli.core.errors import DataError, OutputError
 from facecli.core.images import find_images
 from facecli.data.table import Layout, Table, build_table
@@ -62,7 +63,7 @@ def _write_pictures(table: Path, folder: Path) -> list[tuple[str, str]]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=table.parent))
         try:
             with open(table, newline="", encoding="utf-8") as file:
-                for row in _rows(table, file):
+                for row in with_bar(_rows(table, file), f"unpacking {table.name}"):
                     if reason := _write_picture(row, temporary):
                         problems.append((f"line {row['line']}", reason))
             temporary.chmod(0o755)  # mkdtemp makes it private
