@@ -93,13 +93,15 @@ def test_covers_stay_behind(tmp_path, name):
         assert [stream.type for stream in container.streams if stream.type != "audio"] == ["video"]
 
 
-def beeping(path, rate, late_s=0.0, codec="pcm_s16le", length_s=0.5):
+def beeping(path, rate, late_s=0.0, codec="pcm_s16le", length_s=0.5, bit_rate=None):
     """A second of pictures, and a tone of `rate` samples a second that starts late."""
     with av.open(str(path), "w") as container:
         pictures = container.add_stream("libx264", rate=25)
         pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream(codec, rate=rate)
         sound.layout = "mono"
+        if bit_rate is not None:
+            sound.codec_context.bit_rate = bit_rate
         for number in range(25):
             made = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 9 * number, np.uint8), format="rgb24")
             container.mux(pictures.encode(made))
@@ -126,6 +128,16 @@ def test_sound_of_any_rate_goes_along(tmp_path, rate, suffix):
     copied_from(tmp_path / "odd.mkv", tmp_path / f"drawn{suffix}")
     _, first_s, last_s = heard(tmp_path / f"drawn{suffix}")
     assert first_s == pytest.approx(0, abs=0.06) and last_s == pytest.approx(0.5, abs=0.3)
+
+
+@pytest.mark.parametrize(("bit_rate", "most"), [(32_000, 40_000), (192_000, 80_000)])
+def test_sound_that_is_encoded_anew_takes_no_more_than_it_did(tmp_path, bit_rate, most):
+    beeping(tmp_path / "old.mkv", 48_000, codec="mp2", length_s=4, bit_rate=bit_rate)
+    copied_from(tmp_path / "old.mkv", tmp_path / "drawn.mp4")
+    with av.open(str(tmp_path / "drawn.mp4")) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+        written = sum(packet.size for packet in container.demux(audio=0))
+    assert 8 * written / heard(tmp_path / "drawn.mp4")[2] < most
 
 
 def test_late_sound_is_late_in_avi_too(tmp_path):

@@ -26,6 +26,8 @@ _COPIED = {
 }
 """Container -> codecs that players expect in it, and the encoder for what is in another. AVI knows no times
 of sound: there it is written without gaps, with silence where nothing is heard."""
+_USUAL_BPS, _LEAST_BPS = 64_000, 24_000
+"""Bits a second of sound that is encoded anew: of a channel when nothing better is known, and the fewest."""
 _SLACK_S = 0.001
 _SEEK_FROM_S = 1.0
 _NEW_START_S = 0.5
@@ -82,6 +84,12 @@ class ClipSound:
         to = container.add_stream(encoder, rate=rate)
         assert isinstance(to, AudioStream)
         to.codec_context.layout = "mono" if codec.channels == 1 else "stereo"
+        if (
+            encoder != "pcm_s16le"
+            and 0 < (stated := codec.bit_rate or 0) < _USUAL_BPS * to.codec_context.channels
+        ):
+            # More bits than the source has would add nothing.
+            to.codec_context.bit_rate = max(stated, _LEAST_BPS)
         to.codec_context.open(strict=False)
         self._resampler = AudioResampler(
             format=to.codec_context.format,
