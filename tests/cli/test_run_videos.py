@@ -90,6 +90,16 @@ def test_a_picture_in_the_folder_that_is_called_like_a_clip_is_a_picture(run, he
     assert [row["source"] for row in rows(here / "rows.jsonl")].count("clips/b.mp4") == 1
 
 
+def test_another_encoder_than_the_usual_one_is_told_of_once(run, here, monkeypatch):
+    from facecli.sinks import video
+
+    is_there = video._is_there
+    monkeypatch.setattr(video, "_is_there", lambda name: "264" not in name and is_there(name))
+    code, _, err = run("--video", "clips", "--output", "drawn/")
+    assert code == 0, err
+    assert err.count("nothing here encodes h264; av1 is written") == 1
+
+
 def test_patterns_and_repeated_options_are_one_list_and_names_do_not_clash(run, here):
     code, _, err = run("--video", "clips/**/*.m*", "--video", "clips/a.mp4", "--output", "drawn/")
     assert code == 0, err

@@ -108,10 +108,13 @@ def _check_results(options: dict, jobs: Sequence[_Job]) -> None:
     begun = options.get("begun", ())
     rows = {flag: target for flag, target in rows.items() if target not in begun}
     check_existing([*rows.items(), *drawn], options["overwrite"])
+    notes: list[str] = []
     for job in jobs:
         if job.output is not None:
             check_suffix(job.output)
-            choose_encoder(job.output.suffix.lower(), options["codec"], say)
+            choose_encoder(job.output.suffix.lower(), options["codec"], notes.append)
+    for note in dict.fromkeys(notes):
+        say(note)
 
 
 def check_thumbnails(options: dict, read: Iterable[tuple[Path | str, str]]) -> None:
@@ -182,7 +185,10 @@ def build_frame_sinks(options: dict, job: _Job, source) -> list:
     sinks: list = []
     if job.output is not None:
         sound = _sound_of(options, source)
-        known = VideoOptions(options["codec"], options["quality"], source.bits_per_s, sound)
+        # What will be encoded otherwise than expected was said before anything was read.
+        known = VideoOptions(
+            options["codec"], options["quality"], source.bits_per_s, sound, notify=lambda note: None
+        )
         sinks.append(VideoFileSink(job.output, source.fps, known))
     if options["no_show"] and bars_wanted():
         sinks.append(ProgressSink(source.promised))
