@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 
 from facecli.core import paths
 from facecli.core.faces import FACE_HEADS, NAMED_HEADS
@@ -315,6 +316,12 @@ def api(request: Request) -> Response:
     )
     routes = list_routes(request.app.openapi())
     return _page(request, "api", routes=routes, examples=examples, limits=told)
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs() -> Response:
+    """Where servers of this kind have their interactive page."""
+    return RedirectResponse("/api")
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
