@@ -1,7 +1,7 @@
 """How often each age, gender and race occurs: tables and pictures of a data set.
 
-`raw` is every labelled picture; `adjusted` is what training sees of the training rows after
-rebalancing.
+`raw` is every labelled picture; `training` is the training rows as they are, `adjusted` what training sees
+of them after rebalancing.
 """
 
 import math
@@ -85,7 +85,7 @@ def distributions(frame: pd.DataFrame, weights: np.ndarray | None = None) -> dic
 
 
 def save_data_stats(frame: pd.DataFrame, method: str, seed: int, folder: Path | None = None) -> Path:
-    """Writes `raw/` and `adjusted/`, each with a CSV and a PNG of every distribution.
+    """Writes `raw/`, `training/` and `adjusted/`, each with a CSV and a PNG of every distribution.
 
     Args:
         frame: rows with labels and `split`.
@@ -103,6 +103,7 @@ def save_data_stats(frame: pd.DataFrame, method: str, seed: int, folder: Path | 
     train = frame[frame["split"] == "train"]
     rows, weights = rebalance(train, method, seed)
     _save(distributions(frame), folder / "raw", "all pictures")
+    _save(distributions(train), folder / "training", "training pictures")
     title = f"training pictures, rebalancing: {method}"
     _save(distributions(train.iloc[rows], weights), folder / "adjusted", title)
     return folder
