@@ -7,6 +7,8 @@
 | FER2013 | `fer2013.csv` or `icml_face_data.csv`, or folders `train/<emotion>/` |
 | no faces | a folder `not_face/` (in it, or in `train/` and `test/`) |
 | UTKFace | none of these: the file names carry the labels |
+
+A file that is none of their tables may be a list of pictures, see `data.lists`.
 """
 
 import logging
@@ -20,6 +22,8 @@ from typing import NamedTuple
 from facecli.core.errors import DataError, InputError
 from facecli.core.registry import Registry
 from facecli.data.archives import archive_stem, unpack
+from facecli.data.listed import PLAIN, ListOptions, read_list
+from facecli.data.lists import is_list
 from facecli.data.table import Layout, Table
 
 log = logging.getLogger(__name__)
@@ -62,14 +66,16 @@ def crop_of(source: str) -> tuple[float, float]:
     return LAYOUTS.find(source).crop if source in LAYOUTS.names() else (0.0, 0.0)
 
 
-def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
+def open_dataset(path: Path, progress: bool = True, lists: ListOptions = PLAIN) -> tuple[Path, Table]:
     """Reads a data set of any known layout.
 
     Args:
         path: a folder (searched recursively), a .tar.gz, .tgz, .tar or .zip archive (unpacked
             into the data folder, once), either of `dataset_1.tar.gz` and `dataset_2.tar.gz` or the
-            folder of both, or a table (`wiki.mat`, FairFace's or FER2013's CSV).
+            folder of both, a table (`wiki.mat`, FairFace's or FER2013's CSV), or a list of pictures
+            (JSON, CSV or Parquet), which may lie elsewhere: they are fetched.
         progress: draw a bar while unpacking.
+        lists: how lists are read.
 
     Returns:
         The folder that the table's files are relative to, and the table with at least a row.
@@ -79,10 +85,18 @@ def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
         DataError: nothing usable in it.
     """
     path = check_dataset(path)
-    folder, table = _read_file(path, progress) if path.is_file() else _read_folder(path, progress)
+    if names_pictures(path):
+        folder, table = read_list(path, lists)
+    else:
+        folder, table = _read_file(path, progress) if path.is_file() else _read_folder(path, progress)
     if table.frame.empty:
         raise DataError(_nothing(path, table))
     return folder, table
+
+
+def names_pictures(path: Path) -> bool:
+    """Is it a list, and no table of a known layout?"""
+    return is_list(path) and path.is_file() and _layout_of(path.name) is None
 
 
 def check_dataset(path: Path) -> Path:
@@ -109,7 +123,8 @@ def _read_file(path: Path, progress: bool) -> tuple[Path, Table]:
         layout = _layout_of(path.name)
         if layout is None:
             raise InputError(
-                f"{path} is no data set; give a folder, a .tar.gz or .zip archive, wiki.mat, or a label CSV"
+                f"{path} is no data set; give a folder, a .tar.gz or .zip archive, wiki.mat, a label CSV, "
+                "or a list (.json, .jsonl, .csv, .tsv, .parquet)"
             )
         return layout.read(path)
     if _PAIR.fullmatch(stem):
