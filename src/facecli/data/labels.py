@@ -345,7 +345,8 @@ def _no_attribute(name: str, values: list[str], rows: int) -> str:
         return "is called like no attribute may be"
     if len(values) > MAX_CLASSES:
         return f"has {len(values)} different values, and an attribute has {MAX_CLASSES} classes at most"
-    if len(values) > 2 and rows < 2 * len(values):
+    are_truths = {value.lower() for value in values} <= {*_YES, *_NO}
+    if len(values) > 2 and rows < 2 * len(values) and not are_truths:
         return "has hardly a value that recurs, and is no attribute"
     return f"has one value only ({values[0]}), and is no attribute" if len(values) < 2 else ""
 

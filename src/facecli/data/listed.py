@@ -115,11 +115,13 @@ class Labels:
     """The label columns of a table.
 
     Attributes:
+        count: n, of all rows.
         columns: name -> (n,) int64, -1 where a row has no such label.
         classes: attribute that facecli does not know -> its classes, in the order of their numbers.
         notes: as of `Reading`.
     """
 
+    count: int
     columns: Mapping[str, np.ndarray]
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -127,7 +129,10 @@ class Labels:
     @property
     def are_there(self) -> np.ndarray:
         """(n,) has a row any label?"""
-        return np.any([values != MISSING for values in self.columns.values()], axis=0)
+        found = np.zeros(self.count, bool)
+        for values in self.columns.values():
+            found |= values != MISSING
+        return found
 
 
 def read_list(path: Path, options: ListOptions = PLAIN) -> tuple[Path, Table]:
@@ -397,7 +402,7 @@ def encode_labels(listing: Listing, reading: Reading) -> Labels:
             classes[attribute] = _own_classes(attribute, its)
         names = CLASS_NAMES.get(attribute) or classes[attribute]
         columns[attribute] = encoded(attribute, {meaning: names.index(meaning.value) for meaning in its})
-    return Labels(_with_races(columns), classes, tuple(notes))
+    return Labels(count, _with_races(columns), classes, tuple(notes))
 
 
 def _own_classes(attribute: str, meanings: Iterable[Meaning]) -> tuple[str, ...]:

@@ -38,7 +38,15 @@ _BOX = ("box", "box_xyxy")
 _CORNERS = ("x_min", "y_min", "x_max", "y_max")
 _BARE = ("label", "labels", "tag", "tags", "class", "classes")
 """Columns whose values say by themselves what they are about, such as "Emotion_Happy"."""
+_UNNAMED = " "
+_NO_LABELS = frozenset((*_PICTURE, *_BOX, *_CORNERS, _UNNAMED))
+_NO_BOX = (float("nan"),) * 4
 _NOTHING = ("", "nan", "null", "n/a", "na")
+_MAX_COLUMNS = 1000
+_MAX_CELLS = 100_000
+"""Ways of writing labels that are remembered."""
+_LARGEST = 1e9
+"""Pixels."""
 _SEPARATORS = re.compile(r"\s*[;|,]\s*")
 
 Row = Mapping[str, Any]
@@ -124,80 +132,93 @@ class _Building:
         self._pictures: list[str] = []
         self._numbers, self._boxes = array("i"), array("f")
         self._rows, self._ids = array("i"), array("i")
+        self._names: dict[Any, str] = {}
         self._known: dict[Label, int] = {}
+        self._cells: dict[tuple[str, str], int] = {}
         self._values: dict[str, int] = {}
         self._faults: dict[int, str] = {}
         self._crowded: dict[str, None] = {}
         self._strange: dict[str, None] = {}
-        self._columns: dict[str, None] = {}
-        self._names_pictures = False
 
     def add(self, number: int, entry: Any) -> None:
         """Takes the next entry. Raises DataError."""
-        if not isinstance(entry, Mapping):
+        if not isinstance(entry, dict):
             raise DataError(f"{self._path} is no list of pictures: row {number:,} is no object with names")
-        if number > MAX_ROWS:
-            raise DataError(f"{self._path} has more than {MAX_ROWS:,} rows; cut it into several lists")
-        names = {name: str(name).strip().lower() for name in entry}
-        if "content" in names.values() and isinstance(entry.get("annotation"), Mapping | list):
+        if isinstance(entry.get("annotation"), dict | list) and "content" in entry:
             for face in _dataturks(entry):
-                self._add_row(number, face, {name: name for name in face})
+                self._add_row(number, face)
         else:
-            self._add_row(number, entry, names)
+            self._add_row(number, entry)
 
-    def _add_row(self, number: int, row: Row, names: Mapping[Any, str]) -> None:
+    def _add_row(self, number: int, row: Row) -> None:
         position = len(self._pictures)
-        by_name = {name: row[key] for key, name in names.items()}
+        if position >= MAX_ROWS:
+            raise DataError(f"{self._path} has more than {MAX_ROWS:,} rows; cut it into several lists")
+        by_name: dict[str, Any] = {}
+        for key, value in row.items():
+            name = self._names.get(key) or self._named(key)
+            by_name[name] = value
+            if name not in _NO_LABELS:
+                self._label(position, str(key), name, value)
         picture = next((text for name in _PICTURE if (text := _text(by_name.get(name)))), "")
-        self._names_pictures = self._names_pictures or any(name in _PICTURE for name in by_name)
         if not picture or len(picture) > _MAX_NAME:
-            self._faults[position] = (
-                "no picture is named" if not picture else "the picture's name is too long"
-            )
-            picture = picture[:_MAX_NAME]
+            self._faults[position] = "the picture's name is too long" if picture else "no picture is named"
         box = _box(by_name)
         if box is None:
             self._faults.setdefault(position, "the box is not x_min, y_min, x_max, y_max")
-        self._pictures.append(picture)
+        self._pictures.append(picture[:_MAX_NAME])
         self._numbers.append(number)
-        self._boxes.extend(box or (np.nan,) * 4)
-        for key, name in names.items():
-            # A column without a name is the numbers that some programs write in front.
-            if name and name not in (*_PICTURE, *_BOX, *_CORNERS):
-                self._label(position, str(key).strip(), name, row[key])
+        self._boxes.extend(box or _NO_BOX)
+
+    def _named(self, key: Any) -> str:
+        """What a column is called that was not seen before, in small letters. Raises DataError."""
+        if len(self._names) >= _MAX_COLUMNS:
+            raise DataError(f"{self._path} has more than {_MAX_COLUMNS:,} columns; it is no list of pictures")
+        # A column without a name is the numbers that some programs write in front.
+        self._names[key] = str(key).strip().lower() or _UNNAMED
+        return self._names[key]
 
     def _label(self, position: int, column: str, name: str, value: Any) -> None:
-        self._columns[column] = None
         if name in _BARE:
             found = _SEPARATORS.split(value) if isinstance(value, str) else value
             for one in found if isinstance(found, list) else [found]:
                 self._take(position, "", one)
-        else:
-            self._take(position, column, value)
+        elif column not in self._crowded:
+            self._take(position, column.strip(), value)
 
     def _take(self, position: int, column: str, value: Any) -> None:
-        if isinstance(value, Mapping | list):
-            self._strange[column] = None
-            return
-        text = " ".join(_text(value).split())
-        if text.lower() in _NOTHING or column in self._crowded:
-            return
-        label = Label(column, text)
+        text = value if isinstance(value, str) else _text(value)
+        known = self._cells.get((column, text))
+        if known is None:
+            if isinstance(value, dict | list):
+                self._strange[column] = None
+                return
+            known = self._new(column, text)
+        if known >= 0:
+            self._rows.append(position)
+            self._ids.append(known)
+
+    def _new(self, column: str, text: str) -> int:
+        """The number of a label as it was not written before; -1 for what is none."""
+        label = Label(column, " ".join(_text(text).split()))
+        if column in self._crowded or label.value.lower() in _NOTHING:
+            return -1
         if label not in self._known:
             self._values[column] = self._values.get(column, 0) + 1
-            if len(text) > _MAX_LETTERS or self._values[column] > MAX_VALUES:
+            if len(label.value) > _MAX_LETTERS or self._values[column] > MAX_VALUES:
                 self._crowded[column] = None
-                return
+                return -1
             self._known[label] = len(self._known)
-        self._rows.append(position)
-        self._ids.append(self._known[label])
+        if len(self._cells) < _MAX_CELLS:
+            self._cells[column, text] = self._known[label]
+        return self._known[label]
 
     def finished(self) -> Listing:
         """What was read. Raises DataError when that is no list."""
         if not self._pictures:
             raise DataError(f"{self._path} is an empty list; write a row for each picture")
-        if not self._names_pictures:
-            there = ", ".join(list(self._columns)[:8]) or "none"
+        if not set(_PICTURE) & set(self._names.values()):
+            there = ", ".join(map(str, list(self._names)[:8])) or "none"
             raise DataError(
                 f"no column of {self._path} names the pictures; call it file or url (its columns: {there})"
             )
@@ -235,8 +256,8 @@ def _text(value: Any) -> str:
 
 def _box(by_name: Row) -> tuple[float, ...] | None:
     """Four numbers, () without a box; None for what is no box."""
-    given: Any = next((by_name[name] for name in _BOX if by_name.get(name) not in (None, "")), None)
-    if given is None:
+    given: Any = by_name.get("box") or by_name.get("box_xyxy")
+    if not given:
         corners = [by_name.get(name) for name in _CORNERS]
         if all(corner in (None, "") for corner in corners):
             return ()
@@ -244,11 +265,11 @@ def _box(by_name: Row) -> tuple[float, ...] | None:
     if isinstance(given, str):
         given = given.strip("[]() ").replace(",", " ").split()
     try:
-        box = tuple(float(value) for value in given)
+        x_min, y_min, x_max, y_max = map(float, given)
     except (TypeError, ValueError, OverflowError):
         return None
-    whole = len(box) == 4 and all(np.isfinite(np.float32(value)) for value in box)
-    return box if whole and box[0] < box[2] and box[1] < box[3] else None
+    whole = -_LARGEST < x_min < x_max < _LARGEST and -_LARGEST < y_min < y_max < _LARGEST
+    return (x_min, y_min, x_max, y_max) if whole else None
 
 
 def _dataturks(entry: Row) -> Iterator[Row]:
