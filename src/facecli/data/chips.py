@@ -156,7 +156,7 @@ def _cut_all(
 ) -> dict[str, str]:
     """Cuts the faces of one picture."""
     try:
-        image_rgb = decode_image(read_bytes(picture))
+        image_rgb = decode_image(read_bytes(picture), "it")
     except ImageError as error:
         reason = str(error).replace(shown(picture), "it")
         return {chip.key: store.refuse(chip.key, reason) for chip in chips}

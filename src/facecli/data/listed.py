@@ -255,7 +255,7 @@ class _Work:
         try:
             check_url(address)
             data = fetch(address, self._options.allow_private, self._options.limits)
-            check_image(data)
+            check_image(data, "it")
         except PrivateAddressError as error:
             # It is another question when it is allowed.
             self._is_private = True
