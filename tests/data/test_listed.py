@@ -389,7 +389,7 @@ def test_kept_files_are_whole_or_not_there(tmp_path):
 
 @given(st.lists(st.integers(), max_size=60), st.integers(1, 5))
 def test_work_in_parallel_keeps_the_order(items, workers):
-    assert in_parallel(lambda one: one * 2, items, workers, "doubling") == [one * 2 for one in items]
+    assert in_parallel([lambda one: one * 2] * workers, items, "doubling") == [one * 2 for one in items]
 
 
 def test_an_error_of_the_work_ends_it():
@@ -397,7 +397,7 @@ def test_an_error_of_the_work_ends_it():
         raise ValueError(item)
 
     with pytest.raises(ValueError, match="1"):
-        in_parallel(fail, [1], 2, "failing")
+        in_parallel([fail], [1], "failing")
 
 
 def test_the_report_can_be_written_as_json(pictures, options, reports):

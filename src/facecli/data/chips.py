@@ -2,10 +2,7 @@
 
 import hashlib
 import os
-import queue
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -17,6 +14,7 @@ from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.crops import WHOLE_CHIP_MARGIN, box_areas, clip_boxes, crop_face, fit_chip, warp
 from facecli.core.errors import ImageError
 from facecli.core.images import decode_image, encode_image, read_bytes
+from facecli.core.process import OrderedPool
 from facecli.detect.landmarks import LandmarkFinder
 from facecli.detect.registry import BEST, build_detector, detect_inside, find_entry
 from facecli.sources.files import shown
@@ -26,8 +24,8 @@ VERSION = 1
 """Raised when the same picture would give another chip."""
 _CHIP = (CHIP_SIDE, CHIP_SIDE)
 _CUTTING = 4
-_AHEAD = 4
-"""Tasks that wait for each thread."""
+_AHEAD = 256
+"""Tasks that are begun before the result of the first is there: one may take half a minute."""
 _LIKE = 0.5
 """Share of the largest face's area from which on nobody can say whom a label is about."""
 _LEAST_SIDE = 12
@@ -93,28 +91,39 @@ def cut_chips(store: KeptFiles, wanted: Mapping[Path, Sequence[Chip]]) -> dict[s
 
     Raises OutputError when the store cannot be written.
     """
-    cutters: queue.SimpleQueue[_Cutter] = queue.SimpleQueue()
-    for _ in range(min(_CUTTING, os.cpu_count() or 1, len(wanted))):
-        # One after the other: building hushes the whole process.
-        cutters.put(_Cutter())
-
-    def cut(job: tuple[Path, Sequence[Chip]]) -> dict[str, str]:
-        return _cut_all(cutters, store, *job)
-
-    found = in_parallel(cut, list(wanted.items()), _CUTTING, "looking for faces")
+    # One after the other: building hushes the whole process.
+    cutters = [_Cutter(store) for _ in range(min(_CUTTING, os.cpu_count() or 1, len(wanted)))]
+    found = in_parallel([cutter.cut_all for cutter in cutters], list(wanted.items()), "looking for faces")
     return {key: reason for reasons in found for key, reason in reasons.items()}
 
 
 class _Cutter:
     """Finds faces and cuts them. For one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: KeptFiles) -> None:
+        self._store = store
         self._detector, self._finder = build_detector(BEST, threads=1), LandmarkFinder(threads=1)
         crop = find_entry(BEST).chip_crop
         assert crop is not None
         self._crop = crop
 
-    def cut(self, image_rgb: np.ndarray, chip: Chip) -> np.ndarray | str:
+    def cut_all(self, job: tuple[Path, Sequence[Chip]]) -> dict[str, str]:
+        """Cuts the faces of one picture; for the key of each the reason why there is none, or ""."""
+        picture, chips = job
+        try:
+            image_rgb = decode_image(read_bytes(picture), "it")
+        except ImageError as error:
+            reason = str(error).replace(shown(picture), "it")
+            return {chip.key: self._store.refuse(chip.key, reason) for chip in chips}
+        return {chip.key: self._kept(chip.key, self._cut(image_rgb, chip)) for chip in chips}
+
+    def _kept(self, key: str, found: np.ndarray | str) -> str:
+        if isinstance(found, str):
+            return self._store.refuse(key, found)
+        self._store.keep(key, bytes(encode_image(found, ".jpg")))
+        return ""
+
+    def _cut(self, image_rgb: np.ndarray, chip: Chip) -> np.ndarray | str:
         """(CHIP_SIDE, CHIP_SIDE, 3) uint8 RGB, or the reason why there is none."""
         height, width = image_rgb.shape[:2]
         if chip.way == "whole":
@@ -151,43 +160,13 @@ class _Cutter:
         return warp(image_rgb, matrix, _CHIP)
 
 
-def _cut_all(
-    cutters: "queue.SimpleQueue[_Cutter]", store: KeptFiles, picture: Path, chips: Sequence[Chip]
-) -> dict[str, str]:
-    """Cuts the faces of one picture."""
-    try:
-        image_rgb = decode_image(read_bytes(picture), "it")
-    except ImageError as error:
-        reason = str(error).replace(shown(picture), "it")
-        return {chip.key: store.refuse(chip.key, reason) for chip in chips}
-    cutter = cutters.get()
-    try:
-        cut = {chip.key: cutter.cut(image_rgb, chip) for chip in chips}
-    finally:
-        cutters.put(cutter)
-    for key, found in cut.items():
-        if not isinstance(found, str):
-            store.keep(key, bytes(encode_image(found, ".jpg")))
-    return {key: store.refuse(key, found) if isinstance(found, str) else "" for key, found in cut.items()}
-
-
-def in_parallel(work: Callable[[Item], Made], items: Sequence[Item], workers: int, told: str) -> list[Made]:
-    """What the work makes of each, in their order. No more is begun than the threads can soon do."""
-    todo = iter(enumerate(items))
-    running: dict[Future[Made], int] = {}
-    found: dict[int, Made] = {}
-    pool = ThreadPoolExecutor(workers)
+def in_parallel(functions: Sequence[Callable[[Item], Made]], items: Sequence[Item], told: str) -> list[Made]:
+    """What the functions, each called in a thread of its own, make of the items, in their order."""
     bar = Progress(console=stderr_console(), transient=True, disable=not bars_wanted())
-    try:
-        with bar:
-            task = bar.add_task(told, total=len(items))
-            while True:
-                for index, item in islice(todo, _AHEAD * workers - len(running)):
-                    running[pool.submit(work, item)] = index
-                if not running:
-                    return [found[index] for index in range(len(items))]
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    found[running.pop(future)] = future.result()
-                    bar.advance(task)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with OrderedPool(functions, _AHEAD) as pool, bar:
+        task, found = bar.add_task(told, total=len(items)), []
+        for made in pool.results(items):
+            assert made is not None
+            found.append(made)
+            bar.advance(task)
+    return found

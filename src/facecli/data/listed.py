@@ -12,6 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -246,7 +247,7 @@ class _Work:
             else:
                 found[address] = known
         self._kept = sum(isinstance(place, Path) for place in found.values())
-        got = in_parallel(lambda address: self._got(store, address), asked, _FETCHING, "fetching")
+        got = in_parallel([partial(self._got, store)] * _FETCHING, asked, "fetching")
         found |= dict(zip(asked, got, strict=True))
         self._fetched = sum(isinstance(found[address], Path) for address in asked)
         return found
