@@ -145,6 +145,10 @@ def test_yes_and_no_in_several_ways(listing):
     [
         ("city", [f"city {n}" for n in range(500)] * 2, "has 500 different values, and an attribute has 100"),
         ("name", [f"name {n}" for n in range(30)], "hardly a value that recurs"),
+        ("day", [f"2020-01-{n:02}" for n in range(20)] * 3, "hardly a value that recurs"),
+        ("hour", list(range(20)) * 30, "holds numbers"),
+        ("room", [f"room {n}" for n in range(20)] * 5, ""),
+        ("level", [1, 2, 3] * 5, ""),
         ("camera", ["one"] * 30, "one value only (one)"),
         ("split", ["train", "test"] * 5, "is called like no attribute may be"),
         ("file_2", ["a", "b"] * 5, ""),

@@ -298,7 +298,8 @@ def _show_list(report: "ListReport", limit: int | None) -> None:
         show_text(f"  {line}")
     for attribute, counts in report.counts.items():
         if any(counts.values()):
-            show_text(f"  {attribute}: {', '.join(f'{name} {count:,}' for name, count in counts.items())}")
+            there = [f"{name} {count:,}" for name, count in counts.items()]
+            show_text(f"  {attribute}: {_some(there, None if limit is None else 4 * limit)}")
     if report.unknown:
         named = _some([f"{label} ({count:,})" for label, count in report.unknown.items()], limit)
         remedy = "--label LABEL=MEANING says what they mean, --label LABEL=ignore that they mean nothing"

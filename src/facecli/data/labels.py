@@ -77,6 +77,10 @@ _WORDS: dict[str, dict[str, str]] = {
     },
 }
 """Attribute -> what people write, in small letters -> its class."""
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_FEW = 10
+_RECURRING = 5
+"""A column of more than a few values is an attribute when each is there so often, in the mean."""
 _YES, _NO = ("yes", "y", "true", "t", "1"), ("no", "n", "false", "f", "0")
 _BAND = re.compile(r"(\d{1,3})\s*(?:-|_|–|—|\bto\b|\s)\s*(\d{1,3})")
 _OPEN = re.compile(
@@ -346,7 +350,10 @@ def _no_attribute(name: str, values: list[str], rows: int) -> str:
     if len(values) > MAX_CLASSES:
         return f"has {len(values)} different values, and an attribute has {MAX_CLASSES} classes at most"
     are_truths = {value.lower() for value in values} <= {*_YES, *_NO}
-    if len(values) > 2 and rows < 2 * len(values) and not are_truths:
+    if len(values) > _FEW and all(map(_NUMBER.fullmatch, values)):
+        return "holds numbers, and is an attribute only where somebody says so"
+    recurring = _RECURRING if len(values) > _FEW else 2
+    if len(values) > 2 and rows < recurring * len(values) and not are_truths:
         return "has hardly a value that recurs, and is no attribute"
     return f"has one value only ({values[0]}), and is no attribute" if len(values) < 2 else ""
 
