@@ -149,6 +149,7 @@ def test_yes_and_no_in_several_ways(listing):
         ("hour", list(range(20)) * 30, "holds numbers"),
         ("room", [f"room {n}" for n in range(20)] * 5, ""),
         ("level", [1, 2, 3] * 5, ""),
+        ("hat", ["red, green", "blue"] * 9, "has a value with a comma"),
         ("camera", ["one"] * 30, "one value only (one)"),
         ("split", ["train", "test"] * 5, "is called like no attribute may be"),
         ("file_2", ["a", "b"] * 5, ""),

@@ -30,7 +30,8 @@ MAX_CLASSES = 100
 """An attribute has no more classes; what has is a name, a number, a place."""
 IGNORE = "ignore"
 _MAX_FILE = 4 << 20
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_NAME = re.compile(r"(?=.{1,30}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_LONGEST_CLASS = 40
 _TAKEN = {
     *("file", "sha256", "source", "age_years", "age_low", "age_high", "dhash", "group", "split", "set"),
     *("published_split", "photograph", "all", "none"),
@@ -350,6 +351,8 @@ def _no_attribute(name: str, values: list[str], rows: int) -> str:
     if len(values) > MAX_CLASSES:
         return f"has {len(values)} different values, and an attribute has {MAX_CLASSES} classes at most"
     are_truths = {value.lower() for value in values} <= {*_YES, *_NO}
+    if bad := next((value for value in values if "," in value or len(value) > _LONGEST_CLASS), None):
+        return f"has a value with a comma or of more than {_LONGEST_CLASS} letters ({bad[:20]}...)"
     if len(values) > _FEW and all(map(_NUMBER.fullmatch, values)):
         return "holds numbers, and is an attribute only where somebody says so"
     recurring = _RECURRING if len(values) > _FEW else 2
