@@ -156,3 +156,10 @@ def test_names_that_a_terminal_would_obey_are_shown_harmlessly(tmp_path, home, c
     assert check(write_lines(tmp_path / "list.json", rows)) == 2
     out, err = capsys.readouterr()
     assert "\x1b" not in out + err
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_detectors_learn_from_no_lists(small, home, capsys, command):
+    arguments = ["--model-type", "detector", "--data-path", str(small), "--faces", "box", "--label", "a=b:c"]
+    assert main([command, *arguments]) == 2
+    assert "not for --model-type detector" in capsys.readouterr().err
