@@ -251,6 +251,44 @@ def test_a_row_without_a_picture_is_a_fault_of_its_own(tmp_path):
     }
 
 
+PIECES = st.sampled_from(
+    [
+        b'[{"file": "a.jpg", ',
+        b'"box": [1, 2, 3, 4]}',
+        b"]",
+        b"{",
+        b'"',
+        b",",
+        b"\n",
+        b"file,age",
+        b"\0",
+        b"1e999",
+    ]
+)
+
+
+@given(
+    st.lists(PIECES | st.binary(max_size=6), max_size=12),
+    st.sampled_from([".json", ".jsonl", ".csv", ".parquet"]),
+)
+def test_whatever_lies_in_a_file_it_is_a_list_or_an_error_of_one_line(tmp_path_factory, pieces, suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    path.write_bytes(b"".join(pieces))
+    try:
+        listing = read_listing(path)
+    except DataError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert len(listing.pictures) == len(listing.boxes) == len(listing.numbers) > 0
+        assert labels_are_whole(listing)
+
+
+def labels_are_whole(listing):
+    return len(listing.rows) == len(listing.ids) and sum(listing.counts.values()) == len(listing.ids)
+
+
 def test_names_of_lists(tmp_path):
     assert all(is_list(tmp_path / name) for name in ("a.json", "A.CSV", "b.parquet", "c.jsonl"))
     assert not any(is_list(tmp_path / name) for name in ("a.txt", "json", "b.zip"))

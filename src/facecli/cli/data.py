@@ -435,7 +435,7 @@ def _save_augmented(frame: "pd.DataFrame", folder: Path, image_size: int, seed: 
     import numpy as np
 
     from facecli.core.images import save_image
-    from facecli.data.batches import load_crops
+    from facecli.data.sources import load_crops
     from facecli.data.statistics import contact_sheet
     from facecli.training.augment import build_augmentation
 

@@ -277,7 +277,7 @@ def evaluate_checkpoint(
     """
     import pandas as pd
 
-    from facecli.data.batches import load_crops
+    from facecli.data.sources import load_crops
     from facecli.models.readout import load_calibration
     from facecli.training.evaluate import evaluate as run_evaluation
     from facecli.training.evaluate import skewed_classes

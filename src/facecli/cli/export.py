@@ -190,7 +190,7 @@ def training_crops(checkpoint, prepared, count: int):
 
     Raises DataError when there are none.
     """
-    from facecli.data.batches import load_crops
+    from facecli.data.sources import load_crops
 
     frame = prepared.frame.iloc[prepared.rows("train")]
     if frame.empty:

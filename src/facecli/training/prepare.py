@@ -10,11 +10,10 @@ import pandas as pd
 
 from facecli.core.attributes import PRESENCE
 from facecli.core.crops import WHOLE_CHIP_MARGIN
-from facecli.data.batches import load_crops
 from facecli.data.checks import forget_one_sided, knowing_sets
 from facecli.data.groups import add_groups, fingerprints, split_digest, split_groups
 from facecli.data.listed import PLAIN, ListOptions
-from facecli.data.sources import open_dataset
+from facecli.data.sources import load_crops, open_dataset
 from facecli.data.table import join_tables
 
 log = logging.getLogger(__name__)
