@@ -43,6 +43,8 @@ TRAIN = [
     "keras>=3.10,<4",
     "matplotlib>=3.9,<4",
     "pandas>=2.2,<4",
+    # What the labels of a list mean.
+    "pyyaml>=6.0,<7",
     "scikit-learn>=1.5,<2",
     "scipy>=1.13,<2",
     "tensorflow>=2.19,<3",
@@ -82,6 +84,7 @@ DEV = [
     "schemathesis>=4,<5",
     "scikit-image>=0.22,<1",
     "setuptools>=70.1",
+    "types-PyYAML>=6.0,<7",
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries

@@ -27,7 +27,7 @@ _MARKS = {
         *("training/", "explain/", "data/", "models/", "crowd/test_crowd_plot.py"),
         *(
             f"cli/test_{name}_command.py"
-            for name in ("calibrate", "data", "detector", "evaluate", "explain", "export", "train")
+            for name in ("calibrate", "data", "detector", "evaluate", "explain", "export", "list", "train")
         ),
     ),
     "server": ("web/test_web_server.py", "web/test_web_live_server.py"),

@@ -26,6 +26,7 @@ IMPORT_NAMES = {
     "scikit-image": "skimage",
     "prometheus-client": "prometheus_client",
     "python-multipart": "python_multipart",
+    "pyyaml": "yaml",
 }
 # Lists of setup.py that Pipfile and environment.yml hold.
 EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "EXPLAIN", "WEB")

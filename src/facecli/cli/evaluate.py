@@ -15,7 +15,14 @@ from facecli.cli.options import (
     text_option,
 )
 from facecli.cli.output import say, warn, write_text
-from facecli.cli.training_options import check_data, data_paths, import_keras, log_to_stderr
+from facecli.cli.training_options import (
+    check_data,
+    data_paths,
+    import_keras,
+    list_options,
+    lists_of,
+    log_to_stderr,
+)
 from facecli.core import paths
 from facecli.core.console import printable
 from facecli.core.faces import FACE_HEADS
@@ -164,8 +171,9 @@ def _percent(share: float) -> str:
     "data_paths",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Folder or archive of face pictures; may recur.  [default: data/UTKFace]",
+    help="Folder, archive or list of face pictures; may recur.  [default: data/UTKFace]",
 )
+@list_options
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
 @click.option(
@@ -215,7 +223,7 @@ def evaluate(**options) -> None:
     from facecli.training.prepare import prepare_data
 
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(places, seed)
+    data = prepare_data(places, seed, lists=lists_of(options))
     measured = evaluate_sets(checkpoint, data, **_measured(options))
     documents = {name: metrics for name, (metrics, _) in measured.items()}
     target = options["json_target"]
@@ -269,7 +277,7 @@ def evaluate_checkpoint(
     """
     import pandas as pd
 
-    from facecli.data.batches import load_crops
+    from facecli.data.sources import load_crops
     from facecli.models.readout import load_calibration
     from facecli.training.evaluate import evaluate as run_evaluation
     from facecli.training.evaluate import skewed_classes

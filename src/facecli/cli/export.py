@@ -7,7 +7,14 @@ import click
 from facecli.cli.evaluate import check_split
 from facecli.cli.options import model_given, model_path_option, model_type_option
 from facecli.cli.output import say, show_text, warn
-from facecli.cli.training_options import check_data, data_options, data_paths, import_keras, log_to_stderr
+from facecli.cli.training_options import (
+    check_data,
+    data_options,
+    data_paths,
+    import_keras,
+    lists_of,
+    log_to_stderr,
+)
 from facecli.core import paths
 from facecli.core.errors import DataError, InputError
 
@@ -45,7 +52,7 @@ def calibrate(**options) -> None:
     from facecli.training.prepare import prepare_data
 
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(places, seed)
+    data = prepare_data(places, seed, lists=lists_of(options))
     check_split(checkpoint, data)
     _show(fit(checkpoint, data, options["batch_size"]))
 
@@ -128,11 +135,12 @@ def export(**options) -> None:
     check_output(path, chosen)
     check_place(path, checkpoint)
     data = data_paths(options) if dtype == "int8" else ()
-    digest = export_checkpoint(checkpoint, path, chosen.name, dtype, data, options["range_faces"])
+    faces = options["range_faces"]
+    digest = export_checkpoint(checkpoint, path, chosen.name, dtype, data, faces, lists_of(options))
     show_text(f"{digest}  {path}")
 
 
-def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces=300):
+def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces=300, lists=None):
     """Exports the network of a checkpoint and records it.
 
     Args:
@@ -140,6 +148,7 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces
         path, file_format, dtype: see `models.export.export_model`.
         data: folders or archives of its training faces, for int8.
         range_faces: faces of them that set the ranges of int8.
+        lists: how lists among them are read, see `data.listed.ListOptions`.
 
     Returns:
         The digest of the file or folder.
@@ -155,7 +164,9 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces
         check_onnx()
     crops = None
     if dtype == "int8":
-        prepared = prepare_data(data, checkpoint.config.get("seed", 1))
+        from facecli.data.listed import PLAIN
+
+        prepared = prepare_data(data, checkpoint.config.get("seed", 1), lists=lists or PLAIN)
         check_split(checkpoint, prepared)
         crops = training_crops(checkpoint, prepared, range_faces)
     network = heads_only(load_network(checkpoint), exported_heads(checkpoint.heads, file_format))
@@ -179,7 +190,7 @@ def training_crops(checkpoint, prepared, count: int):
 
     Raises DataError when there are none.
     """
-    from facecli.data.batches import load_crops
+    from facecli.data.sources import load_crops
 
     frame = prepared.frame.iloc[prepared.rows("train")]
     if frame.empty:

@@ -12,6 +12,7 @@ from facecli.cli.training_options import (
     data_paths,
     fit_options,
     import_keras,
+    lists_of,
     log_to_stderr,
     resolved,
     show_plan,
@@ -96,12 +97,13 @@ def distil(**options) -> None:
         show_plan("would distil:", {**options, "data_paths": [str(place) for place in places]})
         return
     check_data(places)
+    lists = lists_of(options)
     import_keras()
     from facecli.training.distil import distil as run_distillation
     from facecli.training.prepare import prepare_data
 
     log_to_stderr()
-    data = prepare_data(places, options["seed"], options["limit"])
+    data = prepare_data(places, options["seed"], options["limit"], lists)
     options["shares"] = checked_shares(options, data)
     fields = DistilRequest.__dataclass_fields__
     request = DistilRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
@@ -186,12 +188,13 @@ def train(**options) -> None:
         show_plan("would train:", {**options, "data_paths": [str(place) for place in places], **about})
         return
     check_data(places)
+    lists = lists_of(options)
     import_keras()
     from facecli.training.prepare import prepare_data
     from facecli.training.train import train as run_training
 
     log_to_stderr()
-    data = prepare_data(places, options["seed"], options["limit"])
+    data = prepare_data(places, options["seed"], options["limit"], lists)
     options["shares"] = checked_shares(options, data)
     checkpoint = run_training(data, request, fit_options(options))
     show_text(f"saved {checkpoint.folder}")

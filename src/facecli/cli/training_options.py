@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from facecli.cli.options import config_option
-from facecli.cli.output import show_text, warn
+from facecli.cli.output import say, show_text, warn
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY
@@ -18,6 +18,7 @@ from facecli.core.errors import InputError
 from facecli.core.recipes import FitOptions
 
 if TYPE_CHECKING:
+    from facecli.data.listed import ListOptions, ListReport
     from facecli.training.prepare import PreparedData
 
 DEFAULT_SEED = 1
@@ -112,16 +113,73 @@ def training_options(command: Callable) -> Callable:
     return config_option(data_options(command))
 
 
+def list_options(command: Callable) -> Callable:
+    """Decorator: how lists of pictures among the data sets are read, see `lists_of`."""
+    for option in (
+        click.option(
+            "--allow-private", is_flag=True, help="Fetch pictures of a list from the own network, too."
+        ),
+        click.option(
+            "--faces",
+            type=click.Choice(["auto", "find", "box", "whole"]),
+            default="auto",
+            show_default=True,
+            help="Faces of a list's pictures: found, by their box, or the whole picture; auto: by their box "
+            "where there is one, else found.",
+        ),
+        click.option(
+            "--label",
+            "label_pairs",
+            metavar="LABEL=MEANING",
+            multiple=True,
+            help="What a label of a list means (Age_20_30=age:20-30, sex:F=gender:female, sex=gender, "
+            "id=ignore); may recur.",
+        ),
+        click.option(
+            "--labels",
+            "label_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="YAML file of such meanings, as 'facecli data check LIST --save-labels FILE' writes it.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def lists_of(options: Mapping) -> "ListOptions":
+    """How lists are read, by the options of `list_options`. Raises InputError for meanings that are none."""
+    from facecli.data.labels import load_given, parse_pairs
+    from facecli.data.listed import ListOptions
+
+    file, pairs = options["label_file"], parse_pairs(options["label_pairs"])
+    given = {**(load_given(file) if file else {}), **pairs}
+    return ListOptions(options["faces"], given, options["allow_private"], tell=tell_of_list)
+
+
+def tell_of_list(report: "ListReport") -> None:
+    """What training should not begin without knowing."""
+    say(f"{report.path}: {sum(report.chips.values()):,} faces of {report.rows:,} rows")
+    for note in report.notes:
+        say(f"{report.path}: {note}")
+    if report.unknown:
+        named = ", ".join(f"{label} ({count:,})" for label, count in list(report.unknown.items())[:8])
+        warn(f"{report.path}: {len(report.unknown):,} labels are not understood: {named}")
+    if report.is_private:
+        warn("addresses of the own network were not asked; --allow-private asks them")
+
+
 def data_options(command: Callable) -> Callable:
     """Decorator: `--data-path`, which may recur, and `--extra-data`, an earlier name for further sets."""
     for option in (
+        list_options,
         click.option("--extra-data", type=click.Path(path_type=Path), multiple=True, hidden=True),
         click.option(
             "--data-path",
             "data_paths",
             type=click.Path(path_type=Path),
             multiple=True,
-            help="Folder or archive of pictures, of any known layout; may recur.  [default: data/UTKFace]",
+            help="Folder or archive of pictures, of any known layout, or a list of them (.json, .csv, "
+            ".parquet); may recur.  [default: data/UTKFace]",
         ),
     ):
         command = option(command)
