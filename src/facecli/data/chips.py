@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from rich.progress import Progress
 
 from facecli.core import paths
-from facecli.core.console import bars_wanted, stderr_console
+from facecli.core.console import with_bar
 from facecli.core.crops import WHOLE_CHIP_MARGIN, box_areas, clip_boxes, crop_face, fit_chip, warp
 from facecli.core.errors import ImageError
 from facecli.core.images import decode_image, encode_image, read_bytes
@@ -162,11 +161,9 @@ class _Cutter:
 
 def in_parallel(functions: Sequence[Callable[[Item], Made]], items: Sequence[Item], told: str) -> list[Made]:
     """What the functions, each called in a thread of its own, make of the items, in their order."""
-    bar = Progress(console=stderr_console(), transient=True, disable=not bars_wanted())
-    with OrderedPool(functions, _AHEAD) as pool, bar:
-        task, found = bar.add_task(told, total=len(items)), []
-        for made in pool.results(items):
+    with OrderedPool(functions, _AHEAD) as pool:
+        found = []
+        for made in with_bar(pool.results(items), told, len(items)):
             assert made is not None
             found.append(made)
-            bar.advance(task)
     return found
