@@ -67,6 +67,8 @@ WEB = [
     "uvicorn>=0.54,<1",
     "websockets>=15,<18",
 ]
+# Only `facecli run --video ... --notify mqtt://...`.
+MQTT = ["paho-mqtt>=2.1,<3"]
 DEV = [
     "httpx2>=2.16,<3",
     "hypothesis>=6.100,<7",
@@ -82,6 +84,7 @@ DEV = [
     "schemathesis>=4,<5",
     "scikit-image>=0.22,<1",
     "setuptools>=70.1",
+    "trustme>=1.2,<2",
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries
@@ -181,6 +184,7 @@ setup(
         "parquet": PARQUET,
         "explain": EXPLAIN,
         "web": WEB,
+        "mqtt": MQTT,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["facecli=facecli.__main__:main"]},

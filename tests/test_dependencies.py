@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 IMPORT_NAMES = {
     "ai-edge-litert": "ai_edge_litert",
     "opencv-python": "cv2",
+    "paho-mqtt": "paho",
     "pillow": "PIL",
     "pillow-heif": "pillow_heif",
     "scikit-learn": "sklearn",
@@ -28,7 +29,7 @@ IMPORT_NAMES = {
     "python-multipart": "python_multipart",
 }
 # Lists of setup.py that Pipfile and environment.yml hold.
-EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "EXPLAIN", "WEB")
+EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "EXPLAIN", "WEB", "MQTT")
 # Needed by another package of the list rather than by a line of ours.
 NEEDED_BY_OTHERS = {
     "h5py": "keras reads and writes weights through it",

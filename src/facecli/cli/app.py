@@ -77,7 +77,7 @@ _QUIET = {
 
 _TRAIN = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "h5py")
 _WEB = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "jinja2", "websockets")
-_EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web") | {"matplotlib": "plot"}
+_EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web") | {"matplotlib": "plot", "paho": "mqtt"}
 """What `facecli run` does without, by import name -> the extra that brings it."""
 
 _OF_MEMORY = (
@@ -88,8 +88,8 @@ _OF_MEMORY = (
     "bad_alloc",
 )
 
-_MAY_HANG = ("capture", "analysis", "pictures", "web-worker")
-"""Names of threads, up to "_", that a stream, a download or a server leaves behind when they hang."""
+_MAY_HANG = ("capture", "analysis", "pictures", "web-worker", "notify")
+"""Names of threads, up to "_", that streams, downloads, servers and targets leave behind when they hang."""
 
 
 @click.command()
