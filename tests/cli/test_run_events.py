@@ -119,7 +119,8 @@ def test_a_target_that_is_down_costs_the_run_nothing_and_gets_all_in_the_next(ru
     assert code == 0
     lines = err.splitlines()
     assert lines[1].startswith(f"cannot send events to http://127.0.0.1:{port}/door: Connection refused;")
-    assert lines[2].startswith(f"1 event for http://127.0.0.1:{port}/door could not be sent: kept in ")
+    kept = f"1 event for http://127.0.0.1:{port}/door could not be sent: kept in "
+    assert sum(line.startswith(kept) for line in lines) == 1
     with Server(port=port) as server:
         code, _, err = run("--notify", server.url, *ONE)
         assert code == 0
@@ -156,9 +157,9 @@ def test_a_broker_is_told_and_home_assistant_too(run, tmp_path):
 
 
 def test_without_paho_one_line_says_what_to_install(run, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("paho")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "paho", None)
-    monkeypatch.setitem(sys.modules, "paho.mqtt", None)
-    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     code, _, err = run("--notify", "mqtt://localhost/door", *ONE)
     assert code == 1 and "[mqtt]" in err and len(err.splitlines()) == 1
 

@@ -37,7 +37,8 @@ class Broker:
 
     def stop(self):
         if self._process is not None:
-            self._process.kill()
+            # Politely: what it has acknowledged it keeps, where it is told to.
+            self._process.terminate()
             self._process.wait()
             self._process = None
 
@@ -52,15 +53,13 @@ class Broker:
 
 
 class Listener:
-    """Collects what a broker is given: (topic, text, retained)."""
+    """Collects what a broker is given: (topic, text, retained). A named one gets what it has missed, too."""
 
-    def __init__(self, port, topic="#", login=None):
+    def __init__(self, port, topic="#", name=""):
         import paho.mqtt.client as mqtt
 
         self.messages = []
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-        if login:
-            self._client.username_pw_set(*login)
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, clean_session=not name)
         ready = threading.Event()
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: ready.set()
