@@ -155,6 +155,7 @@ def test_the_code_imports_what_is_listed():
     assert imported("src") - listed - {"fiftyone", "supervision"} == set()
     beside = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} | {"facenet_pytorch"}
     # facenet_pytorch is the other side of a comparison and tensorboard an option of Keras.
+    beside |= sibling_modules()
     assert imported("benchmarks") - listed - import_names(lists["DEV"]) - beside == set()
     assert imported("tests") - listed - import_names(lists["DEV"]) - sibling_modules() == set()
 

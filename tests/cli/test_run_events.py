@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from event_targets import BROKER, Broker, Listener, Server, free_port, wait_until
@@ -141,6 +142,18 @@ def test_a_program_is_told_on_its_standard_input(run, tmp_path):
     command = shlex.join([sys.executable, "react.py", "told.jsonl"])
     assert run("--notify", f"program:{command}", *ONE)[0] == 0
     assert json.loads((tmp_path / "told.jsonl").read_text())["people"] == 1
+
+
+@pytest.mark.parametrize(
+    ("mean_years", "playlist"), [(3.0, "new-releases"), (25.0, "nineties"), (80.0, "classics")]
+)
+def test_the_example_of_the_docs_chooses_a_playlist(mean_years, playlist):
+    example = Path(__file__).resolve().parents[2] / "docs" / "examples" / "choose_playlist.py"
+    event = json.dumps({"people": 20, "age": {"mean_years": mean_years}}) + "\n"
+    chosen = subprocess.run(
+        [sys.executable, example], input=event, capture_output=True, text=True, check=True
+    )
+    assert chosen.stdout == f"20 people: {playlist}\n"
 
 
 @pytest.mark.skipif(BROKER is None, reason="mosquitto is not installed")

@@ -281,7 +281,8 @@ def _tell(error: Exception) -> int | None:
 
 def _remedy(error: Exception) -> str | None:
     """What is said of an error that is not our own; None for a bug."""
-    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(error.name or "")):
+    top = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(top)):
         from facecli.core.paths import how_to_install
 
         missing = f"this command needs packages that are not here ({error.name})"
