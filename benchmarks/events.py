@@ -58,19 +58,25 @@ class HttpSide:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.given = f"http://127.0.0.1:{self.port}/door"
-        self.events: list[dict] = []
-        self._server: Server | None = None
+        self._servers: list[Server] = []
+        self._is_up = False
+
+    @property
+    def events(self) -> list[dict]:
+        """Of all servers, also of what one that was ending has answered in its last moment."""
+        return [event for server in self._servers for event in server.events]
 
     def up(self) -> None:
-        self._server = Server(port=self.port).__enter__()
+        server = Server(port=self.port).__enter__()
         # Now and then the answer is lost, and the event is not.
-        self._server.faults = ["taken-then-cut", 500]
+        server.faults = ["taken-then-cut", 500]
+        self._servers.append(server)
+        self._is_up = True
 
     def down(self) -> None:
-        if self._server is not None:
-            self._server.__exit__()
-            self.events += self._server.events
-            self._server = None
+        if self._is_up:
+            self._servers[-1].__exit__()
+            self._is_up = False
 
     def close(self) -> None:
         self.down()
@@ -169,11 +175,12 @@ def main() -> None:
         "--turn", type=float, default=2.0, help="Seconds for which the target is up, and down."
     )
     parser.add_argument("--pause", type=float, default=0.004, help="Seconds between two events.")
+    parser.add_argument("--only", choices=SIDES, help="One target alone.")
     given = parser.parse_args()
     print("| target | events | kills | arrived | in order | received twice | seconds |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for kind in SIDES:
-        if kind == "mqtt" and BROKER is None:
+        if given.only not in (None, kind) or (kind == "mqtt" and BROKER is None):
             continue
         found = measure(kind, given.events, given.kills, given.turn, given.pause)
         whole = found.arrived == list(range(1, given.events + 1))
