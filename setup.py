@@ -69,6 +69,8 @@ WEB = [
     "uvicorn>=0.54,<1",
     "websockets>=15,<18",
 ]
+# Only `facecli run --video ... --notify mqtt://...`.
+MQTT = ["paho-mqtt>=2.1,<3"]
 DEV = [
     "httpx2>=2.16,<3",
     "hypothesis>=6.100,<7",
@@ -85,6 +87,7 @@ DEV = [
     "scikit-image>=0.22,<1",
     "setuptools>=70.1",
     "types-PyYAML>=6.0,<7",
+    "trustme>=1.2,<2",
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries
@@ -184,6 +187,7 @@ setup(
         "parquet": PARQUET,
         "explain": EXPLAIN,
         "web": WEB,
+        "mqtt": MQTT,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["facecli=facecli.__main__:main"]},

@@ -1,5 +1,6 @@
 """Options that several commands share: `--config FILE`, `--model-type`, `--model-path`, `--detector`."""
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,6 +37,25 @@ class Moment(click.ParamType):
 
 
 MOMENT = Moment()
+
+
+class Span(Moment):
+    """A length of time: 90, 90s, 5m, 2h, or with colons as moments have it."""
+
+    _UNITS = {"s": 1, "m": 60, "h": 3600}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds, at least one."""
+        text = str(value).strip()
+        unit = self._UNITS.get(text[-1:], 0)
+        number = text[:-1] if unit else text
+        seconds = math.nan if unit and ":" in number else super().convert(number, param, ctx) * (unit or 1)
+        if not 1 <= seconds < _LONGEST_S:
+            self.fail(f"'{value}' is no time of a second or more; write 60s, 5m or 1h", param, ctx)
+        return seconds
+
+
+SPAN = Span()
 
 
 def config_option(command: Callable) -> Callable:
