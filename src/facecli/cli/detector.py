@@ -41,8 +41,9 @@ LOWEST_SCORE = 0.02
 _NOT_FOR_TRAINING = (
     "backbone", "heads", "unfreeze", "unfreeze_epochs", "rebalance", "trunk_weights", "allow_one_sided",
     "degraded_share", "embedding", "average", "tensorboard", "evaluate",
+    "left_out", "keep_epochs", "head_weights",
 )  # fmt: skip
-_NOT_FOR_MEASURING = ("batch_size", "runtime", "show")
+_NOT_FOR_MEASURING = ("batch_size", "runtime", "show", "epoch", "epochs")
 FOR_TRAINING = ("teacher_weights", "samples")
 FOR_MEASURING = ("teacher_weights", "detector", "detector_weights")
 """Options of `train` and of `evaluate` that are for detectors only."""
