@@ -1,6 +1,7 @@
 """Which rebalancing of age groups is best? Measured on validation rows, never on test rows.
 
     python benchmarks/rebalance.py --data-path data/UTKFace --seeds 1 2
+    python benchmarks/rebalance.py --data-path data/UTKFace --limit 6000 --seeds 1
 
 Heads on the frozen FaceNet trunk (features are cached) are trained with each method; a row of
 the table is a method, its numbers are means over the seeds of the initial weights. The split
