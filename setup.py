@@ -86,8 +86,8 @@ DEV = [
     "schemathesis>=4,<5",
     "scikit-image>=0.22,<1",
     "setuptools>=70.1",
-    "types-PyYAML>=6.0,<7",
     "trustme>=1.2,<2",
+    "types-PyYAML>=6.0,<7",
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries

@@ -17,6 +17,7 @@ from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import is_terminal, with_bar
 from facecli.core.errors import FacecliError, InputError, OutputError
+from facecli.core.recipes import REBALANCINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +150,7 @@ def _ask_for_consent() -> None:
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the augmentation.")
 @click.option(
     "--rebalance",
-    type=click.Choice(["none", "oversample", "weights"]),
+    type=click.Choice(REBALANCINGS),
     default="none",
     show_default=True,
     help="What the adjusted statistics show, see 'facecli train --help'.",

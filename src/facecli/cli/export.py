@@ -5,7 +5,13 @@ from pathlib import Path
 import click
 
 from facecli.cli.evaluate import check_split
-from facecli.cli.options import model_given, model_path_option, model_type_option
+from facecli.cli.options import (
+    choose_epoch,
+    epoch_option,
+    model_given,
+    model_path_option,
+    model_type_option,
+)
 from facecli.cli.output import say, show_text, warn
 from facecli.cli.training_options import (
     check_data,
@@ -99,6 +105,7 @@ DTYPES = ("float32", "float16", "int8")
 )
 @model_type_option()
 @model_path_option()
+@epoch_option()
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -122,12 +129,14 @@ def export(**options) -> None:
     \b
     Examples:
       facecli export --format onnx --output model.onnx
+      facecli export --model-path my_model --epoch 23
       facecli export --format tflite --dtype int8 --data-path data/UTKFace --output small.tflite
     """
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
     from facecli.models.export_formats import check_output, check_place, resolve_format
 
+    choose_epoch(options)
     chosen, dtype = resolve_format(options["file_format"], options["dtype"])
     name = model_given(options)
     checkpoint = load_checkpoint(paths.find_model(name))

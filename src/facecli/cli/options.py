@@ -152,6 +152,29 @@ def model_given(options: Mapping) -> str:
     return options["model_path"] or MODEL_FOLDERS[options["model_type"]]
 
 
+def epoch_option() -> Callable:
+    """`--epoch`, one that training kept."""
+    return click.option(
+        "--epoch",
+        type=click.IntRange(1),
+        help="Epoch of the model, kept by 'facecli train --keep-epochs'; 'facecli models show' tells which "
+        "there are.  [default: its best]",
+    )
+
+
+def choose_epoch(options: dict) -> None:
+    """Lets `--model-path` name the folder of the model's `--epoch`, when that is given.
+
+    Raises InputError for an epoch that was not kept, CheckpointError when there is no such model.
+    """
+    from facecli.core.paths import find_model
+    from facecli.models.registry import find_epoch
+
+    if options["epoch"] is not None:
+        folder = find_epoch(find_model(model_given(options)), options["epoch"])
+        options["model_path"] = str(folder)
+
+
 def find_compared(name: str) -> Path:
     """Folder of a model by name or folder, also by the short names of `--model-type`.
 

@@ -10,7 +10,9 @@ from facecli.cli.options import (
     MOMENT,
     check_detector_options,
     check_model_path,
+    choose_epoch,
     detector_options,
+    epoch_option,
     model_path_option,
     model_type_option,
 )
@@ -176,6 +178,7 @@ class _FrameStep(click.IntRange):
 @click.option("--reconnect", is_flag=True, help="Open a lost camera or stream again, five times at most.")
 @model_type_option()
 @model_path_option()
+@epoch_option()
 @detector_options
 @click.option(
     "--scale-factor",
@@ -352,6 +355,9 @@ def _check_paths(options: dict) -> None:
     if image is not None and len(image) == 1 and _is_missing(image[0]):
         raise InputError(f"no such picture or folder: {redacted(image[0])}; check the path")
     check_model_path(options)
+    if options["epoch"] is not None and options["compare"] is not None:
+        raise InputError("--compare names all models; leave --epoch out")
+    choose_epoch(options)
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if options["video"] is None and strays:
         stray = {"but": "except"}.get(strays[0], strays[0].replace("_", "-"))

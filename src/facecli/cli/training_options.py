@@ -1,6 +1,7 @@
 """Options that `train` and `distil` share."""
 
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +16,14 @@ from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY
 from facecli.core.errors import InputError
-from facecli.core.recipes import FitOptions
+from facecli.core.recipes import KEEP_ALL, KEEP_BEST, FitOptions
 
 if TYPE_CHECKING:
     from facecli.data.listed import ListOptions, ListReport
     from facecli.training.prepare import PreparedData
 
 DEFAULT_SEED = 1
+_LARGEST_WEIGHT = 1000
 _TENSORFLOW = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # Left alone, TensorFlow uses oneDNN on CPUs with AVX512 only, and runs several operations side by
@@ -95,6 +97,12 @@ def training_options(command: Callable) -> Callable:
             help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
         ),
         click.option("--heads", callback=heads_option, help="Comma-separated.  [default: by model type]"),
+        click.option(
+            "--head-weights",
+            metavar="HEAD=WEIGHT,...",
+            callback=weights_option,
+            help="Weights of heads' losses, as age=0.5,race=2.  [default: age and race_7 1, others 2]",
+        ),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
         click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
         click.option("--resume", is_flag=True, help="Go on after the last whole epoch."),
@@ -227,6 +235,35 @@ def shares_option(context: click.Context, parameter: click.Parameter, value: Seq
     if sum(shares.values()) > 1 + 1e-9:
         raise click.BadParameter(f"the shares sum to {sum(shares.values()):g}, more than 1")
     return shares
+
+
+def weights_option(context: click.Context, parameter: click.Parameter, value: str | None) -> dict:
+    """Callback of --head-weights: head -> weight; {} when not given. Which heads there are is seen later."""
+    weights: dict[str, float] = {}
+    for text in (part.strip() for part in (value or "").split(",") if part.strip()):
+        head, _, number = (part.strip() for part in text.partition("="))
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = math.nan
+        if not head or not 0 < weight <= _LARGEST_WEIGHT:
+            raise click.BadParameter(
+                f"{text!r}: give a head and a number above 0, {_LARGEST_WEIGHT} at most, age=0.5"
+            )
+        if head in weights:
+            raise click.BadParameter(f"{head} has two weights")
+        weights[head] = weight
+    if value is not None and not weights:
+        raise click.BadParameter(f"{value!r}: give heads and their weights, age=0.5,race=2")
+    return weights
+
+
+def keep_option(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Callback of --keep-epochs: best, all, or a number as text."""
+    text = str(value).strip()
+    if text in (KEEP_BEST, KEEP_ALL) or (text.isascii() and text.isdigit() and 0 < int(text) < 10**6):
+        return text
+    raise click.BadParameter(f"{value!r}: give best, all, or how many of the best epochs stay")
 
 
 def one_sided_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> tuple:
