@@ -59,14 +59,14 @@ def lines_of(report: Mapping[str, Any]) -> list[str]:
 
     Raises ValueError for what is no file with a digest, as a folder or a repository.
     """
-    lines = []
+    lines = {}
     for item in report["install"]:
         name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
         digest = item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256")
         if digest is None:
             raise ValueError(f"{name} has no digest: {item['download_info']['url']}")
-        lines.append(f"{name}=={item['metadata']['version']} --hash=sha256:{digest}")
-    return sorted(lines)
+        lines[name] = f"{name}=={item['metadata']['version']} --hash=sha256:{digest}"
+    return [lines[name] for name in sorted(lines)]
 
 
 def main() -> None:

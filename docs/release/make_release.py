@@ -25,6 +25,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("build>=1.2,<2", "twine>=7,<8", "cyclonedx-bom>=7,<8")
@@ -239,11 +240,25 @@ def write_bill(python: Path, tools: Path, target: Path, version: str) -> str:
     run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools", "pip", cwd=target.parent)
     command = ("environment", "--output-reproducible", "--output-format", "JSON", "--output-file", target)
     run(tools, "-m", "cyclonedx_py", *command, python, cwd=target.parent)
-    bill = json.loads(target.read_text(encoding="utf-8"))
-    components = {item["name"]: item["version"] for item in bill["components"]}
-    if components.get("facecli") != version:
-        raise ReleaseError(f"{target.name} holds no facecli {version}")
-    return f"bill of materials: {len(components)} packages, {bill['bomFormat']} {bill['specVersion']}"
+    bill = rooted(json.loads(target.read_text(encoding="utf-8")), version)
+    target.write_text(json.dumps(bill, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return f"bill of materials: {len(bill['components'])} packages, {bill['bomFormat']} {bill['specVersion']}"
+
+
+def rooted(bill: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """The bill with facecli as what it is about, not as one of the parts, and without this machine's folders.
+
+    Raises ReleaseError when facecli is not in it.
+    """
+    parts = {part["name"]: part for part in bill["components"]}
+    about = dict(parts.pop("facecli", {}))
+    if about.get("version") != version:
+        raise ReleaseError(f"the bill of materials holds no facecli {version}")
+    # Where pip took the wheel from: a temporary folder.
+    about.pop("externalReferences", None)
+    about |= {"type": "application", "purl": f"pkg:pypi/facecli@{version}"}
+    metadata = {**bill["metadata"], "component": about}
+    return {**bill, "metadata": metadata, "components": list(parts.values())}
 
 
 def write_sums(folder: Path) -> None:
