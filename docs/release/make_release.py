@@ -225,10 +225,12 @@ def try_wheel(python: Path, tree: Path, models: Path, version: str) -> str:
         home = folder / "home"
         with zipfile.ZipFile(models) as archive:
             archive.extractall(home)
-        run(python, "-m", "facecli", "models", "verify", cwd=folder, FACECLI_HOME=str(home))
-    return (
-        f"{len(ages)} faces of {PICTURE.name}, ages {', '.join(f'{age:g}' for age in ages)}; models verified"
-    )
+            networks = [home / name for name in archive.namelist() if name.endswith((".keras", ".tflite"))]
+        said = run(python, "-m", "facecli", "models", "verify", cwd=folder, FACECLI_HOME=str(home))
+        if unsaid := [path for path in networks if f"{path}\n" not in said]:
+            raise ReleaseError(f"'facecli models verify' says nothing of {unsaid[0]}")
+    shown = ", ".join(f"{age:g}" for age in ages)
+    return f"{len(ages)} faces of {PICTURE.name}, ages {shown}; {len(networks)} networks of the zip verified"
 
 
 def write_bill(python: Path, tools: Path, target: Path, version: str) -> str:
