@@ -3,6 +3,8 @@
 # make test-fast   those of the run lane, without what starts servers, browsers and many processes
 # make campaign MINUTES=30 SEED=7   broken input, kills, full disks, rude clients (docs/reliability.md)
 # make lint   style, format and types
+# make release PYTHONS="python3.10 python3.13"   builds and checks what a release consists of: dist/ (docs/releasing.md)
+# make constraints   writes constraints.txt anew: versions and digests that CONSTRAINTS=constraints.txt holds to
 # Needs Python >= 3.10, make, and an index to install packages from.
 
 PYTHON ?= python3
@@ -10,13 +12,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 5
 SEED ?= 0
+# Where a release is tried; by default the oldest and the newest Python of this machine.
+PYTHONS ?=
+# A file of versions and digests that alone are installed, in place of the newest that setup.py allows.
+CONSTRAINTS ?=
 
 # The tests need no accelerator, no screen and no chatter from TensorFlow.
 export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help run test test-fast campaign lint clean
+.PHONY: help run test test-fast campaign lint release constraints clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -42,6 +48,13 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src/facecli
 
+# Both need Python, pip and an index alone; their tools live in temporary folders.
+release:
+	$(PYTHON) docs/release/make_release.py $(PYTHONS:%=--python %) $(RELEASE_ARGS)
+
+constraints:
+	$(PYTHON) docs/release/make_constraints.py
+
 clean:
 	rm -rf $(VENV) build dist out src/*.egg-info
 
@@ -54,14 +67,22 @@ $(VENV)/.venv:
 	  { echo "python has no venv module; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 	@touch $@
 
-$(VENV)/.run: $(VENV)/.venv setup.py
+$(VENV)/.run: $(VENV)/.venv setup.py $(CONSTRAINTS)
+ifdef CONSTRAINTS
+	@echo "... then everything as $(CONSTRAINTS) has it (some 2 GB, minutes) ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement $(CONSTRAINTS)
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+else
 	@echo "... then facecli and what it needs (OpenCV, PyAV, LiteRT, ...: some 250 MB, about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --editable . 'scikit-image>=0.22,<1'
+endif
 	@$(BIN)/python -c 'import cv2' || \
 	  { echo "OpenCV needs system libraries; on Debian: apt-get install libgl1 libglib2.0-0" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run setup.py
+ifndef CONSTRAINTS
 	@echo "... then what training, the server and the tests need (TensorFlow, ...: some 2 GB, minutes) ..."
 	@$(BIN)/python -m pip install --quiet --editable '.[train,web,mqtt,dev]'
+endif
 	@touch $@

@@ -92,7 +92,7 @@ DEV = [
 
 # The top-level folders are where people and training put these files; a wheel carries
 # copies of them inside the package (facecli/core/paths.py looks there first), but for the Keras
-# networks (11 MB), which only training, evaluation and export read: a checkout has them.
+# networks, which only training, evaluation and export read: a checkout and the release have them.
 SHIPPED = (
     *(
         f"saved_model/{model}/{file}"

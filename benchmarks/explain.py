@@ -101,8 +101,7 @@ def face_records(network, crop: np.ndarray, full: bool) -> Iterator[dict]:
 def correlations(network, crop: np.ndarray, heads: list[str]) -> dict:
     """(method, head) -> rank correlations with the map of shuffled weights, as ordered and by size."""
     from facecli.explain.face import randomised, rank_correlation
-    from facecli.explain.heat_map import Target, predicted_target
-    from facecli.explain.methods import compute_heat_maps, reference_of
+    from facecli.explain.heat_map import Target, compute_heat_maps, predicted_target, reference_of
 
     read = network.predict(crop[None])
     targets = [predicted_target(head, read[head][0]) for head in heads]

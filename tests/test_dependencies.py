@@ -167,6 +167,35 @@ def test_everything_listed_is_used():
     assert unused - set(NEEDED_BY_OTHERS) == set()
 
 
+def constrained() -> list[tuple[Requirement, list[str]]]:
+    """The lines of constraints.txt: what is pinned, and its digests."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    parts = (line.split(" --hash=") for line in lines if not line.startswith("#"))
+    return [(Requirement(pinned), digests) for pinned, *digests in parts]
+
+
+def test_constraints_are_versions_with_digests_each_once_and_in_order():
+    pinned = constrained()
+    names = [item.name for item, _ in pinned]
+    assert names == sorted(set(names))
+    assert all(re.fullmatch(r"==[\w.+!]+", str(item.specifier)) for item, _ in pinned)
+    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", *digests) for _, digests in pinned)
+
+
+@pytest.mark.parametrize("name", ["RUN", "TRAIN", "WEB", "DEV"])
+def test_constraints_hold_every_package_within_its_range(name):
+    """For Python 3.11 on Linux, for which they are: `make constraints` after a change of setup.py."""
+    versions = {item.name: next(iter(item.specifier)).version for item, _ in constrained()}
+    of_311 = {"python_version": "3.11", "python_full_version": "3.11.7", "sys_platform": "linux"}
+    wanted_here = [
+        item
+        for item in map(Requirement, setup_lists()[name])
+        if item.marker is None or item.marker.evaluate(of_311)
+    ]
+    assert wanted_here
+    assert [str(item) for item in wanted_here if versions.get(item.name, "0") not in item.specifier] == []
+
+
 def test_the_version_is_one():
     cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
     assert cited.group(1) == facecli.__version__

@@ -67,11 +67,11 @@ def assert_error(result, code, *words):
 
 
 def test_its_choices_are_those_of_the_room():
-    from facecli.explain import METHODS, heat_map, methods
+    from facecli.explain import METHODS, heat_map
 
     assert command.HEADS == heat_map.HEADS
     assert list(command.METHODS) == list(METHODS)
-    assert list(command.REFERENCES) == list(methods.REFERENCES)
+    assert list(command.REFERENCES) == list(heat_map.REFERENCES)
 
 
 def test_a_chip(explain, chip, tmp_path):

@@ -8,8 +8,10 @@ from hypothesis.extra.numpy import arrays
 
 pytest.importorskip("keras")
 from facecli.explain.face import hottest_mask, measure_deletion  # noqa: E402
-from facecli.explain.heat_map import Target  # noqa: E402
-from facecli.explain.methods import compute_heat_maps  # noqa: E402
+from facecli.explain.heat_map import (
+    Target,  # noqa: E402
+    compute_heat_maps,  # noqa: E402
+)
 
 DARK = np.zeros((16, 16, 3), np.float32)
 TARGETS = [Target("age"), Target("gender", 1)]

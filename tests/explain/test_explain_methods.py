@@ -7,9 +7,9 @@ from explain_networks import CORNER, SIDE, bright_network, explained_network
 keras = pytest.importorskip("keras")
 from facecli.core.errors import FacecliError, InputError  # noqa: E402
 from facecli.explain import METHODS, network  # noqa: E402
-from facecli.explain.heat_map import Target  # noqa: E402
-from facecli.explain.methods import (  # noqa: E402
+from facecli.explain.heat_map import (  # noqa: E402
     REFERENCES,
+    Target,  # noqa: E402
     compute_heat_maps,
     integrated_gradients,
     reference_of,

@@ -6,8 +6,11 @@ from explain_networks import explained_network
 
 keras = pytest.importorskip("keras")
 from facecli.explain.face import randomised, rank_correlation  # noqa: E402
-from facecli.explain.heat_map import Target  # noqa: E402
-from facecli.explain.methods import compute_heat_maps, reference_of  # noqa: E402
+from facecli.explain.heat_map import (  # noqa: E402
+    Target,  # noqa: E402
+    compute_heat_maps,
+    reference_of,
+)
 from facecli.models.build import attach_heads  # noqa: E402
 from facecli.models.networks import Residual, Stage, build_residual  # noqa: E402
 

@@ -42,6 +42,7 @@ COMMANDS = {
     "search": "search rows.jsonl --gender female",
     "search_json": "search rows.jsonl --age 20-60 --json",
     "search_bad": "search rows.jsonl --gender unknown",
+    "rows_upgrade": "rows upgrade rows.jsonl --output out/upgraded.jsonl",
     # Arguments that are wrong.
     "run_nothing": "run",
     "run_both": f"{RUN} --img pictures/face.png --video clip.avi",
@@ -64,6 +65,7 @@ HELP = (
         "data negatives",
         "models list",
         "models show",
+        "rows upgrade",
         "weights get",
         "weights list",
     ),

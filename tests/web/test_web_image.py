@@ -14,6 +14,8 @@ sys.path.insert(0, str(ROOT / "docker"))
 import dockerfile  # noqa: E402
 import rehearse  # noqa: E402
 
+from facecli.core.recipes import DETECTOR_MODEL, LANDMARKS_MODEL, MODEL_FOLDERS  # noqa: E402
+
 
 @pytest.fixture(scope="module")
 def stages():
@@ -75,6 +77,13 @@ def test_options_are_no_arguments():
 )
 def test_only_what_the_wheel_is_made_of_is_sent_to_the_engine(ignored, path, left_out):
     assert ignored(Path(path)) is left_out
+
+
+@pytest.mark.parametrize("folder", sorted({*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL}))
+def test_every_network_that_ships_is_sent(ignored, folder):
+    assert (ROOT / "saved_model" / folder / "model.tflite").is_file()
+    assert not ignored(Path("saved_model", folder, "model.tflite"))
+    assert not ignored(Path("saved_model", folder, "config.json"))
 
 
 # --- what it says ---------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ COMMANDS = {
     "serve": ("facecli.cli.serve:serve", "Serve the page, REST and live mode in the browser."),
     "summarize": ("facecli.cli.summarize:summarize", "Count the people of many rows: ages, shares."),
     "search": ("facecli.cli.search:search", "Find faces in rows by what they look like."),
+    "rows": ("facecli.cli.summarize:rows", "Bring the rows of older versions to today's keys."),
     "explain": ("facecli.cli.explain:explain", "Show what in each face drove the results: heat maps."),
     "benchmark": ("facecli.cli.benchmark:benchmark", "Measure what this machine does."),
     "train": ("facecli.cli.train:train", "Retrain a model on UTKFace or data like it."),

@@ -49,8 +49,8 @@ _SHEET_COLUMNS = 8
 def negatives(path: Path, output: Path | None, count: int, side: int, seed: int, limit: int | None) -> None:
     """Cut what is no face out of PATH, a folder or archive of face chips, and draw more.
 
-    Train on it with --extra-data. A picture of the test split gives test crops only. Pictures
-    of your own room may be laid beside them, into train/not_face/.
+    Train on it with one more --data-path. A picture of the test split gives test crops only. Pictures of
+    your own room may be laid beside them, into train/not_face/.
 
     \b
     Examples:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from facecli.cli.output import warn_deprecated
+from facecli.core.deprecation import Deprecation
 from facecli.core.errors import CheckpointError, InputError
 from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
 from facecli.detect.registry import AUTO, BEST, FREE, built_in_names, detector_names, find_entry
@@ -120,6 +122,32 @@ def _as_typed(option: click.Parameter, value: Any, where: str) -> Any:
         texts = [str(inner) for inner in value]
         return texts if option.multiple else ",".join(texts)
     return [str(value)] if option.multiple else value
+
+
+def renamed_option(earlier: str, deprecation: Deprecation, name: str, kind: click.ParamType) -> Callable:
+    """Decorator: the earlier name of an option, which `--help` leaves out; it works, with a warning.
+
+    Args:
+        earlier: "--min-size".
+        deprecation: what is said of it.
+        name: of the parameter that the option of today fills; that option wins where both are typed.
+        kind: what it takes.
+    """
+
+    def take(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        # What was typed is read before what was not: the option of today finds this as its default.
+        if value is not None:
+            warn_deprecated(deprecation)
+            context.default_map = {**(context.default_map or {}), name: value}
+
+    return click.option(
+        earlier,
+        f"earlier_{name}",
+        type=kind,
+        hidden=True,
+        expose_value=False,
+        callback=take,
+    )
 
 
 def text_option(name: str, told: str) -> Callable:

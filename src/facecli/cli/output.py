@@ -15,10 +15,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
+from facecli.core.deprecation import Deprecation
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
-_KEY = "facecli.manners"
+_KEY, _SAID_KEY = "facecli.manners", "facecli.deprecations"
 _PATHS = {"FILE": "file", "PATH": "file", "DIR": "dir", "FOLDER": "dir", "ROWS...": "file", "SOURCE": "file"}
 """What an option's value is called -> what the shell completes it to."""
 
@@ -33,6 +34,15 @@ def warn(message: str) -> None:
     """Something that may not be as it was meant; --quiet leaves it out."""
     if not OUTPUT_POLICY.quiet:
         _write("warning", message, f"Warning: {message}")
+
+
+def warn_deprecated(deprecation: Deprecation) -> None:
+    """One line for something that is to go, however often it was typed; --quiet leaves it out."""
+    context = click.get_current_context(silent=True)
+    said = context.find_root().meta.setdefault(_SAID_KEY, set()) if context else set()
+    if deprecation not in said:
+        said.add(deprecation)
+        warn(deprecation.sentence)
 
 
 def complain(message: str) -> None:
@@ -241,7 +251,8 @@ def with_output_options(command: click.Command) -> click.Command:
 
 
 def _options() -> list[click.Option]:
-    option = partial(click.Option, expose_value=False, callback=_take)
+    # Eager: what other options have to say while they are read obeys them.
+    option = partial(click.Option, expose_value=False, is_eager=True, callback=_take)
     return [
         option(["-q", "--quiet"], is_flag=True, help="Errors only on standard error: no news, no bar."),
         option(["-v", "--verbose"], count=True, help="Say more; -vv also shows tracebacks."),

@@ -15,6 +15,7 @@ from facecli.cli.options import (
     epoch_option,
     model_path_option,
     model_type_option,
+    renamed_option,
 )
 from facecli.cli.output import complain
 from facecli.cli.run_setup import (
@@ -28,6 +29,7 @@ from facecli.cli.run_setup import (
     event_options,
     picture_options,
 )
+from facecli.core.deprecation import Deprecation
 from facecli.core.errors import FacecliError, InputError
 from facecli.core.redaction import redacted
 
@@ -194,9 +196,14 @@ class _FrameStep(click.IntRange):
     show_default=True,
     help="haar: overlapping hits that make a face; more gives fewer false faces.",
 )
+@renamed_option(
+    "--min-size",
+    Deprecation("--min-size", "0.1.0", "write --min-face-size", "2.0.0"),
+    "min_size",
+    click.IntRange(1),
+)
 @click.option(
     "--min-face-size",
-    "--min-size",
     "min_size",
     metavar="PIXELS",
     type=click.IntRange(1),

@@ -1,7 +1,8 @@
-"""`facecli summarize`: the people of many rows as figures."""
+"""`facecli summarize`: the people of many rows as figures; `facecli rows`: the rows of older versions."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -10,11 +11,14 @@ import click
 from click.core import ParameterSource
 
 from facecli.cli.options import model_given, model_path_option, model_type_option, text_option
-from facecli.cli.output import say, show_table, show_text, warn, write_text
-from facecli.cli.overwriting import STDIN, check_targets
+from facecli.cli.output import say, say_written, show_table, show_text, warn, write_text
+from facecli.cli.overwriting import STDIN, check_existing, check_targets
 from facecli.core.console import with_bar
 from facecli.core.errors import CheckpointError, FacecliError
 from facecli.core.faces import NAMED_HEADS
+from facecli.core.files import GrowingTextFile
+from facecli.core.paths import is_stream, replacing
+from facecli.core.recipes import MODEL_FOLDERS
 
 _SHOWN = 3
 
@@ -29,6 +33,12 @@ def read_crowd(files: Sequence[str]) -> tuple:
 
     reading = Reading()
     crowd = gather(with_bar(read_rows(files, reading), "reading rows"))
+    _say_left_out(reading)
+    return crowd, reading
+
+
+def _say_left_out(reading) -> None:
+    """Warns of damaged and cut lines."""
     for damaged in reading.damaged[:_SHOWN]:
         warn(f"{damaged}; left out")
     if reading.damaged_lines > _SHOWN:
@@ -36,7 +46,6 @@ def read_crowd(files: Sequence[str]) -> tuple:
     for file in reading.cut:
         name = "standard input" if file == "-" else file
         warn(f"the last line of {name} is cut off and left out: the run was interrupted, or still goes on")
-    return crowd, reading
 
 
 def raise_if_damaged(reading) -> None:
@@ -230,3 +239,65 @@ def _load_model(name: str) -> _Model:
 
     checkpoint = load_checkpoint(find_model(name))
     return _Model(checkpoint.name, load_confusions(checkpoint), typical_age_error(checkpoint))
+
+
+@click.group()
+def rows() -> None:
+    """Work on files that 'facecli run --json' wrote.
+
+    \b
+    Examples:
+      facecli rows upgrade old.jsonl --output new.jsonl
+    """
+
+
+@rows.command(short_help="Write rows of older versions as today's are.")
+@click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
+@click.option("--output", metavar="FILE", required=True, help="The rows of all; - is standard output.")
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="The model that wrote those rows that name none (before 2026-11-30), as facenet.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+def upgrade(rows: tuple[str, ...], output: str, model: str | None, overwrite: bool) -> None:
+    """Write the rows of older versions, each once, with the keys that rows have today.
+
+    ROWS are files that 'facecli run --json' wrote; - is standard input. No picture is looked at again:
+    numbers stay as they were, and what an older version did not look for stays unknown. Lines that are
+    no rows are left out and named.
+
+    \b
+    Examples:
+      facecli rows upgrade old.jsonl --output new.jsonl
+      facecli rows upgrade monday.jsonl tuesday.jsonl --output both.jsonl --model facenet
+      facecli rows upgrade old.jsonl --output - | facecli summarize -
+    """
+    read = ((STDIN if file == "-" else file, "the file of rows itself") for file in rows)
+    check_targets({"--output": output}, read)
+    check_existing([("--output", None if output == "-" else output)], overwrite)
+    from facecli.crowd.rows import Reading, read_rows, upgraded
+
+    reading, name = Reading(), MODEL_FOLDERS.get(model or "", model)
+    with _whole_file(output) as write:
+        for row in with_bar(read_rows(rows, reading), "reading rows"):
+            write(json.dumps(upgraded(row, name), ensure_ascii=False) + "\n")
+    _say_left_out(reading)
+    again = f"; {reading.repeated:,} stood there twice" if reading.repeated else ""
+    say(f"{_count(reading.rows - reading.repeated, 'row', 'rows')}{again}")
+    say_written(output)
+    raise_if_damaged(reading)
+
+
+@contextmanager
+def _whole_file(target: str) -> Iterator[Callable[[str], object]]:
+    """A way to write text to standard output, a pipe, or a file that is there when it is whole.
+
+    Raises OutputError when it cannot be written.
+    """
+    if target == "-" or is_stream(target):
+        with GrowingTextFile(target) as file:
+            yield file.write
+        return
+    with replacing(Path(target)) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as text:
+        yield text.write

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from facecli.cli.options import config_option
-from facecli.cli.output import say, show_text, warn
+from facecli.cli.output import say, show_text, warn, warn_deprecated
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY
+from facecli.core.deprecation import Deprecation
 from facecli.core.errors import InputError
 from facecli.core.recipes import KEEP_ALL, KEEP_BEST, FitOptions
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from facecli.data.listed import ListOptions, ListReport
     from facecli.training.prepare import PreparedData
 
+EXTRA_DATA = Deprecation("--extra-data", "0.1.0", "give every set with --data-path", "2.0.0")
+EXTRA_SHARE = Deprecation("--extra-share", "0.1.0", "give --share NAME=SHARE for each set", "2.0.0")
 DEFAULT_SEED = 1
 _LARGEST_WEIGHT = 1000
 _TENSORFLOW = {
@@ -197,7 +200,7 @@ def data_options(command: Callable) -> Callable:
 def data_paths(options: dict) -> list[Path]:
     """The data sets' places: as given, else data/UTKFace."""
     if options.get("extra_data"):
-        warn("--extra-data is deprecated: give every set with --data-path")
+        warn_deprecated(EXTRA_DATA)
     return [*(options["data_paths"] or [_usual_data()]), *options.get("extra_data", ())]
 
 
@@ -284,7 +287,7 @@ def checked_shares(options: dict, data: "PreparedData") -> dict[str, float]:
     """
     shares, extra = options["shares"], options.get("extra_share")
     if extra is not None:
-        warn("--extra-share is deprecated: give --share NAME=SHARE for each set")
+        warn_deprecated(EXTRA_SHARE)
         rows = {name: int((data.of_set == name).sum()) for name in data.extra}
         # What there is is not repeated: a share may ask for more rows than a set has.
         most = sum(rows.values()) / max(len(data.frame), 1)

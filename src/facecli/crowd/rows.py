@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from facecli.core.attributes import AGE_CLASSES, CLASS_NAMES
 from facecli.core.errors import InputError
-from facecli.core.faces import Face, FrameResult
+from facecli.core.faces import Face, FrameResult, head_pose
 
 _OLDEST = 200
 """Beyond that a number is no age in years."""
@@ -204,10 +204,11 @@ def _bounded(value: Any, name: str) -> float:
 
 
 class Row(NamedTuple):
-    """A row and the file that holds it, as the file was given."""
+    """A row and the file that holds it, as the file was given; `text` is its line."""
 
     file: str
     result: FrameResult
+    text: str = ""
 
 
 @dataclass
@@ -256,7 +257,7 @@ def read_rows(files: Iterable[str], reading: Reading, stdin: BinaryIO | None = N
         reading.files.append(file)
         rows, said = reading.rows, reading.damaged_lines + len(reading.cut)
         with _opened(file, stdin) as lines:
-            yield from (Row(file, result) for result in _results(file, lines, reading, seen))
+            yield from (Row(file, result, text) for result, text in _results(file, lines, reading, seen))
         if reading.rows == rows and reading.damaged_lines + len(reading.cut) > said:
             raise InputError(
                 f"{_name(file)} holds no rows: {_first_reason(file, reading)}; name a file that "
@@ -266,12 +267,15 @@ def read_rows(files: Iterable[str], reading: Reading, stdin: BinaryIO | None = N
         raise InputError(f"no rows in {', '.join(map(_name, reading.files))}: nothing was written there yet")
 
 
-def _results(file: str, lines: BinaryIO, reading: Reading, seen: set[bytes]) -> Iterator[FrameResult]:
+def _results(
+    file: str, lines: BinaryIO, reading: Reading, seen: set[bytes]
+) -> Iterator[tuple[FrameResult, str]]:
     for number, line in enumerate(_lines(file, lines), start=1):
         if not line.strip():
             continue
         try:
-            result = parse_row(_text(line))
+            text = _text(line)
+            result = parse_row(text)
         except RowError as error:
             # A killed run leaves a line without its end, and JSON that is cut is not JSON.
             if error.is_syntax and not line.endswith((b"\n", b"\r")):
@@ -286,7 +290,53 @@ def _results(file: str, lines: BinaryIO, reading: Reading, seen: set[bytes]) -> 
             continue
         seen.add(digest)
         reading.models[result.model] += 1
-        yield result
+        yield result, text
+
+
+def upgraded(row: Row, model: str | None = None) -> dict[str, Any]:
+    """A row of any version in the keys of today's (docs/schema), which hold the numbers of then.
+
+    Every row has today's keys of pictures, and faces with landmarks have the pose that follows from them.
+    What an older version did not look for stays unknown: its key is not there. Keys not known here stay.
+
+    Args:
+        row: as `read_rows` gives it, with its text.
+        model: name of the model of rows that name none.
+    """
+    old, result = json.loads(row.text), row.result
+    new = {
+        "source": result.source,
+        "frame": result.frame,
+        "time_s": result.time_s,
+        "width": result.width,
+        "height": result.height,
+        "faces": [_upgraded_face(face) for face in old["faces"]],
+        "error": result.error,
+        "model": result.model if result.model is not None else model,
+    }
+    return new | {key: value for key, value in old.items() if key not in new}
+
+
+def _upgraded_face(face: Mapping[str, Any]) -> dict[str, Any]:
+    new = {}
+    for key, value in face.items():
+        new[key] = value
+        if key == "landmarks" and _are_landmarks(value):
+            pose = head_pose(value)._asdict()
+            new |= {f"{name}_degrees": round(angle, 1) for name, angle in pose.items()}
+    # What was written then stands, where it was written.
+    return new | dict(face)
+
+
+def _are_landmarks(value: Any) -> bool:
+    """Five points, each two numbers."""
+    points = value if isinstance(value, list) and len(value) == 5 else [None]
+    try:
+        return all(
+            isinstance(point, list) and len([_bounded(side, "") for side in point]) == 2 for point in points
+        )
+    except RowError:
+        return False
 
 
 def _text(line: bytes) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from facecli.explain.heat_map import HeatMap, Target, predicted_target
-from facecli.explain.methods import compute_heat_maps, reference_of
+from facecli.explain.heat_map import HeatMap, Target, compute_heat_maps, predicted_target, reference_of
 from facecli.explain.network import ExplainedNetwork
 
 SHARE = 0.1
@@ -143,7 +142,7 @@ class Explained:
         crop: (h, w, 3) uint8 RGB, what the network saw.
         target: what is explained.
         method: name from `explain.METHODS`.
-        reference_name: name from `explain.methods.REFERENCES`.
+        reference_name: name from `explain.heat_map.REFERENCES`.
         heat: the map.
         deletion: its check.
         interval: first and last year of the age's 90 % interval; None for class heads.
@@ -214,7 +213,7 @@ def explain_face(
         crop: (h, w, 3) uint8 RGB of the network's size.
         heads: of the network, "face" not among them.
         methods: names from `explain.METHODS`.
-        reference_name: name from `explain.methods.REFERENCES`.
+        reference_name: name from `explain.heat_map.REFERENCES`.
 
     Raises:
         InputError: gradients that the backend or the network does not have.

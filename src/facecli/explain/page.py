@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from facecli.explain import METHODS
 from facecli.explain.face import Explained
-from facecli.explain.methods import REFERENCES
+from facecli.explain.heat_map import REFERENCES
 
 _SIZE_INCHES = (11.0, 4.9)
 _DPI = 110
@@ -164,7 +164,7 @@ def build_page(model: str, reference_name: str, faces: Iterable[FaceOnPage]) -> 
 
     Args:
         model: its name.
-        reference_name: name from `explain.methods.REFERENCES`.
+        reference_name: name from `explain.heat_map.REFERENCES`.
         faces: in order; titles may be any text.
     """
     faces = list(faces)
