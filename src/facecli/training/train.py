@@ -25,7 +25,7 @@ from facecli.core.recipes import (
     resolve,
 )
 from facecli.data.checks import check_trainable
-from facecli.data.rebalance import rebalance
+from facecli.data.groups import rebalance
 from facecli.models.build import attach_heads, build_model
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.models.inception_resnet_v1 import TAP_DIMS
