@@ -63,5 +63,5 @@ $(VENV)/.run: $(VENV)/.venv setup.py
 
 $(VENV)/.test: $(VENV)/.run setup.py
 	@echo "... then what training, the server and the tests need (TensorFlow, ...: some 2 GB, minutes) ..."
-	@$(BIN)/python -m pip install --quiet --editable '.[train,web,dev]'
+	@$(BIN)/python -m pip install --quiet --editable '.[train,web,cloud,parquet,dev]'
 	@touch $@

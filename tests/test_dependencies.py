@@ -26,11 +26,13 @@ IMPORT_NAMES = {
     "scikit-image": "skimage",
     "prometheus-client": "prometheus_client",
     "python-multipart": "python_multipart",
+    "flask-cors": "flask_cors",
 }
 # Lists of setup.py that Pipfile and environment.yml hold.
-EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "EXPLAIN", "WEB")
+EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "CLOUD", "EXPLAIN", "WEB")
 # Needed by another package of the list rather than by a line of ours.
 NEEDED_BY_OTHERS = {
+    "s3fs": "fsspec opens s3:// with it",
     "h5py": "keras reads and writes weights through it",
     "python_multipart": "starlette reads forms through it",
     "websockets": "uvicorn speaks WebSocket through it",

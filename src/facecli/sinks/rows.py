@@ -9,18 +9,22 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from facecli.core.errors import InputError, OutputError
 from facecli.core.files import AtomicFile, GrowingTextFile, worth_writing
 from facecli.core.paths import is_stream
+from facecli.core.redaction import is_storage_address
 from facecli.schema import CLASS_COLUMNS, COLUMNS, FurtherColumns, face_schema, flattened
 from facecli.sinks.base import Record
 from facecli.sinks.table import csv_lines, from_text_cell
 from facecli.sources.files import Item
+
+if TYPE_CHECKING:
+    from facecli.sources.cloud import Spool
 
 _ROWS_AT_ONCE = 5000
 _ROW_BEGINS = b'{"source": '
@@ -219,8 +223,10 @@ class RowSink:
             appends: go on behind what this run has written whole, as another sink.
         """
         self.target, self._resumes = target, resume and not is_stream(target)
-        self._file = GrowingTextFile(target, stdout, append=self._resumes or appends)
-        self._skipped: set[str] = set()
+        self._stdout, self._appends = stdout, self._resumes or appends
+        self._spool: Spool | None = None
+        self._file: GrowingTextFile | None = None
+        self._skipped: Counter[str] = Counter()
         self.journal = Journal()
         self.has_begun = False
 
@@ -229,39 +235,73 @@ class RowSink:
 
         Raises InputError when it holds something else, or when another run writes to it.
         """
-        self._file.__enter__()
-        if self._resumes:
-            # Locked before it is read: what another run writes now is no cut row.
-            try:
-                self.journal = self._read_journal(Path(self.target))
-            except BaseException:
-                self._file.__exit__()
-                raise
+        local = self.target
+        if is_storage_address(self.target):
+            self._spool = _spool_of(self.target, self._appends)
+            local = str(self._spool.path)
+        self._file = GrowingTextFile(local, self._stdout, append=self._appends)
+        try:
+            self._file.__enter__()
+            if self._resumes:
+                # Locked before it is read: what another run writes now is no cut row.
+                self.journal = self._read_journal(Path(local))
+        except BaseException:
+            self._file.__exit__()
+            if self._spool is not None:
+                self._spool.discard()
+            raise
         return self
 
     def __exit__(self, *error) -> None:
-        self._file.__exit__(*error)
+        """Raises OutputError when a file cannot be closed, or does not reach the storage."""
+        if self._file is not None:
+            self._file.__exit__(*error)
+        if self._spool is not None:
+            if self.has_begun:
+                self._spool.keep()
+            else:
+                self._spool.discard()
 
-    def skip(self, target_name: str) -> None:
+    def skip(self, source: str) -> None:
         """The picture has its rows already; when its record comes, for another sink, it is ignored here."""
-        self._skipped.add(target_name)
+        self._skipped[source] += 1
 
     def write(self, record: Record) -> None:
         """Raises OutputError when the text cannot be written (BrokenPipeError on standard output)."""
-        if record.target_name in self._skipped:
-            self._skipped.discard(record.target_name)
-        elif text := self._text(record):
+        if self._skipped[record.source]:
+            self._skipped[record.source] -= 1
+        else:
+            self.write_row(record.result.to_json())
+
+    def write_row(self, row: Mapping[str, Any]) -> None:
+        """As `write`, of what `FrameResult.to_json` gave."""
+        if text := self._text(row):
             self._write(text)
 
     def _write(self, text: str) -> None:
+        assert self._file is not None
         self._file.write(text)
         self.has_begun = True
 
     def _read_journal(self, target: Path) -> Journal:
         raise NotImplementedError
 
-    def _text(self, record: Record) -> str:
+    def _text(self, row: Mapping[str, Any]) -> str:
         raise NotImplementedError
+
+
+def _spool_of(address: str, goes_on: bool) -> "Spool":
+    """A file of this machine for an object; it begins with what is there, when that is gone on with."""
+    from facecli.sources.cloud import Spool
+
+    spool = Spool(address)
+    try:
+        if goes_on:
+            spool.fetch()
+    except BaseException:
+        spool.discard()
+        raise
+    return spool
 
 
 class JsonSink(RowSink):
@@ -270,8 +310,8 @@ class JsonSink(RowSink):
     def _read_journal(self, target: Path) -> Journal:
         return resume_json(target)
 
-    def _text(self, record: Record) -> str:
-        return json.dumps(record.result.to_json(), ensure_ascii=False) + "\n"
+    def _text(self, row: Mapping[str, Any]) -> str:
+        return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 class CsvSink(RowSink):
@@ -322,9 +362,9 @@ class CsvSink(RowSink):
     def _head(self) -> str:
         return csv_lines([self._columns], self._is_raw)
 
-    def _text(self, record: Record) -> str:
-        flat = [] if self._faces_only and not record.result.faces else flat_rows(record, self._more)
-        rows = [[_cell(row[name]) for name in self._columns] for row in flat]
+    def _text(self, row: Mapping[str, Any]) -> str:
+        flat = [] if self._faces_only and not row["faces"] else flattened(row, self._more)
+        rows = [[_cell(cells[name]) for name in self._columns] for cells in flat]
         head = "" if self._begun else self._head()
         self._begun = True
         return head + csv_lines(rows, self._is_raw)
@@ -335,8 +375,16 @@ def _cell(value) -> object:
     return int(value) if isinstance(value, bool) else value
 
 
+class Resumable(Protocol):
+    """A sink that knows what an interrupted run has written, and passes over it."""
+
+    journal: Journal
+
+    def skip(self, source: str) -> None: ...
+
+
 def remaining_items(
-    items: Iterable[Item], sinks: Sequence[RowSink], on_skip: Callable[[Item, str | None], None]
+    items: Iterable[Item], sinks: Sequence[Resumable], on_skip: Callable[[Item, str | None], None]
 ) -> Iterator[Item]:
     """What a resumed run has to do: the items that not every sink has rows of.
 
@@ -352,7 +400,7 @@ def remaining_items(
             on_skip(item, next(filter(None, errors), None))
             continue
         for sink in done:
-            sink.skip(item.target_name)
+            sink.skip(item.source)
         yield item
 
 
@@ -361,8 +409,9 @@ class ParquetSink:
 
     wants_image = False
 
-    def __init__(self, target: Path, more: FurtherColumns | None = None) -> None:
-        """`more` is what `flat_rows` takes."""
+    def __init__(self, target: str | Path, more: FurtherColumns | None = None) -> None:
+        """A path or an address of storage, and what `flat_rows` takes."""
+        self._spool: Spool | None = None
         self._target, self._more = target, {**CLASS_COLUMNS, **(more or {})}
         self._rows: list[dict[str, Any]] = []
 
@@ -371,7 +420,11 @@ class ParquetSink:
         self._schema = face_schema(self._more)
         import pyarrow.parquet
 
-        self._pending = AtomicFile(self._target)
+        path = Path(self._target)
+        if is_storage_address(str(self._target)):
+            self._spool = _spool_of(str(self._target), goes_on=False)
+            path = self._spool.path
+        self._pending = AtomicFile(path)
         try:
             self._writer = pyarrow.parquet.ParquetWriter(self._pending.temporary, self._schema)
         except OSError as error:
@@ -398,10 +451,19 @@ class ParquetSink:
                 self._pending.keep()
             else:
                 self._pending.discard()
+            if self._spool is not None:
+                if is_whole:
+                    self._spool.keep()
+                else:
+                    self._spool.discard()
 
     def write(self, record: Record) -> None:
         """Raises OutputError when the disk is full."""
-        self._rows += flat_rows(record, self._more)
+        self.write_row(record.result.to_json())
+
+    def write_row(self, row: Mapping[str, Any]) -> None:
+        """As `write`, of what `FrameResult.to_json` gave."""
+        self._rows += flattened(row, self._more)
         if len(self._rows) >= _ROWS_AT_ONCE:
             try:
                 self._flush()
