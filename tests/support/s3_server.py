@@ -75,6 +75,11 @@ class S3Server:
     def asked(self):
         return self.faulty.asked
 
+    def reset(self):
+        """Nothing is there any more, and nobody has asked."""
+        backend().reset()
+        self.faulty.asked.clear()
+
     def make_bucket(self, name):
         backend().create_bucket(name, REGION)
 

@@ -200,14 +200,22 @@ class Storage:
             raise too_long
         begin = time.monotonic()
         with _translated(entry.source, ImageError, limits.whole_s):
-            if entry.size == 0:
-                self._check_same(entry, b"")
-                raise ImageError(f"{called} is empty (0 bytes)")
             path = _path(entry.source)
-            data = self._call("cat_file", path, start=0, end=limits.max_bytes + 1, within_s=limits.whole_s)
+            try:
+                # Bounded also where it has grown since.
+                data = self._call(
+                    "cat_file", path, start=0, end=limits.max_bytes + 1, within_s=limits.whole_s
+                )
+            except OSError as error:
+                if "range" not in str(error).lower():
+                    raise
+                # Of nothing there is no range.
+                data = b""
             if len(data) > limits.max_bytes:
                 raise too_long
             self._check_same(entry, data)
+        if not data:
+            raise ImageError(f"{called} is empty (0 bytes)")
         log.debug("%s: %d bytes in %.2f s", called, len(data), time.monotonic() - begin)
         return data
 
@@ -375,7 +383,6 @@ class PrefixSource:
 
     def __init__(self, address: str) -> None:
         """Looks whether there is any. Raises InputError when there is none, or it cannot be listed."""
-        self.address = address
         self._fits: Callable[[str], Any] = lambda address: True
         if is_pattern(address):
             from fsspec.utils import glob_translate
@@ -384,6 +391,7 @@ class PrefixSource:
             self._prefix = address[: address.rindex("/", 0, _first_magic(address)) + 1]
         else:
             self._prefix = f"{address.rstrip('/')}/"
+        self.address = self._prefix
         self.name = harmless_name(PurePosixPath(_path(self._prefix.rstrip("/"))).name)
         try:
             first = next(self.entries(), None)

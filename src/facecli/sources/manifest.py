@@ -136,9 +136,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         with open(path, encoding="utf-8", newline="") as file:
             yield file
     except (OSError, ValueError, csv.Error, RecursionError) as error:
-        raise SourceError(
-            f"{shown(path)} has a line that is none of a manifest: {one_line(error)}"
-        ) from error
+        raise SourceError(f"{shown(path)} has a line that is no entry ({one_line(error)[:80]})") from error
 
 
 def _checked(row: Mapping[str, Any], path: Path, number: int) -> Entry:
@@ -403,8 +401,9 @@ def _write_text(file: IO[str], entries: Iterable[Entry], suffix: str) -> int:
 
 def _csv_line(entry: Entry) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([getattr(entry, name) for name in COLUMNS])
-    return text.getvalue()
+    # What ends a line is put between quotes: with "\n" alone a "\r" would stand there bare.
+    csv.writer(text, lineterminator="\r\n").writerow([getattr(entry, name) for name in COLUMNS])
+    return f"{text.getvalue()[:-2]}\n"
 
 
 def _write_parquet(path: Path, entries: Iterable[Entry]) -> int:
