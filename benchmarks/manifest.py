@@ -5,7 +5,7 @@
 The bucket is on moto's S3 server in a process of its own on this machine (tests/support/s3_server.py), filled
 past the protocol and listed through it, a thousand keys a page. Memory is the peak resident size of the whole
 `facecli manifest` process (`ru_maxrss` of `wait4`). For the last line a run is killed (SIGKILL) when it has
-listed half, and gone on with; its manifest must be the same, byte for byte. Most of the time is the server's: it
+listed half, and gone on with; its manifest must be the same, byte for byte. Most time goes to the server: it
 sorts all keys for each page.
 """
 

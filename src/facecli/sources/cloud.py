@@ -66,6 +66,7 @@ _ERRORS = {
     "gcsfs.retry": ("HttpError",),
     "azure.core.exceptions": ("AzureError",),
     "httpx": ("HTTPError",),
+    "httpx2": ("HTTPError",),
     "huggingface_hub.errors": ("HfHubHTTPError",),
 }
 """What libraries raise beside errors of the system, by module; those alone that are imported count."""
@@ -112,8 +113,12 @@ class Storage:
                 f"{scheme}:// needs packages that are not here ({name}): {how_to_install(self._kind.extra)}"
             ) from error
         self._scheme = scheme
+        # What they log with a traceback is said in a line by whoever asked.
+        for name in ("fsspec", self._kind.package):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         # Listings are not kept: ten million names have no room, and would be those of a moment ago.
-        self._files: Any = fsspec.filesystem(scheme, use_listings_cache=False)
+        with _translated(f"{scheme}://", InputError):
+            self._files: Any = fsspec.filesystem(scheme, use_listings_cache=False)
 
     def entry(self, address: str) -> Entry | None:
         """What is known of an object; None when there is none of that very name, but some below it.
@@ -322,7 +327,7 @@ def _translated(address: str, kind: type[FacecliError], within_s: float = _LISTE
             raise kind(f"{called} gives no whole answer within {within_s:g} s") from error
         if name in _CUT:
             raise kind(f"{called} comes cut short; try again") from error
-        if name in _WITHOUT_KEYS:
+        if name in _WITHOUT_KEYS or "credentials!" in str(error):
             raise kind(f"no credentials for {called}", _hint(address)) from error
         if isinstance(error, FileNotFoundError):
             raise kind(f"no such object or bucket: {called}; check the address") from error
