@@ -284,7 +284,11 @@ def test_a_manifest_may_lie_in_storage(s3, tmp_path, png):
     address = s3.put("photos", "a.png", png)
     path = write(tmp_path / "m.csv", *sorted_entries(find_inputs([address], TYPED).sources))
     s3.put("out", "m.csv", path.read_bytes())
-    (item,) = find_inputs(["s3://out/m.csv"], TYPED)
-    assert (item.source, item.load()) == (address, png)
+    inputs = find_inputs(["s3://out/m.csv"], TYPED)
+    (copy,) = inputs.files()
+    (item,) = inputs
+    assert (item.source, item.load()) == (address, png) and copy.exists()
+    del inputs, item
+    assert not copy.parent.exists(), "the copy is left behind"
     with pytest.raises(InputError, match="no such object"):
         find_inputs(["s3://out/gone.csv"], TYPED)

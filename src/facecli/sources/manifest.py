@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -181,7 +182,9 @@ class ManifestSource:
 
     def entries(self, after: str = "") -> Iterator[Entry]:
         """Those behind `after`."""
-        return (entry for entry in read_manifest(self._file) if entry.source > after)
+        for entry in read_manifest(self._file):
+            if entry.source > after:
+                yield entry
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """Each picture; what is made of it lies in folders called like the parts of its source."""
@@ -201,7 +204,7 @@ def _count(path: Path) -> int | None:
 
 
 def stored_manifest(address: str, allow_private: bool = False) -> ManifestSource:
-    """A manifest in object storage, which is copied first. Raises InputError."""
+    """A manifest in object storage, of which a copy is read; it goes with the source. Raises InputError."""
     from facecli.sources.cloud import Spool
 
     copy = Spool(address)
@@ -209,10 +212,12 @@ def stored_manifest(address: str, allow_private: bool = False) -> ManifestSource
         copy.fetch()
         if not copy.path.exists():
             raise InputError(f"no such object: {shown(address)}; check the address")
-        return ManifestSource(copy.path, allow_private, address)
+        source = ManifestSource(copy.path, allow_private, address)
     except InputError:
         copy.discard()
         raise
+    weakref.finalize(source, copy.discard)
+    return source
 
 
 def load_entry(entry: Entry, allow_private: bool = False) -> bytes:
