@@ -84,7 +84,8 @@ def report(objects: int, rows: list[tuple[str, Taken]]) -> str:
     lines = [
         f"# A manifest of {objects:,} objects",
         "",
-        f"{date.today()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{date.today()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores "
+        f"(load {os.getloadavg()[0]:.0f}), Python "
         f"{platform.python_version()}, s3fs {version('s3fs')}, pyarrow {version('pyarrow')}, moto "
         f"{version('moto')} as server; `python benchmarks/manifest.py`.",
         "",
