@@ -83,6 +83,6 @@ endif
 $(VENV)/.test: $(VENV)/.run setup.py
 ifndef CONSTRAINTS
 	@echo "... then what training, the server and the tests need (TensorFlow, ...: some 2 GB, minutes) ..."
-	@$(BIN)/python -m pip install --quiet --editable '.[train,web,mqtt,dev]'
+	@$(BIN)/python -m pip install --quiet --editable '.[train,web,cloud,mqtt,parquet,dev]'
 endif
 	@touch $@

@@ -57,6 +57,11 @@ EXPORT = ["onnx>=1.16,<2", "tf2onnx>=1.17,<2"]
 # Only pictures of phones that write HEIC, and `facecli run --parquet`.
 HEIF = ["pillow-heif>=1.0,<2"]
 PARQUET = ["pyarrow>=18,<27"]
+# Only s3:// as a source or a target; gs://, az:// and hf:// need their own beside.
+CLOUD = ["fsspec>=2026.9,<2028", "s3fs>=2026.9,<2028"]
+GCS = ["fsspec>=2026.9,<2028", "gcsfs>=2026.9,<2028"]
+AZURE = ["adlfs>=2026.8,<2028", "fsspec>=2026.9,<2028"]
+HF = ["fsspec>=2026.9,<2028", "huggingface_hub>=2.4,<3"]
 # Only `facecli explain --method shap`.
 EXPLAIN = ["shap>=0.48,<0.52"]
 # Only `facecli serve`.
@@ -72,9 +77,13 @@ WEB = [
 # Only `facecli run --video ... --notify mqtt://...`.
 MQTT = ["paho-mqtt>=2.1,<3"]
 DEV = [
+    # The server of moto, which speaks S3 on this machine.
+    "flask>=3.1,<4",
+    "flask-cors>=6,<7",
     "httpx2>=2.16,<3",
     "hypothesis>=6.100,<7",
     "jsonschema>=4.18,<5",
+    "moto[s3]>=5.2,<6",
     "mypy>=2.4,<3",
     "onnxruntime>=1.18,<2",
     "packaging>=23",
@@ -88,6 +97,7 @@ DEV = [
     "setuptools>=70.1",
     "trustme>=1.2,<2",
     "types-PyYAML>=6.0,<7",
+    "werkzeug>=3.1,<4",
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries
@@ -185,6 +195,10 @@ setup(
         "export": EXPORT,
         "heif": HEIF,
         "parquet": PARQUET,
+        "cloud": CLOUD,
+        "gcs": GCS,
+        "azure": AZURE,
+        "hf": HF,
         "explain": EXPLAIN,
         "web": WEB,
         "mqtt": MQTT,

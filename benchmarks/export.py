@@ -31,8 +31,7 @@ from facecli.cli.export import training_crops
 from facecli.core import paths
 from facecli.data.sources import load_crops
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_checkpoint
-from facecli.models.export import export_model, export_size, heads_only
-from facecli.models.export_formats import FORMATS
+from facecli.models.export import FORMATS, export_model, export_size, heads_only
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import predict_batches, true_labels
 from facecli.training.prepare import PreparedData, prepare_data

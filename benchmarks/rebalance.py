@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 
 from facecli.core.recipes import GENUINE, RUN_DEFAULTS, FitOptions
-from facecli.data.rebalance import METHODS, age_decades, rebalance
+from facecli.data.groups import METHODS, age_decades, rebalance
 from facecli.models.readout import expected_age
 from facecli.training.engine import Rows, fit
 from facecli.training.prepare import PreparedData, prepare_data

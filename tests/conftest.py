@@ -14,7 +14,7 @@ from facecli.detect.registry import built_in_names, find_entry
 
 # As `facecli` itself does, before OpenCV opens its first clip in this process.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-pytest_plugins = ["picture_fixtures", "plugin_fixtures", "stream_fixtures"]
+pytest_plugins = ["picture_fixtures", "plugin_fixtures", "s3_fixtures", "stream_fixtures"]
 TESTS = Path(__file__).resolve().parent
 TINY_SIZE = (32, 24)
 # Test machines are shared: a slow moment is no failure.

@@ -502,6 +502,16 @@ def test_an_error_of_the_analysis_closes_the_source(watcher, watched, monkeypatc
     assert source.closed == 1
 
 
+def test_an_object_of_storage_is_a_picture(s3, tiny_checkpoint, png):
+    analyzer = FaceAnalyzer(model_path=tiny_checkpoint.folder, detector="none")
+    address = s3.put("photos", "user=7/a.png", png)
+    found = analyzer.analyze(address)
+    assert found["source"] == address and len(found.faces) == 1
+    assert found.draw().size == (30, 20)
+    good, gone = analyzer.analyze_many([address, "s3://photos/gone.png"])
+    assert good["error"] is None and "no such object" in gone["error"]
+
+
 def test_videos_and_pictures_share_an_analyzer(watcher, clip, astronaut):
     alone = list(watcher.analyze_video(clip)), watcher.analyze(astronaut)
     with ThreadPoolExecutor(4) as pool:

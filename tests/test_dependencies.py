@@ -28,11 +28,13 @@ IMPORT_NAMES = {
     "prometheus-client": "prometheus_client",
     "python-multipart": "python_multipart",
     "pyyaml": "yaml",
+    "flask-cors": "flask_cors",
 }
 # Lists of setup.py that Pipfile and environment.yml hold.
-EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "EXPLAIN", "WEB", "MQTT")
+EVERYTHING = ("RUN", "TRAIN", "EXPORT", "HEIF", "PARQUET", "CLOUD", "EXPLAIN", "WEB", "MQTT")
 # Needed by another package of the list rather than by a line of ours.
 NEEDED_BY_OTHERS = {
+    "s3fs": "fsspec opens s3:// with it",
     "h5py": "keras reads and writes weights through it",
     "python_multipart": "starlette reads forms through it",
     "websockets": "uvicorn speaks WebSocket through it",
@@ -155,8 +157,8 @@ def test_the_code_imports_what_is_listed():
     # Results are handed on to these; who calls for them has them (docs/python.md).
     assert imported("src") - listed - {"fiftyone", "supervision"} == set()
     beside = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} | {"facenet_pytorch"}
-    # facenet_pytorch is the other side of a comparison and tensorboard an option of Keras.
     beside |= sibling_modules()
+    # facenet_pytorch is the other side of a comparison and tensorboard an option of Keras.
     assert imported("benchmarks") - listed - import_names(lists["DEV"]) - beside == set()
     assert imported("tests") - listed - import_names(lists["DEV"]) - sibling_modules() == set()
 

@@ -114,6 +114,15 @@ def test_no_results_are_a_table_of_no_rows_with_all_columns():
     assert (frame.dtypes == result(ANNA).to_frame().dtypes)[["face", "age_years", "rejected"]].all()
 
 
+def test_rows_of_a_file_are_a_table_like_results():
+    pandas = pytest.importorskip("pandas")
+    results = [result(ANNA, BEN), FAILED]
+    rows = [json.loads(json.dumps(one)) for one in results]
+    pandas.testing.assert_frame_equal(to_frame(rows), to_frame(results))
+    with pytest.raises(InputError, match="output.md"):
+        to_frame([{"picture": "a.png"}])
+
+
 def test_rows_are_those_of_the_csv_file(tmp_path):
     pandas = pytest.importorskip("pandas")
     results = ResultList([result(ANNA, BEN), FAILED, result(source="c.png")])

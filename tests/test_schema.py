@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.core.attributes import AGE_CLASSES, CLASS_NAMES, EMOTIONS, GENDERS, PRESETS, RACES, RACES_7
+from facecli.core.errors import InputError
 from facecli.core.faces import FACE_HEADS, Face, FaceRow, FrameResult
+from facecli.schema import COLUMNS, face_schema, flattened, from_arrow, picture_schema, to_arrow
 
 jsonschema = pytest.importorskip("jsonschema")
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -180,3 +182,56 @@ def test_every_key_is_documented():
     keys = {*SCHEMA["properties"], *SCHEMA["$defs"]["face"]["properties"]}
     keys |= set(SCHEMA["$defs"]["attributes"]["properties"])
     assert {key for key in keys if f"`{key}`" not in text} == set()
+
+
+def test_the_arrow_schema_has_every_key_that_is_published():
+    pytest.importorskip("pyarrow")
+    schema = picture_schema()
+    face = {field.name for field in schema.field("faces").type.value_type}
+    assert set(schema.names) == set(SCHEMA["properties"])
+    published = {*SCHEMA["$defs"]["face"]["properties"], *SCHEMA["$defs"]["attributes"]["properties"]}
+    assert published <= face
+
+
+def test_no_rows_are_a_table_without_rows():
+    pytest.importorskip("pyarrow")
+    assert to_arrow([]).num_rows == 0 and to_arrow([]).schema == picture_schema()
+    assert list(from_arrow(to_arrow([]))) == []
+
+
+@given(st.lists(said(), max_size=3), st.sampled_from([None, "it is broken"]), POINTS, st.booleans())
+def test_rows_come_back_from_arrow_as_they_were(faces, error, landmarks, truncated):
+    pytest.importorskip("pyarrow")
+    faces = [replace(face, landmarks=landmarks) for face in faces]
+    if faces and not faces[0].rejected:
+        faces[0] = replace(faces[0], by_model={"a": faces[0], "b c": faces[-1]})
+    rows = [
+        FrameResult("s3://b/a.jpg", 640, 480, tuple(faces), 3, 0.1, truncated=truncated).to_json(),
+        FrameResult("gone.jpg", None, None, error=error).to_json(),
+    ]
+    assert list(map(json.dumps, from_arrow(to_arrow(rows)))) == list(map(json.dumps, rows))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{}, {"source": "a"}, {"source": 3, "faces": []}, {"source": "a", "faces": [{"box_xyxy": "left"}]}],
+)
+def test_what_is_no_row_is_refused_in_one_line(row):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match="output.md") as caught:
+        to_arrow([row])
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_of_faces_are_those_of_the_tables():
+    pytest.importorskip("pyarrow")
+    schema = face_schema({"age_band": ("age_band",)})
+    assert schema.names[: len(COLUMNS)] == list(COLUMNS) and "gender_female" in schema.names
+    (row,) = flattened(FULL, {"age_band": ("age_band",)})
+    assert set(row) == {*COLUMNS, "age_band"} and row["face"] == 1 and row["age_band"] == "25+"
+
+
+@pytest.mark.parametrize("row", [{}, {"source": "a"}, {"source": "a", "faces": [{"gender": "male"}]}])
+def test_what_is_no_row_has_no_columns(row):
+    with pytest.raises(InputError, match="output.md"):
+        list(flattened(row))

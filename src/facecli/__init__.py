@@ -18,6 +18,7 @@ __all__ = [
     "ResultStream",
     "SourceError",
     "__version__",
+    "schema",
     "to_coco",
     "to_fiftyone",
     "to_frame",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from facecli import schema
     from facecli.analyzer import FaceAnalyzer, ResultStream
     from facecli.core.errors import CheckpointError, FacecliError, ImageError, InputError, SourceError
     from facecli.core.faces import Face, FaceRow, PictureRow
@@ -47,6 +49,8 @@ _MODULES = {
 
 def __getattr__(name: str) -> object:
     # Importing facecli, which every command does, must not cost what an analysis costs.
+    if name == "schema":
+        return import_module("facecli.schema")
     if name in __all__:
         return getattr(import_module(_MODULES.get(name, "facecli.core.errors")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

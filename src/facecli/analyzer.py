@@ -222,7 +222,7 @@ class FaceAnalyzer:
         from facecli.pipeline.batch import find_faces_in
         from facecli.sources.given import can_be_read_again, decode_picture, read_picture
 
-        content = read_picture(picture, name, self._allow_private)
+        content = read_picture(picture, name, self._allow_private, storage=True)
         is_file = isinstance(picture, str | os.PathLike) and can_be_read_again(picture)
         kept = picture if can_be_read_again(picture) else content
         pixels = partial(decode_picture, kept, name) if keeps or is_file else None

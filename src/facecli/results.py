@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast, overload
 
@@ -171,22 +171,22 @@ class ResultList(list[PictureResult]):
         )
 
 
-def to_frame(results: Iterable[PictureResult]) -> pandas.DataFrame:
+def to_frame(results: Iterable[PictureResult | Mapping[str, Any]]) -> pandas.DataFrame:
     """A table of faces, in the columns of `facecli run --csv` (docs/output.md).
 
-    A picture without a face, or one that could not be read, has a row with an empty `face`. Whole numbers are
-    "Int64", `rejected` is "boolean", other numbers "float64": all may be missing.
+    Rows that `facecli run --json` wrote, read by `json.loads`, are taken like results. A picture without a
+    face, or one that could not be read, has a row with an empty `face`. Whole numbers are "Int64", `rejected`
+    is "boolean", other numbers "float64": all may be missing.
 
-    Raises InputError without pandas.
+    Raises InputError without pandas, and for what is no row.
     """
     try:
         import pandas
     except ImportError as error:
         raise InputError("pandas is not installed: pip install pandas") from error
-    from facecli.sinks.base import Record
-    from facecli.sinks.rows import COLUMNS, WHOLE_COLUMNS, flat_rows
+    from facecli.schema import COLUMNS, WHOLE_COLUMNS, flattened
 
-    rows = [row for one in results for row in flat_rows(Record(one.result))]
+    rows = [row for one in results for row in flattened(_row_of(one))]
     kinds = (
         dict.fromkeys(_number_columns(), "float64")
         | dict.fromkeys(WHOLE_COLUMNS, "Int64")
@@ -195,8 +195,13 @@ def to_frame(results: Iterable[PictureResult]) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(kinds)
 
 
+def _row_of(result: PictureResult | Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was found; of a record that was changed, what it was made of."""
+    return result.result.to_json() if isinstance(result, PictureResult) else result
+
+
 def _number_columns() -> set[str]:
-    from facecli.sinks.rows import COLUMNS, REAL_COLUMNS, WHOLE_COLUMNS
+    from facecli.schema import COLUMNS, REAL_COLUMNS, WHOLE_COLUMNS
 
     shares = (name for name in COLUMNS if name.endswith("_probability"))
     return {*WHOLE_COLUMNS, *REAL_COLUMNS, *shares}
@@ -217,7 +222,7 @@ def to_supervision(result: PictureResult) -> supervision.Detections:
         raise InputError("supervision is not installed: pip install supervision") from error
     import numpy as np
 
-    from facecli.sinks.rows import COLUMNS
+    from facecli.schema import COLUMNS
 
     faces = _believed(result)
     known = [face_attributes(face) for face in faces]
@@ -328,10 +333,9 @@ def _believed(result: PictureResult) -> list[Face]:
 def face_attributes(face: Face) -> dict[str, float | int | str]:
     """What is known of a face but where it is: the columns of `facecli run --csv` from `roll_degrees` to
     `uncertain` (docs/output.md), those alone that have a value."""
-    from facecli.sinks.base import Record
-    from facecli.sinks.rows import flat_rows
+    from facecli.schema import flattened
 
-    (row,) = flat_rows(Record(FrameResult("", None, None, (face,))))
+    (row,) = flattened(FrameResult("", None, None, (face,)).to_json())
     known = {name: value for name, value in row.items() if value is not None}
     return {name: value for name, value in known.items() if name not in _NO_ATTRIBUTES}
 

@@ -20,6 +20,8 @@ ENDINGS = ("/live", ":554/live", "/a/b.jpg", "")
         "", "0", "photo.jpg", "a@b.mp4", "photos/me@home.jpg", "C:/photos/a@2x.jpg", "-", "@list.txt", "://",
         "http://", "rtsp://camera.example:554/live", "https://cdn.example/photo@2x.jpg",
         "https://cdn.example/photo%402x.jpg", "http://example.org/a.jpg?id=3&size=big#part",
+        "s3://photos/user=7/session=2/a@2x.jpg", "gs://b/date=2024-01-01/key=1.jpg", "az://c/a.jpg?id=3",
+        "hf://datasets/me/faces@main/token=a/1.jpg", "s3://b", "s3://b/a:b@c.jpg",
         "http://example.org/a.jpg?keyword=1&design=x&author=y", "http://[::1]:80/a.jpg",
         "https://e.example/a.jpg?size=%C3%BC%20x&u=https%3A%2F%2Fb.example%2Fphoto%402x.jpg",
     ],
@@ -52,6 +54,11 @@ def test_what_holds_no_secret_is_shown_as_it_is(given):
         ("https://proxy/a%253Ftoken%253Dabc", "https://proxy/a***"),
         ("https://proxy/http://u:p@host/a", "https://***@host/a"),
         ("http://host:80/a?password=x@z", "http://***"),
+        ("s3://AKIA:sec/ret@bucket/a.jpg", "s3://***@bucket/a.jpg"),
+        ("s3://AKIA:secret@bucket/a@2x.jpg", "s3://***@2x.jpg"),
+        ("s3://token@bucket/a.jpg", "s3://bucket/a.jpg"),
+        ("s3://AKIA:secret/a.jpg", "s3://***"),
+        ("az://c/user=1/a.jpg?sv=1&sig=x", "az://c/user=1/a.jpg?sv=1&sig=***"),
     ],
 )
 def test_what_is_left_of_an_address(given, shown):
@@ -71,6 +78,15 @@ def test_no_secret_in_a_query_is_shown(secret, name):
     """With a ":" and an "@" in it, it might be a login, and nothing is sure to be harmless."""
     shown = redacted(f"http://camera.example/a.jpg?id=3&{name}={secret}")
     assert shown in (f"http://camera.example/a.jpg?id=3&{name}={HIDDEN}", f"http://{HIDDEN}")
+
+
+@example("a/@2x")
+@given(PASSWORDS | TRICKY)
+def test_no_key_of_storage_is_shown_and_what_is_shown_stays(secret):
+    mark = "⚿"
+    shown = redacted(f"s3://AKIA:{mark}{secret}{mark}@bucket/a.jpg")
+    assert shown == "s3://***@bucket/a.jpg" == redacted(shown)
+    assert redacted(redacted(f"s3://{secret}")) == redacted(f"s3://{secret}")
 
 
 @given(PASSWORDS | TRICKY, PASSWORDS | TRICKY)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.core.files import TargetNames, harmless_name
+from facecli.core.files import TargetNames, UnclaimedNames, harmless_name
 
 
 def test_first_comer_keeps_the_name():
@@ -68,3 +68,10 @@ def test_same_inputs_get_the_same_names():
 )
 def test_names_from_elsewhere_are_harmless(part, expected):
     assert harmless_name(part) == expected
+
+
+def test_where_no_files_are_made_names_are_not_kept():
+    names = UnclaimedNames()
+    assert [names.claim(("sub", "a.jpg")) for _ in range(2)] == ["sub/a.jpg", "sub/a.jpg"]
+    assert names.claim(("..", "a/b.jpg")) == "_/a_b.jpg"
+    assert vars(names) == vars(UnclaimedNames())

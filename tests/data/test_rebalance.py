@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.core.errors import InputError
-from facecli.data.rebalance import MAX_REPEATS, MAX_WEIGHT, METHODS, age_decades, rebalance
+from facecli.data.groups import MAX_REPEATS, MAX_WEIGHT, METHODS, age_decades, rebalance
 
 
 @pytest.mark.parametrize("method", METHODS)

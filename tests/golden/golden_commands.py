@@ -59,6 +59,7 @@ COMMANDS = {
 """Name -> arguments of `facecli`; `{model}` is the folder of the tiny model."""
 HELP = (
     *("run", "train", "distil", "evaluate", "calibrate", "export", "explain", "summarize", "search", "serve"),
+    *("manifest", "merge"),
     *(
         "benchmark",
         "data check",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from facecli.cli.export import DTYPES
 from facecli.cli.export import FORMATS as OFFERED
 from facecli.core.errors import InputError, OutputError
-from facecli.models.export_formats import FORMATS, check_output, resolve_format
+from facecli.models.export import FORMATS, check_output, resolve_format
 
 
 def test_the_command_offers_what_there_is():

@@ -4,7 +4,7 @@ import pytest
 
 from facecli.core.errors import InputError
 from facecli.models.checkpoint import Checkpoint, file_sha256, load_checkpoint
-from facecli.models.export_formats import check_place, write_record
+from facecli.models.export import check_place, write_record
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from facecli.core.faces import Face, FrameResult
 from facecli.draw.annotate import annotate
 from facecli.sinks.base import Record, feed
 from facecli.sinks.html import ReportSink
+from facecli.sinks.parts import PartsSink, Shard
 from facecli.sinks.pictures import AnnotatedSink, CropsSink
 from facecli.sinks.rows import CsvSink, JsonSink, ParquetSink
 from facecli.sinks.summary import SummarySink
@@ -21,6 +22,7 @@ SINKS = {
     "json": ("rows.jsonl", lambda path: JsonSink(str(path))),
     "csv": ("rows.csv", lambda path: CsvSink(str(path))),
     "parquet": ("rows.parquet", ParquetSink),
+    "parts": ("parts", lambda path: PartsSink(str(path), Shard())),
     "summary": ("people.json", lambda path: SummarySink(str(path))),
     "report": ("page.html", lambda path: ReportSink(path, [])),
     "annotated": ("drawn.png", lambda path: AnnotatedSink(path, annotate, False)),
@@ -36,7 +38,7 @@ def record(number, faces=(FACE,), error=None):
 
 @pytest.fixture(params=SINKS)
 def sink_and_path(request, tmp_path):
-    if request.param == "parquet" and importlib.util.find_spec("pyarrow") is None:
+    if request.param in ("parquet", "parts") and importlib.util.find_spec("pyarrow") is None:
         pytest.skip("pyarrow is not installed")
     name, build = SINKS[request.param]
     return build(tmp_path / name), tmp_path / name

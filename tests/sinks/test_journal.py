@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from picture_fakes import FACE, record
 
 from facecli.core.errors import InputError
-from facecli.sinks.journal import resume_csv, resume_json
-from facecli.sinks.rows import COLUMNS, CsvSink, JsonSink
+from facecli.sinks.rows import COLUMNS, CsvSink, JsonSink, resume_csv, resume_json
 
 RECORDS = [
     record("a.jpg", [FACE, FACE]),

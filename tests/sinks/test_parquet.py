@@ -97,7 +97,7 @@ def test_a_full_disk_keeps_the_old_file_and_names_the_right_one(tmp_path, monkey
     table = SimpleNamespace(from_pylist=lambda rows, schema: rows)
     monkeypatch.setitem(sys.modules, "pyarrow", SimpleNamespace(parquet=parquet, Table=table))
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
-    monkeypatch.setattr(ParquetSink, "_build_schema", lambda _: None)
+    monkeypatch.setattr("facecli.sinks.rows.face_schema", lambda more: None)
     monkeypatch.setattr("facecli.sinks.rows._ROWS_AT_ONCE", at_once)
     with pytest.raises(OutputError, match=r"cannot write .*a\.parquet: No space left"):
         with ParquetSink(target) as sink:

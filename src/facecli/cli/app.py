@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "run": ("facecli.cli.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),
     "serve": ("facecli.cli.serve:serve", "Serve the page, REST and live mode in the browser."),
+    "manifest": ("facecli.cli.manifest:manifest", "List pictures once, for runs on many machines."),
+    "merge": ("facecli.cli.manifest:merge", "Join the parts of many machines; check that none is missing."),
     "summarize": ("facecli.cli.summarize:summarize", "Count the people of many rows: ages, shares."),
     "search": ("facecli.cli.search:search", "Find faces in rows by what they look like."),
     "rows": ("facecli.cli.summarize:rows", "Bring the rows of older versions to today's keys."),

@@ -134,7 +134,7 @@ def export(**options) -> None:
     """
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
-    from facecli.models.export_formats import check_output, check_place, resolve_format
+    from facecli.models.export import check_output, check_place, resolve_format
 
     choose_epoch(options)
     chosen, dtype = resolve_format(options["file_format"], options["dtype"])
@@ -164,8 +164,7 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces
     """
     import_keras()
     from facecli.core.process import quiet_stderr
-    from facecli.models.export import check_onnx, export_model, export_size, heads_only
-    from facecli.models.export_formats import write_record
+    from facecli.models.export import check_onnx, export_model, export_size, heads_only, write_record
     from facecli.training.prepare import prepare_data
     from facecli.training.save import load_network
 

@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
 from facecli.core.deprecation import Deprecation
+from facecli.core.redaction import is_storage_address, redacted
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -111,7 +112,8 @@ def say_written(*targets: str | Path | None, more: Iterable[str] = ()) -> None:
     from facecli.core.paths import is_stream
 
     files = [os.fspath(target) for target in targets if target is not None and not is_stream(target)]
-    if written := [*more, *(file for file in files if os.path.exists(file))]:
+    there = (redacted(file) for file in files if is_storage_address(file) or os.path.exists(file))
+    if written := [*more, *there]:
         say(f"wrote {', '.join(written)}")
 
 

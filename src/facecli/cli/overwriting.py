@@ -9,6 +9,7 @@ from facecli.cli.options import find_compared
 from facecli.core.errors import CheckpointError, InputError
 from facecli.core.paths import is_stream
 from facecli.core.recipes import MODEL_FOLDERS
+from facecli.core.redaction import is_storage_address, redacted
 
 STDIN = "/dev/stdin"
 """Of that name is the file that standard input was redirected from, on systems that give it one."""
@@ -62,12 +63,32 @@ def check_existing(
     flag, target = there[0]
     more = f" and {len(there) - 1} more are" if len(there) > 1 else " is"
     raise InputError(
-        f"{os.fspath(target or '')}{more} there already; give --overwrite to replace what is there, "
-        f"{remedy}or another name to {flag}"
+        f"{redacted(os.fspath(target or ''))}{more} there already; give --overwrite to replace what is "
+        f"there, {remedy}or another name to {flag}"
     )
 
 
+def check_stored(targets: Mapping[str, str | os.PathLike[str] | None]) -> None:
+    """Refuses what cannot be written to object storage: no library for it, no key, no such bucket.
+
+    Args:
+        targets: as of `check_targets`.
+
+    Raises:
+        InputError: naming what to do.
+    """
+    given = [target for target in targets.values() if isinstance(target, str) and is_storage_address(target)]
+    for target in given:
+        from facecli.sources.cloud import check_target
+
+        check_target(target)
+
+
 def _holds_results(target: str) -> bool:
+    if is_storage_address(target):
+        from facecli.sources.cloud import storage_of
+
+        return storage_of(target).exists(target)
     try:
         status = os.stat(target)
     except (OSError, ValueError):

@@ -25,12 +25,14 @@ from facecli.cli.run_setup import (
     check_details,
     check_events,
     check_picture_options,
+    check_places,
     details_options,
     event_options,
     picture_options,
 )
 from facecli.core.deprecation import Deprecation
 from facecli.core.errors import FacecliError, InputError
+from facecli.core.paths import file_path
 from facecli.core.redaction import redacted
 
 
@@ -62,7 +64,8 @@ class _FrameStep(click.IntRange):
     metavar="SOURCE",
     multiple=True,
     help="A picture, folder, pattern ('a*.jpg'), http(s) address, .zip or .tar file, list of these "
-    "(@list.txt), or - for standard input; may be given many times.",
+    "(@list.txt), object storage (s3://bucket/folder), manifest, or - for standard input; may be given many "
+    "times.",
 )
 @click.option(
     "--video",
@@ -252,6 +255,7 @@ def run(**options) -> None:
       facecli run *.jpg holiday.mp4 --json out.jsonl --no-show
       facecli run --img @list.txt --csv out.csv --resume
       facecli run --img https://example.org/a.jpg --img b.zip
+      facecli run s3://bucket/photos --parts s3://bucket/rows --shard 3/16 --resume
       facecli run --video                  (webcam 0; q or Esc quits, h shows the keys)
       facecli run --video clip.mp4 --no-show --output drawn.mp4 --json faces.jsonl
       facecli run --video clips/ --no-show --start 0:30 --every 5 --csv faces.csv
@@ -267,10 +271,13 @@ def run(**options) -> None:
         raise click.UsageError(
             "name a picture, a folder, a clip or an address, or give --video for the webcam"
         )
+    for name in _TARGETS:
+        options[name] = options[name] and file_path(options[name])
     _check_paths(options)
     check_picture_options(options)
     check_details(options)
     check_events(options)
+    check_places(options)
     if options["video"] is None:
         from facecli.cli.run_pictures import run_pictures
 
@@ -281,6 +288,10 @@ def run(**options) -> None:
         run_video(options)
     else:
         _run_both(options)
+
+
+_TARGETS = ("output", "json_target", "csv_target", "parquet", "parts", "crops", "report")
+"""Options that may have a path as an address, "file:///..."."""
 
 
 def _sort_sources(options: dict) -> None:
@@ -336,7 +347,9 @@ def _check_both(options: dict) -> None:
         raise InputError(f"{output} is one file for pictures and videos; name a folder")
     wider = [name for name in ("compare", "age_groups", "allow_truncated") if options[name]]
     alone = wider if options["csv_target"] else []
-    alone += [name for name in ("resume", "parquet", "report", "crops", "sink") if options[name]]
+    alone += [
+        name for name in ("resume", "parquet", "parts", "shard", "report", "crops", "sink") if options[name]
+    ]
     if alone:
         flag = alone[0].replace("_", "-")
         raise InputError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from facecli.cli.output import note_terms, say, say_written
-from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
+from facecli.cli.overwriting import STDIN, check_existing, check_stored, check_targets, lies_in, model_files
 from facecli.cli.run_report import AgreementSink, Failures, PictureBar, TableSink
 from facecli.cli.run_setup import (
     WRITTEN,
@@ -27,13 +27,16 @@ from facecli.core.errors import ImageError, InputError, OutputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.files import walk_folders
 from facecli.core.paths import remove_leftovers
+from facecli.core.redaction import is_storage_address, redacted
 
 _FILES = {"json_target": "--json", "csv_target": "--csv", "parquet": "--parquet", "report": "--report"}
+_OF_EACH = ("output", "crops", "report", "sink")
+"""What has something of each picture's name."""
 _MOST_WORKERS = 8
 _BATCH_SIZE = 16
 
 
-def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, bar) -> list:
+def build_sinks(options: dict, output: str | Path | None, is_folder: bool, analyzer, bar) -> list:
     """What the options ask for, not yet entered; files before rows, so that a row promises its files.
 
     Args:
@@ -55,7 +58,9 @@ def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, b
     if options["report"]:
         sinks.append(build_report(options, analyzer))
     if options["parquet"]:
-        sinks.append(ParquetSink(Path(options["parquet"]), more))
+        sinks.append(ParquetSink(options["parquet"], more))
+    if options["parts"]:
+        sinks.append(build_parts(options))
     if options["csv_target"]:
         sinks.append(CsvSink(options["csv_target"], options["resume"], more, is_raw=options["raw_csv"]))
     if options["json_target"]:
@@ -67,6 +72,14 @@ def build_sinks(options: dict, output: Path | None, is_folder: bool, analyzer, b
             sinks.append(AgreementSink())
         sinks.append(TableSink(options["details"], bar))
     return sinks
+
+
+def build_parts(options: dict):
+    """The sink of --parts, not yet entered."""
+    from facecli.sinks.parts import PART_SIZE, PartsSink, parse_shard
+
+    shard = parse_shard(options["shard"] or "1/1")
+    return PartsSink(options["parts"], shard, options["resume"], options["part_size"] or PART_SIZE)
 
 
 def further_columns(options: dict, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -90,10 +103,15 @@ def drawing(options: dict):
     return functools.partial(draw, label_size=options["label_size"])
 
 
-def resolve_output(given: str | None, inputs) -> Path | None:
-    """File (for one picture) or folder (for more) of the annotated result. Raises InputError."""
+def resolve_output(given: str | None, inputs) -> str | Path | None:
+    """File (for one picture) or folder (for more) of the annotated result. Raises InputError.
+
+    An address of storage stays a text.
+    """
     if given is None:
         return None
+    if is_storage_address(given):
+        return _resolve_stored(given, inputs)
     output = Path(given)
     if not inputs.is_single:
         if output.exists() and not output.is_dir():
@@ -106,6 +124,16 @@ def resolve_output(given: str | None, inputs) -> Path | None:
         output /= next(iter(inputs)).target_name
     if not _is_writable(output):
         raise InputError(f"{output} has no picture suffix that can be written; use .jpg or .png")
+    return output
+
+
+def _resolve_stored(given: str, inputs) -> str:
+    if not inputs.is_single:
+        check_folder_name("--output", given)
+        return given
+    output = f"{given}{next(iter(inputs)).target_name}" if given.endswith("/") else given
+    if not _is_writable(Path(output)):
+        raise InputError(f"{redacted(output)} has no picture suffix that can be written; use .jpg or .png")
     return output
 
 
@@ -139,6 +167,30 @@ def check_folders(options: dict, inputs) -> None:
             outside |= folders
 
 
+def check_prefixes(options: dict, inputs) -> None:
+    """Raises InputError when annotated pictures would go among those of storage that are read."""
+    output = options["output"]
+    if not (output and is_storage_address(output)):
+        return
+    place = f"{output.rstrip('/')}/"
+    for source in inputs.sources:
+        known = [source.address] if hasattr(source, "address") else _addresses(source)
+        for address in known:
+            below = f"{address.rstrip('/')}/"
+            if place.startswith(below) or below.startswith(place):
+                raise InputError(
+                    f"--output {redacted(output)} lies where {redacted(address)} is read; name another place"
+                )
+
+
+def _addresses(source) -> Iterator[str]:
+    """What a manifest names in storage."""
+    from facecli.sources.manifest import ManifestSource
+
+    if isinstance(source, ManifestSource):
+        yield from (entry.source for entry in source.entries() if is_storage_address(entry.source))
+
+
 def _is_writable(path: Path) -> bool:
     import cv2
 
@@ -156,7 +208,7 @@ class Plan(NamedTuple):
     """
 
     inputs: Any
-    output: Path | None
+    output: str | Path | None
     left_out: list[str]
 
 
@@ -210,9 +262,7 @@ def run_pictures(options: dict, plan: Plan | None = None) -> None:
 
 
 def _say_written(options: dict, sinks: list) -> None:
-    from facecli.sinks.pictures import AnnotatedSink, CropsSink
-
-    made = [sink.made() for sink in sinks if isinstance(sink, (AnnotatedSink, CropsSink))]
+    made = [sink.made() for sink in sinks if hasattr(sink, "made")]
     # Rows that videos go on with are told of at the end.
     rows = [] if "begun" in options else [options["json_target"], options["csv_target"]]
     say_written(*rows, options["parquet"], options["report"], more=filter(None, made))
@@ -227,16 +277,20 @@ def _find(options: dict, notify: Callable[[str], None]) -> tuple:
     if options["max_memory"]:
         DECODING.most_bytes = 1_000_000 * options["max_memory"] - OWN_MEMORY
     folders = [Path(options[name]) for name in ("output", "crops") if options[name]]
-    rules = Rules(options["allow_private"], tuple(folders), options["pages"] == "all", notify)
+    rules = Rules(options["allow_private"], tuple(folders), options["pages"] == "all", notify, storage=True)
     if "begun" in options:
         rules = replace(rules, elsewhere=VIDEO_SUFFIXES)
+    rules = replace(rules, names_files=any(options[name] for name in _OF_EACH), share=_share(options))
     inputs = find_inputs(options["img"], rules)
     check_folders(options, inputs)
+    check_prefixes(options, inputs)
     output = resolve_output(options["output"], inputs)
     if options["crops"]:
         check_folder_name("--crops", options["crops"])
     files = {flag: options[name] for name, flag in _FILES.items()}
-    others = {"--output": output, "--crops": options["crops"], **sink_files(options)}
+    others = {"--output": output, "--crops": options["crops"], "--parts": options["parts"]}
+    others |= sink_files(options)
+    check_stored({**files, **others})
     of_videos = {"--summary": options["summary"], "--save-tracks": options["save_tracks"]}
     check_targets({**files, **others, **of_videos}, _read(options, inputs))
     if options["save_tracks"]:
@@ -254,12 +308,21 @@ def _find(options: dict, notify: Callable[[str], None]) -> tuple:
     return inputs, output
 
 
+def _share(options: dict) -> Callable[[str], bool] | None:
+    """Which pictures are of this shard; None for all."""
+    if not options["shard"]:
+        return None
+    from facecli.sinks.parts import parse_shard
+
+    return parse_shard(options["shard"]).has
+
+
 def _beside(options: dict) -> Iterator[Path]:
     """Files where the run that is gone on with has written."""
     for name in ("json_target", "csv_target"):
         if options[name]:
             yield from Path(options[name]).absolute().parent.glob(".*")
-    for name in ("output", "crops"):
+    for name in ("output", "crops", "parts"):
         for root, files in walk_folders(options[name]) if options[name] else ():
             yield from (Path(root, file) for file in files)
 
@@ -334,9 +397,9 @@ class _Run:
     def go(self, inputs: Iterable, batch, sinks: list) -> None:
         """Raises what the only picture fails of, after its row is written, and what sinks raise."""
         from facecli.sinks.base import feed
-        from facecli.sinks.rows import RowSink, remaining_items
+        from facecli.sinks.rows import remaining_items
 
-        row_sinks = [sink for sink in sinks if isinstance(sink, RowSink)]
+        row_sinks = [sink for sink in sinks if hasattr(sink, "journal")]
         items = remaining_items(inputs, row_sinks, self._skip)
         feed(self._counted(batch.records(items)), sinks, self._note)
 

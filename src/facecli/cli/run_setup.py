@@ -14,6 +14,7 @@ import click
 from facecli.cli.options import SPAN, find_compared, model_given
 from facecli.cli.output import complain, report_error, say, warn
 from facecli.core.errors import CheckpointError, FacecliError, InputError
+from facecli.core.redaction import is_storage_address
 
 if TYPE_CHECKING:
     from facecli.models.checkpoint import Checkpoint
@@ -22,9 +23,27 @@ _PICTURE_OPTIONS = (
     click.option("--crops", metavar="DIR", help="Each face as a picture of its own: DIR/photo-face1.jpg."),
     click.option("--parquet", metavar="FILE", help="The table of --csv for data frames (needs pyarrow)."),
     click.option(
+        "--parts",
+        metavar="DIR",
+        help="Rows as Parquet files of some thousand pictures each, which --resume goes on with and "
+        "'facecli merge' joins.",
+    ),
+    click.option(
+        "--part-size",
+        metavar="N",
+        type=click.IntRange(1, 1_000_000),
+        help="Pictures of a file of --parts.  [default: 2000]",
+    ),
+    click.option(
+        "--shard",
+        metavar="K/N",
+        help="Only the K-th of N shares of the pictures; auto or auto/N in array jobs of Slurm, AWS Batch "
+        "and Kubernetes.",
+    ),
+    click.option(
         "--resume",
         is_flag=True,
-        help="Go on with the --json and --csv files of an interrupted run; rows that are there stay.",
+        help="Go on with --json, --csv and --parts of an interrupted run; rows that are there stay.",
     ),
     click.option(
         "--workers",
@@ -59,10 +78,10 @@ _PICTURE_OPTIONS = (
     ),
 )
 PICTURE_OPTIONS = (
-    "crops", "parquet", "resume", "workers", "batch_size", "max_memory", "pages", "allow_truncated",
-    "allow_private",
+    "crops", "parquet", "parts", "part_size", "shard", "resume", "workers", "batch_size", "max_memory",
+    "pages", "allow_truncated", "allow_private",
 )  # fmt: skip
-WRITTEN = ("output", "json_target", "csv_target", "parquet", "crops", "report", "sink")
+WRITTEN = ("output", "json_target", "csv_target", "parquet", "parts", "crops", "report", "sink")
 """Options that name what is written; with any of them no window is opened."""
 
 _DETAIL_OPTIONS = (
@@ -157,16 +176,36 @@ def check_picture_options(options: dict) -> None:
         return
     if options["parquet"] == "-":
         raise InputError("--parquet cannot be written to standard output; name a file")
+    if options["part_size"] and not options["parts"]:
+        raise InputError("--part-size is of --parts; add --parts DIR")
+    if options["parts"] == "-":
+        raise InputError("--parts cannot be written to standard output; name a folder")
+    if options["parts"] and options["overwrite"]:
+        raise InputError("--overwrite replaces no parts; remove those that are not wanted, or leave it out")
+    if options["shard"] is not None:
+        from facecli.sinks.parts import parse_shard
+
+        options["shard"] = str(parse_shard(options["shard"]))
     if options["resume"]:
         _check_resume(options)
+
+
+def check_places(options: dict) -> None:
+    """Raises InputError when what is written to files of this machine shall go to object storage."""
+    local = ["crops", "report", "summary", "save_tracks"]
+    for name in local + (["output"] if options["video"] is not None else []):
+        if options[name] and is_storage_address(options[name]):
+            raise InputError(
+                f"--{name.replace('_', '-')} writes to this machine only; name a place here, and copy it"
+            )
 
 
 def _check_resume(options: dict) -> None:
     if options["overwrite"]:
         raise InputError("--resume keeps the rows that --overwrite would replace; give one of them")
-    targets = [options[name] for name in ("json_target", "csv_target") if options[name]]
+    targets = [options[name] for name in ("json_target", "csv_target", "parts") if options[name]]
     if not targets or "-" in targets:
-        raise InputError("--resume goes on with a file; add --json FILE or --csv FILE")
+        raise InputError("--resume goes on with a file; add --json FILE, --csv FILE or --parts DIR")
     for name in ("parquet", "report"):
         if options.get(name):
             raise InputError(

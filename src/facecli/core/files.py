@@ -274,6 +274,14 @@ class TargetNames:
         return path.as_posix()
 
 
+class UnclaimedNames(TargetNames):
+    """For runs that make no files of pictures: names are not kept, which millions would need memory for."""
+
+    def claim(self, parts: Iterable[str]) -> str:
+        """A path like `parts`, which another picture may have, too."""
+        return "/".join(_fitting(part) for part in parts)
+
+
 def harmless_name(part: str) -> str:
     """A name that came from elsewhere, without characters that some system or terminal minds."""
     return _NOT_EVERYWHERE.sub("_", part).lstrip(".") or "_"

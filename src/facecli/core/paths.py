@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import unquote, urlsplit
 
 import platformdirs
 
@@ -121,6 +122,17 @@ def shipped_places(folder: str) -> list[Path]:
 def is_installed(path: Path) -> bool:
     """Did the file come inside the installed package?"""
     return Path(path).is_relative_to(PACKAGE / "shipped")
+
+
+def file_path(given: str) -> str:
+    """The path that an address such as "file:///photos/a.jpg" names; anything else as it is."""
+    if not given.lower().startswith("file://"):
+        return given
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        return given
+    return unquote(parts.path) if parts.netloc in ("", "localhost") else given
 
 
 def how_to_install(extra: str) -> str:

@@ -17,8 +17,14 @@ _SECRET = re.compile(
     r"|user|usr|login|(?:\A|[^a-z])(?:key|sig|sid|pin|code|pw|sas|ticket)\Z"
 )
 """Fits what stands before "=" in addresses of cameras and in signed ones, in small letters."""
+_STORAGE = re.compile(r"\A(?:s3|gs|az|hf)://", re.IGNORECASE)
 _MOST_QUOTED = 3
 """So often an address within an address may have been quoted."""
+
+
+def is_storage_address(given: str) -> bool:
+    """Is it an address of object storage: s3://bucket/key, gs://, az:// or hf://?"""
+    return bool(_STORAGE.match(given))
 
 
 def redacted(given: str) -> str:
@@ -27,7 +33,8 @@ def redacted(given: str) -> str:
     A login goes with all that stands before its "@". Where a password is not quoted and has "@", "/", "?"
     or "#" in it, nobody can tell where it ends: then everything up to the last "@" is hidden, the host
     perhaps, too. Behind the first name of a secret and its "=", in path, query or fragment, all is hidden
-    likewise: a password may hold "&". Of "data:" addresses the head is kept.
+    likewise: a password may hold "&". Of "data:" addresses the head is kept. Keys of object storage are kept
+    up to a "?": "s3://photos/user=7/a.jpg" is how tables are laid out there, and tells objects apart.
 
     Args:
         given: an address; anything else is given back as it is.
@@ -37,7 +44,23 @@ def redacted(given: str) -> str:
     start = _START.search(given)
     if start is None:
         return given
-    return given[: start.end()] + _visible(given[start.end() :])
+    visible = _visible_key if is_storage_address(given) else _visible
+    return given[: start.end()] + visible(given[start.end() :])
+
+
+def _visible_key(rest: str) -> str:
+    """Of what follows "s3://": a login stands before the bucket, a signature behind "?"."""
+    bucket = rest.partition("/")[0]
+    if ":" in bucket:
+        # A key of AWS may hold "/", and no bucket's name has a colon.
+        end = rest.rfind("@") + 1
+        return f"{HIDDEN}@{rest[end:]}" if end else HIDDEN
+    end = bucket.rfind("@") + 1
+    if rest[:end] == f"{HIDDEN}@":
+        end = 0
+    mark = rest.find("?", end)
+    secret = _secret_start(rest[mark:]) if mark >= 0 else None
+    return rest[end:] if secret is None else f"{rest[end : mark + secret]}{HIDDEN}"
 
 
 def _visible(rest: str) -> str:

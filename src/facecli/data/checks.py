@@ -13,7 +13,7 @@ import pandas as pd
 
 from facecli.core.attributes import CLASS_NAMES, LABEL_COLUMNS, MISSING
 from facecli.core.errors import DataError
-from facecli.data.rebalance import age_decades
+from facecli.data.groups import age_decades
 
 MIN_ROWS = 50
 MIN_CLASS_ROWS = 2

@@ -17,7 +17,7 @@ from facecli.core import paths
 from facecli.core.attributes import AGE_CLASSES, AGE_GROUPS, CLASS_NAMES, MISSING
 from facecli.core.faces import FACE_HEADS
 from facecli.core.recipes import LEFT_OUT
-from facecli.data.rebalance import age_decades, rebalance
+from facecli.data.groups import age_decades, rebalance
 
 LABELS = FACE_HEADS
 """Class labels of which a distribution is shown."""

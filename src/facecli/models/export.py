@@ -1,21 +1,30 @@
-"""A trained network becomes a file of another format, whole or not at all: LiteRT, ONNX, SavedModel."""
+"""A trained network becomes a file of another format, whole or not at all: LiteRT, ONNX, SavedModel.
+
+Keras is imported where a network is converted: what cannot work is refused before.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from facecli.core.errors import FacecliError, InputError, OutputError
 from facecli.core.paths import how_to_install, replacing
 from facecli.core.process import quiet_stderr
-from facecli.models.checkpoint import file_sha256
-from facecli.models.export_formats import resolve_format
+from facecli.models.checkpoint import Checkpoint, file_sha256, write_json
 from facecli.models.litert import SIGNATURE, vouch_for
+
+if TYPE_CHECKING:
+    import keras
 
 INPUT_NAME = "image"
 
@@ -29,6 +38,112 @@ _SMALLEST_HALVED = 256
 
 log = logging.getLogger(__name__)
 
+SAVED_MODEL_FILE = "saved_model.pb"
+
+CONFIG_FILE = "config.json"
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A file format: its name, the suffix of its files, and dtypes, the default one first.
+
+    `suffix` is empty when the format is a folder.
+    """
+
+    name: str
+    suffix: str
+    dtypes: tuple[str, ...]
+
+    @property
+    def is_folder(self) -> bool:
+        return not self.suffix
+
+
+FORMATS = {
+    "tflite": ExportFormat("tflite", ".tflite", ("float16", "float32", "int8")),
+    "onnx": ExportFormat("onnx", ".onnx", ("float16", "float32")),
+    "saved_model": ExportFormat("saved_model", "", ("float32",)),
+}
+"""Format name -> what it can hold. benchmarks/export.md has the measurements behind the defaults."""
+
+
+def resolve_format(name: str, dtype: str | None) -> tuple[ExportFormat, str]:
+    """The format of a name and the dtype to use; None takes the format's default.
+
+    Raises InputError for an unknown name and for a dtype that the format does not have.
+    """
+    if name not in FORMATS:
+        raise InputError(f"no export format '{name}'; choose one of {', '.join(FORMATS)}")
+    file_format = FORMATS[name]
+    if dtype is None:
+        return file_format, file_format.dtypes[0]
+    if dtype not in file_format.dtypes:
+        able = ", ".join(other.name for other in FORMATS.values() if dtype in other.dtypes)
+        elsewhere = f", or --format {able}" if able else ""
+        raise InputError(
+            f"{name} cannot be written as {dtype}",
+            f"use --dtype {' or '.join(file_format.dtypes)}{elsewhere}",
+        )
+    return file_format, dtype
+
+
+def check_output(path: Path, file_format: ExportFormat) -> None:
+    """Finds before any work what would refuse the result after it.
+
+    Raises:
+        InputError: a file name with another suffix, a folder where a file goes, or a folder that
+            is not empty and no SavedModel and would be lost.
+        OutputError: the folder cannot be written.
+    """
+    if file_format.is_folder:
+        _check_folder(path)
+    elif path.suffix.lower() != file_format.suffix:
+        raise InputError(f"{path} does not end in {file_format.suffix}; name the {file_format.name} file so")
+    elif path.is_dir():
+        raise InputError(f"{path} is a folder; name a {file_format.suffix} file")
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir():
+        raise OutputError(f"cannot write {path}: {there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission to write into {there}")
+
+
+def _check_folder(path: Path) -> None:
+    if path.is_file():
+        raise InputError(f"{path} is a file; a SavedModel is a folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / SAVED_MODEL_FILE).is_file():
+        raise InputError(f"{path} is not empty and no SavedModel; name a new folder")
+
+
+def check_place(path: Path, checkpoint: Checkpoint) -> None:
+    """Raises InputError when `path` is a file that another model's `config.json` vouches for."""
+    folder = path.absolute().parent
+    if (folder / CONFIG_FILE).is_file() and not _is_inside(path, checkpoint):
+        raise InputError(f"{folder} is the folder of another model; name another place than {path}")
+
+
+def write_record(path: Path, checkpoint: Checkpoint, file_format: str, dtype: str, digest: str) -> Path:
+    """Records an exported file, and returns where.
+
+    In the model's own folder `config.json` gets the digest, so that facecli accepts the file.
+    Anywhere else `<path>.json` is a copy of `config.json` (labels, crops, calibration) whose
+    `sha256` names this file alone. Both have `exports`: file -> format and dtype.
+
+    Raises OutputError when it cannot be written.
+    """
+    config, inside = checkpoint.config, _is_inside(path, checkpoint)
+    about: dict[str, Any] = {path.name: {"format": file_format, "dtype": dtype}}
+    if inside:
+        about = {**config.get("exports", {}), **about}
+    digests = {**config["sha256"], path.name: digest} if inside else {path.name: digest}
+    record = checkpoint.folder / CONFIG_FILE if inside else path.with_name(f"{path.name}.json")
+    write_json(record, {**config, "exports": about, "sha256": digests})
+    return record
+
+
+def _is_inside(path: Path, checkpoint: Checkpoint) -> bool:
+    return path.absolute().parent.resolve() == checkpoint.folder.resolve()
+
 
 def write_saved_model(network: keras.Model, folder: Path) -> None:
     """Writes a SavedModel into a new or empty folder.
@@ -41,6 +156,7 @@ def write_saved_model(network: keras.Model, folder: Path) -> None:
         OutputError: the folder cannot be written, or the disk is full.
     """
     signature = [image_spec(network)]
+    import keras
     import tensorflow as tf
 
     archive = keras.export.ExportArchive()
@@ -65,6 +181,8 @@ def serving(network: keras.Model):
 
 def image_spec(network: keras.Model):
     """The `tf.TensorSpec` of the input. Raises FacecliError unless Keras computes with TensorFlow."""
+    import keras
+
     if keras.backend.backend() != "tensorflow":
         raise FacecliError("exporting needs Keras on TensorFlow: unset KERAS_BACKEND")
     try:
@@ -253,7 +371,7 @@ def export_model(
     Args:
         network: as above, with a dict of outputs.
         path: of the file, or of the folder of a SavedModel.
-        file_format: name from `models.export_formats.FORMATS`.
+        file_format: name from `FORMATS`.
         dtype: of the weights; None takes the format's default.
         range_crops: (n, h, w, 3) uint8 RGB faces whose activations set the ranges of int8;
             the other dtypes do without.
@@ -291,6 +409,8 @@ def export_tflite(network: keras.Model, path: Path, half: bool = False) -> Path:
 
 def heads_only(network: keras.Model, heads: Sequence[str]) -> keras.Model:
     """The same layers with the named outputs alone: without what only training needs."""
+    import keras
+
     return keras.Model(network.input, {head: network.output[head] for head in heads})
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from facecli.core.errors import EncodingError
 from facecli.core.faces import Face
 from facecli.core.images import check_encodable, save_image
+from facecli.core.redaction import redacted
 from facecli.sinks.base import Record, count
 
 Draw = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
@@ -23,8 +24,11 @@ class AnnotatedSink:
 
     wants_image = True
 
-    def __init__(self, place: Path, draw: Draw, is_folder: bool) -> None:
-        """A file (for a single picture), or a folder in which each has its `target_name`."""
+    def __init__(self, place: str | Path, draw: Draw, is_folder: bool) -> None:
+        """A file (for a single picture), or a folder in which each has its `target_name`.
+
+        `place` is a path, or a text: the address of an object, or of a prefix.
+        """
         self._place, self._draw, self._is_folder = place, draw, is_folder
         self._written = 0
 
@@ -38,27 +42,49 @@ class AnnotatedSink:
         """What was written, in words; None for nothing."""
         if not self._written:
             return None
-        return _folder(self._place, self._written, "picture") if self._is_folder else str(self._place)
+        place = redacted(str(self._place))
+        return _folder(place, self._written, "picture") if self._is_folder else place
 
     def refusal(self, target_name: str, pixels: int) -> EncodingError | None:
         """Why a picture of this size would not be written, before it is decoded to be drawn on."""
         target = self._target(target_name)
         try:
-            check_encodable(pixels, target.suffix)
+            check_encodable(pixels, PurePosixPath(target).suffix)
         except EncodingError as error:
             return EncodingError(f"cannot write {target}: {error}", error.hint)
         return None
 
-    def _target(self, target_name: str) -> Path:
-        return self._place / target_name if self._is_folder else self._place
+    def _target(self, target_name: str) -> str | Path:
+        if not self._is_folder:
+            return self._place
+        if isinstance(self._place, str):
+            return f"{self._place.rstrip('/')}/{target_name}"
+        return self._place / target_name
 
     def write(self, record: Record) -> None:
         """Raises OutputError when the file cannot be written."""
         if record.image_rgb is None:
             return
         target = self._target(record.target_name)
-        save_image(target, self._draw(record.image_rgb, record.result.faces), given_away=True)
+        drawn = self._draw(record.image_rgb, record.result.faces)
+        if isinstance(target, str):
+            _put_image(target, drawn)
+        else:
+            save_image(target, drawn, given_away=True)
         self._written += 1
+
+
+def _put_image(address: str, image_rgb: np.ndarray) -> None:
+    """Raises OutputError when the object cannot be written, EncodingError as `save_image`."""
+    from facecli.sources.cloud import Spool
+
+    spool = Spool(address)
+    try:
+        save_image(spool.path, image_rgb, given_away=True)
+    except BaseException:
+        spool.discard()
+        raise
+    spool.keep()
 
 
 class CropsSink:
@@ -93,7 +119,7 @@ class CropsSink:
             self._written += 1
 
 
-def _folder(place: Path, number: int, noun: str) -> str:
+def _folder(place: str | Path, number: int, noun: str) -> str:
     return f"{os.path.join(place, '')} ({count(number, noun)})"
 
 

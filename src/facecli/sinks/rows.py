@@ -1,41 +1,35 @@
-"""Rows for programs and spreadsheets: JSON, CSV (a later run can go on with these) and Parquet."""
+"""Rows for programs and spreadsheets: JSON and CSV, and Parquet.
 
+A later run goes on with JSON and CSV: a journal tells what an interrupted one has written already, and where
+its last whole row ends.
+"""
+
+import csv
+import io
 import json
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from facecli.core.attributes import CLASS_NAMES
 from facecli.core.errors import InputError, OutputError
-from facecli.core.faces import FACE_HEADS
 from facecli.core.files import AtomicFile, GrowingTextFile, worth_writing
-from facecli.core.paths import how_to_install, is_stream
+from facecli.core.paths import is_stream
+from facecli.core.redaction import is_storage_address
+from facecli.schema import CLASS_COLUMNS, COLUMNS, FurtherColumns, face_schema, flattened
 from facecli.sinks.base import Record
-from facecli.sinks.journal import Journal, resume_csv, resume_json
-from facecli.sinks.table import csv_lines
+from facecli.sinks.table import csv_lines, from_text_cell
 from facecli.sources.files import Item
 
-_HEAD_COLUMNS = tuple(column for head in FACE_HEADS for column in (head, f"{head}_probability"))
-COLUMNS = (
-    "source", "frame", "time_s", "track", "x_min", "y_min", "x_max", "y_max", "detector_confidence",
-    "roll_degrees", "yaw_degrees", "pitch_degrees", "quality", "face_probability", "rejected",
-    "age_years", "age_low", "age_high", "age_group", *_HEAD_COLUMNS, "uncertain",
-    "face", "width", "height", "error", "model", "facecli",
-)  # fmt: skip
-"""Of pictures and videos alike, always all of them, in this order. What does not apply is empty: the cells
-of a head that the model lacks, `track` of a picture, `face` (which counts from 1) where there is none."""
-FurtherColumns = Mapping[str, tuple[str, ...]]
-"""Further columns: name -> keys."""
+if TYPE_CHECKING:
+    from facecli.sources.cloud import Spool
 
 _ROWS_AT_ONCE = 5000
-WHOLE_COLUMNS = (
-    *("frame", "track", "x_min", "y_min", "x_max", "y_max", "age_low", "age_high"),
-    *("face", "width", "height"),
-)
-"""Those of whole numbers."""
-_POSE = ("roll_degrees", "yaw_degrees", "pitch_degrees")
-REAL_COLUMNS = ("time_s", "detector_confidence", *_POSE, "quality", "face_probability", "age_years")
-"""Those of other numbers, beside the heads' probabilities."""
+_ROW_BEGINS = b'{"source": '
+_MOST_LINE_BYTES = 64 << 20
+"""No picture has so many faces; a file without line ends must not fill the memory."""
 
 
 def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[dict[str, Any]]:
@@ -45,35 +39,165 @@ def flat_rows(record: Record, more: FurtherColumns | None = None) -> Iterator[di
         record: of one picture or frame.
         more: further columns, each with the keys that lead to it in a face's JSON row, or else the picture's.
     """
-    frame = record.result.to_json()
-    faces = frame.pop("faces")
-    common = dict.fromkeys(COLUMNS) | frame
-    if not faces:
-        yield common | {column: _nested(frame, keys) for column, keys in (more or {}).items()}
-    for number, face in enumerate(faces, start=1):
-        found = {column: _nested(frame | face, keys) for column, keys in (more or {}).items()}
-        yield common | {"face": number} | _cells(face) | found
+    return flattened(record.result.to_json(), more)
 
 
-def _cells(face: dict) -> dict[str, Any]:
-    x_min, y_min, x_max, y_max = face["box_xyxy"]
-    cells = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
-    plain = ("track", "rejected", "age_group", *REAL_COLUMNS)
-    cells |= {key: face[key] for key in plain if key in face}
-    cells["uncertain"] = " ".join(face.get("uncertain", ())) or None
-    cells["age_low"], cells["age_high"] = face.get("age_interval_90") or (None, None)
-    for head in FACE_HEADS:
-        name = face.get(head)
-        cells[head] = name
-        cells[f"{head}_probability"] = face[f"{head}_probabilities"][name] if name else None
-    return cells
+@dataclass
+class Journal:
+    """Sources that have their rows, each as often as it was written.
+
+    Attributes:
+        rows: source -> how many pictures of that name.
+        failures: source -> why it could not be analysed.
+        end: bytes of the file that hold whole rows.
+    """
+
+    rows: Counter = field(default_factory=Counter)
+    failures: dict[str, str] = field(default_factory=dict)
+    end: int = 0
+
+    def take(self, source: str) -> bool:
+        """Has the next picture of that name its rows? Each is given once."""
+        if self.rows[source] <= 0:
+            return False
+        self.rows[source] -= 1
+        return True
 
 
-def _nested(face: dict, keys: tuple[str, ...]) -> Any:
-    value: Any = face
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+def resume_json(target: Path) -> Journal:
+    """Reads the rows of an earlier run, and cuts off a last one that is not whole.
+
+    Raises:
+        InputError: the file holds something else: it is left as it is.
+        OutputError: it cannot be read or cut.
+    """
+    journal = Journal()
+    for number, line in enumerate(_lines(target), start=1):
+        if not line.endswith(b"\n"):
+            if not _begins(line, _ROW_BEGINS):
+                raise _foreign(target, number)
+            break
+        source, error = _json_row(line, target, number)
+        journal.rows[source] += 1
+        if error is not None:
+            journal.failures[source] = error
+        journal.end += len(line)
+    _cut(target, journal.end)
+    return journal
+
+
+def resume_csv(target: Path, columns: Sequence[str], is_raw: bool = False) -> Journal:
+    """Like `resume_json`, of a table under a header.
+
+    The rows of the last picture are cut off, too: nobody knows whether all of its faces are there.
+
+    Args:
+        target: file.
+        columns: what the header must say.
+        is_raw: texts were written as they are, see `sinks.table.as_text_cell`.
+    """
+    header = csv_lines([columns], is_raw).encode()
+    journal = Journal()
+    groups: list[tuple[int, dict[str, str]]] = []
+    with _reading(target) as file:
+        begin = file.read(len(header))
+    if begin != header:
+        if not _begins(begin, header) or len(begin) == len(header):
+            raise InputError(
+                f"{target} has not the columns of this run; give the same options, or another file"
+            )
+        _cut(target, 0)
+        return journal
+    journal.end = len(header)
+    end, last_face = len(header), 0
+    for record in _records(target, len(header)):
+        row = _csv_row(record, columns, target)
+        if not is_raw:
+            row = {name: from_text_cell(cell) for name, cell in row.items()}
+        if not groups or groups[-1][1]["source"] != row["source"] or _number(row) <= last_face:
+            groups = [(end, row)]
+            journal.end = end
+            journal.rows[row["source"]] += 1
+            if row["error"]:
+                journal.failures[row["source"]] = row["error"]
+        last_face = _number(row)
+        end += len(record)
+    if groups:
+        journal.rows[groups[-1][1]["source"]] -= 1
+    _cut(target, journal.end)
+    return journal
+
+
+def _number(row: dict) -> int:
+    return int(row["face"] or 0)
+
+
+def _json_row(line: bytes, target: Path, number: int) -> tuple[str, str | None]:
+    try:
+        row = json.loads(line)
+        if isinstance(row["source"], str) and isinstance(row["faces"], list):
+            if row["error"] is None or isinstance(row["error"], str):
+                return row["source"], row["error"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise _foreign(target, number)
+
+
+def _csv_row(record: bytes, columns: Sequence[str], target: Path) -> dict[str, str]:
+    try:
+        (cells,) = csv.reader(io.StringIO(record.decode(), newline=""))
+        row = dict(zip(columns, cells, strict=True))
+        _number(row)
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{target} is no table of facecli; name another file") from error
+    return row
+
+
+def _records(target: Path, begin: int) -> Iterator[bytes]:
+    """Whole rows of a table, which may hold line ends between quotes; a cut last one is left out."""
+    record, quotes = b"", 0
+    for line in _lines(target, begin):
+        record += line
+        quotes += line.count(b'"')
+        if line.endswith(b"\n") and quotes % 2 == 0:
+            yield record
+            record, quotes = b"", 0
+
+
+def _lines(target: Path, begin: int = 0) -> Iterator[bytes]:
+    with _reading(target) as file:
+        file.seek(begin)
+        while line := file.readline(_MOST_LINE_BYTES):
+            if len(line) == _MOST_LINE_BYTES and not line.endswith(b"\n"):
+                raise InputError(f"{target} has a line of more than {_MOST_LINE_BYTES >> 20} MB: no rows")
+            yield line
+
+
+def _reading(target: Path) -> io.BufferedReader:
+    try:
+        return open(target, "rb")
+    except OSError as error:
+        raise OutputError(f"cannot go on with {target}: {error.strerror or error}") from error
+
+
+def _cut(target: Path, end: int) -> None:
+    try:
+        if os.stat(target).st_size != end:
+            os.truncate(target, end)
+    except OSError as error:
+        raise OutputError(f"cannot go on with {target}: {error.strerror or error}") from error
+
+
+def _begins(cut: bytes, whole: bytes) -> bool:
+    """Is it the start of a row? A crash of the machine may leave zero bytes in its place."""
+    kept = cut.rstrip(b"\0")
+    return kept.startswith(whole) or whole.startswith(kept)
+
+
+def _foreign(target: Path, number: int) -> InputError:
+    return InputError(
+        f"{target}, line {number}: no row of facecli", "--resume goes on with its own files only"
+    )
 
 
 class RowSink:
@@ -99,8 +223,10 @@ class RowSink:
             appends: go on behind what this run has written whole, as another sink.
         """
         self.target, self._resumes = target, resume and not is_stream(target)
-        self._file = GrowingTextFile(target, stdout, append=self._resumes or appends)
-        self._skipped: set[str] = set()
+        self._stdout, self._appends = stdout, self._resumes or appends
+        self._spool: Spool | None = None
+        self._file: GrowingTextFile | None = None
+        self._skipped: Counter[str] = Counter()
         self.journal = Journal()
         self.has_begun = False
 
@@ -109,39 +235,73 @@ class RowSink:
 
         Raises InputError when it holds something else, or when another run writes to it.
         """
-        self._file.__enter__()
-        if self._resumes:
-            # Locked before it is read: what another run writes now is no cut row.
-            try:
-                self.journal = self._read_journal(Path(self.target))
-            except BaseException:
-                self._file.__exit__()
-                raise
+        local = self.target
+        if is_storage_address(self.target):
+            self._spool = _spool_of(self.target, self._appends)
+            local = str(self._spool.path)
+        self._file = GrowingTextFile(local, self._stdout, append=self._appends)
+        try:
+            self._file.__enter__()
+            if self._resumes:
+                # Locked before it is read: what another run writes now is no cut row.
+                self.journal = self._read_journal(Path(local))
+        except BaseException:
+            self._file.__exit__()
+            if self._spool is not None:
+                self._spool.discard()
+            raise
         return self
 
     def __exit__(self, *error) -> None:
-        self._file.__exit__(*error)
+        """Raises OutputError when a file cannot be closed, or does not reach the storage."""
+        if self._file is not None:
+            self._file.__exit__(*error)
+        if self._spool is not None:
+            if self.has_begun:
+                self._spool.keep()
+            else:
+                self._spool.discard()
 
-    def skip(self, target_name: str) -> None:
+    def skip(self, source: str) -> None:
         """The picture has its rows already; when its record comes, for another sink, it is ignored here."""
-        self._skipped.add(target_name)
+        self._skipped[source] += 1
 
     def write(self, record: Record) -> None:
         """Raises OutputError when the text cannot be written (BrokenPipeError on standard output)."""
-        if record.target_name in self._skipped:
-            self._skipped.discard(record.target_name)
-        elif text := self._text(record):
+        if self._skipped[record.source]:
+            self._skipped[record.source] -= 1
+        else:
+            self.write_row(record.result.to_json())
+
+    def write_row(self, row: Mapping[str, Any]) -> None:
+        """As `write`, of what `FrameResult.to_json` gave."""
+        if text := self._text(row):
             self._write(text)
 
     def _write(self, text: str) -> None:
+        assert self._file is not None
         self._file.write(text)
         self.has_begun = True
 
     def _read_journal(self, target: Path) -> Journal:
         raise NotImplementedError
 
-    def _text(self, record: Record) -> str:
+    def _text(self, row: Mapping[str, Any]) -> str:
         raise NotImplementedError
+
+
+def _spool_of(address: str, goes_on: bool) -> "Spool":
+    """A file of this machine for an object; it begins with what is there, when that is gone on with."""
+    from facecli.sources.cloud import Spool
+
+    spool = Spool(address)
+    try:
+        if goes_on:
+            spool.fetch()
+    except BaseException:
+        spool.discard()
+        raise
+    return spool
 
 
 class JsonSink(RowSink):
@@ -150,8 +310,8 @@ class JsonSink(RowSink):
     def _read_journal(self, target: Path) -> Journal:
         return resume_json(target)
 
-    def _text(self, record: Record) -> str:
-        return json.dumps(record.result.to_json(), ensure_ascii=False) + "\n"
+    def _text(self, row: Mapping[str, Any]) -> str:
+        return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 class CsvSink(RowSink):
@@ -202,9 +362,9 @@ class CsvSink(RowSink):
     def _head(self) -> str:
         return csv_lines([self._columns], self._is_raw)
 
-    def _text(self, record: Record) -> str:
-        flat = [] if self._faces_only and not record.result.faces else flat_rows(record, self._more)
-        rows = [[_cell(row[name]) for name in self._columns] for row in flat]
+    def _text(self, row: Mapping[str, Any]) -> str:
+        flat = [] if self._faces_only and not row["faces"] else flattened(row, self._more)
+        rows = [[_cell(cells[name]) for name in self._columns] for cells in flat]
         head = "" if self._begun else self._head()
         self._begun = True
         return head + csv_lines(rows, self._is_raw)
@@ -215,8 +375,16 @@ def _cell(value) -> object:
     return int(value) if isinstance(value, bool) else value
 
 
+class Resumable(Protocol):
+    """A sink that knows what an interrupted run has written, and passes over it."""
+
+    journal: Journal
+
+    def skip(self, source: str) -> None: ...
+
+
 def remaining_items(
-    items: Iterable[Item], sinks: Sequence[RowSink], on_skip: Callable[[Item, str | None], None]
+    items: Iterable[Item], sinks: Sequence[Resumable], on_skip: Callable[[Item, str | None], None]
 ) -> Iterator[Item]:
     """What a resumed run has to do: the items that not every sink has rows of.
 
@@ -232,16 +400,8 @@ def remaining_items(
             on_skip(item, next(filter(None, errors), None))
             continue
         for sink in done:
-            sink.skip(item.target_name)
+            sink.skip(item.source)
         yield item
-
-
-def check_pyarrow() -> None:
-    """Raises InputError, with the remedy, when pyarrow is not here."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise InputError(f"Parquet needs pyarrow: {how_to_install('parquet')}") from error
 
 
 class ParquetSink:
@@ -249,23 +409,22 @@ class ParquetSink:
 
     wants_image = False
 
-    def __init__(self, target: Path, more: FurtherColumns | None = None) -> None:
-        """`more` is what `flat_rows` takes."""
-        probabilities = {
-            f"{head}_{name}": (f"{head}_probabilities", name)
-            for head in FACE_HEADS
-            for name in CLASS_NAMES[head]
-        }
-        self._target, self._more = target, {**probabilities, **(more or {})}
+    def __init__(self, target: str | Path, more: FurtherColumns | None = None) -> None:
+        """A path or an address of storage, and what `flat_rows` takes."""
+        self._spool: Spool | None = None
+        self._target, self._more = target, {**CLASS_COLUMNS, **(more or {})}
         self._rows: list[dict[str, Any]] = []
 
     def __enter__(self) -> "ParquetSink":
         """Raises OutputError when the file cannot be written, InputError without pyarrow."""
-        check_pyarrow()
+        self._schema = face_schema(self._more)
         import pyarrow.parquet
 
-        self._schema = self._build_schema()
-        self._pending = AtomicFile(self._target)
+        path = Path(self._target)
+        if is_storage_address(str(self._target)):
+            self._spool = _spool_of(str(self._target), goes_on=False)
+            path = self._spool.path
+        self._pending = AtomicFile(path)
         try:
             self._writer = pyarrow.parquet.ParquetWriter(self._pending.temporary, self._schema)
         except OSError as error:
@@ -292,10 +451,19 @@ class ParquetSink:
                 self._pending.keep()
             else:
                 self._pending.discard()
+            if self._spool is not None:
+                if is_whole:
+                    self._spool.keep()
+                else:
+                    self._spool.discard()
 
     def write(self, record: Record) -> None:
         """Raises OutputError when the disk is full."""
-        self._rows += flat_rows(record, self._more)
+        self.write_row(record.result.to_json())
+
+    def write_row(self, row: Mapping[str, Any]) -> None:
+        """As `write`, of what `FrameResult.to_json` gave."""
+        self._rows += flattened(row, self._more)
         if len(self._rows) >= _ROWS_AT_ONCE:
             try:
                 self._flush()
@@ -311,18 +479,3 @@ class ParquetSink:
         if self._rows:
             self._writer.write_table(pyarrow.Table.from_pylist(self._rows, self._schema))
             self._rows = []
-
-    def _build_schema(self):
-        import pyarrow
-
-        kinds = dict.fromkeys(WHOLE_COLUMNS, pyarrow.int32()) | dict.fromkeys(REAL_COLUMNS, pyarrow.float64())
-        kinds["rejected"] = kinds["truncated"] = pyarrow.bool_()
-        numbers = ("probability", "years")
-        for column, keys in self._more.items():
-            if column in kinds:
-                continue
-            is_number = keys[0].endswith("_probabilities") or keys[-1].endswith(numbers)
-            kinds[column] = pyarrow.float64() if is_number else pyarrow.string()
-        for head in FACE_HEADS:
-            kinds[f"{head}_probability"] = pyarrow.float64()
-        return pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in (*COLUMNS, *self._more)])

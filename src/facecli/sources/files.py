@@ -41,6 +41,23 @@ class Item:
     load: Callable[[], bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of a picture before it is read.
+
+    Attributes:
+        source: path or address.
+        size: bytes.
+        etag: what storage calls this content; None where it has no name.
+        mtime_ns: when it was last changed, nanoseconds since 1970.
+    """
+
+    source: str
+    size: int | None = None
+    etag: str | None = None
+    mtime_ns: int | None = None
+
+
 def failed(source: str, target_name: str, reason: str) -> Item:
     """What stands for something that was asked for and is no picture: a row with `error`."""
 
@@ -77,6 +94,11 @@ class FileSource:
     def files(self) -> Iterator[Path]:
         """The picture."""
         yield self.path
+
+    def entries(self, after: str = "") -> Iterator[Entry]:
+        """The picture, when its name lies behind `after`."""
+        if as_text(self.path) > after:
+            yield entry_of(self.path)
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """The picture. Without its folders: what is made of it has its name alone."""
@@ -120,6 +142,11 @@ class FolderSource:
     def files(self) -> Iterator[Path]:
         """The pictures."""
         return (self.path / relative for relative in self._found)
+
+    def entries(self, after: str = "") -> Iterator[Entry]:
+        """Each picture whose name lies behind `after`, in the order of names."""
+        paths = sorted((self.path / relative for relative in self._found), key=as_text)
+        return (entry_of(path) for path in paths if as_text(path) > after)
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """Each picture; what is made of it lies in the same folders."""
@@ -167,6 +194,15 @@ def check_regular(path: Path) -> None:
     if not stat.S_ISREG(mode):
         kind = next((text for is_kind, text in _KINDS.items() if is_kind(mode)), "no file")
         raise ImageError(f"{as_text(path)} is {kind}, no picture file", "redirect it and give - to read it")
+
+
+def entry_of(path: Path) -> Entry:
+    """What the system knows of a file; of one that is gone only its name."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return Entry(as_text(path))
+    return Entry(as_text(path), found.st_size, None, found.st_mtime_ns)
 
 
 def _item(path: Path, names: TargetNames, parts: Sequence[str]) -> Item:

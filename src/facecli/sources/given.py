@@ -26,6 +26,7 @@ from facecli.core.images import (
     rows_of,
     to_8_bit,
 )
+from facecli.core.redaction import is_storage_address
 from facecli.sources.files import check_regular, one_line, shown
 from facecli.sources.web import check_url, fetch, is_url
 
@@ -41,7 +42,7 @@ Picture: TypeAlias = (
 )
 """One picture:
 
-* a path, an address ("https://...") or a data URL ("data:image/png;base64,..."),
+* a path, an address ("https://...", "s3://...") or a data URL ("data:image/png;base64,..."),
 * the content of a picture file (JPEG, PNG, WebP, ...), as bytes or as a file opened for reading bytes,
 * an array, RGB where it has colours: (H, W, 3), (H, W, 4) with transparency over white, grey (H, W) or
   (H, W, 1); uint8, uint16 (the bits in use, as of files), or floats in [0, 1],
@@ -92,13 +93,16 @@ def is_data_url(given: str) -> bool:
     return given[: len(_DATA)].lower() == _DATA
 
 
-def read_picture(given: object, name: str, allow_private: bool = False) -> bytes | np.ndarray:
+def read_picture(
+    given: object, name: str, allow_private: bool = False, storage: bool = False
+) -> bytes | np.ndarray:
     """The content of a `Picture`: bytes of a picture file, not yet decoded, or (H, W, 3) uint8 RGB.
 
     Args:
         given: see `Picture`; it is not changed, but a file stands at its end afterwards.
         name: what error messages call it.
         allow_private: ask addresses of the own network and machine, too.
+        storage: addresses of object storage ("s3://...") are read, with the credentials of this process.
 
     Raises:
         InputError: it is no `Picture`, or an address that cannot be one.
@@ -108,6 +112,10 @@ def read_picture(given: object, name: str, allow_private: bool = False) -> bytes
         return decode_data_url(given, name)
     if isinstance(given, str) and is_url(given):
         return _fetched(given, allow_private)
+    if storage and isinstance(given, str) and is_storage_address(given):
+        from facecli.sources.cloud import read_object
+
+        return read_object(given)
     if isinstance(given, str | os.PathLike):
         return _of_path(os.fsdecode(given))
     if isinstance(given, _BYTES):
@@ -130,7 +138,7 @@ def decode_picture(given: Picture, name: str) -> np.ndarray:
 def can_be_read_again(given: Picture) -> bool:
     """Does it give the same picture a second time, without a server?"""
     if isinstance(given, str):
-        return is_data_url(given) or not is_url(given)
+        return is_data_url(given) or not (is_url(given) or is_storage_address(given))
     return isinstance(given, os.PathLike | np.ndarray | Image.Image | bytes | bytearray | memoryview)
 
 

@@ -4,15 +4,26 @@ import glob
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from facecli.core.errors import ImageError, InputError
-from facecli.core.files import TargetNames, expand_pattern
+from facecli.core.files import TargetNames, UnclaimedNames, expand_pattern
 from facecli.core.images import is_image
-from facecli.sources.files import FileSource, FolderSource, Item, StdinSource, check_regular, failed, shown
+from facecli.core.paths import file_path
+from facecli.core.redaction import is_storage_address
+from facecli.sources.files import (
+    Entry,
+    FileSource,
+    FolderSource,
+    Item,
+    StdinSource,
+    check_regular,
+    failed,
+    shown,
+)
 
 _MAX_BYTES = 64 << 20
 
@@ -20,6 +31,8 @@ log = logging.getLogger(__name__)
 _ZIP = ".zip"
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ARCHIVES = (_ZIP, *_TAR)
+MANIFESTS = (".parquet", ".csv", ".jsonl")
+"""Suffixes of manifests; other files may have them, too."""
 
 
 def read_list(name: str, stdin: BinaryIO | None = None) -> list[str]:
@@ -101,6 +114,9 @@ class Rules:
         all_pages: of files that hold several pictures.
         notify: takes a line about what is left out.
         elsewhere: suffixes of files in folders that somebody else reads.
+        storage: addresses of object storage, with the credentials of whoever runs this; never those of lists.
+        names_files: files are made of pictures, each of which then needs a name of its own.
+        share: whether a picture of that name is among those that are wanted; None: all are.
     """
 
     allow_private: bool = False
@@ -108,24 +124,28 @@ class Rules:
     all_pages: bool = False
     notify: Callable[[str], None] = log.info
     elsewhere: tuple[str, ...] = ()
+    storage: bool = False
+    names_files: bool = True
+    share: Callable[[str], bool] | None = None
 
 
 class Inputs:
     """All pictures of a run, in the order in which they were given; can be gone through again."""
 
-    def __init__(self, sources: Sequence[Source], are_plain: bool = False, all_pages: bool = False) -> None:
+    def __init__(self, sources: Sequence[Source], are_plain: bool = False, rules: Rules = Rules()) -> None:  # noqa: B008
         """Nothing is read yet.
 
         Args:
             sources: of the pictures.
             are_plain: given by name, so that one source that is one picture is all there can be.
-            all_pages: see `Rules`.
+            rules: what was read by.
         """
-        self.sources, self._all_pages = tuple(sources), all_pages
+        self.sources, self._rules = tuple(sources), rules
         totals = [source.total for source in self.sources]
         known = [total for total in totals if total is not None]
-        self.total = sum(known) if len(known) == len(totals) and not all_pages else None
-        alone = are_plain and len(self.sources) == 1 and not all_pages
+        is_whole = not rules.all_pages and rules.share is None
+        self.total = sum(known) if len(known) == len(totals) and is_whole else None
+        alone = are_plain and len(self.sources) == 1 and is_whole
         self.is_single = alone and self.sources[0].is_single
 
     @property
@@ -143,12 +163,18 @@ class Inputs:
         return (one.path for one in self.sources if isinstance(one, FileSource | FolderSource))
 
     def __iter__(self) -> Iterator[Item]:
-        names = TargetNames()
+        share = self._rules.share
+        items = self._items()
+        return items if share is None else (item for item in items if share(item.source))
+
+    def _items(self) -> Iterator[Item]:
+        # Names are given to all, so that those of a share are the same as in a run over everything.
+        names = TargetNames() if self._rules.names_files else UnclaimedNames()
         several = len(self.sources) > 1
         for source in self.sources:
             prefix = (_without_suffix(source.name),) if several else ()
             for item in source.items(names, prefix):
-                if self._all_pages:
+                if self._rules.all_pages:
                     from facecli.sources.archives import with_pages
 
                     yield from with_pages(item, names)
@@ -169,6 +195,10 @@ class FailedSource:
         """A damaged archive is somebody's file, too."""
         yield self._path
 
+    def entries(self, after: str = "") -> Iterator[Entry]:
+        """Raises InputError: nothing is known of it."""
+        raise InputError(self._reason)
+
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         yield failed(self._given, names.claim((self.name,)), self._reason)
 
@@ -187,15 +217,15 @@ def find_inputs(given: Sequence[str], rules: Rules = Rules()) -> Inputs:  # noqa
             standard input is given twice; there is an unreadable list.
     """
     if len(given) == 1:
-        return Inputs(_sources(given[0], rules), not _may_be_many(given[0]), rules.all_pages)
+        return Inputs(_sources(given[0], rules), not _may_be_many(given[0]), rules)
     if sum(one in ("-", "@-") for one in given) > 1:
         raise InputError("standard input can be read once; give - once")
-    return Inputs([source for one in given for source in _tolerant(one, rules)], all_pages=rules.all_pages)
+    return Inputs([source for one in given for source in _tolerant(one, rules)], rules=rules)
 
 
 def _may_be_many(given: str) -> bool:
     """Is it a list or a pattern?"""
-    return not (given == "-" or is_url(given) or _exists(Path(given)))
+    return not (given == "-" or is_url(given) or is_storage_address(given) or _exists(Path(given)))
 
 
 def _sources(given: str, rules: Rules) -> list[Source]:
@@ -208,7 +238,9 @@ def _sources(given: str, rules: Rules) -> list[Source]:
         from facecli.sources.web import WebSource
 
         return [WebSource(given, rules.allow_private)]
-    path = Path(given)
+    if is_storage_address(given):
+        return [_stored(given, rules)]
+    path = Path(file_path(given) if rules.storage else given)
     if _exists(path):
         return [_existing(path, rules)]
     if given.startswith("@"):
@@ -216,6 +248,25 @@ def _sources(given: str, rules: Rules) -> list[Source]:
     if glob.has_magic(given):
         return _matching(given, rules)
     raise InputError(f"no such picture or folder: {shown(given)}; check the path")
+
+
+def _stored(address: str, rules: Rules) -> Source:
+    """What an address of object storage means. Raises InputError."""
+    if not rules.storage:
+        raise InputError(
+            f"{shown(address)} is in object storage, which is not asked for what lists name: it would be "
+            "asked with your credentials",
+            "name it on the command line, or a manifest of it",
+        )
+    from facecli.sources import cloud
+
+    if is_archive(address):
+        raise InputError(f"{shown(address)} is an archive, which is read from files only; fetch it first")
+    if address.lower().endswith(MANIFESTS):
+        from facecli.sources.manifest import stored_manifest
+
+        return stored_manifest(address, rules.allow_private)
+    return cloud.find_objects(address)
 
 
 def _tolerant(given: str, rules: Rules) -> list[Source]:
@@ -261,6 +312,11 @@ def _existing(path: Path, rules: Rules) -> Source:
         from facecli.sources.archives import TarSource
 
         return TarSource(path)
+    if path.name.lower().endswith(MANIFESTS):
+        from facecli.sources.manifest import ManifestSource, is_manifest
+
+        if is_manifest(path):
+            return ManifestSource(path, rules.allow_private)
     return FileSource(path)
 
 
@@ -279,12 +335,12 @@ def _matching(pattern: str, rules: Rules) -> list[Source]:
 
 
 def _listed(name: str, rules: Rules) -> list[Source]:
-
     entries = read_list(name)
     wrong = [one for one in entries if one in ("-", "@-") or (one.startswith("@") and not _exists(Path(one)))]
     if wrong:
         raise InputError(f"{shown(name)} names {shown(wrong[0])!r}: no lists or '-' within a list")
-    return [source for one in entries for source in _tolerant(one, rules)]
+    listed = replace(rules, storage=False)
+    return [source for one in entries for source in _tolerant(one, listed)]
 
 
 def _without_suffix(name: str) -> str:

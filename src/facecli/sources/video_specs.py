@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from facecli.core.errors import InputError
 from facecli.core.files import expand_pattern, walk_folders
 from facecli.core.images import find_images, is_heif, is_image
-from facecli.core.redaction import redacted
+from facecli.core.redaction import is_storage_address, redacted
 from facecli.sources.inputs import is_archive
 
 _PLACE = re.compile(r"%0?\d*d")
@@ -336,6 +336,8 @@ def _kinds_of(given: str) -> tuple[bool, bool]:
         raise InputError("an empty name is no picture and no clip; check the names that were given")
     if is_address(given):
         known = _split(given)
+        if is_storage_address(given):
+            return True, False
         is_web = given.lower().startswith(("http://", "https://"))
         is_video = not is_web or (known is not None and _is_called_video(known.path))
         return not is_video, is_video

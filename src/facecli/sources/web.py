@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from facecli.core.errors import ImageError, InputError, PrivateAddressError
 from facecli.core.files import TargetNames, harmless_name
 from facecli.core.redaction import redacted
-from facecli.sources.files import Item, shown
+from facecli.sources.files import Entry, Item, shown
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
@@ -335,6 +335,13 @@ class WebSource:
     def files(self) -> Iterator[Path]:
         """None here."""
         return iter(())
+
+    def entries(self, after: str = "") -> Iterator[Entry]:
+        """The address, when it lies behind `after`. Raises InputError when it holds a secret."""
+        if self._shown != self._url:
+            raise InputError(f"{self._shown} holds a secret, which a file of addresses would give away")
+        if self._url > after:
+            yield Entry(self._url)
 
     def items(self, names: TargetNames, prefix: tuple[str, ...]) -> Iterator[Item]:
         """The picture; what is made of it is called like the last part of the address."""

@@ -27,7 +27,7 @@ from facecli.core.recipes import (
     resolve,
 )
 from facecli.data.checks import check_trainable
-from facecli.data.rebalance import Balanced, rebalance
+from facecli.data.groups import Balanced, rebalance
 from facecli.models.build import HEADED, attach_heads, build_model
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.models.inception_resnet_v1 import TAP_DIMS
