@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from facecli.draw.plates import LabelRow
+    from facecli.sinks.rows import FurtherColumns
     from facecli.sources.given import Picture
 
 _SHOWN_SIDE, _SMALL_SIDE = 720, 300
@@ -174,7 +175,8 @@ class ResultList(list[PictureResult]):
 def to_frame(results: Iterable[PictureResult]) -> pandas.DataFrame:
     """A table of faces, in the columns of `facecli run --csv` (docs/output.md).
 
-    A picture without a face, or one that could not be read, has a row with an empty `face`. Whole numbers are
+    Heads that a model brings have theirs behind the usual ones, as there. A picture without a face, or one
+    that could not be read, has a row with an empty `face`. Whole numbers are
     "Int64", `rejected` is "boolean", other numbers "float64": all may be missing.
 
     Raises InputError without pandas.
@@ -186,19 +188,28 @@ def to_frame(results: Iterable[PictureResult]) -> pandas.DataFrame:
     from facecli.sinks.base import Record
     from facecli.sinks.rows import COLUMNS, WHOLE_COLUMNS, flat_rows
 
-    rows = [row for one in results for row in flat_rows(Record(one.result))]
+    results = list(results)
+    more = _further_columns(face for one in results for face in one.faces)
+    rows = [row for one in results for row in flat_rows(Record(one.result), more)]
     kinds = (
-        dict.fromkeys(_number_columns(), "float64")
+        dict.fromkeys(_number_columns(more), "float64")
         | dict.fromkeys(WHOLE_COLUMNS, "Int64")
         | {"rejected": "boolean"}
     )
-    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(kinds)
+    return pandas.DataFrame(rows, columns=[*COLUMNS, *more]).astype(kinds)
 
 
-def _number_columns() -> set[str]:
+def _further_columns(faces: Iterable[Face]) -> FurtherColumns:
+    """Columns of heads that models bring, behind the usual ones."""
+    from facecli.sinks.rows import head_columns
+
+    return head_columns(dict.fromkeys(head for face in faces for head in face.further))
+
+
+def _number_columns(more: Iterable[str] = ()) -> set[str]:
     from facecli.sinks.rows import COLUMNS, REAL_COLUMNS, WHOLE_COLUMNS
 
-    shares = (name for name in COLUMNS if name.endswith("_probability"))
+    shares = (name for name in (*COLUMNS, *more) if name.endswith("_probability"))
     return {*WHOLE_COLUMNS, *REAL_COLUMNS, *shares}
 
 
@@ -223,8 +234,9 @@ def to_supervision(result: PictureResult) -> supervision.Detections:
     known = [face_attributes(face) for face in faces]
     data: dict[str, np.ndarray] = {"class_name": np.array([FACE] * len(faces), np.str_)}
     # Always the same keys and types: only then can detections of several frames be merged.
-    numbers = _number_columns()
-    for name in (name for name in COLUMNS if name not in _NO_ATTRIBUTES):
+    more = _further_columns(faces)
+    numbers = _number_columns(more)
+    for name in (name for name in (*COLUMNS, *more) if name not in _NO_ATTRIBUTES):
         values = [one.get(name, np.nan if name in numbers else "") for one in known]
         data[name] = np.array(values, np.float64 if name in numbers else np.str_)
     tracks = [face.track for face in faces]
@@ -331,7 +343,7 @@ def face_attributes(face: Face) -> dict[str, float | int | str]:
     from facecli.sinks.base import Record
     from facecli.sinks.rows import flat_rows
 
-    (row,) = flat_rows(Record(FrameResult("", None, None, (face,))))
+    (row,) = flat_rows(Record(FrameResult("", None, None, (face,))), _further_columns([face]))
     known = {name: value for name, value in row.items() if value is not None}
     return {name: value for name, value in known.items() if name not in _NO_ATTRIBUTES}
 

@@ -16,6 +16,7 @@ from facecli.cli.run_setup import (
     check_display,
     closing_all,
     closing_on_sigterm,
+    further_heads,
     protection,
     sink_files,
 )
@@ -155,9 +156,9 @@ def _read_by(spec: str) -> Iterator[tuple[Path | str, str]]:
         yield spec, "the clip itself"
 
 
-def build_row_sinks(options: dict) -> list:
-    """What the options ask for of all videos together, not yet entered."""
-    from facecli.sinks.rows import CsvSink, JsonSink
+def build_row_sinks(options: dict, analyzer) -> list:
+    """What the options ask for of all videos together, not yet entered; `analyzer` knows the model."""
+    from facecli.sinks.rows import CsvSink, JsonSink, head_columns
     from facecli.sinks.summary import LONGEST_GAP_S, SummarySink
 
     sinks: list = []
@@ -166,8 +167,9 @@ def build_row_sinks(options: dict) -> list:
     if json_target := options["json_target"]:
         sinks.append(JsonSink(json_target, appends=json_target in begun))
     if csv_target := options["csv_target"]:
-        appends = csv_target in begun
-        sinks.append(CsvSink(csv_target, faces_only=True, is_raw=options["raw_csv"], appends=appends))
+        appends, raw = csv_target in begun, options["raw_csv"]
+        more = head_columns(further_heads(analyzer))
+        sinks.append(CsvSink(csv_target, more=more, faces_only=True, is_raw=raw, appends=appends))
     if options["summary"]:
         longest_s = LONGEST_GAP_S if options["rate"] is None else max(LONGEST_GAP_S, 1.5 / options["rate"])
         sinks.append(SummarySink(options["summary"], longest_gap_s=longest_s))
@@ -268,7 +270,7 @@ def _play_all(options: dict, jobs: Sequence[_Job], analyzer) -> tuple[list[_Job]
                 # Opened before any result is: what cannot be read costs no older file.
                 with _open(options, job.spec) as source:
                     if rows is None:
-                        rows = [stack.enter_context(sink) for sink in build_row_sinks(options)]
+                        rows = [stack.enter_context(sink) for sink in build_row_sinks(options, analyzer)]
                     ended = _play(options, job, source, analyzer, rows)
                     done.append(job)
                     if ended:

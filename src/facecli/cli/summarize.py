@@ -1,7 +1,7 @@
 """`facecli summarize`: the people of many rows as figures."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,7 +13,6 @@ from facecli.cli.options import model_given, model_path_option, model_type_optio
 from facecli.cli.output import say, show_table, show_text, warn, write_text
 from facecli.cli.overwriting import STDIN, check_targets
 from facecli.core.errors import CheckpointError, FacecliError
-from facecli.core.faces import NAMED_HEADS
 
 _SHOWN = 3
 
@@ -45,14 +44,14 @@ def raise_if_damaged(reading) -> None:
         raise FacecliError(f"{lines}: what is said is of the rest")
 
 
-def show_figures(found: Mapping[str, Any]) -> None:
-    """Prints the document of `crowd.document` to standard output."""
+def show_figures(found: Mapping[str, Any], heads: Iterable[str]) -> None:
+    """Prints the document of `crowd.document` to standard output; `heads` are those that it has shares of."""
     show_text(_counted(found))
     if found["age"]["count"]:
         show_text("")
         show_text(_median(found["age"]))
         show_table(_histogram(found["age"]["histogram"]), right=(1,))
-    if rows := _share_rows(found):
+    if rows := _share_rows(found, heads):
         show_text("")
         show_text("shares, with 90 % intervals")
         show_table([_SHARES, *rows], right=(2, 3, 5))
@@ -102,10 +101,10 @@ def _histogram(histogram: Mapping[str, int]) -> list[Sequence[str]]:
     ]
 
 
-def _share_rows(found: Mapping[str, Any]) -> list[Sequence[str]]:
+def _share_rows(found: Mapping[str, Any], heads: Iterable[str]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
-    for head in NAMED_HEADS:
-        for name, share in found.get(head, {}).items():
+    for head in heads:
+        for name, share in found[head].items():
             rows.append(
                 (
                     head,
@@ -172,7 +171,7 @@ def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, 
     if json_target is not None:
         write_text(json_target, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     if json_target != "-":
-        show_figures(found)
+        show_figures(found, figures.shares)
     if plot is not None:
         from facecli.crowd.figures import save_plot
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from facecli.core.attributes import CLASS_NAMES
+from facecli.core.attributes import CLASS_NAMES, ClassNames
 from facecli.core.errors import InputError, OutputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.files import AtomicFile, GrowingTextFile, worth_writing
@@ -26,6 +26,8 @@ COLUMNS = (
 of a head that the model lacks, `track` of a picture, `face` (which counts from 1) where there is none."""
 FurtherColumns = Mapping[str, tuple[str, ...]]
 """Further columns: name -> keys."""
+LIKELIEST = "*"
+"""As a key of probabilities: that of the most probable class."""
 
 _ROWS_AT_ONCE = 5000
 WHOLE_COLUMNS = (
@@ -72,8 +74,25 @@ def _cells(face: dict) -> dict[str, Any]:
 def _nested(face: dict, keys: tuple[str, ...]) -> Any:
     value: Any = face
     for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return None
+        value = max(value.values(), default=None) if key == LIKELIEST else value.get(key)
     return value
+
+
+def head_columns(heads: Iterable[str]) -> FurtherColumns:
+    """Columns of heads that a model brings: the class and its probability, as those of other heads."""
+    columns: dict[str, tuple[str, ...]] = {}
+    for head in heads:
+        columns |= {head: (head,), f"{head}_probability": (f"{head}_probabilities", LIKELIEST)}
+    return columns
+
+
+def class_columns(classes: ClassNames) -> FurtherColumns:
+    """A column for each class of some heads."""
+    return {
+        f"{head}_{name}": (f"{head}_probabilities", name) for head, names in classes.items() for name in names
+    }
 
 
 class RowSink:
@@ -249,13 +268,11 @@ class ParquetSink:
 
     wants_image = False
 
-    def __init__(self, target: Path, more: FurtherColumns | None = None) -> None:
-        """`more` is what `flat_rows` takes."""
-        probabilities = {
-            f"{head}_{name}": (f"{head}_probabilities", name)
-            for head in FACE_HEADS
-            for name in CLASS_NAMES[head]
-        }
+    def __init__(
+        self, target: Path, more: FurtherColumns | None = None, further: ClassNames | None = None
+    ) -> None:
+        """`more` is what `flat_rows` takes; `further` are heads of the model, each class a column, too."""
+        probabilities = class_columns({head: CLASS_NAMES[head] for head in FACE_HEADS} | dict(further or {}))
         self._target, self._more = target, {**probabilities, **(more or {})}
         self._rows: list[dict[str, Any]] = []
 

@@ -3,6 +3,15 @@ import heads from "./heads.js";
 import texts from "./texts.js";
 
 export { heads, texts };
+
+// Heads that a model brings are known by their keys, NAME and NAME_probabilities.
+const KEYS = "_probabilities";
+const further = (face) => Object.keys(face)
+  .filter((key) => key.endsWith(KEYS)).map((key) => key.slice(0, -KEYS.length))
+  .filter((head) => typeof face[head] === "string" && head !== "age_band" && !heads.all.includes(head));
+export const shownHeads = (face) => [...heads.shown, ...further(face)];
+export const allHeads = (face) => [...heads.all, ...further(face)];
+export const furtherHeads = (faces) => [...new Set(faces.flatMap(further))];
 export const say = (key, values = {}) =>
   (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 
