@@ -12,7 +12,7 @@ import click
 from facecli.cli.options import config_option
 from facecli.cli.output import show_text, warn
 from facecli.core import paths
-from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, wrong_in_head
 from facecli.core.console import OUTPUT_POLICY
 from facecli.core.errors import InputError
 from facecli.core.recipes import FitOptions
@@ -93,7 +93,11 @@ def training_options(command: Callable) -> Callable:
             type=click.FloatRange(0, 1),
             help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
         ),
-        click.option("--heads", callback=heads_option, help="Comma-separated.  [default: by model type]"),
+        click.option(
+            "--heads",
+            callback=heads_option,
+            help="Comma-separated; also columns of classes in the data.  [default: by model type]",
+        ),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
         click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
         click.option("--resume", is_flag=True, help="Go on after the last whole epoch."),
@@ -175,7 +179,7 @@ def one_sided_option(context: click.Context, parameter: click.Parameter, value: 
     """Callback of --allow-one-sided: the texts, each a set and one of the heads."""
     for text in value:
         name, _, head = text.rpartition(":")
-        if not name or head not in CLASS_NAMES:
+        if not name or head == "age" or (head not in CLASS_NAMES and wrong_in_head(head, ("one", "other"))):
             raise click.BadParameter(
                 f"{text!r}: give set and head, fairface:gender ({', '.join(CLASS_NAMES)})"
             )
@@ -208,14 +212,22 @@ def checked_shares(options: dict, data: "PreparedData") -> dict[str, float]:
 
 
 def heads_option(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """Callback of --heads: the names in the order of `core.attributes.HEAD_CLASSES`; () when not given."""
+    """Callback of --heads: those that facecli knows in their order, then those of the data; () for none.
+
+    Whether the data have such a column is seen when they are read.
+    """
     if value is None:
         return ()
     heads = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-    unknown = [head for head in heads if head not in HEAD_CLASSES]
-    if unknown or not heads:
-        raise click.BadParameter(f"{value!r}: choose among {', '.join(HEAD_CLASSES)}")
-    return tuple(head for head in HEAD_CLASSES if head in heads)
+    further = tuple(head for head in heads if head not in HEAD_CLASSES)
+    if not heads:
+        raise click.BadParameter(
+            f"{value!r}: choose among {', '.join(HEAD_CLASSES)}, and columns of the data"
+        )
+    for head in further:
+        if wrong := wrong_in_head(head, ("one", "other")):
+            raise click.BadParameter(f"the head {head!r} {wrong}")
+    return (*(head for head in HEAD_CLASSES if head in heads), *further)
 
 
 def resolved(values: dict, defaults: Mapping[str, object]) -> dict:

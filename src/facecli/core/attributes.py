@@ -97,6 +97,12 @@ AGE_GROUPS = (
 _BAND = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})|(\+))?\s*", re.ASCII)
 _REMEDY = "give bands such as 0-24,25-49,50+"
 
+
+def label_column(head: str) -> str:
+    """Column of a head's label in a data table."""
+    return LABEL_COLUMNS.get(head, head)
+
+
 _HEAD_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", re.ASCII)
 _LONGEST_HEAD, _LONGEST_CLASS = 30, 40
 MOST_CLASSES = 100
