@@ -117,7 +117,8 @@ RESERVED = frozenset(
     rows_with_error rejected_faces untracked_faces people person tracks correction not_explained notes
     complete duration_s rank probability first_s last_s in_view_s count split splits split_digest
     published_split runtime data set sets sha256 group stratum image features backbone loss epoch further
-    seconds constructor prototype class class_name confidence id tags
+    seconds constructor prototype class class_name confidence id tags detector_confidence
+    dhash photograph all none
     """.split()
 )
 """What rows, tables, summaries, figures and networks call something else: no head is called so."""

@@ -44,10 +44,10 @@ def graft_heads(path: Path, heads: Mapping[str, LinearHead]) -> bytes:
 
     model = flatbuffer_utils.read_model(str(path))
     graph, signature = _Graph(model), _signature(model, path)
-    features = _shared_features(graph, [output.tensorIndex for output in signature.outputs], path)
     known = {output.name for output in signature.outputs}
     if taken := [name for name in heads if name.encode() in known]:
         raise CheckpointError(f"{path} has the output '{taken[0]}' already")
+    features = _shared_features(graph, [output.tensorIndex for output in signature.outputs], path)
     source = graph.as_float(features)
     for name, head in heads.items():
         if graph.size(features) != len(head.weights):
@@ -68,15 +68,13 @@ def _signature(model: Any, path: Path) -> Any:
 
 
 def _shared_features(graph: "_Graph", outputs: list[int], path: Path) -> int:
-    """The tensor that the hidden layers of all heads read."""
-    found = {graph.features_of(output) for output in outputs}
-    if len(found) != 1 or None in found:
+    """The tensor that the hidden layers of the heads read; a head that was added before has none."""
+    found = {tensor for output in outputs if (tensor := graph.features_of(output)) is not None}
+    if len(found) != 1:
         raise CheckpointError(
             f"the heads of {path} read no common features; add the head to a model that was trained whole"
         )
-    (tensor,) = found
-    assert tensor is not None
-    return tensor
+    return found.pop()
 
 
 class _Graph:

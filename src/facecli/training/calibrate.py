@@ -102,7 +102,9 @@ def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) 
     network, data = load_network(checkpoint), data.understood(checkpoint.further)
     frame = data.frame.iloc[data.rows("val")]
     crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
-    predicted = predict_batches(network.predict_on_batch, crops, batch_size) if len(frame) else {}
+    predicted: dict[str, np.ndarray] = {}
+    if len(frame):
+        predicted = predict_batches(network.predict_on_batch, crops, batch_size, checkpoint.further)
     outputs = {head: values for head, values in predicted.items() if head in checkpoint.heads}
     config = {**checkpoint.config, "calibration": fit_calibration(frame, outputs).to_config()}
     write_json(checkpoint.folder / "config.json", config)

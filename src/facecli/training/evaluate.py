@@ -1,6 +1,6 @@
 """A model meets a split: predictions become `Evaluation`, numbers only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +86,7 @@ def evaluate(
     Returns:
         The evaluation; `metrics` holds "count" and an entry for each head.
     """
-    raw = predict_batches(predict, crops, batch_size)
+    raw = predict_batches(predict, crops, batch_size, classes)
     predicted = calibration.apply(raw)
     metrics: dict[str, Any] = {"count": len(frame)}
     for head, probabilities in predicted.items():
@@ -140,12 +140,14 @@ def true_labels(frame: pd.DataFrame, head: str) -> np.ndarray:
     return frame[column].to_numpy() if column in frame else np.full(len(frame), MISSING)
 
 
-def predict_batches(predict: Predict, crops: np.ndarray, batch_size: int) -> dict[str, np.ndarray]:
-    """Head -> probabilities of all crops, in the order of `core.attributes.HEAD_CLASSES`, then others."""
+def predict_batches(
+    predict: Predict, crops: np.ndarray, batch_size: int, further: Iterable[str] = ()
+) -> dict[str, np.ndarray]:
+    """Head -> probabilities of all crops, in the order of `core.attributes.HEAD_CLASSES`, then `further`.
+
+    Other outputs are left out.
+    """
     starts = range(0, max(len(crops), 1), batch_size)
     parts = [predict(crops[start : start + batch_size]) for start in starts]
-    heads = [
-        *(head for head in HEAD_CLASSES if head in parts[0]),
-        *(h for h in parts[0] if h not in HEAD_CLASSES),
-    ]
+    heads = [head for head in dict.fromkeys((*HEAD_CLASSES, *further)) if head in parts[0]]
     return {head: np.concatenate([np.asarray(part[head]) for part in parts]) for head in heads}
