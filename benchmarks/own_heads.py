@@ -120,7 +120,7 @@ def added(folder: Path, rows: list[dict], before) -> str:
     labelled = [{key: row[key] for key in ("file", "mask_worn")} for row in rows]
     table = build_table(folder / "masks", labelled, [], "masks")
     table = replace(table, classes={"mask_worn": ("no", "yes")})
-    with mock.patch.object(prepare, "open_dataset", lambda path: (folder / "masks", table)):
+    with mock.patch.object(prepare, "open_dataset", lambda path, **_: (folder / "masks", table)):
         data = prepare.prepare_data(folder / "masks", seed=1)
     model = train(data, TrainRequest(heads=("mask_worn",)), FitOptions())
     seconds = time.monotonic() - started

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from glasses_fixtures import draw_glasses_face, write_glasses_faces
+from glasses_fixtures import draw_glasses_face, prepared, write_glasses_faces
 
 from facecli.cli.app import cli
 
@@ -120,6 +120,65 @@ def test_it_is_exported_too(faces, tmp_path):
     runner = Interpreter(model_path=str(target)).get_signature_runner("serve")
     assert runner(image=np.zeros((1, 96, 96, 3), np.uint8))["glasses"].shape == (1, 2)
     assert json.loads(target.with_name("small.tflite.json").read_text())["labels"]["glasses"] == ["no", "yes"]
+
+
+def test_a_clip_is_told_of_too(faces, tmp_path):
+    pytest.importorskip("av")
+    for number in range(6):
+        image = cv2.imread(str(faces / "01.png"))
+        image[:4, : 8 * (number + 1)] = 40 * number
+        cv2.imwrite(str(tmp_path / f"frame{number:02d}.png"), image)
+    out = tmp_path / "out"
+    out.mkdir()
+    run(
+        *(
+            "run",
+            "--video",
+            tmp_path / "frame%02d.png",
+            "--model-path",
+            MODEL,
+            "--detector",
+            "none",
+            "--no-show",
+        ),
+        *("--show-rejected", "--csv", out / "rows.csv", "--summary", out / "people.json"),
+    )
+    header, *rows = (out / "rows.csv").read_text().splitlines()
+    assert header.endswith("facecli,glasses,glasses_probability") and len(rows) == 6
+    people = json.loads((out / "people.json").read_text())
+    # What the network took for no face is nobody.
+    assert people["people"] == 0 or people["tracks"][0]["glasses"] in people["glasses"]
+
+
+def test_it_is_explained_too(faces, tmp_path):
+    pytest.importorskip("tensorflow")
+    result = CliRunner().invoke(
+        cli,
+        [
+            *("explain", "--img", str(faces / "01.png"), "--model-path", MODEL, "--detector", "none"),
+            *("--head", "glasses", "--method", "grad-cam", "--output", str(tmp_path / "e"), "--json", "-"),
+        ],
+    )
+    if "no face found" not in str(result.exception):
+        assert json.loads(result.stdout.splitlines()[0])["class"] in ("no", "yes")
+    wrong = CliRunner().invoke(cli, ["explain", "--img", str(faces / "01.png"), "--head", "hat"])
+    assert "has no head 'hat'" in str(wrong.exception)
+
+
+def test_it_is_measured_on_other_pictures_whose_classes_stand_in_another_order(faces, tmp_path):
+    from facecli.cli.evaluate import evaluate_checkpoint, metric_rows
+    from facecli.core.paths import find_model
+    from facecli.models.checkpoint import load_checkpoint
+
+    rows = write_glasses_faces(tmp_path / "others", 60, seed=5)
+    turned = [{**row, "glasses": 1 - row["glasses"]} for row in rows]
+    data = prepared(tmp_path / "others", turned, {"glasses": ("yes", "no")})
+    model = load_checkpoint(find_model(MODEL))
+    metrics, files = evaluate_checkpoint(model, data, split="all", output=tmp_path / "report")
+    assert metrics["glasses"]["count"] == 60 and metrics["glasses"]["accuracy"] > 0.8
+    assert any(file.name == "glasses_confusion.csv" for file in files)
+    said = {row[1] for row in metric_rows(metrics) if row[0] == "glasses"}
+    assert {"accuracy", "... of no", "... of yes"} <= said
 
 
 def commands(page):

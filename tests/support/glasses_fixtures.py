@@ -63,7 +63,7 @@ def prepared(folder, rows, classes, seed=1, places=None):
 
     table = replace(build_table(folder, rows, [], folder.name), classes=classes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepare, "open_dataset", lambda path: (folder, table))
+        patch.setattr(prepare, "open_dataset", lambda path, **_: (folder, table))
         return prepare.prepare_data(folder, seed)
 
 

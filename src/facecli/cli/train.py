@@ -172,7 +172,7 @@ def train(**options) -> None:
       facecli train --eval                              the compact student, then measure it
       facecli train --eval --model-type normal          the scratch CNN
       facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
-      facecli train --heads glasses --data-path mine/    a head of your own on the facenet that ships
+      facecli train --heads glasses --data-path mine/labels.csv
       facecli train --model-type detector --data-path data/face_boxes
 
     Heads that are columns of your data alone, such as glasses, are added to a finished model (--initial,

@@ -125,8 +125,9 @@ def renumbered(frame: pd.DataFrame, before: ClassNames, after: ClassNames) -> pd
     for name in (name for name in before if name in after and name in frame):
         places = {one: place for place, one in enumerate(after[name])}
         numbers = np.array([*(places.get(one, MISSING) for one in before[name]), MISSING], np.int64)
-        # The last of them, -1, stays -1.
-        columns[name] = numbers[frame[name].to_numpy(np.int64)]
+        # The last of them, -1, stays -1; a number that no class has is none.
+        found = frame[name].to_numpy(np.int64)
+        columns[name] = numbers[np.where(found < len(before[name]), found, MISSING)]
     return frame.assign(**columns)
 
 
