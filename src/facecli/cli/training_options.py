@@ -96,7 +96,8 @@ def training_options(command: Callable) -> Callable:
         click.option(
             "--heads",
             callback=heads_option,
-            help="Comma-separated; 'train' also takes columns of classes in the data.  [default: by model type]",
+            help="Comma-separated; 'train' also takes columns of classes in the data.  "
+            "[default: by model type]",
         ),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
         click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),

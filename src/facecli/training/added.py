@@ -47,8 +47,8 @@ from facecli.training.save import HISTORY_FILE, earlier_stages, load_network, ve
 
 log = logging.getLogger(__name__)
 
-FEWEST_FOR_SPLIT = 500
-"""With fewer labelled faces a head is cross-validated: a tenth of them would be a test of chance."""
+FEWEST_FOR_SPLIT = 1000
+"""With fewer labelled faces a head is cross-validated: a test on fewer than 100 of them says little."""
 FOLDS = 5
 FEWEST_OF_CLASS, FEW_OF_CLASS = 10, 30
 """Different pictures of a class: fewer are refused, and fewer are warned of."""
