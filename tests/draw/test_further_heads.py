@@ -20,7 +20,7 @@ def words(face):
 
 def test_a_label_says_it_and_whether_it_is_doubtful():
     said = {"glasses": {"no": 0.2, "yes": 0.8}}
-    assert words(face(said))[-1] == ["yes"]
+    assert words(face(said))[-1] == ["glasses yes"]
     assert words(face(said, uncertain=("glasses",)))[-1] == ["glasses?"]
     assert words(face({})) == [["30", " (25-36)"]]
     assert any("yes" in word.text for row in detail_rows(face(said)) for word in row.words)

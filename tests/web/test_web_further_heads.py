@@ -50,9 +50,9 @@ def evaluate(tmp_path):
 
 def test_a_label_says_it(evaluate):
     lines = evaluate('import { labelLines } from "./labels.js";', "row.faces.map(labelLines)")
-    assert [word["text"] for word in lines[0][-1]] == ["yes"] and lines[1] == []
+    assert [word["text"] for word in lines[0][-1]] == ["glasses yes"] and lines[1] == []
     spoken = evaluate('import { spoken } from "./labels.js";', "spoken(row.faces[0])")
-    assert spoken.endswith("female 75%, yes 88%")
+    assert spoken.endswith("female 75%, glasses yes 88%")
 
 
 def test_the_table_of_the_page_is_that_of_the_command_line(evaluate, tmp_path):

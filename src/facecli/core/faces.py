@@ -347,6 +347,11 @@ def with_further(known: Iterable[str], further: Iterable[str]) -> tuple[str, ...
     return tuple(dict.fromkeys((*known, *further)))
 
 
+def in_words(head: str, said: str) -> str:
+    """A class where nothing else tells what it is about: "happy", but "glasses yes" of a model's own head."""
+    return said if head in FACE_HEADS else f"{head} {said}"
+
+
 def likeliest(probabilities: Mapping[str, float]) -> tuple[str, float]:
     """The most probable name and its probability; of equal ones the first. One at least is needed."""
     name = max(probabilities, key=probabilities.__getitem__)

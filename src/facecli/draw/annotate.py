@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from facecli.core.attributes import MAX_AGE_YEARS
-from facecli.core.faces import AGE_BAND, Face, percent
+from facecli.core.faces import AGE_BAND, Face, in_words, percent
 from facecli.draw.plates import (
     DARK,
     SMALLEST_TEXT,
@@ -97,7 +97,9 @@ def _class_word(face: Face, head: str) -> Word | None:
         return None
     if head in face.uncertain:
         return Word("age group?" if head == AGE_BAND else f"{head}?", Tone.MUTED)
-    return Word(str(face.age_band if head == AGE_BAND else face.likeliest_class(head)))
+    if head == AGE_BAND:
+        return Word(str(face.age_band))
+    return Word(in_words(head, str(face.likeliest_class(head))))
 
 
 def _joined(words: Iterable[Word | None]) -> list[Word]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from facecli.core.attributes import MAX_AGE_YEARS, NAMED_HEADS
 from facecli.core.crops import crop_face
-from facecli.core.faces import UNCERTAIN, Face, likeliest, percent, with_further
+from facecli.core.faces import UNCERTAIN, Face, in_words, likeliest, percent, with_further
 from facecli.draw.annotate import draw_labelled
 from facecli.draw.plates import (
     SMALLEST_TEXT,
@@ -503,7 +503,8 @@ def _row_cells(name: str, face: Face, heads: Sequence[str]) -> list[tuple[str, C
         cells.append(("age group?", QUIET) if band == UNCERTAIN else (band, TEXT))
     for head in heads:
         label = face.label(head) or ""
-        cells.append((f"{head}?", QUIET) if label == UNCERTAIN else (label, TEXT))
+        said = in_words(head, label) if label else ""
+        cells.append((f"{head}?", QUIET) if label == UNCERTAIN else (said, TEXT))
     return cells
 
 

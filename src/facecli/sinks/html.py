@@ -216,6 +216,7 @@ class ReportSink:
                 "heads": {
                     "shown": with_further(NAMED_HEADS, self._further),
                     "all": with_further(FACE_HEADS, self._further),
+                    "further": list(self._further),
                 },
                 "models": self._models,
                 "cautions": list(GENERAL_CAUTIONS),
