@@ -14,7 +14,7 @@ from facecli.detect.registry import built_in_names, find_entry
 
 # As `facecli` itself does, before OpenCV opens its first clip in this process.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-pytest_plugins = ["picture_fixtures", "plugin_fixtures", "s3_fixtures", "stream_fixtures"]
+pytest_plugins = ["picture_fixtures", "plugin_fixtures", "s3_fixtures", "stream_fixtures", "glasses_fixtures"]
 TESTS = Path(__file__).resolve().parent
 TINY_SIZE = (32, 24)
 # Test machines are shared: a slow moment is no failure.
@@ -27,7 +27,17 @@ _MARKS = {
         *("training/", "explain/", "data/", "models/", "crowd/test_crowd_plot.py"),
         *(
             f"cli/test_{name}_command.py"
-            for name in ("calibrate", "data", "detector", "evaluate", "explain", "export", "list", "train")
+            for name in (
+                "calibrate",
+                "data",
+                "detector",
+                "evaluate",
+                "explain",
+                "export",
+                "list",
+                "own_head",
+                "train",
+            )
         ),
     ),
     "server": ("web/test_web_server.py", "web/test_web_live_server.py"),
@@ -64,10 +74,11 @@ def _as_utf8(text):
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **changes):
+def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, further=None, **changes):
     """A model folder with random weights.
 
-    `changes` replace keys of its `config.json`; `whole`: its file holds folded heads, too.
+    `changes` replace keys of its `config.json`; `whole`: its file holds folded heads, too; `further`: heads
+    that facecli does not know, with the names of their classes.
     """
     keras = pytest.importorskip("keras")
     from facecli.models.checkpoint import LITERT_FILE, write_config
@@ -78,11 +89,15 @@ def build_checkpoint(folder, heads=("age", "gender", "race"), whole=False, **cha
     image = keras.Input((*TINY_SIZE, 3), dtype="uint8")
     x = keras.layers.Rescaling(1 / 64, offset=-2)(image)
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(x))
+    further = further or {}
+    heads = (*heads, *further)
+    sizes = HEAD_CLASSES | {head: len(names) for head, names in further.items()}
     there = heads if whole else stored_heads(heads)
-    outputs = {head: keras.layers.Dense(HEAD_CLASSES[head], "softmax", name=head)(x) for head in there}
+    outputs = {head: keras.layers.Dense(sizes[head], "softmax", name=head)(x) for head in there}
     folder.mkdir(parents=True, exist_ok=True)
     export_tflite(keras.Model(image, outputs), folder / LITERT_FILE)
-    labels = {head: list(CLASS_NAMES.get(head, map(str, range(HEAD_CLASSES[head])))) for head in heads}
+    names = CLASS_NAMES | further
+    labels = {head: list(names.get(head, map(str, range(sizes[head])))) for head in heads}
     config = {
         "name": folder.name,
         "model_type": "facenet",
@@ -128,6 +143,13 @@ def tiny_checkpoint(tmp_path_factory):
 def age_checkpoint(tmp_path_factory):
     """`Checkpoint` of a tiny model with the age head alone; its folder must not be changed."""
     return build_checkpoint(tmp_path_factory.mktemp("models") / "age", heads=("age",))
+
+
+@pytest.fixture(scope="session")
+def glasses_checkpoint(tmp_path_factory):
+    """`Checkpoint` of a tiny model that brings the head `glasses`; its folder must not be changed."""
+    folder = tmp_path_factory.mktemp("models") / "glasses"
+    return build_checkpoint(folder, ("age", "gender"), further={"glasses": ("no", "yes", "sun glasses")})
 
 
 @pytest.fixture(scope="session")

@@ -138,7 +138,11 @@ def test_every_key_of_a_row_is_needed(key):
         ("track", 0),
         ("models", {"only one": {}}),
         ("models", {"a": {}, "b": {"box_xyxy": [1, 2, 3, 4]}}),
-        ("surname", "Doe"),
+        ("surname", 3),
+        ("Surname", "Doe"),
+        ("glasses", None),
+        ("glasses_probabilities", {"no": 1.5}),
+        ("glasses_probability", "yes"),
         ("quality", 1.5),
         ("yaw_degrees", 120),
         ("uncertain", ["age"]),
@@ -158,6 +162,15 @@ def test_keys_that_belong_together_come_together(key):
     row = copy.deepcopy(FULL)
     del row["faces"][0][key]
     assert problems(row)
+
+
+def test_a_head_that_a_model_brings_passes():
+    row = copy.deepcopy(FULL)
+    row["faces"][0] |= {"glasses": "yes", "glasses_probabilities": {"no": 0.2, "yes": 0.8}}
+    row["faces"][0]["uncertain"] = ["glasses"]
+    hat = {"hat": "cap", "hat_probabilities": {"no": 0.2, "cap": 0.8}}
+    row["faces"][0]["models"] = {"a": hat, "b": {}}
+    assert problems(row) == []
 
 
 def test_a_row_with_an_error_has_no_faces():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from facecli.draw.plates import LabelRow
+    from facecli.sinks.rows import FurtherColumns
     from facecli.sources.given import Picture
 
 _SHOWN_SIDE, _SMALL_SIDE = 720, 300
@@ -174,9 +175,10 @@ class ResultList(list[PictureResult]):
 def to_frame(results: Iterable[PictureResult | Mapping[str, Any]]) -> pandas.DataFrame:
     """A table of faces, in the columns of `facecli run --csv` (docs/output.md).
 
-    Rows that `facecli run --json` wrote, read by `json.loads`, are taken like results. A picture without a
-    face, or one that could not be read, has a row with an empty `face`. Whole numbers are "Int64", `rejected`
-    is "boolean", other numbers "float64": all may be missing.
+    Rows that `facecli run --json` wrote, read by `json.loads`, are taken like results. Heads that a model
+    brings have their columns behind the usual ones. A picture without a face, or one that could not be read,
+    has a row with an empty `face`. Whole numbers are "Int64", `rejected` is "boolean", other numbers
+    "float64": all may be missing.
 
     Raises InputError without pandas, and for what is no row.
     """
@@ -186,13 +188,15 @@ def to_frame(results: Iterable[PictureResult | Mapping[str, Any]]) -> pandas.Dat
         raise InputError("pandas is not installed: pip install pandas") from error
     from facecli.schema import COLUMNS, WHOLE_COLUMNS, flattened
 
-    rows = [row for one in results for row in flattened(_row_of(one))]
+    known = [_row_of(one) for one in results]
+    more = _further_columns(known)
+    rows = [row for one in known for row in flattened(one, more)]
     kinds = (
-        dict.fromkeys(_number_columns(), "float64")
+        dict.fromkeys(_number_columns(more), "float64")
         | dict.fromkeys(WHOLE_COLUMNS, "Int64")
         | {"rejected": "boolean"}
     )
-    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(kinds)
+    return pandas.DataFrame(rows, columns=[*COLUMNS, *more]).astype(kinds)
 
 
 def _row_of(result: PictureResult | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -200,10 +204,17 @@ def _row_of(result: PictureResult | Mapping[str, Any]) -> Mapping[str, Any]:
     return result.result.to_json() if isinstance(result, PictureResult) else result
 
 
-def _number_columns() -> set[str]:
+def _further_columns(rows: Iterable[Mapping[str, Any]]) -> FurtherColumns:
+    """Columns of heads that models bring, behind the usual ones."""
+    from facecli.schema import further_heads_of, head_columns
+
+    return head_columns(dict.fromkeys(head for row in rows for head in further_heads_of(row)))
+
+
+def _number_columns(more: Iterable[str] = ()) -> set[str]:
     from facecli.schema import COLUMNS, REAL_COLUMNS, WHOLE_COLUMNS
 
-    shares = (name for name in COLUMNS if name.endswith("_probability"))
+    shares = (name for name in (*COLUMNS, *more) if name.endswith("_probability"))
     return {*WHOLE_COLUMNS, *REAL_COLUMNS, *shares}
 
 
@@ -228,8 +239,9 @@ def to_supervision(result: PictureResult) -> supervision.Detections:
     known = [face_attributes(face) for face in faces]
     data: dict[str, np.ndarray] = {"class_name": np.array([FACE] * len(faces), np.str_)}
     # Always the same keys and types: only then can detections of several frames be merged.
-    numbers = _number_columns()
-    for name in (name for name in COLUMNS if name not in _NO_ATTRIBUTES):
+    more = _further_columns([{"faces": [face.to_json() for face in faces]}])
+    numbers = _number_columns(more)
+    for name in (name for name in (*COLUMNS, *more) if name not in _NO_ATTRIBUTES):
         values = [one.get(name, np.nan if name in numbers else "") for one in known]
         data[name] = np.array(values, np.float64 if name in numbers else np.str_)
     tracks = [face.track for face in faces]
@@ -335,8 +347,9 @@ def face_attributes(face: Face) -> dict[str, float | int | str]:
     `uncertain` (docs/output.md), those alone that have a value."""
     from facecli.schema import flattened
 
-    (row,) = flattened(FrameResult("", None, None, (face,)).to_json())
-    known = {name: value for name, value in row.items() if value is not None}
+    row = FrameResult("", None, None, (face,)).to_json()
+    (cells,) = flattened(row, _further_columns([row]))
+    known = {name: value for name, value in cells.items() if value is not None}
     return {name: value for name, value in known.items() if name not in _NO_ATTRIBUTES}
 
 

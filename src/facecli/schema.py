@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from facecli.core.attributes import CLASS_NAMES
+from facecli.core.attributes import CLASS_NAMES, FACE_HEADS, ClassNames
 from facecli.core.errors import InputError
-from facecli.core.faces import FACE_HEADS
+from facecli.core.faces import AGE_BAND
 from facecli.core.paths import how_to_install
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ COLUMNS = (
 of a head that the model lacks, `track` of a picture, `face` (which counts from 1) where there is none."""
 FurtherColumns = Mapping[str, tuple[str, ...]]
 """Further columns: name -> keys."""
+LIKELIEST = "*"
+"""As a key of probabilities: that of the most probable class."""
 WHOLE_COLUMNS = (
     *("frame", "track", "x_min", "y_min", "x_max", "y_max", "age_low", "age_high"),
     *("face", "width", "height"),
@@ -37,9 +39,24 @@ WHOLE_COLUMNS = (
 _POSE = ("roll_degrees", "yaw_degrees", "pitch_degrees")
 REAL_COLUMNS = ("time_s", "detector_confidence", *_POSE, "quality", "face_probability", "age_years")
 """Those of other numbers, beside the heads' probabilities."""
-CLASS_COLUMNS: FurtherColumns = {
-    f"{head}_{name}": (f"{head}_probabilities", name) for head in FACE_HEADS for name in CLASS_NAMES[head]
-}
+
+
+def class_columns(classes: ClassNames) -> FurtherColumns:
+    """A column for each class of some heads."""
+    return {
+        f"{head}_{name}": (f"{head}_probabilities", name) for head, names in classes.items() for name in names
+    }
+
+
+def head_columns(heads: Iterable[str]) -> FurtherColumns:
+    """Columns of heads that a model brings: the class and its probability, as those of other heads."""
+    columns: dict[str, tuple[str, ...]] = {}
+    for head in heads:
+        columns |= {head: (head,), f"{head}_probability": (f"{head}_probabilities", LIKELIEST)}
+    return columns
+
+
+CLASS_COLUMNS = class_columns({head: CLASS_NAMES[head] for head in FACE_HEADS})
 """The probability of each class, which `--parquet` has beyond COLUMNS."""
 _NUMBERS = ("probability", "years")
 
@@ -84,8 +101,19 @@ def _cells(face: Mapping[str, Any]) -> dict[str, Any]:
 def _nested(face: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     value: Any = face
     for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return None
+        value = max(value.values(), default=None) if key == LIKELIEST else value.get(key)
     return value
+
+
+def further_heads_of(row: Mapping[str, Any]) -> Iterator[str]:
+    """Heads of a row's faces that facecli does not know by itself: a name that has probabilities."""
+    for face in row["faces"]:
+        for key in face:
+            head = key.removesuffix("_probabilities")
+            if head != key and head not in CLASS_NAMES and head in face and head != AGE_BAND:
+                yield head
 
 
 def check_pyarrow() -> None:

@@ -39,7 +39,8 @@ def test_defaults_follow_the_backbone():
     "arguments",
     [
         ["--epochs", "-1"],
-        ["--heads", "shoe_size"],
+        ["--heads", "Shoe Size"],
+        ["--heads", "age,quality"],
         ["--heads", ","],
         ["--model-type", "vgg"],
         ["--limit", "3"],

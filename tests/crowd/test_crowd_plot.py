@@ -6,13 +6,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from facecli.core.attributes import GENDERS
 from facecli.core.errors import InputError
 from facecli.crowd.correct import Confusion
 from facecli.crowd.figures import figures_of
 
 plot = pytest.importorskip("facecli.crowd.figures")
 pytest.importorskip("matplotlib")
-GENDER = {"gender": Confusion(np.array([[95, 5], [10, 90]]), "some faces")}
+GENDER = {"gender": Confusion(np.array([[95, 5], [10, 90]]), "some faces", GENDERS)}
 
 
 @pytest.mark.parametrize("count", [0, 1, 9])

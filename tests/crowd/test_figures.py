@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from facecli.core.attributes import GENDERS
 from facecli.core.stats import Z_90, wilson_interval
 from facecli.crowd.correct import Confusion
 from facecli.crowd.document import document
 from facecli.crowd.figures import figures_of
 from facecli.crowd.rows import Reading
 
-GENDER = Confusion(np.array([[95, 5], [10, 90]]), "some faces")
+GENDER = Confusion(np.array([[95, 5], [10, 90]]), "some faces", GENDERS)
 
 
 def test_nobody(crowd_of, row):
@@ -64,7 +65,7 @@ def test_corrected_shares_are_said_to_be(crowd_of, row, face):
 
 def test_answers_that_the_confusions_do_not_explain_are_left_as_they_are(crowd_of, row, face):
     """Everybody is said to be male, though of known men a third are called women."""
-    wrong = Confusion(np.array([[200, 100], [180, 120]]), "some faces")
+    wrong = Confusion(np.array([[200, 100], [180, 120]]), "some faces", GENDERS)
     rows = (row(f"{n}.jpg", face("male")) for n in range(60))
     figures = figures_of(crowd_of(*rows), {"gender": wrong})
     found = document(figures, Reading(), "m")

@@ -1,9 +1,8 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from facecli.data.table import join_tables
+from facecli.data.table import Table, join_classes, join_tables, renumbered
 
 FIRST, SECOND = Path("/data/first"), Path("/data/second")
 
@@ -56,9 +55,36 @@ def test_files_are_found_from_the_first_folder(joined):
     ]
 
 
-def test_attributes_that_one_set_lacks_stay_whole_numbers_and_other_numbers_stay_as_they_are(make_frame):
-    mine = make_frame([20, 30]).assign(split="train", glasses=[0, 1], score=[0.5, 0.25])
-    other = make_frame([40], hashes=["f" * 64]).assign(split="train")
-    joined = join_tables([(Path("a"), mine), (Path("b"), other)])
-    assert joined["glasses"].tolist() == [0, 1, -1] and joined["glasses"].dtype == np.int64
-    assert joined["score"].isna().tolist() == [False, False, True]
+def labelled(make_frame, worn, classes):
+    frame = make_frame([-1] * len(worn), [-1] * len(worn), [-1] * len(worn), groups=list(range(len(worn))))
+    return Table(frame.assign(glasses=worn), classes={"glasses": classes})
+
+
+def test_no_tables_have_no_attributes():
+    assert join_classes([]) == ([], {})
+
+
+def test_classes_of_several_sets_are_known_by_their_names(make_frame):
+    tables = [
+        labelled(make_frame, [0, 1, -1], ("no", "yes")),
+        labelled(make_frame, [0, 1, 2, -1], ("yes", "no", "sun")),
+    ]
+    frames, classes = join_classes(tables)
+    assert classes == {"glasses": ("no", "yes", "sun")}
+    assert [frame["glasses"].tolist() for frame in frames] == [[0, 1, -1], [1, 0, 2, -1]]
+
+
+def test_what_a_model_has_no_class_for_is_missing(make_frame):
+    frame = labelled(make_frame, [0, 1, 2, -1, 7], ("no", "yes", "sun")).frame
+    found = renumbered(
+        frame, {"glasses": ("no", "yes", "sun")}, {"glasses": ("yes", "no"), "hat": ("a", "b")}
+    )
+    assert found["glasses"].tolist() == [1, 0, -1, -1, -1]
+    assert renumbered(frame, {}, {"glasses": ("no", "yes")})["glasses"].tolist() == frame["glasses"].tolist()
+
+
+def test_a_set_without_the_attribute_lacks_its_labels(make_frame):
+    first = table(make_frame([3, 4], [0, 1], [1, 2], groups=[0, 1]), ["a", "b"])
+    second = table(make_frame([-1, -1], [-1, -1], [-1, -1], groups=[0, 1]), ["c", "d"], glasses=[1, 0])
+    joined = join_tables([(FIRST, first), (SECOND, second)], attributes=["glasses"])
+    assert joined["glasses"].tolist() == [-1, -1, 1, 0] and joined["glasses"].dtype.kind == "i"

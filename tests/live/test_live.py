@@ -42,7 +42,7 @@ class FakePredictor:
     """Reads a woman of 30 or what it is told."""
 
     image_size = (24, 24)
-    checkpoint = SimpleNamespace(crop_of=lambda name: (0.0, 0.0))
+    checkpoint = SimpleNamespace(crop_of=lambda name: (0.0, 0.0), further={}, half_lives_s={})
 
     def __init__(self, calibration=IDENTITY):
         self.calibration = calibration

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facecli.core.attributes import GENDERS, RACES
 from facecli.training.figures import AgeFigures, age_figures, class_figures, skewed
 
 
@@ -11,14 +12,14 @@ def sure(classes, *answers):
 
 
 def test_without_a_label_there_are_no_figures():
-    assert class_figures("gender", np.array([], int), np.zeros((0, 2))) is None
-    assert class_figures("gender", np.array([-1]), sure(2, 0)) is None
+    assert class_figures(GENDERS, np.array([], int), np.zeros((0, 2))) is None
+    assert class_figures(GENDERS, np.array([-1]), sure(2, 0)) is None
     missing = np.array([-1])
     assert age_figures(missing, missing, missing, sure(117, 30)) is None
 
 
 def test_each_class_is_told_by_itself():
-    row = class_figures("gender", np.array([0, 0, 0, 1, -1]), sure(2, 0, 0, 0, 0, 1))
+    row = class_figures(GENDERS, np.array([0, 0, 0, 1, -1]), sure(2, 0, 0, 0, 0, 1))
     assert row.count == 4 and row.accuracy == 0.75
     assert row.by_class == {"male": 1.0, "female": 0.0}
     assert row.skew == pytest.approx({"male": 0.25, "female": -0.25})
@@ -28,14 +29,14 @@ def test_each_class_is_told_by_itself():
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30))
 def test_what_one_class_gains_others_lose(pairs):
     true, said = np.array(pairs).T
-    row = class_figures("race", true, sure(5, *said))
+    row = class_figures(RACES, true, sure(5, *said))
     assert sum(row.skew.values()) == pytest.approx(0)
     assert set(row.by_class) == {("white", "black", "asian", "indian", "other")[index] for index in true}
 
 
 def test_a_class_that_is_said_too_often_is_named():
-    fine = class_figures("gender", np.array([0, 1] * 50), sure(2, *[0, 1] * 50))
-    skew = class_figures("gender", np.array([0, 1] * 50), sure(2, *[0, 1] * 46, *[0, 0] * 4))
+    fine = class_figures(GENDERS, np.array([0, 1] * 50), sure(2, *[0, 1] * 50))
+    skew = class_figures(GENDERS, np.array([0, 1] * 50), sure(2, *[0, 1] * 46, *[0, 0] * 4))
     assert skewed({"gender": fine}, "fairface") == []
     (told,) = skewed({"gender": skew, "age": AgeFigures(1, 3.0, None, None)}, "fairface")
     assert "fairface" in told and "gender" in told and "4.0 points" in told

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from facecli.core.attributes import RACES
 from facecli.training import metrics
 
 
@@ -63,10 +64,10 @@ def test_calibration_error_by_hand():
 
 def test_report_and_confusion_name_every_class():
     true, predicted = np.array([0, 1, 2, -1]), classes(5, 0, 1, 1, 1)
-    report = metrics.class_report("race", true, predicted)
+    report = metrics.class_report(RACES, true, predicted)
     assert report["class"].tolist()[:5] == ["white", "black", "asian", "indian", "other"]
     assert report["support"].tolist()[:5] == [1, 1, 1, 0, 0]
-    counts = metrics.confusion_counts("race", true, predicted)
+    counts = metrics.confusion_counts(RACES, true, predicted)
     assert counts.loc["asian", "black"] == 1
     assert counts.to_numpy().sum() == 3
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from keras import layers
 
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
-from facecli.training import views
+from facecli.training import soft_labels
+from facecli.training.soft_labels import are_faces, load_teacher, view_targets
 from facecli.training.targets import NO_AGE, encode_age, encode_classes
 from facecli.training.train import build_feature_heads, compose
-from facecli.training.views import are_faces, load_teacher, view_targets
 
 
 def test_no_pictures():
@@ -77,7 +77,7 @@ def test_a_teacher_on_the_genuine_trunk_gives_its_standardised_features(monkeypa
     pooled = layers.Flatten()(layers.Rescaling(1 / 255)(image))
     trunk = keras.Model(image, {tap: layers.Dense(TAP_DIMS[tap], name=tap)(pooled) for tap in TAPS})
     network = compose(trunk, build_feature_heads(sum(TAP_DIMS.values()), ("age", "gender")))
-    monkeypatch.setattr(views, "load_network", lambda checkpoint: network)
+    monkeypatch.setattr(soft_labels, "load_network", lambda checkpoint: network)
     teacher = load_teacher(Saved, ("gender", "face"))
     assert set(teacher.output) == {"gender", "block17", "embedding"}
     assert not teacher.trainable_variables
@@ -94,5 +94,5 @@ def test_any_other_model_teaches_its_heads(monkeypatch):
     pooled = layers.Flatten()(layers.Rescaling(1 / 255)(image))
     network = keras.Model(image, {"age": layers.Dense(117, activation="softmax")(pooled)})
     Saved.heads = ("age",)
-    monkeypatch.setattr(views, "load_network", lambda checkpoint: network)
+    monkeypatch.setattr(soft_labels, "load_network", lambda checkpoint: network)
     assert set(load_teacher(Saved, ("age", "gender")).output) == {"age"}

@@ -23,9 +23,9 @@ from facecli.training import distil as distillation
 from facecli.training import soft_labels, teachers
 from facecli.training.prepare import prepare_data
 from facecli.training.save import load_network
+from facecli.training.soft_labels import ViewMaker
 from facecli.training.teachers import TAPS
 from facecli.training.train import _start, train
-from facecli.training.views import ViewMaker
 
 FAST = FitOptions(epochs=1, batch_size=32, learning_rate=5e-3)
 

@@ -1,5 +1,6 @@
 import numpy as np
 
+from facecli.core.attributes import GENDERS
 from facecli.training.epochs import encoded_figures, epoch_logs
 from facecli.training.figures import AgeFigures, class_figures
 from facecli.training.targets import build_targets
@@ -25,7 +26,7 @@ def test_encoded_labels_give_the_same_figures():
 
 def test_an_epoch_is_judged_by_the_mean_over_sets_that_have_labels():
     def gender(*answers):
-        return {"gender": class_figures("gender", np.array([0, 1]), sure(2, *answers))}
+        return {"gender": class_figures(GENDERS, np.array([0, 1]), sure(2, *answers))}
 
     logs = epoch_logs({"small": gender(0, 1), "large": gender(0, 0), "none": {}})
     assert logs["val_small_gender_accuracy"] == 1 and logs["val_large_gender_female"] == 0

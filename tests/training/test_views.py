@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from facecli.training.views import ViewMaker, build_views
+from facecli.training.soft_labels import ViewMaker, build_views
 
 SIDE, SEEN, SIZE = 24, 16, 12
 

@@ -14,7 +14,7 @@ from facecli.cli.output import download_bar, say, show_text, warn
 from facecli.cli.overwriting import check_targets, files_below
 from facecli.cli.training_options import list_options, lists_of
 from facecli.core import paths
-from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, ClassNames, wrong_in_head
 from facecli.core.console import is_terminal, with_bar
 from facecli.core.errors import FacecliError, InputError, OutputError
 from facecli.core.recipes import REBALANCINGS
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from facecli.data.listed import ListOptions, ListReport
     from facecli.data.lists import Label
     from facecli.data.statistics import Distribution
+    from facecli.data.table import Table
 
 
 _PARTS = {"train": 0.9, "test": 0.1}
@@ -208,7 +209,7 @@ def check(
     """
     import pandas as pd
 
-    from facecli.data.table import whole_labels
+    from facecli.data.table import join_classes, whole_labels
     from facecli.training.prepare import unique_names
 
     limit = None if verbose else 5
@@ -221,18 +222,19 @@ def check(
         return
     checked = [_check_one(path, seed, limit, lists) for path in places]
     names = unique_names([folder.name for folder, _ in checked])
-    for name, (_, frame) in zip(names, checked, strict=True):
+    for name, (_, table) in zip(names, checked, strict=True):
         place = output / name if output and len(checked) > 1 else output
         place = place or (_default_statistics() / name if len(checked) > 1 else None)
-        _save_statistics(frame, rebalance, seed, place)
-    sets = [frame.assign(set=name) for name, (_, frame) in zip(names, checked, strict=True)]
-    together = whole_labels(pd.concat(sets, ignore_index=True))
-    _show_coverage(together)
+        _save_statistics(table.frame, rebalance, seed, place)
+    frames, classes = join_classes([table for _, table in checked])
+    sets = [frame.assign(set=name) for name, frame in zip(names, frames, strict=True)]
+    together = whole_labels(pd.concat(sets, ignore_index=True), classes)
+    _show_coverage(together, CLASS_NAMES | classes)
     if augmented:
-        folder, frame = checked[0]
-        _save_augmented(frame, folder, image_size, seed, augmented)
+        folder, table = checked[0]
+        _save_augmented(table.frame, folder, image_size, seed, augmented)
         show_text(f"augmented faces: {augmented}")
-    _judge(together)
+    _judge(together, classes)
 
 
 def _survey(places: Sequence[Path], lists: "ListOptions") -> None:
@@ -323,7 +325,7 @@ def _meaning_lines(report: "ListReport", limit: int | None) -> Iterator[str]:
         yield f"... {len(said) - 8 * limit} more labels, see --verbose"
 
 
-def _check_one(path: Path, seed: int, limit: int | None, lists: "ListOptions") -> "tuple[Path, pd.DataFrame]":
+def _check_one(path: Path, seed: int, limit: int | None, lists: "ListOptions") -> "tuple[Path, Table]":
     """Shows what is in a data set; gives its folder and its grouped, split table."""
     from facecli.data.groups import add_groups, split_groups
     from facecli.data.sources import open_dataset
@@ -336,8 +338,8 @@ def _check_one(path: Path, seed: int, limit: int | None, lists: "ListOptions") -
     _show_duplicates(frame, limit)
     _show_conflicts(conflicts, limit)
     _show_split(frame, seed)
-    _show_counts(distributions(frame))
-    return folder, frame
+    _show_counts(distributions(frame, classes=table.classes))
+    return folder, replace(table, frame=frame)
 
 
 def _save_statistics(frame: "pd.DataFrame", rebalance: str, seed: int, place: Path | None) -> None:
@@ -352,17 +354,18 @@ def _default_statistics() -> Path:
     return paths.statistics_dir() / "data_stats"
 
 
-def _show_coverage(frame: "pd.DataFrame") -> None:
+def _show_coverage(frame: "pd.DataFrame", classes: ClassNames) -> None:
     """What each set teaches, and what it lacks, a line each."""
     from facecli.data.checks import class_counts, find_gaps, knowing_sets
 
-    gaps = {(gap.set_name, gap.head): gap for gap in find_gaps(frame, tuple(HEAD_CLASSES))}
+    heads = ("age", *classes)
+    gaps = {(gap.set_name, gap.head): gap for gap in find_gaps(frame, heads, classes=classes)}
     for name, rows in frame.groupby("set", sort=False):
-        known = [head for head in HEAD_CLASSES if name in knowing_sets(frame, head)]
+        known = [head for head in heads if name in knowing_sets(frame, head)]
         taught = [head for head in known if (name, head) not in gaps]
         show_text(f"{name} teaches {', '.join(taught) or 'no head'}")
-        for head in CLASS_NAMES:
-            if counts := class_counts(rows, head):
+        for head in classes:
+            if counts := class_counts(rows, head, classes):
                 show_text(f"  {head}: {', '.join(f'{label} {count:,}' for label, count in counts.items())}")
     for gap in gaps.values():
         show_text(gap.sentence)
@@ -445,7 +448,7 @@ def _save_augmented(frame: "pd.DataFrame", folder: Path, image_size: int, seed: 
     save_image(target, contact_sheet(augmented[order], _SHEET_COLUMNS))
 
 
-def _judge(frame: "pd.DataFrame") -> None:
+def _judge(frame: "pd.DataFrame", classes: ClassNames) -> None:
     """Says that the data can be trained on, or raises DataError."""
     from facecli.core.attributes import LABEL_COLUMNS, MISSING
     from facecli.data.checks import check_trainable
@@ -453,8 +456,12 @@ def _judge(frame: "pd.DataFrame") -> None:
     columns = {head: column for head, column in LABEL_COLUMNS.items() if column in frame}
     if "age_low" in frame and (frame["age_low"] != MISSING).any():
         columns["age"] = "age_low"
-    heads = [head for head, column in columns.items() if (frame[column] != MISSING).any()]
-    check_trainable(frame, heads)
+    fitting = {head: head for head, names in classes.items() if wrong_in_head(head, names) is None}
+    known = {**columns, **fitting}
+    heads = [head for head, column in known.items() if (frame[column] != MISSING).any()]
+    for head in classes.keys() - fitting.keys():
+        warn(f"'{head}' can be no head: it {wrong_in_head(head, classes[head])}")
+    check_trainable(frame, heads, CLASS_NAMES | dict(classes))
     show_text(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
 
 

@@ -26,15 +26,16 @@ from facecli.cli.training_options import (
     log_to_stderr,
 )
 from facecli.core import paths
+from facecli.core.attributes import CLASS_NAMES, FACE_HEADS, HEAD_CLASSES
 from facecli.core.console import printable
 from facecli.core.errors import InputError
-from facecli.core.faces import FACE_HEADS
+from facecli.core.faces import with_further
 from facecli.core.recipes import DETECTOR
 
 Row = tuple[str, str, str, str, str]
 """Head, measure, value, interval, faces."""
-_BY_CLASS = ("gender",)
-"""Heads of which every class has a row of its own."""
+_NOT_BY_CLASS = ("race", "race_7", "emotion", "face")
+"""Heads of which no class has a row of its own."""
 
 SPLITS = ("train", "val", "test", "all")
 
@@ -65,7 +66,8 @@ def metric_rows(metrics: Mapping) -> list[Row]:
     rows = _age_rows(metrics["age"]) if metrics.get("age", {}).get("count") else []
     if metrics.get("age_bins", {}).get("count"):
         rows += _bin_rows(metrics["age_bins"])
-    for head in FACE_HEADS:
+    further = (name for name, row in metrics.items() if isinstance(row, Mapping) and "confusion" in row)
+    for head in with_further(FACE_HEADS, (name for name in further if name not in HEAD_CLASSES)):
         if metrics.get(head, {}).get("count"):
             rows += _class_rows(head, metrics[head])
     if metrics.get("face", {}).get("count"):
@@ -132,7 +134,7 @@ def _age_rows(age: Mapping) -> list[Row]:
 def _class_rows(head: str, row: Mapping) -> list[Row]:
     classes = [
         (head, f"... of {name}", _percent(of["accuracy"]), _range(of), str(of["count"]))
-        for name, of in (row.get("by_class", {}) if head in _BY_CLASS else {}).items()
+        for name, of in (row.get("by_class", {}) if head not in _NOT_BY_CLASS else {}).items()
     ]
     return [
         (head, "accuracy", _percent(row["accuracy"]), _range(row), str(row["count"])),
@@ -387,6 +389,7 @@ def evaluate_checkpoint(
     from facecli.training.report import write_report
 
     (name,) = data.sets
+    data = data.understood(checkpoint.further)
     same_split = check_split(checkpoint, data)
     evaluation = measure_checkpoint(checkpoint, data, split, runtime, batch_size, limit)
     about = {
@@ -415,10 +418,11 @@ def measure_checkpoint(checkpoint, data, split="test", runtime="litert", batch_s
     from facecli.models.readout import load_calibration
     from facecli.training.evaluate import evaluate as run_evaluation
 
-    frame = _rows(data, split, limit)
+    frame = _rows(data.understood(checkpoint.further), split, limit)
     crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
     calibration = load_calibration(checkpoint)
-    return run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size, calibration)
+    classes = CLASS_NAMES | checkpoint.further
+    return run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size, calibration, classes)
 
 
 def _keep_with_model(checkpoint, about: Mapping, metrics: Mapping, other: str | None) -> None:

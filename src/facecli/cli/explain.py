@@ -242,9 +242,10 @@ def _saying(text: str) -> Iterator[None]:
 @click.option(
     "--head",
     "heads",
-    type=click.Choice(HEADS),
+    metavar="HEAD",
     multiple=True,
-    help="What to explain; may recur.  [default: every head of the model]",
+    shell_complete=lambda context, parameter, begun: [head for head in HEADS if head.startswith(begun)],
+    help="A head of the model, such as age; may recur.  [default: every head of the model]",
 )
 @click.option(
     "--method",

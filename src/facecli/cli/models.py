@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -10,20 +10,23 @@ import click
 from facecli.cli.options import text_option
 from facecli.cli.output import say, show_text, write_text
 from facecli.core import paths
+from facecli.core.attributes import FACE_HEADS, NAMED_HEADS
 from facecli.core.console import printable, tables_wanted
 from facecli.core.errors import CheckpointError, FacecliError, InputError
-from facecli.core.faces import FACE_HEADS, NAMED_HEADS
 
-_HEADER = ("model", "heads", "size", "age", *NAMED_HEADS, "note")
 _WRAPPED = ("heads", "note")
 
 
 def list_rows(entries: Sequence) -> list[tuple[str, ...]]:
-    """The header, then a row for each `models.registry.Entry`; blank is what is not known."""
-    return [_HEADER, *(_row(entry) for entry in entries)]
+    """The header, then a row for each `models.registry.Entry`; blank is what is not known.
+
+    A head that a model brings has a column when one of the models has it.
+    """
+    heads = tuple(dict.fromkeys((*NAMED_HEADS, *(head for entry in entries for head in entry.further))))
+    return [("model", "heads", "size", "age", *heads, "note"), *(_row(entry, heads) for entry in entries)]
 
 
-def _row(entry) -> tuple[str, ...]:
+def _row(entry, heads: Sequence[str]) -> tuple[str, ...]:
     sound = entry.problem is None
     notes = ["shipped"] if entry.shipped else []
     if not entry.runs:
@@ -33,7 +36,7 @@ def _row(entry) -> tuple[str, ...]:
         " ".join(entry.config.get("heads", ())) if sound else "",
         size_text(entry.size_bytes),
         _number(entry.metrics, "age", "mae", "{:.2f}"),
-        *(_number(entry.metrics, head, "accuracy", "{:.1%}") for head in NAMED_HEADS),
+        *(_number(entry.metrics, head, "accuracy", "{:.1%}") for head in heads),
         "; ".join(notes),
     )
 
@@ -78,7 +81,7 @@ def describe_lines(entry) -> Iterator[str]:
     if entry.problem is None:
         facts |= dict(_configured(entry.config))
     facts |= dict(_epochs(entry.folder))
-    facts |= dict(_measured(entry.metrics))
+    facts |= dict(_measured(entry.metrics, entry.further))
     width = max(map(len, facts))
     for name, value in facts.items():
         yield f"{name:<{width}}  {value}".rstrip()
@@ -92,7 +95,8 @@ def _configured(config: dict) -> Iterator[tuple[str, object]]:
     labels = _part(config, "labels")
     for head in config.get("heads", ()):
         names = [str(name) for name in labels.get(head) or ()]
-        yield f"head {head}", " ".join(names) if len(names) < 20 else f"{names[0]} to {names[-1]} years"
+        said = f"{names[0]} to {names[-1]} years" if head == "age" and names else _named(names)
+        yield f"head {head}", said
     if "image_size" in config:
         yield "input", " x ".join(map(str, config["image_size"])) + " pixels"
     detectors = _part(config, "detectors")
@@ -124,6 +128,11 @@ def _epochs(folder: Path) -> Iterator[tuple[str, object]]:
         yield "other epochs", f"{' '.join(str(one.number) for one in kept)} ({len(kept)}, {size})"
 
 
+def _named(names: Sequence[str]) -> str:
+    """Names of classes; between those of several words stand commas."""
+    return (", " if any(" " in name for name in names) else " ").join(names)
+
+
 def _terms(config: dict) -> Iterator[tuple[str, object]]:
     """What the model may be used for, and why."""
     from facecli.models.terms import terms_of
@@ -138,7 +147,7 @@ def _terms(config: dict) -> Iterator[tuple[str, object]]:
         yield f"learnt from ({number})", f"{name}: {source.terms}"
 
 
-def _measured(metrics: dict) -> Iterator[tuple[str, str]]:
+def _measured(metrics: dict, further: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
     if not metrics:
         yield "measured", "nothing yet; 'facecli evaluate' does it"
         return
@@ -148,9 +157,13 @@ def _measured(metrics: dict) -> Iterator[tuple[str, str]]:
     yield "measured on", f"{metrics.get('count', '?')} faces of the {metrics.get('split', '?')} split"
     if age := _number(metrics, "age", "mae", "{:.2f} years"):
         yield "age error", age + _interval(_part(metrics, "age").get("mae_ci95"), "{:.2f}")
-    for head in FACE_HEADS:
+    for head in (*FACE_HEADS, *further):
         if right := _number(metrics, head, "accuracy", "{:.1%}"):
-            yield f"{head} right", right + _interval(_part(metrics, head).get("accuracy_ci95"), "{:.1%}")
+            part = _part(metrics, head)
+            on = (
+                f", {part.get('count')} faces of {part['data']}" if "data" in part and head in further else ""
+            )
+            yield f"{head} right", right + _interval(part.get("accuracy_ci95"), "{:.1%}") + on
 
 
 def _found(sets: dict) -> Iterator[tuple[str, str]]:

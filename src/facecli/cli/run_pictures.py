@@ -4,7 +4,7 @@ import contextlib
 import copy
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from facecli.cli.run_setup import (
     build_report,
     closing_all,
     closing_on_sigterm,
+    further_heads,
     protection,
     sink_files,
 )
@@ -50,7 +51,7 @@ def build_sinks(options: dict, output: str | Path | None, is_folder: bool, analy
     from facecli.sinks.rows import CsvSink, JsonSink, ParquetSink
 
     sinks: list = []
-    more = further_columns(options, getattr(analyzer, "names", ()))
+    more = further_columns(options, analyzer.checkpoints)
     if output is not None:
         sinks.append(AnnotatedSink(output, drawing(options), is_folder))
     if options["crops"]:
@@ -58,7 +59,7 @@ def build_sinks(options: dict, output: str | Path | None, is_folder: bool, analy
     if options["report"]:
         sinks.append(build_report(options, analyzer))
     if options["parquet"]:
-        sinks.append(ParquetSink(options["parquet"], more))
+        sinks.append(ParquetSink(options["parquet"], more, further_heads(analyzer)))
     if options["parts"]:
         sinks.append(build_parts(options))
     if options["csv_target"]:
@@ -82,12 +83,19 @@ def build_parts(options: dict):
     return PartsSink(options["parts"], shard, options["resume"], options["part_size"] or PART_SIZE)
 
 
-def further_columns(options: dict, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Columns of tables beyond the usual ones: name -> keys that lead there in JSON rows."""
+def further_columns(options: dict, models: Mapping) -> dict[str, tuple[str, ...]]:
+    """Columns of tables beyond the usual ones: name -> keys that lead there in JSON rows.
+
+    `models`: name -> checkpoint of each model that reads; of several the first one's faces are the rows'.
+    """
+    from facecli.schema import head_columns
+
     names = ["age_band", "age_band_probability"] if options["age_groups"] else []
-    columns: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
-    for model in models:
-        for name in ("age_years", *names, *FACE_HEADS):
+    further = {model: checkpoint.further for model, checkpoint in models.items()}
+    columns: dict[str, tuple[str, ...]] = dict(head_columns(next(iter(further.values()), ())))
+    columns |= {name: (name,) for name in names}
+    for model, heads in further.items() if len(further) > 1 else ():
+        for name in ("age_years", *names, *FACE_HEADS, *heads):
             columns[f"{model}: {name}"] = ("models", model, name)
     if options["allow_truncated"]:
         columns["truncated"] = ("truncated",)

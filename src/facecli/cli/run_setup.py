@@ -336,6 +336,12 @@ def build_other_sinks(options: dict) -> list:
     return [choice.entry.build(choice.target) for choice in map(parse_sink, options["sink"])]
 
 
+def further_heads(analyzer) -> dict[str, tuple[str, ...]]:
+    """Heads that the model brings whose answers rows give, with their classes; {} for what reads no faces."""
+    first = next(iter(getattr(analyzer, "checkpoints", {}).values()), None)
+    return {} if first is None else first.further
+
+
 def build_report(options: dict, analyzer):
     """The sink of --report, not yet entered."""
     from facecli.models.registry import describe

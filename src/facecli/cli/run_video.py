@@ -17,6 +17,7 @@ from facecli.cli.run_setup import (
     check_display,
     closing_all,
     closing_on_sigterm,
+    further_heads,
     protection,
     sink_files,
 )
@@ -160,8 +161,9 @@ def _read_by(spec: str) -> Iterator[tuple[Path | str, str]]:
         yield spec, "the clip itself"
 
 
-def build_row_sinks(options: dict) -> list:
-    """What the options ask for of all videos together, not yet entered."""
+def build_row_sinks(options: dict, analyzer) -> list:
+    """What the options ask for of all videos together, not yet entered; `analyzer` knows the model."""
+    from facecli.schema import head_columns
     from facecli.sinks.rows import CsvSink, JsonSink
     from facecli.sinks.summary import LONGEST_GAP_S, SummarySink
 
@@ -171,8 +173,9 @@ def build_row_sinks(options: dict) -> list:
     if json_target := options["json_target"]:
         sinks.append(JsonSink(json_target, appends=json_target in begun))
     if csv_target := options["csv_target"]:
-        appends = csv_target in begun
-        sinks.append(CsvSink(csv_target, faces_only=True, is_raw=options["raw_csv"], appends=appends))
+        appends, raw = csv_target in begun, options["raw_csv"]
+        more = head_columns(further_heads(analyzer))
+        sinks.append(CsvSink(csv_target, more=more, faces_only=True, is_raw=raw, appends=appends))
     if options["summary"]:
         longest_s = LONGEST_GAP_S if options["rate"] is None else max(LONGEST_GAP_S, 1.5 / options["rate"])
         sinks.append(SummarySink(options["summary"], longest_gap_s=longest_s))
@@ -280,7 +283,7 @@ def _play_all(options: dict, jobs: Sequence[_Job], analyzer, events: list) -> tu
                 # Opened before any result is: what cannot be read costs no older file.
                 with _open(options, job.spec) as source:
                     if rows is None:
-                        sinks = build_row_sinks(options) + events
+                        sinks = build_row_sinks(options, analyzer) + events
                         rows = [stack.enter_context(sink) for sink in sinks]
                     ended = _play(options, job, source, analyzer, rows)
                     done.append(job)

@@ -13,9 +13,9 @@ from facecli.cli.options import text_option
 from facecli.cli.output import say, show_table, warn, write_text
 from facecli.cli.overwriting import STDIN, check_targets
 from facecli.cli.summarize import raise_if_damaged, read_crowd
-from facecli.core.attributes import CLASS_NAMES
+from facecli.core.attributes import CLASS_NAMES, NAMED_HEADS
 from facecli.core.errors import FacecliError, InputError
-from facecli.core.faces import NAMED_HEADS, percent, round_years
+from facecli.core.faces import percent, round_years, with_further
 
 _MEANT = {
     "man": "male", "men": "male", "boy": "male", "m": "male",
@@ -31,6 +31,7 @@ _COLUMNS = (
     "x_min", "y_min", "x_max", "y_max", "age_years", "age_low", "age_high", "age_group",
     *(name for head in NAMED_HEADS for name in (head, f"{head}_probability")),
 )  # fmt: skip
+_PROBABILITY = "_probability"
 Rows = Sequence[Mapping[str, Any]]
 
 _SHOWN = 3
@@ -63,6 +64,35 @@ class ClassNames(click.ParamType):
         return [CompletionItem(name) for name in self._names if name.startswith(incomplete)]
 
 
+def attributes_option(context, parameter, value: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Callback of --attribute: head -> names of classes."""
+    wanted = {}
+    for text in value:
+        head, _, names = (part.strip() for part in text.partition("="))
+        if not head or not names:
+            raise click.BadParameter(f"{text!r}: give a head and a class, glasses=yes")
+        if head in CLASS_NAMES:
+            wanted[head] = ClassNames(head).convert(names, parameter, context)
+        else:
+            wanted[head] = tuple(dict.fromkeys(part.strip() for part in names.split(",")))
+    return wanted
+
+
+def check_attributes(asked: Mapping[str, Sequence[str]], known: Mapping[str, Sequence[str]]) -> None:
+    """Raises InputError for a head that no row knows, or a class that it has not.
+
+    Args:
+        asked: head -> names.
+        known: head -> its classes, of the rows.
+    """
+    for head, names in asked.items():
+        if head not in known:
+            raise InputError(f"the rows know no '{head}'; they know {', '.join(known) or 'no head'}")
+        for name in names:
+            if name not in known[head]:
+                raise InputError(f"'{name}' is no {head}; it is one of {', '.join(known[head])}")
+
+
 class Years(click.ParamType):
     """A range of years."""
 
@@ -81,7 +111,7 @@ def show_matches(found: Rows) -> None:
     """Prints a table of `crowd.search.match_row`s; nothing without any."""
     if not found:
         return
-    heads = [head for head in NAMED_HEADS if any(head in row for row in found)]
+    heads = [head for head in (*NAMED_HEADS, *_further_heads(found)) if any(head in row for row in found)]
     header = ("rank", "prob", "source", "face", "age", *heads)
     show_table([header, *(_cells(row, heads) for row in found)], right=(0, 1, 4), folded=2)
 
@@ -101,6 +131,12 @@ def _cells(row: Mapping[str, Any], heads: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def _further_heads(found: Rows) -> tuple[str, ...]:
+    """Heads that models brought; those that facecli knows have their columns in any case."""
+    keys = (key.removesuffix(_PROBABILITY) for row in found for key in row if key.endswith(_PROBABILITY))
+    return with_further((), (head for head in keys if head not in NAMED_HEADS))
+
+
 def json_lines(found: Rows) -> str:
     """A JSON object a line."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
@@ -110,12 +146,13 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     """A header and a row a match (RFC 4180); cells of what is not known are empty."""
     from facecli.sinks.table import csv_lines
 
-    rows: list[Sequence[object]] = [_COLUMNS]
+    columns = (*_COLUMNS, *(f"{head}{end}" for head in _further_heads(found) for end in ("", _PROBABILITY)))
+    rows: list[Sequence[object]] = [columns]
     for row in found:
         low, high = row.get("age_interval_90", ("", ""))
         box = dict(zip(("x_min", "y_min", "x_max", "y_max"), row["box_xyxy"], strict=True))
         cells = {**row, **box, "age_low": low, "age_high": high}
-        rows.append([cells.get(name, "") for name in _COLUMNS])
+        rows.append([cells.get(name, "") for name in columns])
     return csv_lines(rows, is_raw)
 
 
@@ -133,6 +170,14 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     metavar="NAME",
     type=ClassNames("emotion"),
     help="angry, disgust, fear, happy, neutral, sad, surprise; or several.",
+)
+@click.option(
+    "--attribute",
+    "attributes",
+    metavar="HEAD=NAME",
+    multiple=True,
+    callback=attributes_option,
+    help="Of any head that the rows know, such as glasses=yes; or several. May recur.",
 )
 @click.option("--age", metavar="YEARS", type=Years(), help="A range of years: 20-30, 65+ or 7.")
 @click.option(
@@ -158,7 +203,7 @@ def search(rows: tuple[str, ...], **options) -> None:
 
     ROWS are such files, of pictures and of videos; - is standard input. The probability is that of
     everything asked for together: the product of the probabilities of gender, race, emotion and of the
-    range of years. Each track of a video is one person.
+    range of years, and of whatever other heads the rows know. Each track of a video is one person.
 
     \b
     Examples:
@@ -166,17 +211,21 @@ def search(rows: tuple[str, ...], **options) -> None:
       facecli search rows.jsonl --emotion happy,surprise --min-confidence 0.7 --top 0
       facecli search rows.jsonl --age 65+ --csv > old.csv
       facecli search rows.jsonl --race asian --emotion happy --copy-to found/
+      facecli search rows.jsonl --attribute glasses=yes
     """
-    classes = {head: options[head] for head in NAMED_HEADS if options[head]}
+    classes = {**{head: options[head] for head in NAMED_HEADS if options[head]}, **options["attributes"]}
     if not classes and options["age"] is None:
-        raise click.UsageError("give one of --gender, --race, --emotion and --age at least")
+        raise click.UsageError("give one of --gender, --race, --emotion, --attribute and --age at least")
     targets = {"--json": options["json_target"], "--csv": options["csv_target"]}
     if targets["--json"] == targets["--csv"] == "-":
         raise click.UsageError("give one of --json and --csv")
     check_targets(targets, ((STDIN if file == "-" else file, "the file of rows itself") for file in rows))
     from facecli.crowd.search import Wanted, rank_subjects
+    from facecli.sinks.summary import classes_of
 
     crowd, reading = read_crowd(rows)
+    if options["attributes"]:
+        check_attributes(options["attributes"], classes_of(subject.person for subject in crowd.subjects))
     ranking = rank_subjects(crowd, Wanted(classes, options["age"]), options["min_confidence"])
     matches = ranking.matches[: options["top"] or None]
     _show(matches, options)

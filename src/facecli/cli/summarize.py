@@ -1,7 +1,7 @@
 """`facecli summarize`: the people of many rows as figures; `facecli rows`: the rows of older versions."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,6 @@ from facecli.cli.output import say, say_written, show_table, show_text, warn, wr
 from facecli.cli.overwriting import STDIN, check_existing, check_targets
 from facecli.core.console import with_bar
 from facecli.core.errors import CheckpointError, FacecliError
-from facecli.core.faces import NAMED_HEADS
 from facecli.core.files import GrowingTextFile
 from facecli.core.paths import is_stream, replacing
 from facecli.core.recipes import MODEL_FOLDERS
@@ -55,14 +54,14 @@ def raise_if_damaged(reading) -> None:
         raise FacecliError(f"{lines}: what is said is of the rest")
 
 
-def show_figures(found: Mapping[str, Any]) -> None:
-    """Prints the document of `crowd.document` to standard output."""
+def show_figures(found: Mapping[str, Any], heads: Iterable[str]) -> None:
+    """Prints the document of `crowd.document` to standard output; `heads` are those that it has shares of."""
     show_text(_counted(found))
     if found["age"]["count"]:
         show_text("")
         show_text(_median(found["age"]))
         show_table(_histogram(found["age"]["histogram"]), right=(1,))
-    if rows := _share_rows(found):
+    if rows := _share_rows(found, heads):
         show_text("")
         show_text("shares, with 90 % intervals")
         show_table([_SHARES, *rows], right=(2, 3, 5))
@@ -112,10 +111,10 @@ def _histogram(histogram: Mapping[str, int]) -> list[Sequence[str]]:
     ]
 
 
-def _share_rows(found: Mapping[str, Any]) -> list[Sequence[str]]:
+def _share_rows(found: Mapping[str, Any], heads: Iterable[str]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
-    for head in NAMED_HEADS:
-        for name, share in found.get(head, {}).items():
+    for head in heads:
+        for name, share in found[head].items():
             rows.append(
                 (
                     head,
@@ -182,7 +181,7 @@ def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, 
     if json_target is not None:
         write_text(json_target, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     if json_target != "-":
-        show_figures(found)
+        show_figures(found, figures.shares)
     if plot is not None:
         from facecli.crowd.figures import save_plot
 

@@ -20,7 +20,7 @@ from facecli.cli.training_options import (
     training_options,
 )
 from facecli.core import paths
-from facecli.core.attributes import UTKFACE_HEADS
+from facecli.core.attributes import HEAD_CLASSES, UTKFACE_HEADS
 from facecli.core.recipes import (
     KEEP_BEST,
     LEFT_OUT,
@@ -99,6 +99,10 @@ def distil(**options) -> None:
     # A student starts from random weights: its options are those of a scratch run.
     options = resolved(options, RUN_DEFAULTS["normal"])
     options["heads"] = options["heads"] or UTKFACE_HEADS
+    if further := [head for head in options["heads"] if head not in HEAD_CLASSES]:
+        raise click.UsageError(
+            f"'{further[0]}' is no head of a student; 'facecli train' learns columns of data"
+        )
     check_head_weights(options["head_weights"], options["heads"])
     places = data_paths(options)
     if not options["teachers"] and not options["teacher_model"]:
@@ -199,7 +203,11 @@ def train(**options) -> None:
       facecli train --eval --model-type normal          the scratch CNN
       facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
       facecli train --epochs 50 --keep-epochs all --head-weights age=0.5,race=2
+      facecli train --heads glasses --data-path mine/labels.csv
       facecli train --model-type detector --data-path data/face_boxes
+
+    Heads that are columns of your data alone, such as glasses, are added to a finished model (--initial,
+    else the one that ships): all its other answers stay the same, and options of training do not matter.
     """
     if options["model_type"] in FINDERS:
         train_finder(options, data_paths(options))
@@ -228,8 +236,26 @@ def train(**options) -> None:
     options["shares"] = checked_shares(options, data)
     checkpoint = run_training(data, request, fit_options(options))
     show_text(f"saved {checkpoint.folder}")
-    if options["evaluate"]:
+    added = _show_added(checkpoint, request.heads)
+    if options["evaluate"] and not added:
         _evaluate(checkpoint, data, options)
+
+
+def _show_added(checkpoint, heads: tuple[str, ...]) -> bool:
+    """How good heads are that were added to a finished model; False where there is none."""
+    from facecli.cli.evaluate import metric_rows
+    from facecli.cli.output import show_table
+    from facecli.training.added import added_figures
+
+    figures = added_figures(checkpoint, heads)
+    for head, row in figures.items():
+        how = f"{row['folds']}-fold cross-validation" if "folds" in row else "test split"
+        say(f"{head}: measured on {row['count']:,} faces of {row['data']}, {how}")
+    if figures:
+        show_table(
+            [("head", "measure", "value", "95 % interval", "faces"), *metric_rows(figures)], right=(2, 3, 4)
+        )
+    return bool(figures)
 
 
 def _evaluate(checkpoint, data, options: dict) -> None:

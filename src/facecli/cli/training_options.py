@@ -13,7 +13,7 @@ import click
 from facecli.cli.options import config_option
 from facecli.cli.output import say, show_text, warn, warn_deprecated
 from facecli.core import paths
-from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, wrong_in_head
 from facecli.core.console import OUTPUT_POLICY
 from facecli.core.deprecation import Deprecation
 from facecli.core.errors import InputError
@@ -99,7 +99,12 @@ def training_options(command: Callable) -> Callable:
             type=click.FloatRange(0, 1),
             help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
         ),
-        click.option("--heads", callback=heads_option, help="Comma-separated.  [default: by model type]"),
+        click.option(
+            "--heads",
+            callback=heads_option,
+            help="Comma-separated; 'train' also takes columns of classes in the data.  "
+            "[default: by model type]",
+        ),
         click.option(
             "--head-weights",
             metavar="HEAD=WEIGHT,...",
@@ -273,7 +278,7 @@ def one_sided_option(context: click.Context, parameter: click.Parameter, value: 
     """Callback of --allow-one-sided: the texts, each a set and one of the heads."""
     for text in value:
         name, _, head = text.rpartition(":")
-        if not name or head not in CLASS_NAMES:
+        if not name or head == "age" or (head not in CLASS_NAMES and wrong_in_head(head, ("one", "other"))):
             raise click.BadParameter(
                 f"{text!r}: give set and head, fairface:gender ({', '.join(CLASS_NAMES)})"
             )
@@ -306,14 +311,22 @@ def checked_shares(options: dict, data: "PreparedData") -> dict[str, float]:
 
 
 def heads_option(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """Callback of --heads: the names in the order of `core.attributes.HEAD_CLASSES`; () when not given."""
+    """Callback of --heads: those that facecli knows in their order, then those of the data; () for none.
+
+    Whether the data have such a column is seen when they are read.
+    """
     if value is None:
         return ()
     heads = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-    unknown = [head for head in heads if head not in HEAD_CLASSES]
-    if unknown or not heads:
-        raise click.BadParameter(f"{value!r}: choose among {', '.join(HEAD_CLASSES)}")
-    return tuple(head for head in HEAD_CLASSES if head in heads)
+    further = tuple(head for head in heads if head not in HEAD_CLASSES)
+    if not heads:
+        raise click.BadParameter(
+            f"{value!r}: choose among {', '.join(HEAD_CLASSES)}, and columns of the data"
+        )
+    for head in further:
+        if wrong := wrong_in_head(head, ("one", "other")):
+            raise click.BadParameter(f"the head {head!r} {wrong}")
+    return (*(head for head in HEAD_CLASSES if head in heads), *further)
 
 
 def resolved(values: dict, defaults: Mapping[str, object]) -> dict:

@@ -1,4 +1,7 @@
-"""Names and sizes of what the models predict, and bands of years: one place, used by every lane.
+"""What models answer of a face (heads, their classes), and bands of years: one place, used by every lane.
+
+The heads that facecli knows are records, HEADS. A model may bring further ones: its `config.json` holds their
+names and classes, and whatever shows, writes or counts answers takes them from there or from the answer.
 
 The class order is that of UTKFace's file names (https://susanqq.github.io/UTKFace/):
 gender 0 male, 1 female; race 0 White, 1 Black, 2 Asian, 3 Indian, 4 Others.
@@ -28,18 +31,63 @@ PRESENCE = ("not_face", "face")
 MAX_AGE_YEARS = 116
 """Oldest age in UTKFace; the age head is a softmax over 0..116 years."""
 AGE_CLASSES = MAX_AGE_YEARS + 1
-CLASS_NAMES = {"gender": GENDERS, "race": RACES, "race_7": RACES_7, "emotion": EMOTIONS, "face": PRESENCE}
-"""Head -> names of its classes; the age head's are the years."""
-FINER_HEADS = {"race": "race_7"}
+
+
+@dataclass(frozen=True)
+class AttributeHead:
+    """What a model answers of each face.
+
+    Attributes:
+        name: of the head, and of its key in rows (the age has keys of its own).
+        classes: their names, in the order of the network's outputs; () for the age, whose are the years.
+        column: of its label in a data table.
+        half_life_s: time after which a frame of a video counts half as much as a new one: an expression
+            passes, a person stays.
+        of_faces: it says what a face is like, and not whether there is one.
+        is_fine: it says once more, in more classes, what another head says: shown among details alone.
+        finer: name of the head whose classes divide its own further.
+        folds: for each class of the finer head the class of its own that it is part of.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    column: str = ""
+    half_life_s: float = 60.0
+    of_faces: bool = True
+    is_fine: bool = False
+    finer: str | None = None
+    folds: tuple[str, ...] = ()
+
+
+HEADS = (
+    AttributeHead("age", column="age_years"),
+    AttributeHead("gender", GENDERS, "gender"),
+    AttributeHead("race", RACES, "race", finer="race_7", folds=RACE_OF_7),
+    AttributeHead("race_7", RACES_7, "race_7", is_fine=True),
+    AttributeHead("emotion", EMOTIONS, "emotion", half_life_s=0.5),
+    AttributeHead("face", PRESENCE, "face", half_life_s=1.0, of_faces=False),
+)
+"""Those that facecli knows by itself, in the order in which they are built and shown."""
+FURTHER_HALF_LIFE_S = 2.0
+"""`half_life_s` of a head of which nobody knows whether it passes, unless the model says otherwise."""
+
+ClassNames = Mapping[str, Sequence[str]]
+"""Head -> names of its classes, in their order."""
+CLASS_NAMES = {head.name: head.classes for head in HEADS if head.classes}
+FINER_HEADS = {head.name: head.finer for head in HEADS if head.finer}
 """Head -> another whose classes divide its own further."""
-FOLDS = {"race": RACE_OF_7}
+FOLDS = {head.name: head.folds for head in HEADS if head.folds}
 """Head -> for each class of its finer head the class of its own that it is part of."""
 HEAD_CLASSES = {"age": AGE_CLASSES, **{head: len(names) for head, names in CLASS_NAMES.items()}}
 """Head name -> number of classes, in the order in which heads are built and shown."""
+FACE_HEADS = tuple(head.name for head in HEADS if head.classes and head.of_faces)
+"""Class heads that say what a face is like, in the order in which rows have them."""
+NAMED_HEADS = tuple(head.name for head in HEADS if head.name in FACE_HEADS and not head.is_fine)
+"""Those that are shown when no details are asked for, and searched for."""
 UTKFACE_HEADS = ("age", "gender", "race")
 """What UTKFace has labels for: the heads that are trained when nothing else is said."""
-LABEL_COLUMNS = {"age": "age_years", **{head: head for head in CLASS_NAMES}}
-"""Head -> column of its label in a data table."""
+LABEL_COLUMNS = {head.name: head.column for head in HEADS}
+"""Head -> column of its label in a data table; that of a further head is called as the head."""
 MISSING = -1
 """Value of a label that a row does not have; its loss and metrics are masked."""
 AGE_GROUPS = (
@@ -48,6 +96,65 @@ AGE_GROUPS = (
 
 _BAND = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})|(\+))?\s*", re.ASCII)
 _REMEDY = "give bands such as 0-24,25-49,50+"
+
+
+def label_column(head: str) -> str:
+    """Column of a head's label in a data table."""
+    return LABEL_COLUMNS.get(head, head)
+
+
+_HEAD_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", re.ASCII)
+_LONGEST_HEAD, _LONGEST_CLASS = 30, 40
+MOST_CLASSES = 100
+"""Of a further head: with more a column is no attribute but a number, or a name."""
+RESERVED = frozenset(
+    """
+    source frame time_s track face faces width height error model models facecli truncated box box_xyxy
+    x_min y_min x_max y_max head head_xyxy heads heads_xyxy thumb crop index number known detector
+    landmarks pose roll_degrees yaw_degrees pitch_degrees quality rejected uncertain years label age_years
+    age_low age_high age_group age_band age_bands age_distribution age_bins age_histogram age_interval_90
+    picture pictures files file rows repeated_rows damaged_lines cut_lines frames video videos
+    rows_with_error rejected_faces untracked_faces people person tracks correction not_explained notes
+    complete duration_s rank probability first_s last_s in_view_s count split splits split_digest
+    published_split runtime data set sets sha256 group stratum image features backbone loss epoch further
+    seconds constructor prototype class class_name confidence id tags detector_confidence
+    dhash photograph all none
+    """.split()
+)
+"""What rows, tables, summaries, figures and networks call something else: no head is called so."""
+
+
+def wrong_in_head(name: str, classes: Sequence[str]) -> str | None:
+    """What does not fit in a further head, in words behind "the head 'NAME'"; None when all fits.
+
+    Its name is of small letters, digits and single underscores, and nothing else is called so. It has 2 to
+    MOST_CLASSES classes of different names, each a short line without a comma.
+    """
+    if name in HEAD_CLASSES:
+        return "is one that facecli knows already; give the column another name"
+    if not _HEAD_NAME.fullmatch(name) or len(name) > _LONGEST_HEAD:
+        return f"is no name: take small letters, digits and _, {_LONGEST_HEAD} at most"
+    if name in RESERVED or name.endswith(("_probability", "_probabilities")):
+        return "has a name that rows or tables have another use for; give the column another name"
+    return _wrong_in_classes(classes)
+
+
+def _wrong_in_classes(classes: Sequence[str]) -> str | None:
+    if len(classes) < 2:
+        return f"has {f'the class {classes[0]!r} alone' if classes else 'no classes'}; it needs two at least"
+    if len(classes) > MOST_CLASSES:
+        return f"has {len(classes):,} classes, more than {MOST_CLASSES}: a column of numbers or names is none"
+    if len(set(classes)) < len(classes):
+        return "has two classes of one name"
+    bad = next((name for name in classes if not _is_class_name(name)), None)
+    if bad is not None:
+        return f"has a class {bad[:_LONGEST_CLASS]!r}: take a short text without a comma, and not 'uncertain'"
+    return None
+
+
+def _is_class_name(name: str) -> bool:
+    plain = name.isprintable() and name == name.strip() and "," not in name
+    return plain and 0 < len(name) <= _LONGEST_CLASS and name not in ("uncertain", "probability", "__proto__")
 
 
 def age_group_id(age_years: float) -> int:

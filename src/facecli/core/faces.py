@@ -1,17 +1,13 @@
 """What is known of a face and of a frame, the JSON row that it becomes, and the types of such rows."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
 from facecli import __version__
-from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, age_group
+from facecli.core.attributes import FACE_HEADS, NAMED_HEADS, age_group
 
-FACE_HEADS = tuple(head for head in CLASS_NAMES if head != "face")
-"""Class heads that say what a face is like, in the order in which rows have them."""
-NAMED_HEADS = tuple(head for head in FACE_HEADS if head not in FINER_HEADS.values())
-"""Those that are shown when no details are asked for: a finer head says the same once more."""
 UNCERTAIN, AGE_BAND = "uncertain", "age_band"
 """What a label reads that is better not believed; what the band of years is called among the labels."""
 _DIGITS = 4
@@ -30,7 +26,9 @@ class _FaceBase(TypedDict):
 
 
 class FaceRow(_FaceBase, total=False):
-    """One face; keys of heads that the model lacks are not there."""
+    """One face; keys of heads that the model lacks are not there. A further head of a model has two keys
+    more, `NAME` and `NAME_probabilities`, like `gender`.
+    """
 
     track: int
     landmarks: list[list[float]]
@@ -157,6 +155,7 @@ class Face:
             when the detector does not know them.
         quality: how well the face can be read, in [0, 1], see `face_quality`; None when not known.
         uncertain: heads, and "age_band", whose label is better not believed: it reads "uncertain".
+        further: head that facecli does not know by itself -> class name -> probability.
     """
 
     box_xyxy: tuple[int, int, int, int]
@@ -176,6 +175,7 @@ class Face:
     landmarks: tuple[tuple[float, float], ...] | None = None
     quality: float | None = None
     uncertain: tuple[str, ...] = ()
+    further: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def pose(self) -> HeadPose | None:
@@ -216,12 +216,30 @@ class Face:
         """The most probable emotion."""
         return _most_probable(self.emotion_probabilities)
 
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The class heads that say something of this face, in the order in which rows have them."""
+        return with_further(
+            (head for head in FACE_HEADS if self.probabilities(head) is not None), self.further
+        )
+
+    @property
+    def named_heads(self) -> tuple[str, ...]:
+        """Those of them that are shown when no details are asked for."""
+        return with_further(
+            (head for head in NAMED_HEADS if self.probabilities(head) is not None), self.further
+        )
+
     def probabilities(self, head: str) -> Mapping[str, float] | None:
-        """Class name -> probability of one of FACE_HEADS."""
-        return getattr(self, f"{head}_probabilities")
+        """Class name -> probability of a class head; None when it says nothing of this face."""
+        return getattr(self, f"{head}_probabilities") if head in FACE_HEADS else self.further.get(head)
+
+    def likeliest_class(self, head: str) -> str | None:
+        """The most probable class of a head."""
+        return _most_probable(self.probabilities(head))
 
     def label(self, head: str) -> str | None:
-        """One of FACE_HEADS for people: "female 98%", or "uncertain"."""
+        """A class head for people: "female 98%", or "uncertain"."""
         return self._said(head, self.probabilities(head))
 
     def band_label(self) -> str | None:
@@ -261,11 +279,11 @@ class Face:
             row["rejected"] = self.rejected
         if self.age_years is not None:
             row.update(self._age(self.age_years))
-        for head in FACE_HEADS:
-            if (probabilities := self.probabilities(head)) is not None:
-                row[head] = _most_probable(probabilities)
-                row[f"{head}_probabilities"] = _rounded(probabilities)
-        if any(self.probabilities(head) is not None for head in FACE_HEADS):
+        for head in self.heads:
+            probabilities = self.probabilities(head) or {}
+            row[head] = _most_probable(probabilities)
+            row[f"{head}_probabilities"] = _rounded(probabilities)
+        if self.heads:
             row["uncertain"] = list(self.uncertain)
         return row
 
@@ -322,6 +340,16 @@ class FrameResult:
             "facecli": __version__,
             **({"truncated": True} if self.truncated else {}),
         }
+
+
+def with_further(known: Iterable[str], further: Iterable[str]) -> tuple[str, ...]:
+    """Heads that facecli knows, and behind them those that models bring, each once."""
+    return tuple(dict.fromkeys((*known, *further)))
+
+
+def in_words(head: str, said: str) -> str:
+    """A class where nothing else tells what it is about: "happy", but "glasses yes" of a model's own head."""
+    return said if head in FACE_HEADS else f"{head} {said}"
 
 
 def likeliest(probabilities: Mapping[str, float]) -> tuple[str, float]:

@@ -15,6 +15,7 @@ Where that is not so, often no shares at all explain the answers; that is notice
 
 import csv
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facecli.core import paths
-from facecli.core.attributes import CLASS_NAMES
-from facecli.core.faces import NAMED_HEADS
+from facecli.core.attributes import CLASS_NAMES, NAMED_HEADS, ClassNames
 from facecli.models.checkpoint import Checkpoint, read_json
 
 log = logging.getLogger(__name__)
@@ -41,13 +41,14 @@ class Confusion:
     """Counts of a head on labelled faces.
 
     Attributes:
-        counts: (classes, classes) int, true classes as rows, answers as columns, in the order of
-            `core.attributes.CLASS_NAMES`.
+        counts: (classes, classes) int, true classes as rows, answers as columns, in the order of `classes`.
         data: what it was measured on, for people.
+        classes: names.
     """
 
     counts: np.ndarray
     data: str
+    classes: tuple[str, ...]
 
     @property
     def faces(self) -> int:
@@ -60,56 +61,57 @@ def load_confusions(checkpoint: Checkpoint) -> dict[str, Confusion]:
     Reads `metrics.json` of the model's folder; for heads that it does not hold, the tables that
     `facecli evaluate` wrote (statistics/model_metrics/<model>).
     """
-    found = _of_metrics(checkpoint.folder / "metrics.json")
-    for head in set(checkpoint.heads).intersection(NAMED_HEADS) - set(found):
-        if (confusion := _of_statistics(checkpoint.name, head)) is not None:
+    classes = {head: CLASS_NAMES[head] for head in NAMED_HEADS} | checkpoint.further
+    found = _of_metrics(checkpoint.folder / "metrics.json", classes)
+    for head in set(checkpoint.heads).intersection(classes) - set(found):
+        if (confusion := _of_statistics(checkpoint.name, head, classes[head])) is not None:
             found[head] = confusion
-    return {head: found[head] for head in NAMED_HEADS if head in found}
+    return {head: found[head] for head in classes if head in found}
 
 
-def _of_metrics(path: Path) -> dict[str, Confusion]:
+def _of_metrics(path: Path, classes: ClassNames) -> dict[str, Confusion]:
     metrics, found = read_json(path), {}
-    for head in NAMED_HEADS:
+    for head, names in classes.items():
         row = metrics.get(head)
         if not isinstance(row, dict):
             continue
-        counts = _checked(head, row.get("confusion"))
+        counts = _checked(head, names, row.get("confusion"))
         if counts is not None:
             data = row.get("data") or f"the {metrics.get('split', 'test')} split of its data"
-            found[head] = Confusion(counts, str(data))
+            found[head] = Confusion(counts, str(data), tuple(names))
     return found
 
 
-def _of_statistics(model: str, head: str) -> Confusion | None:
+def _of_statistics(model: str, head: str, names: Sequence[str]) -> Confusion | None:
     """Of the model's own data, else of the first other data that it was measured on."""
     folder = paths.statistics_dir() / "model_metrics" / Path(model).name
     name = f"{head}_confusion.csv"
     for path in [folder / name, *sorted(folder.glob(f"*/{name}"))]:
-        counts = _of_csv(head, path)
+        counts = _of_csv(head, names, path)
         if counts is not None:
             of_own = path.parent == folder
-            return Confusion(counts, "the test split of its data" if of_own else path.parent.name)
+            data = "the test split of its data" if of_own else path.parent.name
+            return Confusion(counts, data, tuple(names))
     return None
 
 
-def _of_csv(head: str, path: Path) -> np.ndarray | None:
+def _of_csv(head: str, names: Sequence[str], path: Path) -> np.ndarray | None:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = {row.get("true"): row for row in csv.DictReader(file)}
     except (OSError, ValueError, csv.Error):
         return None
-    names = CLASS_NAMES[head]
     if set(rows) != set(names):
         return None
     try:
-        return _checked(head, [[int(rows[true][said]) for said in names] for true in names])
+        return _checked(head, names, [[int(rows[true][said]) for said in names] for true in names])
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _checked(head: str, value: Any) -> np.ndarray | None:
+def _checked(head: str, names: Sequence[str], value: Any) -> np.ndarray | None:
     """The counts as a table, or None when that is no table of this head's."""
-    classes = len(CLASS_NAMES[head])
+    classes = len(names)
     if value is None:
         return None
     whole = isinstance(value, list) and all(_is_row(row, classes) for row in value)

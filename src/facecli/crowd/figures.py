@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facecli.core.attributes import AGE_GROUPS, CLASS_NAMES, age_group
+from facecli.core.attributes import AGE_GROUPS, age_group
 from facecli.core.errors import InputError
-from facecli.core.faces import NAMED_HEADS
 from facecli.core.paths import replacing
 from facecli.core.stats import Z_90, median_interval, wilson_interval
 from facecli.crowd.correct import Confusion, Corrected, correct_shares
 from facecli.crowd.gather import Crowd
-from facecli.sinks.summary import Person
+from facecli.sinks.summary import Person, classes_of
 
 _DIGITS = 4
 
@@ -104,18 +103,19 @@ def figures_of(crowd: Crowd, confusions: Mapping[str, Confusion]) -> Figures:
     """
     people = [subject.person for subject in crowd.subjects]
     shares, used, misfits = {}, {}, []
-    for head in NAMED_HEADS:
+    for head, classes in classes_of(people).items():
+        known = confusions.get(head)
         labels = Counter(label for person in people if (label := person.label(head)) is not None)
-        if not labels:
-            continue
-        said = np.array([labels[name] for name in CLASS_NAMES[head]])
-        corrected = correct_shares(said, confusions[head].counts) if head in confusions else None
+        # Of a model's own head the order is the model's; others may have classes that it does not know.
+        names = known.classes if known and set(classes) == set(known.classes) else classes
+        said = np.array([labels[name] for name in names])
+        corrected = correct_shares(said, known.counts) if known and names == known.classes else None
         if corrected is not None and not corrected.fits:
             misfits.append(head)
             corrected = None
         elif corrected is not None:
             used[head] = confusions[head]
-        shares[head] = _shares(CLASS_NAMES[head], said, corrected)
+        shares[head] = _shares(names, said, corrected)
     return Figures(crowd, _ages(people), shares, used, tuple(misfits))
 
 
@@ -175,7 +175,7 @@ def save_plot(path: Path, figures: Figures, model: str) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    heads = [head for head in NAMED_HEADS if head in figures.shares]
+    heads = list(figures.shares)
     panels = 1 + len(heads)
     columns = min(panels, 2)
     rows = -(-panels // columns)

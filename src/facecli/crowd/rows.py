@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from facecli.core.attributes import AGE_CLASSES, CLASS_NAMES
+from facecli.core.attributes import AGE_CLASSES, CLASS_NAMES, HEAD_CLASSES, wrong_in_head
 from facecli.core.errors import InputError
 from facecli.core.faces import Face, FrameResult, head_pose
 
@@ -24,6 +24,7 @@ _LONGEST_TEXT, _LONGEST_NAME = 1 << 16, 1 << 10
 """Letters of a source or an error, and of a model's name."""
 _LARGEST_WHOLE, _LARGEST = 2**53, 1e10
 """Of numbers of frames and tracks, and of pixels and seconds (three centuries): sums of such are numbers."""
+_PROBABILITIES = "_probabilities"
 _BLOCK_BYTES = 1 << 20
 _MOST_SAID = 100
 _DIGEST_BYTES = 16
@@ -108,6 +109,7 @@ def _face(row: Any, number: int) -> Face:
             gender_probabilities=_probabilities(row, "gender"),
             race_probabilities=_probabilities(row, "race"),
             emotion_probabilities=_probabilities(row, "emotion"),
+            further=_further(row),
         )
     except RowError as error:
         raise RowError(f"face {number}: {error}") from error
@@ -163,6 +165,19 @@ def _probabilities(row: Mapping[str, Any], head: str) -> dict[str, float] | None
         raise RowError(f"'{key}' does not hold {', '.join(CLASS_NAMES[head])}")
     names = CLASS_NAMES[head]
     return dict(zip(names, _normalised([value[name] for name in names], f"'{key}'"), strict=True))
+
+
+def _further(row: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Of heads that the model brought, NAME and NAME_probabilities; what is none does not matter."""
+    found = {}
+    for key, value in row.items():
+        head = key.removesuffix(_PROBABILITIES)
+        if head == key or head in HEAD_CLASSES or not isinstance(row.get(head), str):
+            continue
+        if isinstance(value, dict) and wrong_in_head(head, tuple(value)) is None:
+            shares = _normalised(list(value.values()), f"'{key}'")
+            found[head] = dict(zip(value, shares, strict=True))
+    return found
 
 
 def _normalised(values: Sequence[Any], name: str) -> tuple[float, ...]:

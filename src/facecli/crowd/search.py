@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from facecli.core.attributes import MAX_AGE_YEARS, age_group
 from facecli.core.errors import ImageError, InputError, OutputError
-from facecli.core.faces import NAMED_HEADS
 from facecli.core.stats import Z_90
 from facecli.crowd.gather import Crowd, Subject
 from facecli.sinks.summary import Person
@@ -95,7 +94,7 @@ class Wanted:
             known = subject.person.probabilities(head)
             if known is None:
                 return None
-            product *= math.fsum(known[name] for name in names)
+            product *= math.fsum(known.get(name, 0.0) for name in names)
         if self.age is not None:
             share = self.age.probability(subject.person)
             if share is None:
@@ -169,10 +168,11 @@ def match_row(number: int, match: Match) -> dict[str, Any]:
         if person.age_interval_90 is not None:
             row["age_interval_90"] = [round(bound) for bound in person.age_interval_90]
         row["age_group"] = age_group(row["age_years"])
-    for head in NAMED_HEADS:
-        if known := person.probabilities(head):
-            row[head] = person.label(head)
-            row[f"{head}_probability"] = round(known[row[head]], _DIGITS)
+    for head in person.heads:
+        name, known = person.label(head), person.probabilities(head)
+        if name is not None and known is not None:
+            row[head] = name
+            row[f"{head}_probability"] = round(known[name], _DIGITS)
     return row
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from facecli.core.attributes import CLASS_NAMES, LABEL_COLUMNS, MISSING
+from facecli.core.attributes import CLASS_NAMES, MISSING, ClassNames, label_column
 from facecli.core.errors import DataError
 from facecli.data.groups import age_decades
 
@@ -27,12 +27,13 @@ POOLED_HEADS = ("face",)
 """Heads whose classes come from different sets by their nature: pictures of faces, and of none."""
 
 
-def check_trainable(frame: pd.DataFrame, heads: Iterable[str]) -> None:
+def check_trainable(frame: pd.DataFrame, heads: Iterable[str], classes: ClassNames = CLASS_NAMES) -> None:
     """Refuses a table that no sensible model can come of.
 
     Args:
         frame: rows with labels; those with `split` "train" count, all when there is no such column.
         heads: the heads to be trained.
+        classes: names of theirs.
 
     Raises:
         DataError: fewer than MIN_ROWS rows in all, an empty validation or test split, a head
@@ -57,12 +58,12 @@ def check_trainable(frame: pd.DataFrame, heads: Iterable[str]) -> None:
         if head == "age":
             _check_ages(known)
         else:
-            _check_classes(head, known)
+            _check_classes(head, known, classes[head])
 
 
 def _known(frame: pd.DataFrame, head: str) -> pd.Series:
     """Labels that are there; of an age that is known as a bin, the youngest of it."""
-    column = LABEL_COLUMNS[head]
+    column = label_column(head)
     values = frame[column] if column in frame else pd.Series(MISSING, frame.index)
     if head == "age" and "age_low" in frame:
         values = values.where(values != MISSING, frame["age_low"])
@@ -75,11 +76,11 @@ def _check_ages(age_years: pd.Series) -> None:
         raise DataError("all training pictures are of one age decade; give faces of different ages")
 
 
-def _check_classes(head: str, class_ids: pd.Series) -> None:
+def _check_classes(head: str, class_ids: pd.Series, names: Sequence[str]) -> None:
     counts = class_ids.value_counts()
     few = {
         name: int(counts.get(class_id, 0))
-        for class_id, name in enumerate(CLASS_NAMES[head])
+        for class_id, name in enumerate(names)
         if counts.get(class_id, 0) < MIN_CLASS_ROWS
     }
     if few:
@@ -116,19 +117,24 @@ class Gap:
         return f"{of} and does not teach it; --allow-one-sided {self.set_name}:{self.head} lets it"
 
 
-def class_counts(frame: pd.DataFrame, head: str) -> dict[str, int]:
+def class_counts(frame: pd.DataFrame, head: str, classes: ClassNames = CLASS_NAMES) -> dict[str, int]:
     """Class -> number of labelled rows, in the order of the head; {} without a label."""
-    column = LABEL_COLUMNS[head]
+    column = label_column(head)
     if column not in frame:
         return {}
     known = frame[column][frame[column] != MISSING]
     if known.empty:
         return {}
     counts = known.value_counts()
-    return {name: int(counts.get(index, 0)) for index, name in enumerate(CLASS_NAMES[head])}
+    return {name: int(counts.get(index, 0)) for index, name in enumerate(classes[head])}
 
 
-def find_gaps(frame: pd.DataFrame, heads: Sequence[str], allowed: Collection[str] = ()) -> list[Gap]:
+def find_gaps(
+    frame: pd.DataFrame,
+    heads: Sequence[str],
+    allowed: Collection[str] = (),
+    classes: ClassNames = CLASS_NAMES,
+) -> list[Gap]:
     """What the sets of a table lack among their training rows, heads that only one set knows left out.
 
     Where a single set teaches a head there is no other kind of picture to be told from it, and what
@@ -138,11 +144,14 @@ def find_gaps(frame: pd.DataFrame, heads: Sequence[str], allowed: Collection[str
         frame: rows with `set`, labels, and maybe `split` (without it all rows are for training).
         heads: those that are trained.
         allowed: "set:head" of gaps that are let be.
+        classes: names of the heads'.
     """
     gaps = []
     frame = frame[frame["split"] == "train"] if "split" in frame else frame
-    for head in (head for head in heads if head in CLASS_NAMES and head not in POOLED_HEADS):
-        counts = {str(name): class_counts(rows, head) for name, rows in frame.groupby("set", sort=False)}
+    for head in (head for head in heads if head in classes and head not in POOLED_HEADS):
+        counts = {
+            str(name): class_counts(rows, head, classes) for name, rows in frame.groupby("set", sort=False)
+        }
         counts = {name: found for name, found in counts.items() if found}
         for name, found in counts.items() if len(counts) > 1 else ():
             labels = sum(found.values())
@@ -153,7 +162,10 @@ def find_gaps(frame: pd.DataFrame, heads: Sequence[str], allowed: Collection[str
 
 
 def forget_one_sided(
-    frame: pd.DataFrame, heads: Sequence[str], allowed: Collection[str] = ()
+    frame: pd.DataFrame,
+    heads: Sequence[str],
+    allowed: Collection[str] = (),
+    classes: ClassNames = CLASS_NAMES,
 ) -> tuple[pd.DataFrame, list[Gap]]:
     """Takes the labels of one-sided sets out of the training rows.
 
@@ -164,12 +176,12 @@ def forget_one_sided(
     Returns:
         The rows in their order, and the gaps that were found, each told in one warning.
     """
-    gaps, frame = find_gaps(frame, heads, allowed), frame.copy()
+    gaps, frame = find_gaps(frame, heads, allowed, classes), frame.copy()
     for gap in gaps:
         log.warning("%s", gap.sentence)
         if not gap.allowed:
             rows = (frame["set"] == gap.set_name) & (frame["split"] == "train")
-            frame.loc[rows, LABEL_COLUMNS[gap.head]] = MISSING
+            frame.loc[rows, label_column(gap.head)] = MISSING
     return frame, gaps
 
 
@@ -178,7 +190,7 @@ def knowing_sets(frame: pd.DataFrame, head: str) -> list[str]:
 
     An age known as a bin is a label.
     """
-    column = LABEL_COLUMNS[head]
+    column = label_column(head)
     known = frame[column] != MISSING if column in frame else pd.Series(False, frame.index)
     if head == "age" and "age_low" in frame:
         known |= frame["age_low"] != MISSING

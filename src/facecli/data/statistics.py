@@ -8,14 +8,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from facecli.core import paths
-from facecli.core.attributes import AGE_CLASSES, AGE_GROUPS, CLASS_NAMES, MISSING
-from facecli.core.faces import FACE_HEADS
+from facecli.core.attributes import (
+    AGE_CLASSES,
+    AGE_GROUPS,
+    CLASS_NAMES,
+    FACE_HEADS,
+    MISSING,
+    ClassNames,
+)
 from facecli.core.recipes import LEFT_OUT
 from facecli.data.groups import age_decades, rebalance
 
@@ -66,12 +73,15 @@ class Distribution:
         )
 
 
-def distributions(frame: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, Distribution]:
-    """`age` (single years), `age_group` (decades), and those LABELS that a table has.
+def distributions(
+    frame: pd.DataFrame, weights: np.ndarray | None = None, classes: ClassNames = MappingProxyType({})
+) -> dict[str, Distribution]:
+    """`age` (single years), `age_group` (decades), those LABELS that a table has, and its attributes.
 
     Args:
         frame: rows with `age_years` and columns of LABELS; maybe none.
         weights: (n,) what each row counts for; 1 by default.
+        classes: attribute of the table that facecli does not know by itself -> names of its classes.
     """
     weights = np.ones(len(frame)) if weights is None else np.asarray(weights, float)
     ages = tuple(str(age) for age in range(AGE_CLASSES))
@@ -79,9 +89,9 @@ def distributions(frame: pd.DataFrame, weights: np.ndarray | None = None) -> dic
         "age": _distribution(frame["age_years"].to_numpy(), ages, weights),
         "age_group": _distribution(age_decades(frame["age_years"]), AGE_GROUPS, weights),
     }
-    for label in LABELS:
-        if label in frame:
-            found[label] = _distribution(frame[label].to_numpy(), CLASS_NAMES[label], weights)
+    names = {label: CLASS_NAMES[label] for label in LABELS if label in frame} | {**classes}
+    for label in names:
+        found[label] = _distribution(frame[label].to_numpy(), tuple(names[label]), weights)
     return found
 
 

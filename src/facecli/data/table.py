@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facecli.core.attributes import LABEL_COLUMNS, MISSING
+from facecli.core.attributes import LABEL_COLUMNS, MISSING, ClassNames
 from facecli.core.console import with_bar
 from facecli.core.errors import ImageError
 from facecli.core.images import check_image, read_bytes
@@ -104,8 +104,39 @@ def _digest(folder: Path, file: str) -> tuple[str, str]:
     return hashlib.sha256(data).hexdigest(), ""
 
 
+def join_classes(tables: Sequence[Table]) -> tuple[list[pd.DataFrame], dict[str, tuple[str, ...]]]:
+    """The frames of some tables with one numbering of their attributes' classes, and those classes.
+
+    A class is known by its name: what one table calls 0 may be another's 1.
+    """
+    classes: dict[str, tuple[str, ...]] = {}
+    for table in tables:
+        for name, names in table.classes.items():
+            classes[name] = tuple(dict.fromkeys((*classes.get(name, ()), *names)))
+    return [renumbered(table.frame, table.classes, classes) for table in tables], classes
+
+
+def renumbered(frame: pd.DataFrame, before: ClassNames, after: ClassNames) -> pd.DataFrame:
+    """The rows with the numbers that classes have in `after`; what it has no class for is missing.
+
+    Args:
+        frame: rows with a column for each attribute of `before`, -1 where missing.
+        before, after: attribute -> names of its classes; attributes of only one of them stay as they are.
+    """
+    columns = {}
+    for name in (name for name in before if name in after and name in frame):
+        places = {one: place for place, one in enumerate(after[name])}
+        numbers = np.array([*(places.get(one, MISSING) for one in before[name]), MISSING], np.int64)
+        # The last of them, -1, stays -1; a number that no class has is none.
+        found = frame[name].to_numpy(np.int64)
+        columns[name] = numbers[np.where(found < len(before[name]), found, MISSING)]
+    return frame.assign(**columns)
+
+
 def join_tables(
-    tables: Sequence[tuple[Path, pd.DataFrame]], prints: Sequence[Fingerprints] = ()
+    tables: Sequence[tuple[Path, pd.DataFrame]],
+    prints: Sequence[Fingerprints] = (),
+    attributes: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Puts grouped and split tables below each other.
 
@@ -118,6 +149,7 @@ def join_tables(
         tables: (folder, frame) of each set, frames with `file`, `sha256`, `group`, `split` and
             whatever labels they have. The first folder is what the result's files are relative to.
         prints: fingerprints of the sets, in the same order; without them only equal files are known.
+        attributes: labels that facecli does not know by itself.
 
     Returns:
         The rows of all tables in their order, a label that a set does not have being -1. Files
@@ -135,7 +167,7 @@ def join_tables(
         joined.append(kept)
         seen.update(frame["sha256"])
         first_group += int(frame["group"].max()) + 1 if len(frame) else 0
-    return _untangled(whole_labels(pd.concat(joined, ignore_index=True)), prints)
+    return _untangled(whole_labels(pd.concat(joined, ignore_index=True), attributes), prints)
 
 
 def _untangled(frame: pd.DataFrame, prints: Sequence[Fingerprints]) -> pd.DataFrame:
@@ -152,18 +184,8 @@ def _untangled(frame: pd.DataFrame, prints: Sequence[Fingerprints]) -> pd.DataFr
     return frame.assign(split=frame["split"].where(~tangled, LEFT_OUT))
 
 
-def whole_labels(frame: pd.DataFrame) -> pd.DataFrame:
+def whole_labels(frame: pd.DataFrame, attributes: Iterable[str] = ()) -> pd.DataFrame:
     """The rows with whole numbers for labels, -1 where a set that lacks a column left a gap."""
-    labels = [*LABEL_COLUMNS.values(), "age_low", "age_high"]
-    # Those of a set's own attributes are known by what the gaps made of them.
-    labels = [name for name in frame.columns if name in labels or _has_gaps(frame[name])]
-    known = {name: frame[name].fillna(MISSING).astype(np.int64) for name in labels}
+    labels = [*LABEL_COLUMNS.values(), "age_low", "age_high", *attributes]
+    known = {name: frame[name].fillna(MISSING).astype(np.int64) for name in labels if name in frame}
     return frame.assign(**known)
-
-
-def _has_gaps(values: pd.Series) -> bool:
-    """Are these whole numbers, some of which are not there?"""
-    if not pd.api.types.is_float_dtype(values):
-        return False
-    there = values.dropna()
-    return 0 < len(there) < len(values) and bool((there % 1 == 0).all())

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from facecli.core.attributes import MAX_AGE_YEARS
-from facecli.core.faces import AGE_BAND, NAMED_HEADS, Face, percent
+from facecli.core.faces import AGE_BAND, Face, in_words, percent
 from facecli.draw.plates import (
     DARK,
     SMALLEST_TEXT,
@@ -72,8 +72,8 @@ def label_parts(face: Face) -> list[list[Word]]:
     """
     if face.rejected:
         return [_first_line(face)]
-    words = {head: _class_word(face, head) for head in (AGE_BAND, *NAMED_HEADS)}
-    second = _joined([words.pop(AGE_BAND), words.pop("gender")])
+    words = {head: _class_word(face, head) for head in (AGE_BAND, *face.named_heads)}
+    second = _joined([words.pop(AGE_BAND), words.pop("gender", None)])
     return [line for line in (_first_line(face), second, _joined(words.values())) if line]
 
 
@@ -97,7 +97,9 @@ def _class_word(face: Face, head: str) -> Word | None:
         return None
     if head in face.uncertain:
         return Word("age group?" if head == AGE_BAND else f"{head}?", Tone.MUTED)
-    return Word(getattr(face, head))
+    if head == AGE_BAND:
+        return Word(str(face.age_band))
+    return Word(in_words(head, str(face.likeliest_class(head))))
 
 
 def _joined(words: Iterable[Word | None]) -> list[Word]:
@@ -122,7 +124,7 @@ def detail_rows(face: Face) -> list[LabelRow]:
     if face.age_years is not None:
         low, high = face.age_interval_90 or (face.age_years, face.age_years)
         rows = [rows[0]._replace(bar=LabelBar(_share(low), _share(high)))]
-    for head in NAMED_HEADS:
+    for head in face.named_heads:
         rows += _head_rows(face, head)
     return rows
 

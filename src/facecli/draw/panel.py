@@ -1,16 +1,16 @@
 """A face's panel: its crop, the curve of its ages, and how probable every class is."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from facecli.core.attributes import MAX_AGE_YEARS
+from facecli.core.attributes import MAX_AGE_YEARS, NAMED_HEADS
 from facecli.core.crops import crop_face
-from facecli.core.faces import FACE_HEADS, NAMED_HEADS, UNCERTAIN, Face, likeliest, percent
+from facecli.core.faces import UNCERTAIN, Face, in_words, likeliest, percent, with_further
 from facecli.draw.annotate import draw_labelled
 from facecli.draw.plates import (
     SMALLEST_TEXT,
@@ -39,6 +39,10 @@ _APART = 0.4
 """Room between two heads, in lines."""
 _NAMES = 4.6
 """Room for the names of classes, in letter heights."""
+_WIDEST_NAMES = 0.55
+"""Share of a column that names of classes may take; longer ones are shortened."""
+_MOST_BARS = 12
+"""Of a head with more classes the most probable ones are drawn."""
 _YEARS_APART = 20
 _INTERVAL_SHARE, _CURVE_SHARE = 0.28, 0.62
 """How much of the face's colour is in the interval's ground and in the area below the curve."""
@@ -140,9 +144,17 @@ def draw_age_curve(ink: PanelInk, place: Rectangle, face: Face, style: PanelStyl
         ink.write(across(years), place.bottom - 2, str(years), round(0.85 * style.letters), QUIET, anchor)
 
 
+def _shown_classes(probabilities: Mapping[str, float]) -> Mapping[str, float]:
+    """All classes of a head, in its order; of very many those that are most probable."""
+    if len(probabilities) <= _MOST_BARS:
+        return probabilities
+    ranked = sorted(probabilities.items(), key=lambda item: -item[1])
+    return dict(ranked[:_MOST_BARS])
+
+
 def bar_lines(face: Face, heads: Sequence[str]) -> float:
     """Lines that `draw_bars` needs for these heads; 0 when the face has none of them."""
-    shown = [probabilities for head in heads if (probabilities := face.probabilities(head))]
+    shown = [_shown_classes(probabilities) for head in heads if (probabilities := face.probabilities(head))]
     return sum(len(probabilities) + 1 for probabilities in shown) + _APART * max(len(shown) - 1, 0)
 
 
@@ -157,15 +169,16 @@ def draw_bars(
     line = round(LINE * style.letters)
     y = place.top
     for head in heads:
-        probabilities = face.probabilities(head)
+        probabilities = _shown_classes(face.probabilities(head) or {})
         if not probabilities:
             continue
-        label = getattr(face, head)
+        label = face.likeliest_class(head)
         sure = head not in face.uncertain
         heading = head if sure else f"{head}: {UNCERTAIN}"
         ink.write(place.left, y + round(1.1 * style.letters), heading, style.letters, QUIET)
         y += line
-        start = place.left + _names_width(probabilities, style.letters)
+        widest = round(_WIDEST_NAMES * (place.right - place.left))
+        start = place.left + min(_names_width(probabilities, style.letters), widest)
         for name, share in probabilities.items():
             row = Rectangle(place.left, y, place.right, y + line)
             _draw_bar(ink, row, start, (name, share), sure and name == label, style)
@@ -188,7 +201,7 @@ def _draw_bar(
     colour = TEXT if chosen else QUIET
     end = row.right - round(2.9 * style.letters)
     top, bottom = row.top + round(0.28 * style.letters), row.top + round(1.2 * style.letters)
-    ink.write(row.left, baseline, name, style.letters, colour)
+    ink.write(row.left, baseline, shorten_text(name, style.letters, start - row.left), style.letters, colour)
     ink.box(start, top, end, bottom, SUNKEN)
     bar = style.colour if chosen else _mixed(SUNKEN, style.colour, 0.5)
     ink.box(start, top, start + (end - start) * share, bottom, bar)
@@ -258,7 +271,7 @@ class _Units:
 
 def _columns(face: Face) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Heads on the left and on the right, in their order, so that the longer column is as short as can be."""
-    heads = tuple(head for head in FACE_HEADS if face.probabilities(head))
+    heads = tuple(head for head in face.heads if face.probabilities(head))
     return min(
         ((heads[:count], heads[count:]) for count in range(len(heads), -1, -1)),
         key=lambda columns: max(bar_lines(face, one) for one in columns),
@@ -473,7 +486,14 @@ def _draw_panels(image_rgb: np.ndarray, faces: Sequence[Face], index: int, lette
 _PANELS = _BlockKind(_panels_size, _draw_panels)
 
 
-def _row_cells(name: str, face: Face) -> list[tuple[str, Colour]]:
+def _named_heads(faces: Sequence[Face]) -> tuple[str, ...]:
+    """The heads that have a column: alike for all faces."""
+    return with_further(
+        NAMED_HEADS, (head for face in faces for _, one in _said(face) for head in one.further)
+    )
+
+
+def _row_cells(name: str, face: Face, heads: Sequence[str]) -> list[tuple[str, Colour]]:
     """Model, age and the label of each head; what is uncertain is its name with a question mark."""
     if face.rejected:
         return [(name, QUIET), (face.rejection(), QUIET)]
@@ -481,15 +501,17 @@ def _row_cells(name: str, face: Face) -> list[tuple[str, Colour]]:
     cells = [(name, QUIET), (age, TEXT)]
     if band := face.band_label():
         cells.append(("age group?", QUIET) if band == UNCERTAIN else (band, TEXT))
-    for head in NAMED_HEADS:
+    for head in heads:
         label = face.label(head) or ""
-        cells.append((f"{head}?", QUIET) if label == UNCERTAIN else (label, TEXT))
+        said = in_words(head, label) if label else ""
+        cells.append((f"{head}?", QUIET) if label == UNCERTAIN else (said, TEXT))
     return cells
 
 
 def _rows_layout(faces: Sequence[Face], letters: int) -> tuple[list[int], int, int]:
     """Left ends of the columns of text, the width of a block, and its height: alike for all faces."""
-    lines = [[text for text, _ in _row_cells(*said)] for face in faces for said in _said(face)]
+    heads = _named_heads(faces)
+    lines = [[text for text, _ in _row_cells(*said, heads)] for face in faces for said in _said(face)]
     most = max(len(_said(face)) for face in faces)
     height = round(max(_ROW_CROP, LINE * most) * letters) + 2 * max(1, round(_GAP * letters))
     x, starts = round((_NUMBER + _ROW_CROP + 1.4) * letters), []
@@ -516,10 +538,10 @@ def _draw_row(image_rgb: np.ndarray, faces: Sequence[Face], index: int, letters:
     ink.write(gap + unit(_NUMBER), base, str(face.track), unit(1.25), colour, "r")
     corner = gap + unit(_NUMBER + 0.4), (height - unit(_ROW_CROP)) // 2
     _paste_crop(block, image_rgb, face, corner, unit(_ROW_CROP))
-    said = _said(face)
+    said, heads = _said(face), _named_heads(faces)
     for number, (name, one) in enumerate(said):
         y = base + round((number - (len(said) - 1) / 2) * LINE * letters)
-        for x, (text, tone) in zip(starts, _row_cells(name, one), strict=False):
+        for x, (text, tone) in zip(starts, _row_cells(name, one, heads), strict=False):
             ink.write(x, y, text, letters, tone)
     ink.finish()
     return block

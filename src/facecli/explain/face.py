@@ -221,7 +221,8 @@ def explain_face(
     """
     reference = reference_of(crop, reference_name)
     read = network.predict(crop[None])
-    targets = [predicted_target(head, read[head][0]) for head in heads]
+    further = network.checkpoint.further
+    targets = [predicted_target(head, read[head][0], further.get(head, ())) for head in heads]
     for method in methods:
         maps = compute_heat_maps(network, crop, targets, method, reference)
         for target, heat in zip(targets, maps, strict=True):

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from keras import ops
 
-from facecli.core.attributes import CLASS_NAMES
-from facecli.core.faces import FACE_HEADS
+from facecli.core.attributes import CLASS_NAMES, FACE_HEADS
 from facecli.explain import check_installed
 from facecli.models.readout import expected_age
 
@@ -55,17 +54,21 @@ class Target:
     is done to the picture, and its gradient vanishes.
 
     Attributes:
-        head: one of HEADS.
+        head: of the network.
         class_index: None for the age.
+        classes: names of the head's; of one that facecli knows they need not be given.
     """
 
     head: str
     class_index: int | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What people call it: "age", "female"."""
-        return self.head if self.class_index is None else CLASS_NAMES[self.head][self.class_index]
+        if self.class_index is None:
+            return self.head
+        return (self.classes or CLASS_NAMES[self.head])[self.class_index]
 
     @property
     def unit(self) -> str:
@@ -106,9 +109,9 @@ class Target:
         return np.abs(values) if self.class_index is None else values
 
 
-def predicted_target(head: str, probabilities: np.ndarray) -> Target:
-    """The age, or the most probable class of (classes,) probabilities."""
-    return Target(head, None if head == "age" else int(np.argmax(probabilities)))
+def predicted_target(head: str, probabilities: np.ndarray, classes: tuple[str, ...] = ()) -> Target:
+    """The age, or the most probable class of (classes,) probabilities; `classes` as `Target` has them."""
+    return Target(head, None if head == "age" else int(np.argmax(probabilities)), classes)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import keras
 import numpy as np
 from keras import tree
 
-from facecli.core.attributes import HEAD_CLASSES
 from facecli.core.errors import InputError
 from facecli.explain.heat_map import Target
 from facecli.models.checkpoint import Checkpoint
@@ -182,7 +181,8 @@ class ExplainedNetwork:
         """Like `predict`, as the network itself says it."""
         if not len(crops):
             # Some layers refuse an empty batch.
-            return {head: np.empty((0, HEAD_CLASSES[head]), np.float32) for head in self.heads}
+            counts = {head: self.checkpoint.class_count(head) for head in self.heads}
+            return {head: np.empty((0, count), np.float32) for head, count in counts.items()}
         found = _batched(self._raw, crops)
         return {head: found[head] for head in self.heads}
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from facecli.core.attributes import CLASS_NAMES, PRESENCE, AgeGroups
+from facecli.core.attributes import CLASS_NAMES, FACE_HEADS, PRESENCE, AgeGroups, ClassNames
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, fit_chip, tighter_crop, warp
 from facecli.core.errors import CheckpointError, InputError
-from facecli.core.faces import AGE_BAND, FACE_HEADS, Face, face_quality, likeliest
+from facecli.core.faces import AGE_BAND, Face, face_quality, likeliest
 from facecli.detect.registry import WHOLE_PICTURE, Detector, detect_inside, find_entry
 from facecli.models.checkpoint import Checkpoint
 from facecli.models.readout import IDENTITY, Calibration, expected_age
@@ -44,19 +45,21 @@ class Doubts:
     Attributes:
         below: head, or AGE_BAND, -> probability of the label from which on it is believed.
         quality: of a face, below which none of its labels is believed.
+        otherwise: what `below` says of those that it does not name.
     """
 
     below: Mapping[str, float]
     quality: float = 0.0
+    otherwise: float = 0.0
 
     def of(self, face: Face) -> tuple[str, ...]:
         """Names of the labels of a face that are better not believed."""
-        said = {head: face.probabilities(head) for head in FACE_HEADS} | {AGE_BAND: face.age_bands}
+        said = {head: face.probabilities(head) for head in face.heads} | {AGE_BAND: face.age_bands}
         poor = face.quality is not None and face.quality < self.quality
         return tuple(
             name
             for name, shares in said.items()
-            if shares and (poor or likeliest(shares)[1] < self.below.get(name, 0.0))
+            if shares and (poor or likeliest(shares)[1] < self.below.get(name, self.otherwise))
         )
 
     def mark(self, face: Face) -> Face:
@@ -68,7 +71,7 @@ def doubts_of(calibration: Calibration, uncertain_below: float | None = None) ->
     """What a model's calibration says of its labels; `uncertain_below` in place of all that."""
     if uncertain_below is None:
         return Doubts(calibration.uncertain_below, calibration.lowest_quality)
-    return Doubts(dict.fromkeys((*FACE_HEADS, AGE_BAND), uncertain_below))
+    return Doubts({}, otherwise=uncertain_below)
 
 
 class Network(Protocol):
@@ -219,7 +222,8 @@ class Analyzer:
         scores = np.concatenate([one.scores for one in found])
         outputs = self.predictor.predict(np.concatenate([one.crops[0] for one in found]))
         alignments = [alignment for one in found for alignment in _alignments(one)]
-        faces = read_out(xyxy, scores, outputs, self.predictor.calibration, self.reading, alignments)
+        calibration, further = self.predictor.calibration, self.predictor.checkpoint.further
+        faces = read_out(xyxy, scores, outputs, calibration, self.reading, alignments, further)
         marked = iter(mark_rejected(faces, self.face_threshold if gated else None))
         return [[next(marked) for _ in one.scores] for one in found]
 
@@ -306,10 +310,11 @@ def read_out(
     calibration: Calibration = IDENTITY,
     reading: ReadoutOptions | None = None,
     alignments: Sequence[Alignment] | None = None,
+    further: ClassNames = MappingProxyType({}),
 ) -> list[Face]:
     """Faces from boxes (n, 4), scores (n,) and head -> calibrated probabilities (n, classes).
 
-    `alignments`: what is known of each face beside.
+    `alignments`: what is known of each face beside; `further`: heads that the model brings.
     """
     reading = reading or ReadoutOptions()
     columns: dict[str, list] = {"face_probability": _presence(outputs, len(xyxy))}
@@ -318,8 +323,13 @@ def read_out(
     if "age" in outputs:
         columns |= _ages(outputs["age"], calibration, reading)
     columns |= {
-        f"{head}_probabilities": _named(head, outputs[head]) for head in FACE_HEADS if head in outputs
+        f"{head}_probabilities": _named(CLASS_NAMES[head], outputs[head])
+        for head in FACE_HEADS
+        if head in outputs
     }
+    if further:
+        told = {head: _named(names, outputs[head]) for head, names in further.items()}
+        columns["further"] = [{head: told[head][row] for head in told} for row in range(len(xyxy))]
     doubts = doubts_of(calibration, reading.uncertain_below)
     return [
         doubts.mark(Face(tuple(box), score, **{name: column[index] for name, column in columns.items()}))
@@ -351,5 +361,5 @@ def _presence(outputs: Mapping[str, np.ndarray], count: int) -> list[float | Non
     return outputs["face"][:, PRESENCE.index("face")].tolist()
 
 
-def _named(head: str, probabilities: np.ndarray) -> list[dict[str, float]]:
-    return [dict(zip(CLASS_NAMES[head], row, strict=True)) for row in probabilities.tolist()]
+def _named(names: Sequence[str], probabilities: np.ndarray) -> list[dict[str, float]]:
+    return [dict(zip(names, row, strict=True)) for row in probabilities.tolist()]

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from facecli.core.faces import NAMED_HEADS, Face
+from facecli.core.attributes import NAMED_HEADS
+from facecli.core.faces import Face
 from facecli.detect.registry import detect_inside
 from facecli.infer.analyzer import Analyzer, FoundFaces
 from facecli.models.checkpoint import Checkpoint
@@ -41,11 +42,10 @@ class AgreementCount:
         if one.age_years is not None and other.age_years is not None:
             self._years[0] += 1
             self._years[1] += abs(one.age_years - other.age_years)
-        for head, counts in self._labels.items():
-            labels = getattr(one, head), getattr(other, head)
-            if None not in labels:
-                counts[0] += 1
-                counts[1] += labels[0] == labels[1]
+        for head in (head for head in one.named_heads if head in other.named_heads):
+            counts = self._labels.setdefault(head, [0, 0])
+            counts[0] += 1
+            counts[1] += one.likeliest_class(head) == other.likeliest_class(head)
 
     def result(self) -> Agreement:
         """What was seen so far."""

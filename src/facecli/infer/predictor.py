@@ -60,7 +60,8 @@ class Predictor:
         if crops.shape[1:] != expected or crops.dtype != np.uint8:
             raise ValueError(f"crops are {crops.shape} {crops.dtype}, not (n, {expected}) uint8")
         if len(crops) == 0:
-            return {head: np.empty((0, HEAD_CLASSES[head]), np.float32) for head in self.heads}
+            counts = {head: self.checkpoint.class_count(head) for head in self.heads}
+            return {head: np.empty((0, count), np.float32) for head, count in counts.items()}
         return fold_heads(self._run(crops), self.heads)
 
     def _run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
@@ -89,10 +90,11 @@ class Predictor:
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(f"{path} cannot be run ({_first_line(error)})") from error
         for head in stored:
-            if outputs[head].shape != (1, HEAD_CLASSES[head]):
+            count = self.checkpoint.class_count(head)
+            if outputs[head].shape != (1, count):
                 raise CheckpointError(
                     f"{path}: head '{head}' gives {outputs[head].shape[1:]} classes, not "
-                    f"{HEAD_CLASSES[head]}; it is a model of another kind"
+                    f"{count}; it is a model of another kind"
                 )
             if outputs[head].min() < 0 or abs(outputs[head].sum() - 1) > _ROUNDED:
                 raise CheckpointError(
@@ -103,7 +105,7 @@ class Predictor:
 def _check_labels(checkpoint: Checkpoint) -> None:
     """Raises CheckpointError when the classes have other names or another order than here."""
     labels = checkpoint.config["labels"]
-    for head in checkpoint.heads:
+    for head in (head for head in checkpoint.heads if head in HEAD_CLASSES):
         known = list(CLASS_NAMES.get(head, map(str, range(HEAD_CLASSES[head]))))
         found = labels.get(head) if isinstance(labels, dict) else None
         if found != known:

@@ -8,7 +8,7 @@ from facecli.core.crops import clip_boxes
 from facecli.core.faces import Face
 from facecli.detect.registry import Detections, Detector, detect_inside
 from facecli.infer.analyzer import Analyzer, alignment_of, doubts_of, mark_rejected, read_out
-from facecli.live.evidence import Person
+from facecli.live.evidence import Evidence, Person
 from facecli.live.frames import Detection, FrameSignature, Patch, PreparedFrame
 from facecli.live.tracking import Track, Tracker
 
@@ -84,7 +84,7 @@ class LiveAnalyzer:
         person = self._people.get(track)
         if person is None:
             patch = Patch(prepared.grey, detection.xyxy)
-            self._people[track] = Person(detection, patch, time_s, time_s)
+            self._people[track] = self._person(detection, patch, time_s)
         else:
             person.see(detection, prepared.grey, track.motion.xyxy, time_s)
 
@@ -99,7 +99,8 @@ class LiveAnalyzer:
         outputs = predictor.predict(
             self._analyzer.cut(prepared.image_rgb, boxes, self._landmarks(wanted, boxes))
         )
-        faces = read_out(boxes, scores, outputs, predictor.calibration)
+        further = predictor.checkpoint.further
+        faces = read_out(boxes, scores, outputs, predictor.calibration, further=further)
         for track, face in zip(wanted, faces, strict=True):
             if self._people[track].is_other(face):
                 track = self._begin_afresh(track, prepared, time_s)
@@ -110,8 +111,13 @@ class LiveAnalyzer:
         detection = self._people.pop(track).detection
         self._tracker.end(track)
         new = self._tracker.begin(track.motion.xyxy, time_s)
-        self._people[new] = Person(detection, Patch(prepared.grey, track.motion.xyxy), time_s, time_s)
+        self._people[new] = self._person(detection, Patch(prepared.grey, track.motion.xyxy), time_s)
         return new
+
+    def _person(self, detection: Detection, patch: Patch, time_s: float) -> Person:
+        """Somebody of whom nothing is known yet."""
+        evidence = Evidence(self._analyzer.predictor.checkpoint.half_lives_s)
+        return Person(detection, patch, time_s, time_s, evidence=evidence)
 
     def _faces(self, prepared: PreparedFrame, time_s: float) -> list[Face]:
         shown = [(track, person) for track, person in self._people.items() if person.shown(time_s)]

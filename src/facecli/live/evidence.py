@@ -6,12 +6,13 @@ The shipped networks give no embedding; what they say of age, gender and race st
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
-from facecli.core.attributes import MAX_AGE_YEARS
+from facecli.core.attributes import FACE_HEADS, FURTHER_HALF_LIFE_S, HEADS, MAX_AGE_YEARS
 from facecli.core.crops import Box
-from facecli.core.faces import FACE_HEADS, Face
+from facecli.core.faces import Face
 from facecli.live.frames import Detection, Patch
 
 _LASTING_HEADS = "gender", "race"
@@ -32,8 +33,8 @@ _PLAY_YEARS = 2.0
 _FOLLOWING_S = 2.0
 """Time in which what is shown goes most of the way to the evidence."""
 
-HALF_LIVES_S = {"gender": 60.0, "race": 60.0, "race_7": 60.0, "emotion": 0.5, "face": 1.0}
-"""Time after which a frame counts half as much as a new one: an expression passes, a person stays."""
+HALF_LIVES_S = {head.name: head.half_life_s for head in HEADS}
+"""Time after which a frame counts half as much as a new one, of the heads that facecli knows by itself."""
 _LONGEST_GAP_S = 1.0
 
 HOLD_S = 1.0
@@ -162,8 +163,9 @@ class ClassEvidence:
 class Evidence:
     """All heads of one person."""
 
-    def __init__(self) -> None:
-        """Has seen nothing yet."""
+    def __init__(self, half_lives_s: Mapping[str, float] = MappingProxyType({})) -> None:
+        """Has seen nothing yet; `half_lives_s` are those of the model's further heads."""
+        self._half_lives_s = HALF_LIVES_S | dict(half_lives_s)
         self.count = 0
         self.last_s = -np.inf
         self._age = AgeEvidence()
@@ -180,9 +182,8 @@ class Evidence:
         passed_s = float(np.clip(time_s - self.last_s, 0.0, _LONGEST_GAP_S)) if self.count else 0.0
         if face.age_years is not None:
             self._age.add(face.age_years, face.age_interval_90, trust, passed_s)
-        for head in FACE_HEADS:
-            if (probabilities := face.probabilities(head)) is not None:
-                self._add_class(head, probabilities, trust, passed_s)
+        for head in face.heads:
+            self._add_class(head, face.probabilities(head) or {}, trust, passed_s)
         if face.face_probability is not None:
             self._add_class("face", {"face": face.face_probability}, 1.0, passed_s)
         self.count += 1
@@ -193,17 +194,20 @@ class Evidence:
         known: dict = {}
         if self._age.count:
             known["age_years"], known["age_interval_90"] = self._age.estimate()
-        for head in FACE_HEADS:
-            if head in self._classes:
-                known[f"{head}_probabilities"] = self._classes[head].probabilities()
-        if "face" in self._classes:
-            known["face_probability"] = min(self._classes["face"].probabilities()["face"], 1.0)
+        said = {head: evidence.probabilities() for head, evidence in self._classes.items()}
+        if (presence := said.pop("face", None)) is not None:
+            known["face_probability"] = min(presence["face"], 1.0)
+        known |= {f"{head}_probabilities": said.pop(head) for head in FACE_HEADS if head in said}
+        if said:
+            known["further"] = said
         return known
 
     def _add_class(
         self, head: str, probabilities: Mapping[str, float], weight: float, passed_s: float
     ) -> None:
-        evidence = self._classes.setdefault(head, ClassEvidence(HALF_LIVES_S[head]))
+        evidence = self._classes.setdefault(
+            head, ClassEvidence(self._half_lives_s.get(head, FURTHER_HALF_LIFE_S))
+        )
         evidence.add(probabilities, weight, passed_s)
 
 

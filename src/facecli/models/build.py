@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import keras
 from keras import layers
 
-from facecli.core.attributes import FINER_HEADS, HEAD_CLASSES
+from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, HEAD_CLASSES, ClassNames
 from facecli.core.errors import InputError
 from facecli.models import networks
 from facecli.models.readout import fold_matrix, stored_heads
@@ -24,16 +24,18 @@ def attach_heads(
     dropout: float = DROPOUT,
     projections: Mapping[str, int] | None = None,
     hidden: int = HIDDEN_UNITS,
+    classes: ClassNames = CLASS_NAMES,
 ) -> keras.Model:
     """Puts heads on a backbone.
 
     Args:
         backbone: model from an image (or from stored features) to (n, d) features.
-        heads: names from `core.attributes.HEAD_CLASSES`.
+        heads: "age", and names from `classes`.
         dropout: share of features dropped while training.
         projections: name -> size of further linear outputs (what a student reproduces of
             its teacher's features).
         hidden: units of the layer between features and each head.
+        classes: head -> names of its classes.
 
     With `race` and `race_7` among the heads, a race is the sum of those of the seven that fold into it
     (`folds`): labels of either teach both, and the two never contradict each other.
@@ -44,7 +46,8 @@ def attach_heads(
     """
     features = backbone(backbone.input)
     learnt = stored_heads(heads)
-    outputs = {head: _head(features, head, dropout, hidden) for head in learnt}
+    sizes = HEAD_CLASSES | {head: len(names) for head, names in classes.items()}
+    outputs = {head: _head(features, head, sizes[head], dropout, hidden) for head in learnt}
     outputs |= {head: _folded(outputs[FINER_HEADS[head]], head) for head in heads if head not in learnt}
     for name, size in (projections or {}).items():
         outputs[name] = layers.Dense(size, dtype="float32", name=name)(features)
@@ -59,10 +62,10 @@ def _folded(finer, head: str):
     return probabilities
 
 
-def _head(features, name: str, dropout: float, hidden: int):
+def _head(features, name: str, size: int, dropout: float, hidden: int):
     x = layers.Dropout(dropout, name=f"{name}_dropout")(features)
     x = layers.Dense(hidden, activation="relu", name=f"{name}_hidden")(x)
-    return layers.Dense(HEAD_CLASSES[name], activation="softmax", dtype="float32", name=name)(x)
+    return layers.Dense(size, activation="softmax", dtype="float32", name=name)(x)
 
 
 def in_precision(network: keras.Model, dtype: str) -> keras.Model:
@@ -107,12 +110,13 @@ def build_model(
     heads: Sequence[str],
     image_size: tuple[int, int] | None = None,
     projections: Mapping[str, int] | None = None,
+    classes: ClassNames = CLASS_NAMES,
 ) -> keras.Model:
     """A network with random weights from (n, h, w, 3) uint8 RGB to head -> probabilities.
 
-    `projections`: name -> size of further linear outputs, see `models.build.attach_heads`.
+    `projections`: name -> size of further linear outputs, see `models.build.attach_heads`, and `classes`.
     """
-    return attach_heads(build_backbone(backbone, image_size), heads, projections=projections)
+    return attach_heads(build_backbone(backbone, image_size), heads, projections=projections, classes=classes)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> keras.Model:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from facecli.core import paths
-from facecli.core.attributes import HEAD_CLASSES
+from facecli.core.attributes import FURTHER_HALF_LIFE_S, HEAD_CLASSES, wrong_in_head
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import replacing
 from facecli.core.recipes import DETECTOR, LANDMARKS
@@ -170,6 +170,7 @@ TEXT = One("text", is_text)
 _NUMBER = One("a number", is_number)
 _COUNT = One("a whole number from 0 on", is_count)
 _NUMBERS = Each("a list of numbers", list, _NUMBER)
+_SECONDS = One("a number above 0", lambda value: is_number(value) and value > 0)
 _OBJECT = Fields({})
 _CROP = Fields(
     {
@@ -209,6 +210,7 @@ CONFIG = Fields(
         "earlier_stages": Each("a list of objects", list, _OBJECT),
         "initial": Maybe(TEXT),
         "terms": _TERMS,
+        "attributes": Each("an object of objects", dict, Fields({}, {"half_life_s": _SECONDS})),
     },
 )
 """All that is read of a `config.json`, but for the calibration, which can be made anew."""
@@ -286,6 +288,21 @@ class Checkpoint:
     @property
     def heads(self) -> tuple[str, ...]:
         return tuple(self.config["heads"])
+
+    @property
+    def further(self) -> dict[str, tuple[str, ...]]:
+        """Its heads that facecli does not know by itself, with the names of their classes."""
+        return {head: tuple(self.config["labels"][head]) for head in self.heads if head not in HEAD_CLASSES}
+
+    @property
+    def half_lives_s(self) -> dict[str, float]:
+        """Of these heads, see `core.attributes.AttributeHead`."""
+        told = self.config.get("attributes", {})
+        return {head: told.get(head, {}).get("half_life_s", FURTHER_HALF_LIFE_S) for head in self.further}
+
+    def class_count(self, head: str) -> int:
+        """How many classes one of its heads has; of the age, how many years."""
+        return HEAD_CLASSES[head] if head in HEAD_CLASSES else len(self.further[head])
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -417,8 +434,11 @@ def _check(config: Any, path: Path) -> None:
     if wrong := first_wrong(CONFIG, config):
         raise CheckpointError(f"{path}: {wrong}; fetch the folder anew")
     unknown = [head for head in config["heads"] if head not in HEAD_CLASSES]
-    if unknown or not config["heads"]:
+    if not config["heads"] or not set(unknown) <= set(config["labels"]):
         raise CheckpointError(f"{path}: heads {config['heads']} are not among {list(HEAD_CLASSES)}")
+    for head in unknown:
+        if problem := wrong_in_head(head, config["labels"][head]):
+            raise CheckpointError(f"{path}: the head {_shown(head)} {problem}")
 
 
 def write_config(folder: Path, config: dict[str, Any], files: tuple[str, ...]) -> Checkpoint:

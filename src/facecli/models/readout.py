@@ -17,7 +17,7 @@ lines between a handful of knots. Both ends grow with the expectation, and it li
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,7 +213,7 @@ def load_calibration(checkpoint: Checkpoint) -> Calibration:
     try:
         if wrong := checkpoint.wrong_in_calibration():
             raise ValueError(wrong)
-        return _parsed(config)
+        return _parsed(config, {*CLASS_NAMES, *checkpoint.further})
     except ValueError as error:
         raise CheckpointError(
             f"{checkpoint.folder}/config.json: the calibration is damaged ({error}); "
@@ -221,17 +221,17 @@ def load_calibration(checkpoint: Checkpoint) -> Calibration:
         ) from error
 
 
-def _parsed(config: Mapping[str, Any]) -> Calibration:
+def _parsed(config: Mapping[str, Any], heads: Collection[str]) -> Calibration:
     temperatures = {head: float(value) for head, value in config["temperatures"].items()}
     for head, value in temperatures.items():
-        if head not in CLASS_NAMES or not 0 < value < math.inf:
+        if head not in heads or not 0 < value < math.inf:
             raise ValueError(f"temperature {value} of '{head}'")
     threshold = config.get("face_threshold")
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"face threshold {threshold}")
     uncertain = {head: float(value) for head, value in config.get("uncertain_below", {}).items()}
     for head, value in uncertain.items():
-        if head not in CLASS_NAMES or not 0 <= value <= 1:
+        if head not in heads or not 0 <= value <= 1:
             raise ValueError(f"uncertain below {value} for '{head}'")
     quality = float(config.get("lowest_quality", 0.0))
     if not 0 <= quality <= 1:

@@ -81,6 +81,12 @@ class Entry:
         return finds_faces(self.config)
 
     @property
+    def further(self) -> dict[str, tuple[str, ...]]:
+        """Its heads that facecli does not know by itself, with their classes; {} of a damaged one."""
+        usable = self.problem is None and not self.finds_faces
+        return Checkpoint(self.folder, self.config).further if usable else {}
+
+    @property
     def runs(self) -> bool:
         """Can `facecli run` read faces with it? Backbones to train from have no LiteRT file."""
         return not self.finds_faces and self.problem is None and LITERT_FILE in self.config["sha256"]

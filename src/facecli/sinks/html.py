@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,9 +21,10 @@ import cv2
 import numpy as np
 
 from facecli import __version__
+from facecli.core.attributes import FACE_HEADS, NAMED_HEADS
 from facecli.core.crops import crop_face
 from facecli.core.errors import OutputError
-from facecli.core.faces import FACE_HEADS, NAMED_HEADS, FrameResult
+from facecli.core.faces import FrameResult, with_further
 from facecli.core.files import worth_writing
 from facecli.core.paths import replacing, unopened_text
 from facecli.models.checkpoint import Checkpoint
@@ -50,13 +51,16 @@ _MARGIN = 0.2
 log = logging.getLogger(__name__)
 
 
-def measured_cautions(metrics: Mapping[str, Any]) -> str:
-    """A sentence about a model's errors, from its `metrics.json`; says so when there is none."""
+def measured_cautions(metrics: Mapping[str, Any], further: Iterable[str] = ()) -> str:
+    """A sentence about a model's errors, from its `metrics.json`; says so when there is none.
+
+    `further`: heads of the model that facecli does not know by itself.
+    """
     parts = []
     age = metrics.get("age")
     if isinstance(age, Mapping) and isinstance(age.get("mae"), float):
         parts.append(f"ages were {age['mae']:.1f} years off on average")
-    for head in NAMED_HEADS:
+    for head in with_further(NAMED_HEADS, further):
         part = metrics.get(head)
         if isinstance(part, Mapping) and isinstance(part.get("accuracy"), float):
             parts.append(f"{head} was right for {100 * part['accuracy']:.0f} %")
@@ -196,6 +200,7 @@ class ReportSink:
             models: name, checkpoint and content of `metrics.json` ({} for none) of each model.
         """
         self._path = Path(path)
+        self._further = dict.fromkeys(head for _, checkpoint, _ in models for head in checkpoint.further)
         self._models = [_about_model(name, checkpoint, metrics) for name, checkpoint, metrics in models]
         self._budget = ThumbnailBudget()
         self._stack = contextlib.ExitStack()
@@ -212,7 +217,11 @@ class ReportSink:
             about = {
                 "version": __version__,
                 "created": created,
-                "heads": {"shown": NAMED_HEADS, "all": FACE_HEADS},
+                "heads": {
+                    "shown": with_further(NAMED_HEADS, self._further),
+                    "all": with_further(FACE_HEADS, self._further),
+                    "further": list(self._further),
+                },
                 "models": self._models,
                 "cautions": list(GENERAL_CAUTIONS),
             }
@@ -267,4 +276,5 @@ def _crop(image_rgb: np.ndarray, box_xyxy: tuple[int, int, int, int], size: Thum
 
 
 def _about_model(name: str, checkpoint: Checkpoint, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "heads": list(checkpoint.heads), "measured": measured_cautions(metrics)}
+    measured = measured_cautions(metrics, checkpoint.further)
+    return {"name": name, "heads": list(checkpoint.heads), "measured": measured}

@@ -181,8 +181,9 @@
           el("span", {}, `90 %: ${face.age_interval_90.join(" to ")}${band}`)));
       } else if (label) text.append(el("p", {}, label));
       for (const head of HEADS) {
-        const name = face.uncertain?.includes(head) ? `${head} uncertain` : face[head];
-        if (face[head]) text.append(bar(name, face[head + "_probabilities"][face[head]], name !== face[head]));
+        const doubtful = face.uncertain?.includes(head);
+        const name = doubtful ? `${head} uncertain` : about.heads.further.includes(head) ? `${head} ${face[head]}` : face[head];
+        if (face[head]) text.append(bar(name, face[head + "_probabilities"][face[head]], doubtful));
       }
       const more = probabilities(face);
       if (more) text.append(more);

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from facecli.core.attributes import ClassNames
 from facecli.core.errors import InputError, OutputError
 from facecli.core.files import AtomicFile, GrowingTextFile, worth_writing
 from facecli.core.paths import is_stream
 from facecli.core.redaction import is_storage_address
-from facecli.schema import CLASS_COLUMNS, COLUMNS, FurtherColumns, face_schema, flattened
+from facecli.schema import CLASS_COLUMNS, COLUMNS, FurtherColumns, class_columns, face_schema, flattened
 from facecli.sinks.base import Record
 from facecli.sinks.table import csv_lines, from_text_cell
 from facecli.sources.files import Item
@@ -409,10 +410,12 @@ class ParquetSink:
 
     wants_image = False
 
-    def __init__(self, target: str | Path, more: FurtherColumns | None = None) -> None:
-        """A path or an address of storage, and what `flat_rows` takes."""
+    def __init__(
+        self, target: str | Path, more: FurtherColumns | None = None, further: ClassNames | None = None
+    ) -> None:
+        """A path or an address of storage, what `flat_rows` takes, and heads whose classes become columns."""
         self._spool: Spool | None = None
-        self._target, self._more = target, {**CLASS_COLUMNS, **(more or {})}
+        self._target, self._more = target, {**CLASS_COLUMNS, **class_columns(further or {}), **(more or {})}
         self._rows: list[dict[str, Any]] = []
 
     def __enter__(self) -> "ParquetSink":

@@ -2,11 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from facecli.core.attributes import AGE_GROUPS, CLASS_NAMES, age_group
-from facecli.core.faces import NAMED_HEADS, Face
+from facecli.core.attributes import AGE_GROUPS, CLASS_NAMES, NAMED_HEADS, age_group
+from facecli.core.faces import Face, with_further
 from facecli.core.files import GrowingTextFile, worth_writing
 from facecli.core.stats import wilson_interval
 from facecli.sinks.base import Record
@@ -62,9 +62,14 @@ class Person:
             self._age_sum += face.age_years
         self._interval.add(face.age_interval_90)
         self._distribution.add(face.age_distribution)
-        for head in NAMED_HEADS:
+        for head in face.named_heads:
             if probabilities := face.probabilities(head):
                 self._add(head, probabilities)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The heads that say something of this person, those that facecli knows first."""
+        return with_further((head for head in NAMED_HEADS if head in self._sums), self._sums)
 
     @property
     def age_years(self) -> float | None:
@@ -106,13 +111,13 @@ class Person:
         if self.age_years is not None:
             row["age_years"] = round(self.age_years, 1)
             row["age_group"] = age_group(row["age_years"])
-        row.update({head: label for head in NAMED_HEADS if (label := self.label(head)) is not None})
+        row.update({head: self.label(head) for head in self.heads})
         return row
 
     def _add(self, head: str, probabilities: Mapping[str, float]) -> None:
         sums = self._sums.setdefault(head, dict.fromkeys(probabilities, 0.0))
         for name, probability in probabilities.items():
-            sums[name] += probability
+            sums[name] = sums.get(name, 0.0) + probability
 
 
 class People:
@@ -222,11 +227,21 @@ def summarize_people(people: People, source: str | None, complete: bool = True) 
         "untracked_faces": people.untracked,
         "age_histogram": {group: ages[group] for group in AGE_GROUPS},
     }
-    for head in NAMED_HEADS:
+    for head, names in {**{head: CLASS_NAMES[head] for head in NAMED_HEADS}, **classes_of(persons)}.items():
         labels = Counter(label for person in persons if (label := person.label(head)) is not None)
-        row[head] = {name: share_of(labels[name], labels.total()) for name in CLASS_NAMES[head]}
+        row[head] = {name: share_of(labels[name], labels.total()) for name in names}
     row["tracks"] = [person.to_json(track) for track, person in people.by_track.items()]
     return row
+
+
+def classes_of(persons: Iterable[Person]) -> dict[str, tuple[str, ...]]:
+    """Head -> its classes, of all heads that say something of somebody, those that facecli knows first."""
+    found: dict[str, dict[str, None]] = {}
+    for person in persons:
+        for head in person.heads:
+            found.setdefault(head, {}).update(dict.fromkeys(person.probabilities(head) or ()))
+    heads = with_further((head for head in NAMED_HEADS if head in found), found)
+    return {head: tuple(CLASS_NAMES.get(head, found[head])) for head in heads}
 
 
 def share_of(hits: int, count: int) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from facecli.core.attributes import PRESETS, UTKFACE_HEADS
-from facecli.core.faces import FACE_HEADS, NAMED_HEADS, Face, FrameResult, percent
+from facecli.core.attributes import FACE_HEADS, NAMED_HEADS, PRESETS, UTKFACE_HEADS
+from facecli.core.faces import Face, FrameResult, percent, with_further
 
 FACE, AGE, PICTURE = "face", ("age", "90 %"), "picture"
 _LEAST = 0.005
@@ -120,8 +120,10 @@ def _by_model(face: Face) -> list[tuple[str, Face]]:
 
 
 def _shown_heads(faces: Iterable[Face], among: Sequence[str]) -> tuple[str, ...]:
-    found = {head for face in faces for head in among if face.probabilities(head) is not None}
-    return tuple(head for head in among if head in found or head in UTKFACE_HEADS)
+    faces = list(faces)
+    found = {head for face in faces for head in face.heads}
+    known = (head for head in among if head in found or head in UTKFACE_HEADS)
+    return with_further(known, (head for face in faces for head in face.further))
 
 
 def _label_cell(face: Face, head: str, details: str | None) -> str:

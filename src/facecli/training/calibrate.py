@@ -8,7 +8,6 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from facecli.core.attributes import MISSING, PRESENCE
-from facecli.core.faces import FACE_HEADS
 from facecli.data.sources import load_crops
 from facecli.models.checkpoint import Checkpoint, write_json
 from facecli.models.readout import (
@@ -100,10 +99,12 @@ def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) 
         CheckpointError: the network is missing or damaged.
         OutputError: the folder cannot be written.
     """
-    network = load_network(checkpoint)
+    network, data = load_network(checkpoint), data.understood(checkpoint.further)
     frame = data.frame.iloc[data.rows("val")]
     crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
-    predicted = predict_batches(network.predict_on_batch, crops, batch_size) if len(frame) else {}
+    predicted: dict[str, np.ndarray] = {}
+    if len(frame):
+        predicted = predict_batches(network.predict_on_batch, crops, batch_size, checkpoint.further)
     outputs = {head: values for head, values in predicted.items() if head in checkpoint.heads}
     config = {**checkpoint.config, "calibration": fit_calibration(frame, outputs).to_config()}
     write_json(checkpoint.folder / "config.json", config)
@@ -125,7 +126,7 @@ def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) ->
     Returns:
         The calibration; heads with fewer than FEWEST_ROWS labels, or one class alone, are not in it.
     """
-    heads = [head for head in predicted if head in FACE_HEADS]
+    heads = [head for head in predicted if head not in ("age", "face")]
     temperatures = {}
     for head in stored_heads(heads):
         if (shown := _labelled(frame, head, predicted[head])) is not None:

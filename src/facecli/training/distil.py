@@ -28,9 +28,9 @@ from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
 from facecli.training.prepare import PreparedData
 from facecli.training.save import Recipe, earlier_stages, load_embedding, save_model
+from facecli.training.soft_labels import ViewMaker, are_faces, build_views, load_teacher, view_targets
 from facecli.training.targets import build_targets
 from facecli.training.teachers import LOOK_MARGINS, projections, teacher_features, teacher_looks
-from facecli.training.views import ViewMaker, are_faces, build_views, load_teacher, view_targets
 
 SOFT_HEADS = (*UTKFACE_HEADS, "race_7")
 """Heads whose labels are softened: what teachers of faces may know."""

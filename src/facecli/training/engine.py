@@ -8,9 +8,9 @@ trained, so that weights, names and saved files stay those of the plain network.
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,7 @@ import numpy as np
 from keras import layers, ops
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facecli.core.attributes import HEAD_CLASSES
+from facecli.core.attributes import CLASS_NAMES, ClassNames
 from facecli.core.console import OUTPUT_POLICY, stderr_console
 from facecli.core.errors import FacecliError, InputError
 from facecli.core.recipes import FitOptions, check_head_weights
@@ -97,6 +97,7 @@ class Rows:
 
     `sets` names the data set of each input; there may be several views of each row, see
     `training.epochs.CropBatches`. `seen` is the share of the epochs that see each entry of `rows`; None: all.
+    `classes` are those of all heads that there may be.
     """
 
     inputs: np.ndarray
@@ -106,6 +107,7 @@ class Rows:
     sets: np.ndarray | None = None
     views: int = 1
     seen: np.ndarray | None = None
+    classes: ClassNames = field(default_factory=lambda: CLASS_NAMES)
 
 
 class AugmentedModel(keras.Model):
@@ -134,7 +136,7 @@ def fit(
     """Trains a network and leaves it with the weights of its best epoch.
 
     Args:
-        network: dict of outputs; those named in `core.attributes.HEAD_CLASSES` are heads, all others
+        network: dict of outputs; the age and those that `train.classes` names are heads, all others
             are pulled towards a teacher's features.
         train, val: the rows; `val` decides which epoch is best and when to stop.
         options: see FitOptions.
@@ -154,9 +156,11 @@ def fit(
     model = AugmentedModel(network, augmentation)
     model.feature_weight, model.head_weights = options.feature_weight, dict(options.head_weights)
     batches = _batches(train, options)
-    _compile(model, list(network.output), options, len(batches))
+    _compile(model, list(network.output), options, len(batches), {"age", *train.classes})
     model.build(train.inputs[:1].shape)
-    validation = SetValidation(val.inputs[val.rows], _rows_of(val), _sets_of(val), options.batch_size)
+    validation = SetValidation(
+        val.inputs[val.rows], _rows_of(val), _sets_of(val), options.batch_size, val.classes
+    )
     return run_epochs(model, network, batches, validation, options, folder)
 
 
@@ -245,11 +249,14 @@ def _sets_of(val: Rows) -> np.ndarray:
     return np.full(len(val.rows), "") if val.sets is None else np.asarray(val.sets)[val.rows]
 
 
-def _compile(model: keras.Model, outputs: list[str], options: FitOptions, steps: int) -> None:
-    heads = [name for name in outputs if name in HEAD_CLASSES]
-    losses = {name: output_loss(name) for name in outputs}
-    weights = {name: output_weight(name, options.feature_weight, options.head_weights) for name in outputs}
-    metrics = {head: [head_metric(head)] for head in heads}
+def _compile(
+    model: keras.Model, outputs: list[str], options: FitOptions, steps: int, heads: Collection[str]
+) -> None:
+    losses = {name: output_loss(name, heads) for name in outputs}
+    weights = {
+        name: output_weight(name, options.feature_weight, options.head_weights, heads) for name in outputs
+    }
+    metrics = {head: [head_metric(head)] for head in outputs if head in heads}
     compile_model(model, options, steps, loss=losses, loss_weights=weights, metrics=metrics)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from facecli.core.attributes import AGE_CLASSES, HEAD_CLASSES, MISSING
+from facecli.core.attributes import AGE_CLASSES, CLASS_NAMES, HEAD_CLASSES, MISSING, ClassNames
 from facecli.core.errors import InputError
 from facecli.core.paths import replacing
 from facecli.core.recipes import KEEP_ALL, KEEP_BEST
@@ -143,6 +143,7 @@ SCORE_PARTS = {
     "val_race_accuracy": -1.0,
     "val_race_7_accuracy": -0.5,
     "val_emotion_accuracy": -0.5,
+    "val_further_accuracy": -1.0,
     "val_average_precision": -1.0,
 }
 """The validation score, smaller is better: ten years weigh as much as all of a class head. Each part is
@@ -161,9 +162,15 @@ class SetValidation(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, inputs: np.ndarray, targets: Mapping[str, np.ndarray], sets: np.ndarray, batch_size: int
+        self,
+        inputs: np.ndarray,
+        targets: Mapping[str, np.ndarray],
+        sets: np.ndarray,
+        batch_size: int,
+        classes: ClassNames = CLASS_NAMES,
     ) -> None:
         super().__init__()
+        self.classes = classes
         self.inputs, self.targets, self.sets, self.batch_size = inputs, targets, sets, batch_size
         self.figures: dict[str, dict[str, ClassFigures | AgeFigures]] = {}
 
@@ -172,10 +179,13 @@ class SetValidation(keras.callbacks.Callback):
             return
         predicted = self.model.network.predict(self.inputs, batch_size=self.batch_size, verbose=0)
         self.figures = {
-            name: encoded_figures(self._part(self.targets, name), self._part(predicted, name))
+            name: encoded_figures(self._part(self.targets, name), self._part(predicted, name), self.classes)
             for name in dict.fromkeys(self.sets.tolist())
         }
         logs.update(epoch_logs(self.figures))
+        further = [f"val_{head}_accuracy" for head in self.classes if head not in HEAD_CLASSES]
+        if known := [logs[key] for key in further if key in logs]:
+            logs["val_further_accuracy"] = float(np.mean(known))
         logs["val_loss"] = self._loss(predicted)
 
     def on_train_end(self, logs=None):
@@ -188,21 +198,23 @@ class SetValidation(keras.callbacks.Callback):
         return {output: array[rows] for output, array in values.items()}
 
     def _loss(self, predicted: Mapping[str, np.ndarray]) -> float:
-        weight, heads = self.model.feature_weight, self.model.head_weights
+        weight, heads, asked = self.model.feature_weight, {"age", *self.classes}, self.model.head_weights
         parts = [
-            output_weight(name, weight, heads)
-            * float(output_loss(name)(np.asarray(self.targets[name], np.float32), values))
+            output_weight(name, weight, asked, heads)
+            * float(output_loss(name, heads)(np.asarray(self.targets[name], np.float32), values))
             for name, values in predicted.items()
         ]
         return sum(parts)
 
 
 def encoded_figures(
-    targets: Mapping[str, np.ndarray], predicted: Mapping[str, np.ndarray]
+    targets: Mapping[str, np.ndarray],
+    predicted: Mapping[str, np.ndarray],
+    classes: ClassNames = CLASS_NAMES,
 ) -> dict[str, ClassFigures | AgeFigures]:
     """Head -> figures of labels as `targets.build_targets` encodes them; heads without a label have none."""
     found: dict[str, ClassFigures | AgeFigures] = {}
-    for head in HEAD_CLASSES:
+    for head in ("age", *classes):
         if head not in targets or head not in predicted:
             continue
         encoded = targets[head]
@@ -211,7 +223,7 @@ def encoded_figures(
             row = age_figures(*_decoded_ages(encoded), predicted[head])
         else:
             labels = np.where(encoded.any(axis=1), encoded.argmax(axis=1), MISSING)
-            row = class_figures(head, labels, predicted[head])
+            row = class_figures(classes[head], labels, predicted[head])
         if row is not None:
             found[head] = row
     return found

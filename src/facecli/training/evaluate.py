@@ -1,13 +1,13 @@
 """A model meets a split: predictions become `Evaluation`, numbers only."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, LABEL_COLUMNS, MISSING, PRESENCE
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, MISSING, PRESENCE, ClassNames, label_column
 from facecli.data.checks import POOLED_HEADS
 from facecli.models.readout import IDENTITY, Calibration
 from facecli.training.figures import ClassFigures, skewed
@@ -22,9 +22,9 @@ Predict = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 MEANS = {
     "age": ("mae", "within_5", "coverage_90"),
     "age_bins": ("in_bin", "outside", "coverage_90"),
-    **{head: ("accuracy", "macro_f1", "ece") for head in CLASS_NAMES},
 }
-"""Numbers of which a mean over data sets is told, by part of `metrics`."""
+"""Numbers of which a mean over data sets is told, by part of `metrics`; the other parts are class heads."""
+CLASS_MEANS = ("accuracy", "macro_f1", "ece")
 
 
 def presence_metrics(
@@ -58,6 +58,7 @@ class Evaluation:
     predicted: dict[str, np.ndarray]
     metrics: dict
     calibration: Calibration = IDENTITY
+    classes: ClassNames = field(default_factory=lambda: CLASS_NAMES)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -70,6 +71,7 @@ def evaluate(
     crops: np.ndarray,
     batch_size: int = 64,
     calibration: Calibration = IDENTITY,
+    classes: ClassNames = CLASS_NAMES,
 ) -> Evaluation:
     """Predicts every row once (no test-time augmentation) and measures.
 
@@ -79,11 +81,12 @@ def evaluate(
         crops: (n, h, w, 3) uint8 RGB, whole chips, a row for each row of `frame`.
         batch_size: crops that are predicted at a time.
         calibration: what `run` applies, too.
+        classes: names of the heads'; those of `frame` are numbered so.
 
     Returns:
         The evaluation; `metrics` holds "count" and an entry for each head.
     """
-    raw = predict_batches(predict, crops, batch_size)
+    raw = predict_batches(predict, crops, batch_size, classes)
     predicted = calibration.apply(raw)
     metrics: dict[str, Any] = {"count": len(frame)}
     for head, probabilities in predicted.items():
@@ -96,8 +99,8 @@ def evaluate(
         elif head == "face":
             metrics["face"] = presence_metrics(labels, probabilities, raw[head], calibration.face_threshold)
         else:
-            metrics[head] = class_metrics(labels, probabilities, raw[head], head)
-    return Evaluation(frame.reset_index(drop=True), crops, predicted, metrics, calibration)
+            metrics[head] = class_metrics(labels, probabilities, raw[head], classes[head])
+    return Evaluation(frame.reset_index(drop=True), crops, predicted, metrics, calibration, classes)
 
 
 def skewed_classes(metrics: Mapping, name: str) -> list[str]:
@@ -105,7 +108,7 @@ def skewed_classes(metrics: Mapping, name: str) -> list[str]:
     heads = {
         head: ClassFigures(row["count"], row["accuracy"], {}, row["skew"])
         for head, row in metrics.items()
-        if head in CLASS_NAMES and "skew" in row
+        if isinstance(row, Mapping) and "skew" in row
     }
     return skewed(heads, name)
 
@@ -113,7 +116,13 @@ def skewed_classes(metrics: Mapping, name: str) -> list[str]:
 def mean_over_sets(documents: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:
     """Part -> number -> mean over the sets that know it, and `sets`, how many those are."""
     found = {}
-    for part, keys in MEANS.items():
+    further = {part for row in documents.values() for part in row if _is_class_part(row[part])}
+    for part in (
+        *MEANS,
+        *(head for head in CLASS_NAMES if head in further),
+        *sorted(further - set(CLASS_NAMES)),
+    ):
+        keys = MEANS.get(part, CLASS_MEANS)
         rows = [document[part] for document in documents.values() if document.get(part, {}).get("count")]
         if rows and part not in POOLED_HEADS:
             found[part] = {key: float(np.mean([row[key] for row in rows])) for key in keys}
@@ -121,15 +130,24 @@ def mean_over_sets(documents: Mapping[str, Mapping]) -> dict[str, dict[str, floa
     return found
 
 
+def _is_class_part(value: Any) -> bool:
+    return isinstance(value, Mapping) and "confusion" in value
+
+
 def true_labels(frame: pd.DataFrame, head: str) -> np.ndarray:
     """(n,) labels of a head, -1 where missing; all of them in a table without its column."""
-    column = LABEL_COLUMNS[head]
+    column = label_column(head)
     return frame[column].to_numpy() if column in frame else np.full(len(frame), MISSING)
 
 
-def predict_batches(predict: Predict, crops: np.ndarray, batch_size: int) -> dict[str, np.ndarray]:
-    """Head -> probabilities of all crops, in the order of `core.attributes.HEAD_CLASSES`."""
+def predict_batches(
+    predict: Predict, crops: np.ndarray, batch_size: int, further: Iterable[str] = ()
+) -> dict[str, np.ndarray]:
+    """Head -> probabilities of all crops, in the order of `core.attributes.HEAD_CLASSES`, then `further`.
+
+    Other outputs are left out.
+    """
     starts = range(0, max(len(crops), 1), batch_size)
     parts = [predict(crops[start : start + batch_size]) for start in starts]
-    heads = [head for head in HEAD_CLASSES if head in parts[0]]
+    heads = [head for head in dict.fromkeys((*HEAD_CLASSES, *further)) if head in parts[0]]
     return {head: np.concatenate([np.asarray(part[head]) for part in parts]) for head in heads}

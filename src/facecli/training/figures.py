@@ -5,12 +5,12 @@ only: that a kind of picture means a class. So there is, for each set and head, 
 class, and by how much classes are named oftener than they occur.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from facecli.core.attributes import CLASS_NAMES, MISSING
+from facecli.core.attributes import MISSING
 from facecli.data.checks import POOLED_HEADS
 from facecli.models.readout import expected_age
 
@@ -60,15 +60,21 @@ class AgeFigures:
     outside: float | None
 
 
-def class_figures(head: str, labels: np.ndarray, probabilities: np.ndarray) -> ClassFigures | None:
-    """Figures of (n,) class ids, -1 where missing, and (n, classes); None when no label is known."""
+def class_figures(names: Sequence[str], labels: np.ndarray, probabilities: np.ndarray) -> ClassFigures | None:
+    """Figures of a head whose classes have these names; None when no label is known.
+
+    Args:
+        names: in the order of the head.
+        labels: (n,) class ids, -1 where missing.
+        probabilities: (n, classes).
+    """
     known = labels != MISSING
-    return figures_of_known(head, labels[known], probabilities[known]) if known.any() else None
+    return figures_of_known(names, labels[known], probabilities[known]) if known.any() else None
 
 
-def figures_of_known(head: str, true: np.ndarray, probabilities: np.ndarray) -> ClassFigures:
+def figures_of_known(names: Sequence[str], true: np.ndarray, probabilities: np.ndarray) -> ClassFigures:
     """Figures of (n,) class ids, all of them known and one at least, and (n, classes)."""
-    said, names = probabilities.argmax(axis=1), CLASS_NAMES[head]
+    said = probabilities.argmax(axis=1)
     shares = np.bincount(said, minlength=len(names)) - np.bincount(true, minlength=len(names))
     return ClassFigures(
         count=len(true),

@@ -1,6 +1,6 @@
 """Losses and metrics of the heads. A row of zeros has no label and adds nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 import keras
@@ -110,18 +110,23 @@ class Accuracy(_MaskedMean):
         return ops.sum(y_true, axis=-1), ops.cast(hit, "float32")
 
 
-def output_loss(name: str) -> keras.losses.Loss:
-    """The loss of an output by name: a head, or features that a teacher has."""
+def output_loss(name: str, heads: Collection[str] = HEAD_CLASSES) -> keras.losses.Loss:
+    """The loss of an output by name: one of the heads, or features that a teacher has."""
     if name == "age":
         return AgeLoss()
-    return ClassLoss() if name in HEAD_CLASSES else CosineDistance()
+    return ClassLoss() if name in heads else CosineDistance()
 
 
-def output_weight(name: str, feature_weight: float, head_weights: Mapping[str, float] = NO_WEIGHTS) -> float:
+def output_weight(
+    name: str,
+    feature_weight: float,
+    head_weights: Mapping[str, float] = NO_WEIGHTS,
+    heads: Collection[str] = HEAD_CLASSES,
+) -> float:
     """Weight of an output's loss in the sum; that of features is asked for, those of heads may be."""
     if name in head_weights:
         return head_weights[name]
-    if name not in HEAD_CLASSES:
+    if name not in heads:
         return feature_weight
     return HEAD_WEIGHTS.get(name, CLASS_WEIGHT)
 

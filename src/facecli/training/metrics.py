@@ -1,6 +1,6 @@
 """Numbers about predictions: NumPy and scikit-learn on arrays, rows without a label left out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,6 @@ from sklearn.metrics import classification_report, confusion_matrix, f1_score, r
 
 from facecli.core.attributes import (
     AGE_GROUPS,
-    CLASS_NAMES,
     GENDERS,
     MAX_AGE_YEARS,
     MISSING,
@@ -186,7 +185,7 @@ def class_metrics(
     true_class: np.ndarray,
     probabilities: np.ndarray,
     raw: np.ndarray | None = None,
-    head: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> dict:
     """How good the answers of a class head are.
 
@@ -194,12 +193,12 @@ def class_metrics(
         true_class: (n,), -1 where missing.
         probabilities: (n, classes), calibrated.
         raw: the same as the model gave them; None when they were not calibrated.
-        head: its classes are named then.
+        names: of the classes.
 
     Returns:
         count, accuracy with its 95 % interval, macro_f1 over the classes that occur, ece and,
         before calibration, ece_raw; confusion: lists of counts, a list for each true class, in it
-        a count for each answer, classes in the order of the head. With `head` also by_class: class that
+        a count for each answer, classes in the order of the head. With `names` also by_class: class that
         occurs -> count, share of its faces that are recognised and the 95 % interval, and skew: class ->
         share of the answers minus share of the labels. Only `count` when no label is known.
     """
@@ -221,15 +220,15 @@ def class_metrics(
         "confusion": confusion_matrix(
             true_class, probabilities.argmax(axis=1), labels=range(probabilities.shape[1])
         ).tolist(),
-        **(_by_class(head, true_class, probabilities) if head else {}),
+        **(_by_class(names, true_class, probabilities) if names else {}),
     }
 
 
-def _by_class(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> dict:
-    figures = figures_of_known(head, true_class, probabilities)
+def _by_class(names: Sequence[str], true_class: np.ndarray, probabilities: np.ndarray) -> dict:
+    figures = figures_of_known(names, true_class, probabilities)
     hit, rows = probabilities.argmax(axis=1) == true_class, {}
     for name, accuracy in figures.by_class.items():
-        part = hit[true_class == CLASS_NAMES[head].index(name)]
+        part = hit[true_class == names.index(name)]
         rows[name] = {
             "count": len(part),
             "accuracy": accuracy,
@@ -289,13 +288,13 @@ def bin_name(low: int, high: int) -> str:
     return f"{low}+" if high == MAX_AGE_YEARS else f"{low}-{high}"
 
 
-def class_report(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def class_report(names: Sequence[str], true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """scikit-learn's classification report as a table, a row a class and the averages.
 
     Raises ValueError when no label is known.
     """
     known = true_class != MISSING
-    names = list(CLASS_NAMES[head])
+    names = list(names)
     report = classification_report(
         true_class[known],
         probabilities[known].argmax(axis=1),
@@ -309,10 +308,10 @@ def class_report(head: str, true_class: np.ndarray, probabilities: np.ndarray) -
     return table.rename_axis("class").reset_index()
 
 
-def confusion_counts(head: str, true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def confusion_counts(names: Sequence[str], true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """Counts, true classes as rows, predicted ones as columns."""
     known = true_class != MISSING
-    names = list(CLASS_NAMES[head])
+    names = list(names)
     counts = confusion_matrix(
         true_class[known], probabilities[known].argmax(axis=1), labels=range(len(names))
     )

@@ -134,8 +134,8 @@ def _caption(evaluation: Evaluation, row: int) -> tuple[str, str, bool]:
             wrong |= known and abs(guess - label) >= FAR_OFF_YEARS
         else:
             guess = int(probabilities[row].argmax())
-            said.append(CLASS_NAMES[head][guess])
-            true.append(CLASS_NAMES[head][label] if known else "?")
+            said.append(evaluation.classes[head][guess])
+            true.append(evaluation.classes[head][label] if known else "?")
             wrong |= known and guess != label
     return ", ".join(said), ", ".join(true), wrong
 
@@ -273,7 +273,7 @@ def reliability(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Fig
         frame: n rows with the heads' columns (`core.attributes.LABEL_COLUMNS`), -1 where missing.
         predicted: head -> (n, classes) probabilities; at least one class head with known labels.
     """
-    known = {head: true_labels(frame, head) != MISSING for head in CLASS_NAMES if head in predicted}
+    known = {head: true_labels(frame, head) != MISSING for head in predicted if head not in ("age", "face")}
     heads = [head for head, rows in known.items() if rows.any()]
     figure, axes = new_figure(4.8 * len(heads), 4.8, columns=len(heads))
     for axis, head in zip(axes[0], heads, strict=True):

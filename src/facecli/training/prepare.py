@@ -1,20 +1,21 @@
 """A data set becomes what training and evaluation need: a grouped, split table and its crops."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from facecli.core.attributes import PRESENCE
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, PRESENCE, ClassNames, wrong_in_head
 from facecli.core.crops import WHOLE_CHIP_MARGIN
+from facecli.core.errors import DataError, InputError
 from facecli.data.checks import forget_one_sided, knowing_sets
 from facecli.data.groups import add_groups, fingerprints, split_digest, split_groups
 from facecli.data.listed import PLAIN, ListOptions
 from facecli.data.sources import load_crops, open_dataset
-from facecli.data.table import join_tables
+from facecli.data.table import Table, join_classes, join_tables, renumbered
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,36 @@ class PreparedData:
         folder: what `file` is relative to; files of further sets are absolute.
         frame: the rows of all sets, one set after the other.
         sets: name of each set -> digest of its split, in the order in which they were given.
+        classes: attribute that facecli does not know by itself, a column of `frame` -> its classes.
     """
 
     folder: Path
     frame: pd.DataFrame
     sets: Mapping[str, str]
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def class_names(self) -> ClassNames:
+        """Of all heads that there may be labels for."""
+        return CLASS_NAMES | dict(self.classes)
+
+    def check_heads(self, heads: Iterable[str]) -> None:
+        """Raises InputError or DataError for a head that is asked for and can be none."""
+        for head in (head for head in heads if head not in HEAD_CLASSES):
+            if head not in self.classes:
+                known = ", ".join((*HEAD_CLASSES, *self.classes))
+                raise InputError(f"no data set has labels of '{head}'; there may be {known}")
+            if wrong := wrong_in_head(head, self.classes[head]):
+                raise DataError(f"the head '{head}' {wrong}")
+
+    def understood(self, classes: ClassNames) -> "PreparedData":
+        """With classes of attributes numbered as a model does; what it has no class for is missing."""
+        frame = renumbered(self.frame, self.classes, classes)
+        # A column that is called as a head of the model and holds no classes is none of its labels.
+        strange = [name for name in classes if name in frame and name not in self.classes]
+        frame = frame.drop(columns=strange)
+        told = {name: tuple(classes.get(name, names)) for name, names in self.classes.items()}
+        return replace(self, frame=frame, classes=told)
 
     @property
     def digest(self) -> str:
@@ -50,7 +76,7 @@ class PreparedData:
 
     def taught(self, heads: Sequence[str], allowed: Collection[str] = ()) -> "PreparedData":
         """Without training labels of sets that lack classes, see `data.checks.forget_one_sided`."""
-        frame, _ = forget_one_sided(self.frame, heads, allowed)
+        frame, _ = forget_one_sided(self.frame, heads, allowed, self.class_names)
         for name in self.sets:
             known = [head for head in heads if name in knowing_sets(frame, head)]
             rows = ((frame["set"] == name) & (frame["split"] == "train")).sum()
@@ -93,12 +119,15 @@ def prepare_data(
         DataError: nothing to use there.
     """
     places = [places] if isinstance(places, Path) else list(places)
-    tables = [_prepare_one(place, seed, limit, lists) for place in places]
+    found = [_prepare_one(place, seed, limit, lists) for place in places]
+    frames, classes = join_classes([table for _, table in found])
+    tables = [(folder, frame) for (folder, _), frame in zip(found, frames, strict=True)]
     names = unique_names([folder.name for folder, _ in tables])
     digests = [split_digest(frame) for _, frame in tables]
     named = [(folder, frame.assign(set=name)) for name, (folder, frame) in zip(names, tables, strict=True)]
     prints = [fingerprints(frame, folder) for folder, frame in tables] if len(tables) > 1 else []
-    return PreparedData(tables[0][0], join_tables(named, prints), dict(zip(names, digests, strict=True)))
+    joined = join_tables(named, prints, classes)
+    return PreparedData(tables[0][0], joined, dict(zip(names, digests, strict=True)), classes)
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
@@ -113,8 +142,10 @@ def unique_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _prepare_one(path: Path, seed: int, limit: int | None, lists: ListOptions) -> tuple[Path, pd.DataFrame]:
+def _prepare_one(path: Path, seed: int, limit: int | None, lists: ListOptions) -> tuple[Path, Table]:
     folder, table = open_dataset(path, lists=lists)
+    if taken := [name for name in table.classes if name in HEAD_CLASSES]:
+        raise DataError(f"{path}: the head '{taken[0]}' {wrong_in_head(taken[0], table.classes[taken[0]])}")
     if table.problems:
         log.warning("%d files left out, see 'facecli data check %s'", len(table.problems), path)
     # Every known data set is of faces, but for the one that says it is not.
@@ -124,4 +155,4 @@ def _prepare_one(path: Path, seed: int, limit: int | None, lists: ListOptions) -
         log.info("%d groups of identical files disagree on a label", len(conflicts))
     if limit and limit < len(frame):
         frame = frame.sample(limit, random_state=seed).sort_index().reset_index(drop=True)
-    return folder, split_groups(frame, seed)
+    return folder, replace(table, frame=split_groups(frame, seed))

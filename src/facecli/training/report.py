@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facecli.core.attributes import LABEL_COLUMNS, MISSING
-from facecli.core.faces import FACE_HEADS
+from facecli.core.attributes import FACE_HEADS, HEAD_CLASSES, MISSING, label_column
 from facecli.core.paths import replacing
 from facecli.models.checkpoint import write_json
 from facecli.models.readout import expected_age
@@ -30,7 +29,7 @@ def own_numbers(about: Mapping, metrics: Mapping, before: Mapping) -> dict:
         metrics: of all heads.
         before: the old content; what it says of heads that these data have no labels for stays.
     """
-    kept = {head: before[head] for head in FACE_HEADS if _from_elsewhere(before, head)}
+    kept = {head: before[head] for head in _class_heads(before) if _from_elsewhere(before, head)}
     unknown = {head: row for head, row in kept.items() if not _counted(metrics, head)}
     return {**about, **metrics, **unknown}
 
@@ -49,10 +48,16 @@ def with_other_data(before: Mapping, about: Mapping, metrics: Mapping, data: str
     told = {"data": data, "split_digest": about["split_digest"]}
     found = {
         head: {**metrics[head], **told}
-        for head in FACE_HEADS
+        for head in _class_heads(metrics)
         if _counted(metrics, head) and (not _counted(before, head) or _from_elsewhere(before, head))
     }
     return {**before, **found}
+
+
+def _class_heads(metrics: Mapping) -> list[str]:
+    """Heads of which something is told, those that a model brought behind the others."""
+    further = [name for name, row in metrics.items() if isinstance(row, Mapping) and "confusion" in row]
+    return [*FACE_HEADS, *(name for name in further if name not in HEAD_CLASSES)]
 
 
 def _counted(metrics: Mapping, head: str) -> bool:
@@ -88,9 +93,12 @@ def write_report(
     frame, predicted = evaluation.frame, evaluation.predicted
     write_json(folder / "metrics.json", metrics_document(evaluation, about))
     files = [folder / "metrics.json"]
-    class_heads = [head for head in FACE_HEADS if evaluation.metrics.get(head, {}).get("count")]
+    class_heads = [
+        head for head in _class_heads(evaluation.metrics) if evaluation.metrics.get(head, {}).get("count")
+    ]
     for head in class_heads:
-        files += _class_files(head, frame[head].to_numpy(), predicted[head], folder)
+        names = evaluation.classes[head]
+        files += _class_files(head, names, frame[head].to_numpy(), predicted[head], folder)
     if evaluation.metrics.get("age", {}).get("count"):
         files += _age_files(evaluation, folder)
     files += _group_files(frame, predicted, folder)
@@ -107,20 +115,21 @@ def write_report(
 def _with_all_columns(evaluation: Evaluation) -> Evaluation:
     """A data set without a label has no column for it: here it is missing in every row."""
     heads = {*evaluation.heads, "age", "gender", "race"}
-    columns = {LABEL_COLUMNS[head]: true_labels(evaluation.frame, head) for head in heads}
+    columns = {label_column(head): true_labels(evaluation.frame, head) for head in heads}
     return replace(evaluation, frame=evaluation.frame.assign(**columns))
 
 
 def _pictured(evaluation: Evaluation) -> Evaluation:
     """Without the head `face`: that nearly all faces are faces is a number, no picture."""
-    shown = ("age", *FACE_HEADS)
-    return replace(evaluation, predicted={h: p for h, p in evaluation.predicted.items() if h in shown})
+    return replace(evaluation, predicted={h: p for h, p in evaluation.predicted.items() if h != "face"})
 
 
-def _class_files(head: str, labels: np.ndarray, probabilities: np.ndarray, folder: Path) -> list[Path]:
-    counts = confusion_counts(head, labels, probabilities)
+def _class_files(
+    head: str, names: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, folder: Path
+) -> list[Path]:
+    counts = confusion_counts(names, labels, probabilities)
     return [
-        _csv(class_report(head, labels, probabilities), folder / f"{head}_classification_report.csv"),
+        _csv(class_report(names, labels, probabilities), folder / f"{head}_classification_report.csv"),
         _csv(counts.reset_index(), folder / f"{head}_confusion.csv"),
         _png(plots.confusion_matrix(head, counts), folder / f"{head}_confusion.png"),
     ]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from facecli.core import paths
-from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, ClassNames
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import replacing
 from facecli.core.recipes import FitOptions
@@ -44,6 +44,7 @@ class Recipe:
     epoch: int | None = None
     """The epoch whose weights these are, counted from 1; None where there is no telling."""
     starting_point: bool = False
+    classes: ClassNames = field(default_factory=lambda: CLASS_NAMES)
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -88,10 +89,14 @@ def _detectors() -> dict[str, dict[str, float]]:
 
 def _config(network: keras.Model, recipe: Recipe) -> dict:
     return {
-        **{key: value for key, value in asdict(recipe).items() if key not in ("extra", "starting_point")},
+        **{
+            key: value
+            for key, value in asdict(recipe).items()
+            if key not in ("extra", "classes", "starting_point")
+        },
         **recipe.extra,
         "heads": list(recipe.heads),
-        "labels": {head: _labels(head) for head in recipe.heads},
+        "labels": {head: _labels(head, recipe.classes) for head in recipe.heads},
         "image_size": list(network.input.shape[1:3]),
         "detectors": _detectors(),
         "parameters": int(network.count_params()),
@@ -155,8 +160,8 @@ def _terms(recipe: Recipe) -> Terms:
     return learnt_terms(recipe.model_type, sets if isinstance(sets, Mapping) else (), before)
 
 
-def _labels(head: str) -> list[str]:
-    return list(CLASS_NAMES.get(head, [str(year) for year in range(HEAD_CLASSES[head])]))
+def _labels(head: str, classes: ClassNames) -> list[str]:
+    return list(classes[head]) if head in classes else [str(year) for year in range(HEAD_CLASSES[head])]
 
 
 def load_embedding(network: keras.Model, folder: Path, average: Sequence[Path] = ()) -> None:
@@ -170,9 +175,9 @@ def load_embedding(network: keras.Model, folder: Path, average: Sequence[Path] =
     names = ["backbone", *_head_layers(network)]
     found: dict[str, list[list[np.ndarray]]] = {}
     for place in (folder, *average):
-        student = load_network(load_checkpoint(place))
-        for layer in student.layers:
-            if layer.name in names:
+        checkpoint = load_checkpoint(place)
+        for layer in load_network(checkpoint).layers:
+            if layer.name in names and not _is_added(layer, network, checkpoint):
                 found.setdefault(layer.name, []).append(layer.get_weights())
     try:
         for name, weights in found.items():
@@ -184,6 +189,14 @@ def load_embedding(network: keras.Model, folder: Path, average: Sequence[Path] =
             told = f"{', '.join(map(str, (folder, *average)))} do not all fit one backbone"
         raise CheckpointError(told) from error
     log.info("starting from the distilled backbone in %s", ", ".join(map(str, (folder, *average))))
+
+
+def _is_added(layer: keras.layers.Layer, network: keras.Model, checkpoint: Checkpoint) -> bool:
+    """Is it a head that was added to a finished network, and has no hidden layer? It is learnt anew."""
+    if layer.name not in checkpoint.further:
+        return False
+    shapes = ([weights.shape for weights in one.weights] for one in (layer, network.get_layer(layer.name)))
+    return next(shapes) != next(shapes)
 
 
 def load_network(checkpoint: Checkpoint) -> keras.Model:

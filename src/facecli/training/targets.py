@@ -6,7 +6,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from facecli.core.attributes import AGE_CLASSES, HEAD_CLASSES, LABEL_COLUMNS, MAX_AGE_YEARS, MISSING
+from facecli.core.attributes import (
+    AGE_CLASSES,
+    CLASS_NAMES,
+    MAX_AGE_YEARS,
+    MISSING,
+    ClassNames,
+    label_column,
+)
 
 NO_AGE = -1.0
 """Last column of an encoded age of which a distribution is known, but no years."""
@@ -15,7 +22,6 @@ IN_BIN = -2.0
 OPEN_BIN_YEARS = 10.0
 """How fast the shares of an open bin ("more than 70") fall: the mean age of people beyond its lower end,
 less that end: the 1,147 of UTKFace are 79.9 years on average."""
-_ENCODED = {*LABEL_COLUMNS.values(), "age_low", "age_high"}
 
 
 class Columns(Protocol):
@@ -25,7 +31,9 @@ class Columns(Protocol):
     def __contains__(self, name: str, /) -> bool: ...
 
 
-def build_targets(labels: Columns, heads: Sequence[str]) -> dict[str, np.ndarray]:
+def build_targets(
+    labels: Columns, heads: Sequence[str], classes: ClassNames = CLASS_NAMES
+) -> dict[str, np.ndarray]:
     """Encodes the label columns of a table.
 
     Args:
@@ -33,17 +41,19 @@ def build_targets(labels: Columns, heads: Sequence[str]) -> dict[str, np.ndarray
             column that is not there is missing throughout. `age_low` and `age_high` bound an
             age that is known as a bin only.
         heads: the heads that are trained.
+        classes: names of theirs.
 
     Returns:
         Head -> (n, classes) float32 one-hot rows; for age (n, classes + 1): a Gaussian over
         the years, then the age itself.
     """
-    columns = {name: np.asarray(labels[name], np.int64) for name in _ENCODED if name in labels}
+    wanted = {"age_years", "age_low", "age_high", *map(label_column, heads)}
+    columns = {name: np.asarray(labels[name], np.int64) for name in wanted if name in labels}
     count = len(columns["age_years"])
     targets = {}
     for head in heads:
-        values = columns.get(LABEL_COLUMNS[head], np.full(count, MISSING))
-        targets[head] = encode_classes(values, HEAD_CLASSES[head]) if head != "age" else encode_age(values)
+        values = columns.get(label_column(head), np.full(count, MISSING))
+        targets[head] = encode_classes(values, len(classes[head])) if head != "age" else encode_age(values)
     if "age" in targets and "age_low" in columns:
         bins = encode_age_bins(columns["age_low"], columns["age_high"])
         unknown = columns["age_years"] == MISSING

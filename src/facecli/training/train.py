@@ -13,6 +13,7 @@ import pandas as pd
 from keras import layers
 
 from facecli.core import paths
+from facecli.core.attributes import CLASS_NAMES, ClassNames
 from facecli.core.errors import InputError
 from facecli.core.recipes import (
     EMBEDDING_MODEL,
@@ -33,6 +34,7 @@ from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.models.inception_resnet_v1 import TAP_DIMS
 from facecli.models.pretrained import load_facenet
 from facecli.models.registry import EPOCHS_FOLDER, epoch_folder, kept_epochs, remove_epochs
+from facecli.training.added import add_heads, adds_heads
 from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
@@ -54,8 +56,11 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         CheckpointError, WeightsError: what the model starts from is missing.
     """
     plan = resolve(request)
+    data.check_heads(plan.heads)
+    if adds_heads(plan):
+        return add_heads(data, plan, options)
     data = data.taught(plan.heads, plan.allow_one_sided)
-    check_trainable(data.frame, plan.heads)
+    check_trainable(data.frame, plan.heads, data.class_names)
     check_head_weights(options.head_weights, plan.heads)
     if plan.unfreeze and options.keep_epochs != KEEP_BEST:
         raise InputError("epochs are kept of a training in one stage; with unfrozen blocks there are two")
@@ -87,6 +92,7 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         command=plan.command,
         duration_s=round(time.monotonic() - started, 1),
         epoch=best_first(history)[0] if options.epochs and not plan.unfreeze else None,
+        classes=data.class_names,
         extra={
             **({"left_out": plan.left_out} if plan.rebalance == "undersample" else {}),
             "sets": dict(data.sets),
@@ -135,10 +141,12 @@ def _rebalanced(data: PreparedData, plan: ResolvedRequest, seed: int) -> Balance
     return replace(found, rows=train_rows[found.rows])
 
 
-def _rows(inputs: np.ndarray, targets: Mapping, balanced: Balanced, sets: np.ndarray) -> Rows:
+def _rows(
+    inputs: np.ndarray, targets: Mapping, balanced: Balanced, sets: np.ndarray, classes: ClassNames
+) -> Rows:
     """Training rows; without weights or shares of epochs where all are 1."""
     weights = None if (balanced.weights == 1).all() else balanced.weights
-    return Rows(inputs, targets, balanced.rows, weights, sets, seen=balanced.seen)
+    return Rows(inputs, targets, balanced.rows, weights, sets, seen=balanced.seen, classes=classes)
 
 
 def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[str, float]]:
@@ -179,16 +187,17 @@ def _train_whole(
         size = student.image_size
     # Seeded here: the initial weights must not depend on how the data was prepared.
     keras.utils.set_random_seed(options.seed)
-    network = build_model(request.backbone, request.heads, size)
+    classes = data.class_names
+    network = build_model(request.backbone, request.heads, size, classes=classes)
     if student:
         load_embedding(network, student.folder, [paths.find_model(name) for name in request.average])
     if options.epochs == 0:
         return network, _history_of(student, request.heads)
     image_size = network.input.shape[1:3]
-    crops, targets = data.crops(image_size), build_targets(data.frame, request.heads)
+    crops, targets = data.crops(image_size), build_targets(data.frame, request.heads, classes)
     augmentation = build_augmentation(image_size, options.degraded_share, options.seed)
-    train_rows = _rows(crops, targets, balanced, data.of_set)
-    val_rows = Rows(crops, targets, data.rows("val"), sets=data.of_set)
+    train_rows = _rows(crops, targets, balanced, data.of_set, classes)
+    val_rows = Rows(crops, targets, data.rows("val"), sets=data.of_set, classes=classes)
     return network, fit(network, train_rows, val_rows, options, folder, augmentation)
 
 
@@ -222,14 +231,15 @@ def train_transfer(
     Returns:
         A network (n, 160, 160, 3) uint8 RGB -> head -> probabilities, and the history.
     """
-    targets = build_targets(data.frame, heads)
+    classes = data.class_names
+    targets = build_targets(data.frame, heads, classes)
     keras.utils.set_random_seed(options.seed)
-    head_network = build_feature_heads(sum(TAP_DIMS[tap] for tap in TAPS), heads)
+    head_network = build_feature_heads(sum(TAP_DIMS[tap] for tap in TAPS), heads, classes)
     history = []
     if options.epochs or not unfreeze:
         features = _features(data, trunk_weights)
-        train = _rows(features, targets, balanced, data.of_set)
-        val = Rows(features, targets, data.rows("val"), sets=data.of_set)
+        train = _rows(features, targets, balanced, data.of_set, classes)
+        val = Rows(features, targets, data.rows("val"), sets=data.of_set, classes=classes)
         history = fit(head_network, train, val, options, folder)
     network = compose(load_facenet(trunk_weights, TAPS), head_network)
     if unfreeze:
@@ -241,19 +251,19 @@ def train_transfer(
             warmup_epochs=0.5,
         )
         crops = data.crops((160, 160))
-        train = _rows(crops, targets, balanced, data.of_set)
-        val = Rows(crops, targets, data.rows("val"), sets=data.of_set)
+        train = _rows(crops, targets, balanced, data.of_set, classes)
+        val = Rows(crops, targets, data.rows("val"), sets=data.of_set, classes=classes)
         augmentation = build_augmentation((160, 160), options.degraded_share, options.seed)
         history = history + fit(network, train, val, second, folder / "unfrozen", augmentation)
     return network, history
 
 
-def build_feature_heads(size: int, heads: Sequence[str]) -> keras.Model:
+def build_feature_heads(size: int, heads: Sequence[str], classes: ClassNames = CLASS_NAMES) -> keras.Model:
     """Heads on stored features (n, size); the features are standardised by batch statistics."""
     features = keras.Input((size,), name="features")
     normed = layers.BatchNormalization(center=False, scale=False, name="standardise")(features)
     backbone = keras.Model(features, normed, name="standardised")
-    return attach_heads(backbone, heads, DROPOUT, hidden=HIDDEN_UNITS)
+    return attach_heads(backbone, heads, DROPOUT, hidden=HIDDEN_UNITS, classes=classes)
 
 
 def compose(trunk: keras.Model, head_network: keras.Model) -> keras.Model:

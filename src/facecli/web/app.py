@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -11,8 +11,9 @@ from starlette.datastructures import State
 from starlette.responses import JSONResponse
 
 from facecli import __version__
+from facecli.core.attributes import FACE_HEADS
 from facecli.core.errors import CheckpointError
-from facecli.core.faces import FACE_HEADS
+from facecli.core.faces import with_further
 from facecli.draw.anonymize import METHODS
 from facecli.models.registry import Entry
 from facecli.models.terms import terms_of
@@ -94,15 +95,15 @@ def describe_model(name: str, entry: Entry) -> dict[str, Any]:
         "shipped": entry.shipped,
         "licence": terms.licence,
         "may_be_used_for": terms.may_be_used_for,
-        "measured": measured_cautions(entry.metrics),
-        "metrics": _figures(entry.metrics),
+        "measured": measured_cautions(entry.metrics, entry.further),
+        "metrics": _figures(entry.metrics, entry.further),
     }
 
 
-def _figures(metrics: dict[str, Any]) -> dict[str, float]:
+def _figures(metrics: dict[str, Any], further: Iterable[str]) -> dict[str, float]:
     """The figures of the test split that there are."""
     found = {}
-    for head, key in (("age", "mae"), *((head, "accuracy") for head in FACE_HEADS)):
+    for head, key in (("age", "mae"), *((head, "accuracy") for head in with_further(FACE_HEADS, further))):
         part = metrics.get(head)
         value = part.get(key) if isinstance(part, dict) else None
         if isinstance(value, float):
@@ -295,12 +296,21 @@ def build_app(settings: Settings, live_limits: LiveLimits | None = None) -> Fast
     routers = (analysis_router, compatibility_router, server_router, live_session.router, pages.router)
     for part in routers:
         app.include_router(part)
+    _describe_heads(app)
     problems.install(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(Guard, token=settings.token, hosts=settings.hosts, any_address=settings.any_address)
     app.add_middleware(Observe)
     return app
+
+
+def _describe_heads(app: FastAPI) -> None:
+    """/openapi.json knows the heads that the models here bring."""
+    entries = app.state.registry.entries.values()
+    further = {head: names for entry in entries for head, names in entry.further.items()}
+    described = schemas.with_heads(app.openapi(), further)
+    app.openapi_schema = described
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from facecli.core import paths
-from facecli.core.faces import FACE_HEADS, NAMED_HEADS
+from facecli.core.attributes import FACE_HEADS, NAMED_HEADS
 from facecli.models.registry import Entry
 from facecli.sinks.html import GENERAL_CAUTIONS, measured_cautions
 from facecli.sinks.rows import COLUMNS
@@ -142,7 +142,7 @@ def model_sections(entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
         {
             "name": name,
             "facts": _facts(entry),
-            "measured": measured_cautions(entry.metrics),
+            "measured": measured_cautions(entry.metrics, entry.further),
             "structure": _structure(entry.name),
             "groups": _groups(entry.name),
         }

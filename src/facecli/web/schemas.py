@@ -1,9 +1,10 @@
 """What /openapi.json says of bodies, answers and errors beyond what FastAPI sees by itself."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from facecli.core.attributes import CLASS_NAMES
-from facecli.core.faces import AGE_BAND, FACE_HEADS
+from facecli.core.attributes import CLASS_NAMES, FACE_HEADS, ClassNames
+from facecli.core.faces import AGE_BAND
 from facecli.web.problems import MEDIA_TYPE
 from facecli.web.settings import Limits
 
@@ -68,8 +69,7 @@ _PICTURE_ROW = {
 }
 
 
-def _probabilities(head: str) -> dict[str, Any]:
-    names = CLASS_NAMES[head]
+def _probabilities(names: Sequence[str]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {name: _PROBABILITY for name in names},
@@ -83,10 +83,21 @@ def _object(properties: dict[str, Any], required: list[str], told: str = "") -> 
     return {**schema, "description": told} if told else schema
 
 
+def _attribute(head: str, names: Sequence[str]) -> dict[str, Any]:
+    """The two keys of a head."""
+    return {
+        head: {"type": "string", "enum": list(names)},
+        f"{head}_probabilities": _probabilities(names),
+    }
+
+
+def _uncertain(further: Iterable[str] = ()) -> dict[str, Any]:
+    return {"type": "array", "items": {"enum": [*FACE_HEADS, *further, AGE_BAND]}}
+
+
 for _head in FACE_HEADS:
-    _ATTRIBUTES[_head] = {"type": "string", "enum": list(CLASS_NAMES[_head])}
-    _ATTRIBUTES[f"{_head}_probabilities"] = _probabilities(_head)
-_ATTRIBUTES["uncertain"] = {"type": "array", "items": {"enum": [*FACE_HEADS, AGE_BAND]}}
+    _ATTRIBUTES |= _attribute(_head, CLASS_NAMES[_head])
+_ATTRIBUTES["uncertain"] = _uncertain()
 
 FACE = _object(
     {
@@ -182,6 +193,20 @@ PROBLEM = _object(
     ["type", "title", "status", "detail"],
     "Problem details (RFC 9457).",
 )
+
+
+def with_heads(described: Any, further: ClassNames) -> Any:
+    """What is described, with the heads that models bring wherever a face's attributes are."""
+    if isinstance(described, list):
+        return [with_heads(one, further) for one in described]
+    if not isinstance(described, dict):
+        return described
+    told = {key: with_heads(value, further) for key, value in described.items()}
+    if further and "uncertain" in told and "age_group" in told:
+        for head, names in further.items():
+            told |= _attribute(head, names)
+        told["uncertain"] = _uncertain(further)
+    return told
 
 
 def analyze() -> dict[str, Any]:

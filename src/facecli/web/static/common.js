@@ -3,6 +3,17 @@ import heads from "./heads.js";
 import texts from "./texts.js";
 
 export { heads, texts };
+
+// Heads that a model brings are known by their keys, NAME and NAME_probabilities.
+const KEYS = "_probabilities";
+const further = (face) => Object.keys(face)
+  .filter((key) => key.endsWith(KEYS)).map((key) => key.slice(0, -KEYS.length))
+  .filter((head) => typeof face[head] === "string" && head !== "age_band" && !heads.all.includes(head));
+export const shownHeads = (face) => [...heads.shown, ...further(face)];
+export const allHeads = (face) => [...heads.all, ...further(face)];
+// A class where nothing else tells what it is about.
+export const inWords = (head, face) => (heads.all.includes(head) ? face[head] : `${head} ${face[head]}`);
+export const furtherHeads = (faces) => [...new Set(faces.flatMap(further))];
 export const say = (key, values = {}) =>
   (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 

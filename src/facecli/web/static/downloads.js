@@ -1,5 +1,5 @@
 // What can be taken away: the answer as JSON, a table, the drawn picture.
-import { heads, save } from "./common.js";
+import { furtherHeads, heads, save } from "./common.js";
 
 // Columns that are not a key of the picture or of the face.
 const READ = {
@@ -10,11 +10,16 @@ const READ = {
   rejected: (row, face) => face && "rejected" in face ? Number(face.rejected) : undefined,
   age_low: (row, face) => face?.age_interval_90?.[0], age_high: (row, face) => face?.age_interval_90?.[1],
   uncertain: (row, face) => face?.uncertain?.join(" "),
-  ...Object.fromEntries(heads.all.map((head) => [
-    `${head}_probability`, (row, face) => face?.[head] && face[`${head}_probabilities`][face[head]],
-  ])),
 };
-const value = (name, row, face) => (name in READ ? READ[name](row, face) : name in row ? row[name] : face?.[name]);
+// A head's probability is that of its class.
+const PROBABILITY = /^(.+)_probability$/;
+const share = (head, face) => face?.[head] && face[`${head}_probabilities`]?.[face[head]];
+function value(name, row, face) {
+  if (name in READ) return READ[name](row, face);
+  if (name in row) return row[name];
+  const head = PROBABILITY.exec(name)?.[1];
+  return head && head !== "face" ? share(head, face) : face?.[name];
+}
 
 // How a text begins that spreadsheets run, also behind quotes and spaces: as in `facecli.sinks.table`.
 const FORMULA = /^[\s'"]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
@@ -28,11 +33,13 @@ function cell(value) {
 
 // The columns of `facecli run --csv`.
 export function table(rows) {
-  const lines = [heads.columns];
+  const further = furtherHeads(rows.flatMap((row) => row.faces));
+  const columns = [...heads.columns, ...further.flatMap((head) => [head, `${head}_probability`])];
+  const lines = [columns];
   for (const row of rows) {
     // A picture without a face has a row, too.
     for (const face of row.faces.length ? row.faces : [undefined]) {
-      lines.push(heads.columns.map((name) => value(name, row, face)));
+      lines.push(columns.map((name) => value(name, row, face)));
     }
   }
   return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";

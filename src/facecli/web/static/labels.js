@@ -1,5 +1,5 @@
 // What a label says in short lines, and where it goes: the rules of `facecli.draw.annotate`, for the pages.
-import { heads, percent, texts, years } from "./common.js";
+import { inWords, percent, shownHeads, texts, years } from "./common.js";
 
 const SPACE = { text: " \u00b7 ", muted: true };
 const joined = (words) => words.filter(Boolean).flatMap((word, at) => (at ? [SPACE, word] : [word]));
@@ -12,9 +12,9 @@ export function labelLines(face) {
     { text: years(face) }, { text: ` (${face.age_interval_90.join("-")})`, muted: true }];
   const word = (head) => {
     if (!face[head]) return null;
-    return face.uncertain?.includes(head) ? { text: `${head}?`, muted: true } : { text: face[head] };
+    return face.uncertain?.includes(head) ? { text: `${head}?`, muted: true } : { text: inWords(head, face) };
   };
-  const rest = heads.shown.filter((head) => head !== "gender").map(word);
+  const rest = shownHeads(face).filter((head) => head !== "gender").map(word);
   return [[...number, ...age], joined([word("gender")]), joined(rest)].filter((line) => line.length);
 }
 
@@ -37,10 +37,10 @@ export function spoken(face) {
   if (face.rejected) return texts.rejected;
   const parts = [];
   if (face.age_years !== undefined) parts.push(`${years(face)} ${texts.years}`);
-  for (const head of heads.shown) {
+  for (const head of shownHeads(face)) {
     if (!face[head]) continue;
     const doubtful = face.uncertain?.includes(head);
-    parts.push(doubtful ? `${texts[head] ?? head} ${texts.uncertain}` : `${face[head]} ${percent(face[`${head}_probabilities`][face[head]])}`);
+    parts.push(doubtful ? `${texts[head] ?? head} ${texts.uncertain}` : `${inWords(head, face)} ${percent(face[`${head}_probabilities`][face[head]])}`);
   }
   return parts.join(", ");
 }

@@ -1,5 +1,5 @@
 // The panel of one face: crop, age curve, bars; a column for each model.
-import { colour, element, heads, percent, texts, years } from "./common.js";
+import { allHeads, colour, element, percent, texts, years } from "./common.js";
 import { spoken } from "./labels.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -56,7 +56,7 @@ function column(name, face) {
       element("p", { className: "quiet", textContent: `${texts.interval}: ${low}-${high}` }));
     if (face.age_distribution) made.append(curve(face));
   }
-  for (const head of heads.all) {
+  for (const head of allHeads(face)) {
     const probabilities = face[`${head}_probabilities`];
     const title = texts[head] ?? head;
     if (probabilities) {
