@@ -8,8 +8,7 @@ import pandas as pd
 from facecli.core.attributes import CLASS_NAMES, GENDERS, MISSING
 from facecli.core.faces import Face
 from facecli.training.evaluate import true_labels
-from facecli.training.figures import HALF_YEAR
-from facecli.training.metrics import mean_interval
+from facecli.training.metrics import HALF_YEAR, mean_interval
 
 GROWTH_YEARS, FALL_POINTS = 0.8, 1.5
 """At medium degradation the age error may grow, and gender fall, by less than that."""

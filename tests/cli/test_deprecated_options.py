@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from facecli.cli.app import main
 from facecli.cli.options import renamed_option
 from facecli.cli.output import configure_output, warn_deprecated
-from facecli.core.deprecation import Deprecation
+from facecli.core.errors import Deprecation
 
 OLD = Deprecation("--old", "1.1.0", "write --new", "2.0.0")
 

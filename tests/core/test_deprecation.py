@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 import facecli
-from facecli.core.deprecation import Deprecation, deprecated
+from facecli.core.errors import Deprecation, deprecated
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,7 +1,7 @@
 """How often two models say the same."""
 
 from facecli.core.faces import Face
-from facecli.infer.compare import Agreement, AgreementCount
+from facecli.infer.analyzer import Agreement, AgreementCount
 
 
 def test_agreement_of_nothing():

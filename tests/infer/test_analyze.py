@@ -10,8 +10,7 @@ from facecli.core.errors import CheckpointError
 from facecli.detect.landmarks import LandmarkFinder
 from facecli.detect.none import WholePicture
 from facecli.detect.registry import Detections, RefiningDetector, build_detector
-from facecli.infer.analyzer import Analyzer, FaceSelection, ReadoutOptions, read_out
-from facecli.infer.compare import ComparingAnalyzer
+from facecli.infer.analyzer import Analyzer, ComparingAnalyzer, FaceSelection, ReadoutOptions, read_out
 from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import Checkpoint

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from facecli.detect.registry import Detections
-from facecli.infer.analyzer import Analyzer
-from facecli.infer.compare import ComparingAnalyzer
+from facecli.infer.analyzer import Analyzer, ComparingAnalyzer
 from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import Checkpoint
 

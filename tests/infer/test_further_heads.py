@@ -9,8 +9,7 @@ from facecli.core.attributes import FURTHER_HALF_LIFE_S
 from facecli.core.errors import CheckpointError
 from facecli.core.faces import Face, FrameResult
 from facecli.detect.none import WholePicture
-from facecli.infer.analyzer import Analyzer, Doubts, ReadoutOptions
-from facecli.infer.compare import AgreementCount, ComparingAnalyzer
+from facecli.infer.analyzer import AgreementCount, Analyzer, ComparingAnalyzer, Doubts, ReadoutOptions
 from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import LiveAnalyzer
 from facecli.live.evidence import Evidence

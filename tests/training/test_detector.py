@@ -14,7 +14,7 @@ from facecli.core.recipes import FitOptions
 from facecli.data.boxes import BoxPicture
 from facecli.detect.cnn import CnnDetector, CnnOptions, decode
 from facecli.models.checkpoint import load_detector
-from facecli.models.detector_network import DetectorSpec, build_detector_network
+from facecli.models.networks import DetectorSpec, build_detector_network
 from facecli.training import detector
 from facecli.training.box_batches import SampleShares
 from facecli.training.box_data import BoxData

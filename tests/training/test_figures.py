@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facecli.core.attributes import GENDERS, RACES
-from facecli.training.figures import AgeFigures, age_figures, class_figures, skewed
+from facecli.training.metrics import AgeFigures, age_figures, class_figures, skewed
 
 
 def sure(classes, *answers):

@@ -24,8 +24,7 @@ from facecli.core.errors import ImageError
 from facecli.infer.analyzer import mark_rejected
 from facecli.web import decoder
 from facecli.web.app import build_app
-from facecli.web.problems import Problem
-from facecli.web.schemas import MODELS, PICTURE, PICTURES, PREDICTION
+from facecli.web.schemas import MODELS, PICTURE, PICTURES, PREDICTION, Problem
 from facecli.web.service import Busy
 from facecli.web.settings import Limits, Settings
 

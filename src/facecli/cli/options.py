@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from facecli.cli.output import warn_deprecated
-from facecli.core.deprecation import Deprecation
-from facecli.core.errors import CheckpointError, InputError
+from facecli.core.errors import CheckpointError, Deprecation, InputError
 from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
 from facecli.detect.registry import AUTO, BEST, FREE, built_in_names, detector_names, find_entry
 

@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
-from facecli.core.deprecation import Deprecation
+from facecli.core.errors import Deprecation
 from facecli.core.redaction import is_storage_address, redacted
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)

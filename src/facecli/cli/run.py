@@ -30,8 +30,7 @@ from facecli.cli.run_setup import (
     event_options,
     picture_options,
 )
-from facecli.core.deprecation import Deprecation
-from facecli.core.errors import FacecliError, InputError
+from facecli.core.errors import Deprecation, FacecliError, InputError
 from facecli.core.paths import file_path
 from facecli.core.redaction import redacted
 

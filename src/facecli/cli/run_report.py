@@ -47,7 +47,7 @@ class AgreementSink:
 
     def write(self, record) -> None:
         """Takes a picture's faces."""
-        from facecli.infer.compare import AgreementCount
+        from facecli.infer.analyzer import AgreementCount
 
         for face in record.result.faces:
             for (one, said), (other, answered) in itertools.combinations((face.by_model or {}).items(), 2):

@@ -397,7 +397,7 @@ def build_comparison(checkpoints: dict[str, "Checkpoint"], build: Callable):
 
     Raises CheckpointError.
     """
-    from facecli.infer.compare import ComparingAnalyzer
+    from facecli.infer.analyzer import ComparingAnalyzer
 
     own_names = [checkpoint.name for checkpoint in checkpoints.values()]
     # Copies of a model have one name: then what the user wrote tells them apart.

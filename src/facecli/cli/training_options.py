@@ -15,8 +15,7 @@ from facecli.cli.output import say, show_text, warn, warn_deprecated
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, wrong_in_head
 from facecli.core.console import OUTPUT_POLICY
-from facecli.core.deprecation import Deprecation
-from facecli.core.errors import InputError
+from facecli.core.errors import Deprecation, InputError
 from facecli.core.recipes import KEEP_ALL, KEEP_BEST, FitOptions
 
 if TYPE_CHECKING:

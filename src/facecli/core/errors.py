@@ -1,8 +1,17 @@
-"""The errors a user can cause or meet, each carrying one line of remedy and an exit code.
+"""The errors a user can cause or meet, each with one line of remedy and an exit code; and what is to go.
 
 Exit codes: 0 done, 1 something failed while running, 2 the arguments or the given
 paths are wrong, 130 interrupted by Ctrl-C, 141 nobody reads the results any more.
+
+What still works and will go warns: from Python a call does (`deprecated`), on the command line one line on
+standard error (`cli.output.warn_deprecated`, `cli.options.renamed_option`); docs/releasing.md has the rules.
 """
+
+import functools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -74,3 +83,57 @@ class WeightsError(FacecliError):
 
 class DownloadError(FacecliError):
     """A public file that cannot be fetched, or that is not what was published."""
+
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Deprecation:
+    """One of them.
+
+    Attributes:
+        what: as users write it: an option, a function, a key of `config.json`.
+        since: the release that first says so, "1.2.0".
+        instead: what to do, as an order: "give every set with --data-path".
+        removal: the release that has it no more, "2.0.0"; a major one.
+    """
+
+    what: str
+    since: str
+    instead: str
+    removal: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it on one line, without a full stop."""
+        return f"{self.what} is deprecated since {self.since} and goes in {self.removal}: {self.instead}"
+
+
+_WARNED: set[Deprecation] = set()
+"""Of what callers from Python were warned in this process."""
+
+
+def deprecated(
+    deprecation: Deprecation,
+) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """Decorator of a function or method that is to go: its first call of the process warns.
+
+    The DeprecationWarning is that of the line that calls. Type checkers and docs find its text in
+    `__deprecated__`, as PEP 702 has it.
+    """
+
+    def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:
+        @functools.wraps(function)
+        def warning(*given: Given.args, **named: Given.kwargs) -> Result:
+            if deprecation not in _WARNED:
+                # Remembered first: where warnings are errors, the second call works all the same.
+                _WARNED.add(deprecation)
+                warnings.warn(deprecation.sentence, DeprecationWarning, stacklevel=2)
+            return function(*given, **named)
+
+        warning.__deprecated__ = deprecation.sentence  # type: ignore[attr-defined]
+        return warning
+
+    return decorate

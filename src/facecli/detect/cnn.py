@@ -114,7 +114,7 @@ def decode(
     """What the network says of one picture, as faces.
 
     Args:
-        outputs: name -> (cells, values), see `models.detector_network`; the score is a logit.
+        outputs: name -> (cells, values), see `models.networks`; the score is a logit.
         image_size: (height, width) of what it saw, multiples of the largest stride.
         score_threshold: in (0, 1); cells that say less are left out.
 

@@ -29,7 +29,7 @@ from facecli.detect.cnn import (
 from facecli.detect.landmarks import LandmarkFinder
 from facecli.detect.registry import Detections
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, load_detector, write_config, write_json
-from facecli.models.detector_network import DetectorSpec, build_detector_network
+from facecli.models.networks import DetectorSpec, build_detector_network
 from facecli.models.terms import DETECTOR_TERMS
 from facecli.training.box_batches import VALUES, BoxBatches, SampleShares
 from facecli.training.box_data import BoxData

@@ -10,8 +10,7 @@ import pandas as pd
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, MISSING, PRESENCE, ClassNames, label_column
 from facecli.data.checks import POOLED_HEADS
 from facecli.models.readout import IDENTITY, Calibration
-from facecli.training.figures import ClassFigures, skewed
-from facecli.training.metrics import age_bin_metrics, age_metrics, class_metrics
+from facecli.training.metrics import ClassFigures, age_bin_metrics, age_metrics, class_metrics, skewed
 
 FACE = PRESENCE.index("face")
 

@@ -9,8 +9,7 @@ import pandas as pd
 from facecli.core.attributes import GENDERS, MISSING, RACES, RACES_7
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import true_labels
-from facecli.training.figures import HALF_YEAR
-from facecli.training.metrics import AGE_BANDS, FEWEST_FOR_INTERVAL, age_band_id, mean_interval
+from facecli.training.metrics import AGE_BANDS, FEWEST_FOR_INTERVAL, HALF_YEAR, age_band_id, mean_interval
 
 MEASURES = ("age_mae", "bias", "age_in_bin", "gender_accuracy", "race_accuracy", "race_7_accuracy")
 SHARES = tuple(measure for measure in MEASURES if measure not in ("age_mae", "bias"))

@@ -30,7 +30,7 @@ from facecli.core.errors import DataError, InputError
 from facecli.core.recipes import LANDMARKS, LANDMARKS_MODEL, FitOptions
 from facecli.data.boxes import BoxPicture
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, write_config
-from facecli.models.detector_network import build_landmark_network
+from facecli.models.networks import build_landmark_network
 from facecli.models.terms import DETECTOR_TERMS
 from facecli.training.box_batches import DrawnBatches, Sample, mirrored, worn
 from facecli.training.box_data import BoxData, with_finds

@@ -19,7 +19,7 @@ from facecli.draw.panel import draw_compared, draw_details
 from facecli.pipeline.batch import find_faces_in
 from facecli.web.decoder import DecoderLostError
 from facecli.web.model_registry import ModelRegistry
-from facecli.web.problems import RETRY_AFTER_S, Problem
+from facecli.web.schemas import RETRY_AFTER_S, Problem
 from facecli.web.service import Service
 
 log = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ from facecli.web.guard import BodyLimit, Guard
 from facecli.web.live_protocol import LiveLimits
 from facecli.web.model_registry import ModelRegistry
 from facecli.web.observe import MEDIA_TYPE, Meters, Observe
-from facecli.web.problems import Problem, busy
+from facecli.web.schemas import Problem, busy
 from facecli.web.service import Busy, Service
 from facecli.web.settings import Settings
 from facecli.web.upload import Fetcher, Given, PictureAddress, read_given

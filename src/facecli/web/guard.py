@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from facecli.web.pages import render_token_page
-from facecli.web.problems import Problem, busy
+from facecli.web.schemas import Problem, busy
 from facecli.web.settings import Limits
 
 log = logging.getLogger(__name__)

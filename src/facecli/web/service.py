@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import cv2
 
 from facecli.detect.registry import Detector
-from facecli.infer.analyzer import Analyzer, ReadoutOptions
-from facecli.infer.compare import ComparingAnalyzer
+from facecli.infer.analyzer import Analyzer, ComparingAnalyzer, ReadoutOptions
 from facecli.web.decoder import DecoderPool, DecodingLane, HeavyPicture
 from facecli.web.model_registry import ModelRegistry
 from facecli.web.settings import Limits, usable_cores

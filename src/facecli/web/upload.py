@@ -16,7 +16,7 @@ from facecli.core.redaction import redacted
 from facecli.sources.files import as_text
 from facecli.sources.web import FetchLimits as FetchLimits
 from facecli.sources.web import check_url, fetch, is_url
-from facecli.web.problems import Problem, busy
+from facecli.web.schemas import Problem, busy
 from facecli.web.settings import Limits
 
 log = logging.getLogger(__name__)
