@@ -3,6 +3,7 @@
 # make test-fast   those of the run lane, without what starts servers, browsers and many processes
 # make campaign MINUTES=30 SEED=7   broken input, kills, full disks, rude clients (docs/reliability.md)
 # make lint   style, format and types
+# make docs   the docs site: build/site (docs/site/README.md)
 # Needs Python >= 3.10, make, and an index to install packages from.
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help run test test-fast campaign lint clean
+.PHONY: help run test test-fast campaign lint docs clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -42,6 +43,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src/facecli
 
+docs: $(VENV)/.docs
+	$(BIN)/python docs/site/build_site.py $(DOCS_ARGS)
+
 clean:
 	rm -rf $(VENV) build dist out src/*.egg-info
 
@@ -64,4 +68,10 @@ $(VENV)/.run: $(VENV)/.venv setup.py
 $(VENV)/.test: $(VENV)/.run setup.py
 	@echo "... then what training, the server and the tests need (TensorFlow, ...: some 2 GB, minutes) ..."
 	@$(BIN)/python -m pip install --quiet --editable '.[train,web,dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run setup.py
+	@echo "... then what makes the site (Zensical: some 30 MB) ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@$(BIN)/python -c 'import zensical' || { echo "the docs site needs Python 3.11 or newer" >&2; exit 1; }
 	@touch $@

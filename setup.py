@@ -67,6 +67,12 @@ WEB = [
     "uvicorn>=0.54,<1",
     "websockets>=15,<18",
 ]
+# Only `make docs`; none of the generators' versions that are kept runs on Python 3.10.
+DOCS = [
+    "griffelib>=2.4,<3; python_version >= '3.11'",
+    "pyyaml>=6.0.2,<7",
+    "zensical>=0.0.73,<0.1; python_version >= '3.11'",
+]
 DEV = [
     "httpx2>=2.16,<3",
     "hypothesis>=6.100,<7",
@@ -181,7 +187,8 @@ setup(
         "parquet": PARQUET,
         "explain": EXPLAIN,
         "web": WEB,
-        "dev": DEV,
+        "docs": DOCS,
+        "dev": [*DEV, *DOCS],
     },
     entry_points={"console_scripts": ["facecli=facecli.__main__:main"]},
     cmdclass={"build_py": BuildWithModels},
