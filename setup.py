@@ -69,6 +69,7 @@ WEB = [
 ]
 # Only `make docs`; none of the generators' versions that are kept runs on Python 3.10.
 DOCS = [
+    "flatbuffers>=25.2,<26",
     "griffelib>=2.4,<3; python_version >= '3.11'",
     "pyyaml>=6.0.2,<7",
     "zensical>=0.0.73,<0.1; python_version >= '3.11'",

@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     stage(docs)
     commands = reference.write(docs)
     runtime = None if options.without_demonstration else demonstration.fetch(options.into / "npm")
-    demonstration.write(docs / "demo", runtime)
+    demonstration.write(docs, runtime)
     config = options.into / "mkdocs.yml"
     config.write_text(effective_config(docs, commands), encoding="utf-8")
     # Not the script beside this Python: a build must not depend on what PATH says.
