@@ -67,7 +67,7 @@ $(VENV)/.run: $(VENV)/.venv setup.py
 
 $(VENV)/.test: $(VENV)/.run setup.py
 	@echo "... then what training, the server and the tests need (TensorFlow, ...: some 2 GB, minutes) ..."
-	@$(BIN)/python -m pip install --quiet --editable '.[train,web,dev]'
+	@$(BIN)/python -m pip install --quiet --editable '.[train,web,mqtt,dev]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run setup.py

@@ -43,6 +43,8 @@ TRAIN = [
     "keras>=3.10,<4",
     "matplotlib>=3.9,<4",
     "pandas>=2.2,<4",
+    # What the labels of a list mean.
+    "pyyaml>=6.0,<7",
     "scikit-learn>=1.5,<2",
     "scipy>=1.13,<2",
     "tensorflow>=2.19,<3",
@@ -71,9 +73,11 @@ WEB = [
 DOCS = [
     "flatbuffers>=25.2,<26",
     "griffelib>=2.4,<3; python_version >= '3.11'",
-    "pyyaml>=6.0.2,<7",
+    "pyyaml>=6.0,<7",
     "zensical>=0.0.73,<0.1; python_version >= '3.11'",
 ]
+# Only `facecli run --video ... --notify mqtt://...`.
+MQTT = ["paho-mqtt>=2.1,<3"]
 DEV = [
     "httpx2>=2.16,<3",
     "hypothesis>=6.100,<7",
@@ -89,6 +93,8 @@ DEV = [
     "schemathesis>=4,<5",
     "scikit-image>=0.22,<1",
     "setuptools>=70.1",
+    "trustme>=1.2,<2",
+    "types-PyYAML>=6.0,<7",
 ]
 
 # The top-level folders are where people and training put these files; a wheel carries
@@ -189,6 +195,7 @@ setup(
         "explain": EXPLAIN,
         "web": WEB,
         "docs": DOCS,
+        "mqtt": MQTT,
         "dev": [*DEV, *DOCS],
     },
     entry_points={"console_scripts": ["facecli=facecli.__main__:main"]},

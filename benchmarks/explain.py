@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
 def measure(model: str, arguments: argparse.Namespace) -> Iterator[dict]:
     """Records of all faces: model, method and head, with what was measured."""
     from facecli.core.paths import find_model
-    from facecli.data.batches import load_crops
+    from facecli.data.sources import load_crops
     from facecli.explain.network import ExplainedNetwork
     from facecli.models.checkpoint import load_checkpoint
     from facecli.training.prepare import prepare_data

@@ -29,7 +29,7 @@ from architectures import yardstick
 
 from facecli.cli.export import training_crops
 from facecli.core import paths
-from facecli.data.batches import load_crops
+from facecli.data.sources import load_crops
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_checkpoint
 from facecli.models.export import export_model, export_size, heads_only
 from facecli.models.export_formats import FORMATS

@@ -1,6 +1,7 @@
 """Which rebalancing of age groups is best? Measured on validation rows, never on test rows.
 
     python benchmarks/rebalance.py --data-path data/UTKFace --seeds 1 2
+    python benchmarks/rebalance.py --data-path data/UTKFace --limit 6000 --seeds 1
 
 Heads on the frozen FaceNet trunk (features are cached) are trained with each method; a row of
 the table is a method, its numbers are means over the seeds of the initial weights. The split
@@ -31,10 +32,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-path", type=Path, default=Path("data/UTKFace"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--limit", type=int, help="that many random pictures of the set")
+    parser.add_argument("--weights", type=Path, help="FaceNet weight file, if it is not among facecli's")
     arguments = parser.parse_args()
-    data = prepare_data(arguments.data_path, seed=1)
+    data = prepare_data(arguments.data_path, seed=1, limit=arguments.limit)
     files = [data.folder / file for file in data.frame["file"]]
-    found = facenet_features(files, data.frame["sha256"].tolist())
+    found = facenet_features(files, data.frame["sha256"].tolist(), arguments.weights)
     features = np.concatenate([found[tap] for tap in TAPS], axis=1)
     print("| rebalancing | age MAE | mean MAE over decades | gender | race | race, mean over classes |")
     print("|---|---|---|---|---|---|")
@@ -50,13 +53,14 @@ def main() -> None:
 def measure(data: PreparedData, features: np.ndarray, method: str, seed: int) -> list[float]:
     """MAE, mean of the decades' MAE, gender accuracy, race accuracy and its mean over classes."""
     train, val = data.rows("train"), data.rows("val")
-    index, weights = rebalance(data.frame.iloc[train], method, seed)
+    balanced = rebalance(data.frame.iloc[train], method, seed)
     targets = build_targets(data.frame, HEADS)
     keras.utils.set_random_seed(seed)
     network = build_feature_heads(features.shape[1], HEADS)
     options = FitOptions(**RUN_DEFAULTS[GENUINE], seed=seed)
     with tempfile.TemporaryDirectory() as folder:
-        rows = Rows(features, targets, train[index], weights if method == "weights" else None)
+        weights = balanced.weights if method == "weights" else None
+        rows = Rows(features, targets, train[balanced.rows], weights, seen=balanced.seen)
         fit(network, rows, Rows(features, targets, val), options, Path(folder))
     predicted = network.predict(features[val], batch_size=512, verbose=0)
     labels = data.frame.iloc[val]

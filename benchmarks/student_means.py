@@ -19,7 +19,7 @@ from readme_tables import markdown
 
 from facecli.core import paths
 from facecli.core.attributes import UTKFACE_HEADS
-from facecli.data.batches import load_crops
+from facecli.data.sources import load_crops
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import true_labels

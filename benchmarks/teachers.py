@@ -26,7 +26,7 @@ import pandas as pd
 from facecli.core import paths
 from facecli.core.attributes import UTKFACE_HEADS
 from facecli.core.recipes import GENUINE, RUN_DEFAULTS, FitOptions
-from facecli.data.batches import load_crops
+from facecli.data.sources import load_crops
 from facecli.models.checkpoint import load_checkpoint
 from facecli.training.engine import Rows, fit
 from facecli.training.evaluate import evaluate

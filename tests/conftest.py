@@ -27,7 +27,7 @@ _MARKS = {
         *("training/", "explain/", "data/", "models/", "crowd/test_crowd_plot.py"),
         *(
             f"cli/test_{name}_command.py"
-            for name in ("calibrate", "data", "detector", "evaluate", "explain", "export", "train")
+            for name in ("calibrate", "data", "detector", "evaluate", "explain", "export", "list", "train")
         ),
     ),
     "server": ("web/test_web_server.py", "web/test_web_live_server.py"),
@@ -36,6 +36,7 @@ _MARKS = {
         *("cli/test_run.py", "cli/test_benchmark_command.py", "pipeline/test_stream_engine.py"),
         *("web/test_web_openapi.py", "test_packaging.py", "campaign/"),
         *("test_docs_pages.py", "test_docs_site.py", "test_docs_demonstration.py"),
+        *("cli/test_run_events.py", "sinks/test_event_kills.py"),
     ),
 }
 """Mark -> the folders and files of its tests, below tests/; `make test-fast` leaves them all out."""

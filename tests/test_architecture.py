@@ -11,7 +11,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "facecli"
 MAX_LINES = 600
-MOST_MODULES = 170
+MOST_MODULES = 173
 
 # Who may import what, from the ground up: a package or a module, within its own package freely.
 ALLOWED = {
@@ -31,7 +31,7 @@ ALLOWED = {
     | {"models.checkpoint", "models.readout", "models.registry", "models.terms"},
     "crowd": {"core", "sinks", "models.checkpoint"},
     "measure": {"core", "infer", "draw", "sources", "sinks", "pipeline"},
-    "data": {"core"},
+    "data": {"core", "detect", "sources.files", "sources.web"},
     "training": {"core", "models", "data", "detect"},
     "explain": {"core", "models"},
     "cli": {"core", "models", "detect", "infer", "live", "draw", "sources", "sinks", "pipeline", "window"}

@@ -7,6 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from facecli.cli.app import main
 from facecli.cli.evaluate import evaluate, metric_rows
 from facecli.cli.train import distil, train
 
@@ -73,3 +74,43 @@ def test_rows_of_the_table_skip_heads_without_faces():
     assert metric_rows({"age": {"count": 0}, "gender": {"count": 0}}) == []
     assert evaluate.name == "evaluate"
     assert json.dumps(metric_rows({})) == "[]"
+
+
+def test_head_weights_are_in_the_plan_from_the_line_and_from_a_file(tmp_path):
+    told = "{'age': 0.5, 'race': 2.0}"
+    assert told in run(train, "--dry-run", "--head-weights", "age=0.5, race=2").output
+    file = tmp_path / "recipe.toml"
+    file.write_text("head-weights = { age = 0.5, race = 2 }\n", encoding="utf-8")
+    assert told in run(train, "--dry-run", "--config", str(file)).output
+    assert told in run(distil, "--dry-run", "--config", str(file)).output
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("age=-1", "'age=-1'"),
+        ("age=nan", "'age=nan'"),
+        ("age=inf", "'age=inf'"),
+        ("age=0", "'age=0'"),
+        ("age", "'age'"),
+        ("=2", "'=2'"),
+        ("age=1,age=2", "two weights"),
+        (",", "give heads"),
+        ("shoe_size=2", "shoe_size"),
+        ("emotion=2", "emotion"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "distil"])
+def test_head_weights_that_cannot_be(given, named, command, capfd):
+    code = main([command, "--dry-run", "--head-weights", given])
+    err = capfd.readouterr().err
+    *usage, last = err.splitlines()
+    assert code == 2 and named in last and len(usage) in (0, 3)
+
+
+def test_a_share_that_is_left_out_is_one(capfd):
+    assert (
+        "left_out         0.7"
+        in run(train, "--dry-run", "--rebalance", "undersample", "--left-out", "0.7").output
+    )
+    assert main(["train", "--dry-run", "--rebalance", "undersample", "--left-out", "1"]) == 2

@@ -105,3 +105,17 @@ def test_photographs_that_two_sets_share(tmp_path, utkface, write_picture):
     assert named[right[0]].startswith("5_0_0_20170000000000")
     empty = fingerprints(read_utkface(one).frame.iloc[:0], one)
     assert all(len(found) == 0 for found in shared_pictures(prints[0], empty))
+
+
+def test_rows_of_one_photograph_are_of_one_group_with_all_that_is_tied_to_them(
+    tmp_path, write_picture, make_frame
+):
+    for row in range(5):
+        write_picture(tmp_path / f"{row}.jpg", row)
+    frame = make_frame([20, 30, 40, 50, 60]).drop(columns="group")
+    assert add_groups(frame, tmp_path)[0]["group"].nunique() == 5
+    hashes = [f"{row:064x}" for row in (0, 0, 1, 2, 3)]
+    tied, _ = add_groups(frame.assign(sha256=hashes, photograph=[7, 8, 8, 9, 9]), tmp_path)
+    first, second = tied["group"][0], tied["group"][3]
+    assert tied["group"].tolist() == [first, first, first, second, second] and first != second
+    assert "photograph" not in tied

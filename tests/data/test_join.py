@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facecli.data.table import join_tables
@@ -53,3 +54,11 @@ def test_files_are_found_from_the_first_folder(joined):
         "/data/first/b.png",
         "/data/second/c.png",
     ]
+
+
+def test_attributes_that_one_set_lacks_stay_whole_numbers_and_other_numbers_stay_as_they_are(make_frame):
+    mine = make_frame([20, 30]).assign(split="train", glasses=[0, 1], score=[0.5, 0.25])
+    other = make_frame([40], hashes=["f" * 64]).assign(split="train")
+    joined = join_tables([(Path("a"), mine), (Path("b"), other)])
+    assert joined["glasses"].tolist() == [0, 1, -1] and joined["glasses"].dtype == np.int64
+    assert joined["score"].isna().tolist() == [False, False, True]

@@ -38,10 +38,12 @@ def test_raw_and_adjusted_tables_and_pictures(make_frame, tmp_path, method):
     ages = np.repeat([25, 75], [90, 10])
     frame = make_frame(ages).assign(split=["train", "test"] * 50)
     assert save_data_stats(frame, method, 0, tmp_path) == tmp_path
-    for part in ("raw", "adjusted"):
+    for part in ("raw", "training", "adjusted"):
         assert {path.name for path in (tmp_path / part).iterdir()} == FILES
         assert cv2.imread(str(tmp_path / part / "race.png")).std() > 5
     raw = pd.read_csv(tmp_path / "raw" / "age_group.csv", index_col="class")["share"]
+    training = pd.read_csv(tmp_path / "training" / "age_group.csv", index_col="class")
+    assert training["count"].sum() == 50
     adjusted = pd.read_csv(tmp_path / "adjusted" / "age_group.csv", index_col="class")["share"]
     assert raw["70-79"] == 0.1
     assert adjusted["70-79"] == 0.1 if method == "none" else adjusted["70-79"] > 0.15

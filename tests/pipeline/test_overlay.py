@@ -4,7 +4,7 @@ import numpy as np
 from stream_fakes import FACE, FakeFollower
 
 from facecli.draw.anonymize import LingeringMask
-from facecli.pipeline.overlay import CoveredFaces, FollowedFaces
+from facecli.pipeline.playback import CoveredFaces, FollowedFaces
 from facecli.pipeline.threads import Analyzed, TimestampedFrame
 from facecli.sources.frames import Frame
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_fakes import FakeTime
 
-from facecli.pipeline.clock import Pacer, RateMeter, RecordingClock
+from facecli.pipeline.playback import Pacer, RateMeter, RecordingClock
 
 
 def test_first_frame_is_due_at_once_whatever_its_time():

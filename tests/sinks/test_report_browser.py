@@ -85,3 +85,39 @@ def test_the_report_reads_as_table_and_overlay_do(tmp_path):
         years, label = str(face.whole_years), face.label("gender")
         assert row[1:4] == (years, "8-25", label)
         assert f"{years} years" in elements and f">{label.split()[1]}<" in elements
+
+
+MOVED = """new Promise((done) => {
+  let moved = 0;
+  new PerformanceObserver((seen) => {
+    for (const entry of seen.getEntries()) moved += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => done(moved), 800);
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_moves_when_pictures_come(tmp_path, width):
+    """Loading, and each screen that is scrolled to, where pictures are decoded late."""
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = tmp_path / "report.html"
+    models = [("one", Checkpoint(None, {"name": "one", "heads": ["age"]}), {})]
+    random = np.random.default_rng(0)
+    with ReportSink(path, models) as sink:
+        for number in range(30):
+            size = (400, 300) if number % 3 else (200, 500)
+            image = random.integers(0, 255, (size[1], size[0], 3), np.uint8)
+            found = faces(20 + number)[: number % 3]
+            sink.write(SimpleNamespace(result=FrameResult(f"{number}.jpg", *size, found), image_rgb=image))
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(path.as_uri())
+        for _ in range(6):
+            page.evaluate("scrollBy({ top: 700, behavior: 'instant' })")
+            page.wait_for_timeout(50)
+        assert page.evaluate("document.images.length") > 30
+        reserved = "[...document.images].every((one) => one.width > 0 && one.height > 0)"
+        assert page.evaluate(reserved)
+        assert page.evaluate(MOVED) == 0
+        browser.close()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from facecli.core.faces import Face
-from facecli.pipeline.clock import Clock
+from facecli.pipeline.playback import Clock
 from facecli.sources.frames import Frame
 
 FACE = Face((1, 1, 9, 9), 0.5, 30.0, (20, 40))

@@ -98,3 +98,36 @@ def test_each_epoch_draws_other_rows():
     again = batches(range(100), **options)
     again.start_at(0)
     assert set(seen(again)) == first
+
+
+def test_a_share_of_rows_is_left_out_anew_each_epoch_and_none_of_the_others():
+    seen = np.repeat([0.5, 1.0], [40, 20]).astype(np.float32)
+    batches = CropBatches(np.zeros((60, 2)), {}, np.arange(60), batch_size=10, seed=3, seen=seen)
+    epochs = []
+    for _ in range(6):
+        epochs.append(set(batches.order.tolist()))
+        batches.on_epoch_end()
+    assert all(len(epoch) == 40 and set(range(40, 60)) <= epoch for epoch in epochs)
+    assert len(batches) == 4 and len({frozenset(epoch) for epoch in epochs}) > 1
+    # A row that is never seen in so many epochs is one in 64.
+    assert len(set().union(*epochs)) > 50
+    again = CropBatches(np.zeros((60, 2)), {}, np.arange(60), batch_size=10, seed=3, seen=seen)
+    again.start_at(2)
+    assert set(again.order.tolist()) == epochs[2]
+
+
+def test_rows_left_out_and_shares_of_sets_go_together():
+    sets = np.repeat(["a", "b"], [40, 40])
+    seen = np.tile(np.repeat([0.5, 1.0], [20, 20]), 2)
+    batches = CropBatches(
+        np.zeros((80, 2)), {}, np.arange(80), batch_size=10, sets=sets, shares={"b": 0.25}, seen=seen
+    )
+    counts = dict(zip(*np.unique(sets[batches.order], return_counts=True), strict=True))
+    assert counts == {"a": 30, "b": 10}
+    assert (batches.order[sets[batches.order] == "a"] >= 20).sum() == 20
+
+
+def test_every_row_seen_is_the_order_without_shares():
+    plain = CropBatches(np.zeros((30, 2)), {}, np.arange(30), batch_size=10, seed=3)
+    seen = CropBatches(np.zeros((30, 2)), {}, np.arange(30), batch_size=10, seed=3, seen=np.ones(30))
+    assert plain.order.tolist() == seen.order.tolist()

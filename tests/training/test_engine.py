@@ -155,3 +155,27 @@ def test_the_score_prefers_what_people_would():
 def test_an_unknown_schedule(tmp_path):
     with pytest.raises(FacecliError, match="cosine or constant"):
         run(tmp_path, replace(OPTIONS, schedule="sawtooth"))
+
+
+def test_weights_of_heads_scale_their_part_of_the_loss(tmp_path):
+    heavy = replace(OPTIONS, epochs=1, learning_rate=1e-12, head_weights={"gender": 200.0})
+    _, plain = run(tmp_path / "plain", replace(heavy, head_weights={}))
+    _, history = run(tmp_path / "heavy", heavy)
+    assert history[0]["loss"] - plain[0]["loss"] > 100 * 0.5 * plain[0]["gender_loss"]
+    assert history[0]["val_loss"] > 10 * plain[0]["val_loss"]
+
+
+def test_a_weight_of_a_head_that_is_not_trained_is_refused(tmp_path):
+    with pytest.raises(InputError, match="race, but what is trained is age, gender"):
+        run(tmp_path, replace(OPTIONS, head_weights={"race": 2.0}))
+
+
+def test_a_run_with_other_weights_is_not_resumed_and_one_without_a_word_of_them_is(tmp_path):
+    run(tmp_path, replace(OPTIONS, epochs=1))
+    state = json.loads((tmp_path / "state.json").read_text())
+    del state["options"]["head_weights"]
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    again = replace(OPTIONS, epochs=1, resume=True)
+    assert len(run(tmp_path, again)[1]) == 1
+    with pytest.raises(InputError, match="head_weights changed"):
+        run(tmp_path, replace(again, head_weights={"age": 2.0}))

@@ -113,3 +113,9 @@ def test_years_of_a_bin_are_not_errors_of_an_age():
     metric = AgeMAE()
     metric.update_state(truth, ages(21))
     assert number(metric.result()) == 0
+
+
+def test_heads_may_weigh_otherwise_and_features_stay():
+    assert output_weight("gender", 4.0, {"gender": 0.5}) == 0.5
+    assert output_weight("age", 4.0, {"gender": 0.5}) == 1.0
+    assert output_weight("embedding", 4.0, {"gender": 0.5}) == 4.0

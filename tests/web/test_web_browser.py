@@ -4,9 +4,11 @@ import base64
 import csv
 import functools
 import json
+import os
 import re
 import shutil
 import socket
+import subprocess
 import threading
 
 import cv2
@@ -374,11 +376,107 @@ def test_faces_are_reached_by_keyboard(visit, couple):
     expect(page.locator("#face h2")).to_have_text("Face 1 of 2")
 
 
+def test_the_drawn_example_is_read_like_any_picture(visit):
+    page = visit()
+    expect(page.locator("#models input").first).to_be_visible()
+    page.get_by_role("button", name="Try it with this drawing").click()
+    expect(page.locator("#status")).to_have_text("drawing.png: 3 faces.")
+    expect(page.locator(".box")).to_have_count(3)
+
+
+def test_the_picture_is_drawn_anew_without_being_sent_again(visit, couple):
+    page = visit()
+    upload(page, couple)
+    expect(page.locator(".box")).to_have_count(2)
+    sent = []
+    page.on("request", lambda asked: sent.append(asked.url) if asked.method == "POST" else None)
+    plate = page.locator(".plate").first
+    height = plate.bounding_box()["height"]
+    page.get_by_label("Letters").select_option("very large")
+    assert plate.bounding_box()["height"] > 1.4 * height
+    page.get_by_label("Uncertain below").select_option("0%")
+    assert "?" not in plate.inner_text()
+    for name in ("Gender", "Race", "Emotion"):
+        page.get_by_role("group", name="Labels tell").get_by_label(name).uncheck()
+    assert re.fullmatch(r"\d+ \(\d+-\d+\)", plate.inner_text())
+    page.get_by_role("group", name="Labels tell").get_by_label("Age").uncheck()
+    expect(page.locator(".plate")).to_have_count(0)
+    page.get_by_label("Boxes").uncheck()
+    bare = cv2.imdecode(np.frombuffer(content(page, "Annotated picture"), np.uint8), cv2.IMREAD_COLOR)
+    given = cv2.imread(str(couple))
+    assert bare.shape == given.shape and np.abs(bare.astype(int) - given).mean() < 3
+    page.get_by_label("Boxes").check()
+    boxed = cv2.imdecode(np.frombuffer(content(page, "Annotated picture"), np.uint8), cv2.IMREAD_COLOR)
+    assert (boxed != bare).any()
+    page.get_by_label("Cover heads").select_option("box")
+    page.get_by_label("What is taken for no face").check()
+    assert "heads_xyxy" in json.loads(content(page, "JSON"))
+    page.get_by_label("Cover heads").select_option("nothing")
+    row = json.loads(content(page, "JSON"))
+    assert "heads_xyxy" not in row and "head_xyxy" not in row["faces"][0]
+    assert sent == []
+    assert cv2.imdecode(np.frombuffer(content(page, "With panels"), np.uint8), 1).shape[1] > given.shape[1]
+
+
+def test_docs_lead_to_routes_that_can_be_tried(visit, couple, address):
+    page = visit("/docs")
+    assert page.url == f"{address}/api"
+    route = page.locator(".route[data-path='/api/v1/annotate']")
+    route.locator("summary").click()
+    route.locator("[type=file]").set_input_files(couple)
+    route.get_by_label("format").select_option("png")
+    route.get_by_role("button", name="Send").click()
+    expect(route.locator(".answer strong")).to_contain_text("200")
+    expect(route.locator(".answer img")).to_be_visible()
+    models = page.locator(".route[data-path='/api/v1/models']")
+    models.locator("summary").click()
+    models.get_by_role("button", name="Send").click()
+    expect(models.locator("pre")).to_contain_text('"default": "facenet"')
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The script of axe-core: of `npm install --global axe-core`, or where AXE_CORE says."""
+    place = os.environ.get("AXE_CORE")
+    if place is None and (npm := shutil.which("npm")):
+        root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, timeout=60).stdout
+        place = os.path.join(root.strip(), "axe-core", "axe.min.js")
+    if place is None or not os.path.isfile(place):
+        pytest.skip("no axe-core here: npm install --global axe-core, or name axe.min.js in AXE_CORE")
+    with open(place, encoding="utf-8") as file:
+        return file.read()
+
+
+def findings(page, axe):
+    page.evaluate(axe)
+    return page.evaluate(
+        "axe.run().then((found) => found.violations.map((one) => [one.id, one.nodes[0].html]))"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing(visit, axe, couple, scheme, width):
+    look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    for path in PAGES:
+        page = visit(path, **look)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        assert findings(page, axe) == [], path
+    page = visit(**look)
+    upload(page, couple)
+    expect(page.locator(".box")).to_have_count(2)
+    assert findings(page, axe) == []
+    page.get_by_label("normal").check()
+    expect(page.locator("#face .columns h3")).to_have_text(["facenet", "normal"])
+    assert findings(page, axe) == []
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_fit_a_phone_and_follow_the_colours_of_the_system(visit, path):
     grounds = []
     for scheme in ("light", "dark"):
         page = visit(path, viewport={"width": 360, "height": 740}, color_scheme=scheme)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         expect(page.locator("nav a[aria-current]")).to_have_attribute("href", path)

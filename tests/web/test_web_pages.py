@@ -193,13 +193,41 @@ def test_without_statistics_it_is_said_how_to_make_them(client, places):
 
 def test_tables_become_rows(places):
     write(places, "raw", "gender", "class,count,share\nmale,30.0,0.75\nfemale,10.0,0.25\nmissing,0.0,\n")
-    write(places, "adjusted", "gender", "class,count,share\nmale,20.0,0.5\nfemale,20.0,0.5\nmissing,0.0,\n")
+    write(places, "training", "gender", "class,count,share\nmale,20.0,0.5\nfemale,20.0,0.5\nmissing,0.0,\n")
     (chart,) = dataset_charts()
-    assert (chart.name, chart.sides) == ("gender", ("raw", "adjusted"))
+    assert (chart.name, chart.sides) == ("gender", ("raw", "training"))
     assert [row.name for row in chart.rows] == ["male", "female"]
     assert chart.rows[1].cells == [
         {"count": "10", "share": "25.0 %", "fill": 0.3333},
         {"count": "20", "share": "50.0 %", "fill": 1.0},
+    ]
+
+
+def told_of_rebalancing(client):
+    return re.search(r'id="told">([^<]*)<', client.get("/dataset").text)[1]
+
+
+def test_rebalancing_is_what_it_changed_of_the_training_rows(client, places):
+    head = "class,count,share\n"
+    write(places, "raw", "gender", f"{head}male,30.0,0.75\nfemale,10.0,0.25\n")
+    write(places, "adjusted", "gender", f"{head}male,15.0,0.5\nfemale,15.0,0.5\n")
+    assert "cannot be told" in told_of_rebalancing(client)
+    write(places, "training", "gender", f"{head}male,20.0,0.8\nfemale,5.0,0.2\n")
+    assert dataset_charts()[0].sides == ("raw", "training", "adjusted")
+    assert "were rebalanced" in told_of_rebalancing(client)
+    write(places, "training", "gender", f"{head}male,15.0,0.5\nfemale,15.0,0.5\n")
+    assert dataset_charts()[0].sides == ("raw", "training")
+    assert "Nothing was rebalanced" in told_of_rebalancing(client)
+
+
+def test_single_years_are_shown_in_steps_of_five(places):
+    lines = "".join(f"{year},1.0,\n" for year in range(12))
+    write(places, "raw", "age", f"class,count,share\n{lines}missing,7.0,\n")
+    (chart,) = dataset_charts()
+    assert [(row.name, row.cells[0]["count"]) for row in chart.rows] == [
+        ("0-4", "5"),
+        ("5-9", "5"),
+        ("10-14", "2"),
     ]
 
 

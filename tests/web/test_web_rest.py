@@ -646,3 +646,15 @@ def test_a_problem_has_the_members_of_rfc_9457():
         "detail": "It is short and stout.",
         "errors": [],
     }
+
+
+def test_a_plain_picture_has_neither_boxes_nor_labels(client, photo):
+    def drawn(**query):
+        answer = client.post("/api/v1/annotate", params={"format": "png", **query}, files={"file": photo})
+        assert answer.status_code == 200
+        return cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+
+    given = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
+    assert np.abs(drawn(plain=True).astype(int) - given).max() <= 3
+    assert (drawn() != drawn(label_size=2)).any()
+    assert client.post("/api/v1/annotate?label_size=0", files={"file": photo}).status_code == 422

@@ -77,7 +77,7 @@ _QUIET = {
 
 _TRAIN = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "h5py")
 _WEB = ("fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "jinja2", "websockets")
-_EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web") | {"matplotlib": "plot"}
+_EXTRAS = dict.fromkeys(_TRAIN, "train") | dict.fromkeys(_WEB, "web") | {"matplotlib": "plot", "paho": "mqtt"}
 """What `facecli run` does without, by import name -> the extra that brings it."""
 
 _OF_MEMORY = (
@@ -88,8 +88,8 @@ _OF_MEMORY = (
     "bad_alloc",
 )
 
-_MAY_HANG = ("capture", "analysis", "pictures", "web-worker")
-"""Names of threads, up to "_", that a stream, a download or a server leaves behind when they hang."""
+_MAY_HANG = ("capture", "analysis", "pictures", "web-worker", "notify")
+"""Names of threads, up to "_", that streams, downloads, servers and targets leave behind when they hang."""
 
 
 @click.command()
@@ -281,7 +281,8 @@ def _tell(error: Exception) -> int | None:
 
 def _remedy(error: Exception) -> str | None:
     """What is said of an error that is not our own; None for a bug."""
-    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(error.name or "")):
+    top = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get(top)):
         from facecli.core.paths import how_to_install
 
         missing = f"this command needs packages that are not here ({error.name})"

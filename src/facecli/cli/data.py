@@ -3,22 +3,29 @@
 import os
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from facecli.cli.output import download_bar, say, show_text
+from facecli.cli.output import download_bar, say, show_text, warn
 from facecli.cli.overwriting import check_targets, files_below
+from facecli.cli.training_options import list_options, lists_of
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import is_terminal, with_bar
 from facecli.core.errors import FacecliError, InputError, OutputError
+from facecli.core.recipes import REBALANCINGS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from facecli.data.groups import Conflict
+    from facecli.data.labels import Meaning
+    from facecli.data.listed import ListOptions, ListReport
+    from facecli.data.lists import Label
     from facecli.data.statistics import Distribution
 
 
@@ -143,7 +150,7 @@ def _ask_for_consent() -> None:
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the augmentation.")
 @click.option(
     "--rebalance",
-    type=click.Choice(["none", "oversample", "weights"]),
+    type=click.Choice(REBALANCINGS),
     default="none",
     show_default=True,
     help="What the adjusted statistics show, see 'facecli train --help'.",
@@ -161,7 +168,15 @@ def _ask_for_consent() -> None:
 @click.option(
     "--image-size", type=click.IntRange(32, 512), default=112, show_default=True, help="Side of those faces."
 )
-@click.option("--verbose", is_flag=True, help="List every problem, conflict and duplicate group.")
+@list_options
+@click.option(
+    "--save-labels",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what the labels of a list were taken for, to be corrected and given with --labels.",
+)
+@click.option("--retry", is_flag=True, help="Ask again for what a list names and could not be had before.")
+@click.option("--no-fetch", is_flag=True, help="Only read lists: no picture is fetched or looked at.")
+@click.option("--verbose", is_flag=True, help="List every problem, label, conflict and duplicate group.")
 def check(
     places: tuple[Path, ...],
     seed: int,
@@ -169,19 +184,27 @@ def check(
     output: Path | None,
     augmented: Path | None,
     image_size: int,
+    save_labels: Path | None,
+    retry: bool,
+    no_fetch: bool,
     verbose: bool,
+    **options,
 ) -> None:
-    """Count what is in each PATH, a folder or archive of face pictures.
+    """Count what is in each PATH, a folder, an archive or a list of face pictures.
 
     Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
     tables of ages, genders and races. Several sets are counted apart, and it is said which of them
     lack a class and would therefore not teach it. Ends with exit code 2 when no model can be trained.
+
+    A list (.json, .jsonl, .csv, .tsv, .parquet) has a row for each picture: file or url, labels, and maybe
+    a box. Its pictures are fetched and its faces cut, once; it is said what its labels were taken for.
 
     \b
     Examples:
       facecli data check data/UTKFace
       facecli data check UTKFace.tar.gz --seed 2
       facecli data check data/UTKFace data/fairface
+      facecli data check list.json --save-labels labels.yaml
     """
     import pandas as pd
 
@@ -190,8 +213,13 @@ def check(
 
     limit = None if verbose else 5
     read = ((file, "among what is read") for path in places for file in files_below(path))
-    check_targets({"--augmented": augmented}, read)
-    checked = [_check_one(path, seed, limit) for path in places]
+    check_targets({"--augmented": augmented, "--save-labels": save_labels}, read)
+    tell = _telling(limit, None if no_fetch else output or _default_statistics(), save_labels)
+    lists = replace(lists_of(options), retry=retry, tell=tell)
+    if no_fetch:
+        _survey(places, lists)
+        return
+    checked = [_check_one(path, seed, limit, lists) for path in places]
     names = unique_names([folder.name for folder, _ in checked])
     for name, (_, frame) in zip(names, checked, strict=True):
         place = output / name if output and len(checked) > 1 else output
@@ -207,13 +235,101 @@ def check(
     _judge(together)
 
 
-def _check_one(path: Path, seed: int, limit: int | None) -> "tuple[Path, pd.DataFrame]":
+def _survey(places: Sequence[Path], lists: "ListOptions") -> None:
+    """Shows what lists say of themselves. Raises InputError for what is no list."""
+    from facecli.data.listed import survey_list
+    from facecli.data.sources import check_dataset, names_pictures
+
+    for place in map(check_dataset, places):
+        if not names_pictures(place):
+            raise InputError(f"--no-fetch is for lists, and {place} is none")
+        lists.tell(survey_list(place, lists))
+
+
+def _telling(
+    limit: int | None, place: Path | None, save_labels: Path | None
+) -> "Callable[[ListReport], None]":
+    """What takes the report of each list: shows it, writes what was left out, and what labels mean.
+
+    `place`: the folder of what was left out; None where nothing was looked at.
+    """
+    from facecli.data.labels import Reading, save_reading
+
+    meanings: dict[Label, Meaning] = {}
+    unknown: list[Label] = []
+
+    def tell(report: "ListReport") -> None:
+        _show_list(report, limit)
+        if place is not None and report.left_out:
+            show_text(f"  rows that were left out: {_write_left_out(report, place)}")
+        meanings.update(report.reading.meanings)
+        unknown.extend(report.unknown)
+        if save_labels is not None:
+            save_reading(save_labels, Reading(meanings, tuple(unknown)))
+            show_text(f"  what labels mean: {save_labels}; correct it and give it with --labels")
+
+    return tell
+
+
+def _write_left_out(report: "ListReport", place: Path) -> Path:
+    """A line of JSON for each row."""
+    import json
+
+    target = place / f"left_out_{report.path.stem}.jsonl"
+    with paths.replacing(target) as temporary:
+        lines = (json.dumps(row._asdict(), ensure_ascii=False) for row in report.left_out)
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return target
+
+
+def _show_list(report: "ListReport", limit: int | None) -> None:
+    at = f", {report.addresses:,} of them at addresses" if report.addresses else ""
+    show_text(f"{report.path}: {report.rows:,} rows, {report.pictures:,} different pictures{at}")
+    if report.chips or report.left_out:
+        if report.addresses:
+            show_text(f"  fetched: {report.fetched:,} now, {report.kept:,} were here")
+        ways = {"found": "found", "box": "by their box", "whole": "whole pictures"}
+        named = ", ".join(f"{count:,} {ways[way]}" for way, count in report.chips.items())
+        show_text(f"  faces: {sum(report.chips.values()):,}{f' ({named})' if named else ''}")
+    for line in _meaning_lines(report, limit):
+        show_text(f"  {line}")
+    for attribute, counts in report.counts.items():
+        if any(counts.values()):
+            there = [f"{name} {count:,}" for name, count in counts.items()]
+            show_text(f"  {attribute}: {_some(there, None if limit is None else 4 * limit)}")
+    if report.unknown:
+        named = _some([f"{label} ({count:,})" for label, count in report.unknown.items()], limit)
+        remedy = "--label LABEL=MEANING says what they mean, --label LABEL=ignore that they mean nothing"
+        show_text(f"  unknown labels: {named}; {remedy}")
+    for note in report.notes:
+        show_text(f"  {note}")
+    if report.is_private:
+        warn("addresses of the own network were not asked; --allow-private asks them")
+
+
+def _meaning_lines(report: "ListReport", limit: int | None) -> Iterator[str]:
+    """What labels were taken for, a line for what is called as facecli calls it, and one for each other."""
+    said: list[str] = []
+    alike: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for label, meaning in sorted(report.reading.meanings.items(), key=lambda one: one[1].attribute):
+        if label.column and label.value == meaning.value:
+            alike[label.column, meaning.attribute] += 1
+        elif meaning.attribute:
+            said.append(f"'{label}' is taken for {meaning}")
+    for (column, attribute), count in alike.items():
+        yield f"column '{column}' is taken for {attribute}: {count:,} different values"
+    yield from said if limit is None else said[: 8 * limit]
+    if limit is not None and len(said) > 8 * limit:
+        yield f"... {len(said) - 8 * limit} more labels, see --verbose"
+
+
+def _check_one(path: Path, seed: int, limit: int | None, lists: "ListOptions") -> "tuple[Path, pd.DataFrame]":
     """Shows what is in a data set; gives its folder and its grouped, split table."""
     from facecli.data.groups import add_groups, split_groups
     from facecli.data.sources import open_dataset
     from facecli.data.statistics import distributions
 
-    folder, table = open_dataset(path)
+    folder, table = open_dataset(path, lists=lists)
     frame, conflicts = add_groups(table.frame, folder)
     frame = split_groups(frame, seed)
     _show_problems(table.problems, limit)
@@ -315,7 +431,7 @@ def _save_augmented(frame: "pd.DataFrame", folder: Path, image_size: int, seed: 
     import numpy as np
 
     from facecli.core.images import save_image
-    from facecli.data.batches import load_crops
+    from facecli.data.sources import load_crops
     from facecli.data.statistics import contact_sheet
     from facecli.training.augment import build_augmentation
 

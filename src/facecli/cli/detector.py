@@ -38,11 +38,13 @@ DEFAULTS = {
 }
 """Options of the runs that measured best."""
 LOWEST_SCORE = 0.02
+_OF_LISTS = ("label_file", "label_pairs", "faces", "allow_private")
 _NOT_FOR_TRAINING = (
     "backbone", "heads", "unfreeze", "unfreeze_epochs", "rebalance", "trunk_weights", "allow_one_sided",
     "degraded_share", "embedding", "average", "tensorboard", "evaluate",
+    "left_out", "keep_epochs", "head_weights", *_OF_LISTS,
 )  # fmt: skip
-_NOT_FOR_MEASURING = ("batch_size", "runtime", "show")
+_NOT_FOR_MEASURING = ("batch_size", "runtime", "show", "epoch", "epochs", *_OF_LISTS)
 FOR_TRAINING = ("teacher_weights", "samples")
 FOR_MEASURING = ("teacher_weights", "detector", "detector_weights")
 """Options of `train` and of `evaluate` that are for detectors only."""

@@ -8,16 +8,26 @@ import click
 
 from facecli.cli.detector import CNN, FOR_MEASURING, evaluate_detector, refuse_given, teacher_option
 from facecli.cli.options import (
+    choose_epoch,
     detector_option,
+    epoch_option,
     model_given,
     model_path_option,
     model_type_option,
     text_option,
 )
 from facecli.cli.output import say, warn, write_text
-from facecli.cli.training_options import check_data, data_paths, import_keras, log_to_stderr
+from facecli.cli.training_options import (
+    check_data,
+    data_paths,
+    import_keras,
+    list_options,
+    lists_of,
+    log_to_stderr,
+)
 from facecli.core import paths
 from facecli.core.console import printable
+from facecli.core.errors import InputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.recipes import DETECTOR
 
@@ -153,9 +163,26 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def _epochs_option(context: click.Context, parameter: click.Parameter, value: str | None):
+    """Callback of --epochs: None when not given, () for all, else the numbers."""
+    if value is None or value.strip() == "all":
+        return None if value is None else ()
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**6 for part in parts):
+        raise click.BadParameter(f"{value!r}: give all, or numbers of epochs, 3,5")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
 @click.command()
 @model_type_option(further=(DETECTOR,))
 @model_path_option()
+@epoch_option()
+@click.option(
+    "--epochs",
+    metavar="all|N,N",
+    callback=_epochs_option,
+    help="Compare epochs that were kept: a table and a plot of all, or of these and the best.",
+)
 @teacher_option
 @detector_option("Which one --model-type detector measures.", CNN)
 @click.option("--detector-weights", type=click.Path(path_type=Path), help="File or folder of that detector.")
@@ -164,8 +191,9 @@ def _percent(share: float) -> str:
     "data_paths",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Folder or archive of face pictures; may recur.  [default: data/UTKFace]",
+    help="Folder, archive or list of face pictures; may recur.  [default: data/UTKFace]",
 )
+@list_options
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
 @click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
 @click.option(
@@ -198,6 +226,7 @@ def evaluate(**options) -> None:
       facecli evaluate --data-path data/UTKFace
       facecli evaluate --data-path data/UTKFace --data-path data/fairface
       facecli evaluate --model-type normal --data-path data/UTKFace --split val
+      facecli evaluate --model-path my_model --epochs all --split val
       facecli evaluate --data-path data/UTKFace --json
       facecli evaluate --model-type detector --data-path data/face_boxes
     """
@@ -205,30 +234,115 @@ def evaluate(**options) -> None:
         evaluate_detector(options, data_paths(options))
         return
     refuse_given(FOR_MEASURING, detects=False)
+    if options["epochs"] is not None and options["epoch"] is not None:
+        raise click.UsageError("--epoch measures one, --epochs compares several; leave one out")
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
 
+    choose_epoch(options)
     checkpoint = load_checkpoint(paths.find_model(model_given(options)))
     places = data_paths(options)
     check_data(places)
-    from facecli.training.evaluate import mean_over_sets
     from facecli.training.prepare import prepare_data
 
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(places, seed)
+    # Before anything is read: one that was not kept ends it.
+    folders = _chosen_epochs(checkpoint.folder, options["epochs"]) if options["epochs"] is not None else None
+    data = prepare_data(places, seed, lists=lists_of(options))
+    if folders is not None:
+        _compare_epochs(checkpoint, folders, data, options)
+        return
     measured = evaluate_sets(checkpoint, data, **_measured(options))
     documents = {name: metrics for name, (metrics, _) in measured.items()}
-    target = options["json_target"]
-    if target is not None:
-        several = {"sets": documents, "mean": mean_over_sets(documents)}
-        found = several if len(data.sets) > 1 else next(iter(documents.values()))
-        write_text(target, json.dumps(found) + "\n")
-    if target != "-":
-        show_metrics(documents)
+    _tell(documents, options["json_target"])
     files = [file for _, written in measured.values() for file in written]
     say(f"wrote {len(files)} files to {', '.join(dict.fromkeys(str(file.parent) for file in files))}")
     if options["show"]:
         _open_plots(files)
+
+
+def _tell(documents: Mapping[str, Mapping], target: str | None) -> None:
+    """Writes JSON where that is asked for, and prints the tables where it does not take their place."""
+    from facecli.training.evaluate import mean_over_sets
+
+    if target is not None:
+        several = {"sets": documents, "mean": mean_over_sets(documents)}
+        found = several if len(documents) > 1 else next(iter(documents.values()))
+        write_text(target, json.dumps(found) + "\n")
+    if target != "-":
+        show_metrics(documents)
+
+
+def _chosen_epochs(folder: Path, numbers: Sequence[int]) -> dict[int, Path]:
+    """Epoch -> model folder of those asked for, or all, and the best; by number. Raises InputError."""
+    from facecli.models.registry import best_epoch, find_epoch, kept_epochs
+
+    best = best_epoch(folder)
+    if best is None:
+        raise InputError(f"{folder} does not say which epoch it is; train it anew to compare epochs")
+    wanted = {best, *(numbers or (one.number for one in kept_epochs(folder)))}
+    return {number: find_epoch(folder, number) for number in sorted(wanted)}
+
+
+def _compare_epochs(checkpoint, folders: Mapping[int, Path], data, options: Mapping) -> None:
+    """Measures epochs on every set; prints a table of each set, writes tables and plots."""
+    from facecli.models.checkpoint import load_checkpoint
+    from facecli.training.report import epoch_row, write_epochs
+
+    chosen = {key: options[key] for key in ("split", "runtime", "batch_size", "limit")}
+    found = {}
+    for name in data.sets:
+        part = data.only(name)
+        other = None if check_split(checkpoint, part) else name
+        measured = {
+            number: measure_checkpoint(load_checkpoint(folder), part, **chosen).metrics
+            for number, folder in folders.items()
+        }
+        found[name] = [
+            {"epoch": number, "best": folders[number] == checkpoint.folder, **metrics}
+            for number, metrics in measured.items()
+        ]
+        folder = _report_folder(checkpoint.name, options["split"], options["limit"], other) / "epochs"
+        if options["output"]:
+            folder = options["output"] / name if len(data.sets) > 1 else options["output"]
+        files = write_epochs([epoch_row(row) for row in found[name]], folder)
+        say(f"wrote {', '.join(map(str, files))}")
+        if options["show"]:
+            _open_plots(files)
+    if options["split"] in ("test", "all"):
+        warn("an epoch that is chosen by these figures has seen the answers; choose by --split val")
+    if options["json_target"] is not None:
+        write_text(options["json_target"], json.dumps({"model": checkpoint.name, "sets": found}) + "\n")
+    if options["json_target"] != "-":
+        for name, rows in found.items():
+            title = f"{checkpoint.name} on {name}, {options['split']}: {rows[0]['count']} faces"
+            _show_epochs(title, [epoch_row(row) for row in rows])
+
+
+def _show_epochs(title: str, rows: Sequence[Mapping]) -> None:
+    """A row an epoch, a column a measure, each value with its 95 % interval."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    measures = list(dict.fromkeys(key for row in rows for key in row["measures"]))
+    table = Table(title=escape(printable(title)), title_justify="left")
+    for column in ("epoch", *measures):
+        table.add_column(column, justify="right")
+    for row in rows:
+        cells = [_with_interval(row["measures"].get(key)) for key in measures]
+        table.add_row(f"{row['epoch']}{' (best)' if row['best'] else ''}", *cells)
+    Console().print(table)
+
+
+def _with_interval(value) -> str:
+    if value is None:
+        return ""
+    scale, digits = (1, 2) if value.in_years else (100, 1)
+    shown = f"{scale * value.value:.{digits}f}{' y' if value.in_years else ' %'}"
+    if value.low is None:
+        return shown
+    return f"{shown} ({scale * value.low:.{digits}f}-{scale * value.high:.{digits}f})"
 
 
 def _measured(options: Mapping) -> dict:
@@ -269,18 +383,12 @@ def evaluate_checkpoint(
     """
     import pandas as pd
 
-    from facecli.data.batches import load_crops
-    from facecli.models.readout import load_calibration
-    from facecli.training.evaluate import evaluate as run_evaluation
     from facecli.training.evaluate import skewed_classes
     from facecli.training.report import write_report
 
     (name,) = data.sets
     same_split = check_split(checkpoint, data)
-    frame = _rows(data, split, limit)
-    crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
-    calibration = load_calibration(checkpoint)
-    evaluation = run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size, calibration)
+    evaluation = measure_checkpoint(checkpoint, data, split, runtime, batch_size, limit)
     about = {
         "model": checkpoint.name,
         "data": name,
@@ -299,6 +407,18 @@ def evaluate_checkpoint(
     if split == "test" and limit is None and runtime == "litert":
         _keep_with_model(checkpoint, about, evaluation.metrics, other)
     return {**about, **evaluation.metrics}, files
+
+
+def measure_checkpoint(checkpoint, data, split="test", runtime="litert", batch_size=64, limit=None):
+    """The `training.evaluate.Evaluation` of a split of one data set. Raises DataError when it is empty."""
+    from facecli.data.sources import load_crops
+    from facecli.models.readout import load_calibration
+    from facecli.training.evaluate import evaluate as run_evaluation
+
+    frame = _rows(data, split, limit)
+    crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
+    calibration = load_calibration(checkpoint)
+    return run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size, calibration)
 
 
 def _keep_with_model(checkpoint, about: Mapping, metrics: Mapping, other: str | None) -> None:

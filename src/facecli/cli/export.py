@@ -5,9 +5,22 @@ from pathlib import Path
 import click
 
 from facecli.cli.evaluate import check_split
-from facecli.cli.options import model_given, model_path_option, model_type_option
+from facecli.cli.options import (
+    choose_epoch,
+    epoch_option,
+    model_given,
+    model_path_option,
+    model_type_option,
+)
 from facecli.cli.output import say, show_text, warn
-from facecli.cli.training_options import check_data, data_options, data_paths, import_keras, log_to_stderr
+from facecli.cli.training_options import (
+    check_data,
+    data_options,
+    data_paths,
+    import_keras,
+    lists_of,
+    log_to_stderr,
+)
 from facecli.core import paths
 from facecli.core.errors import DataError, InputError
 
@@ -45,7 +58,7 @@ def calibrate(**options) -> None:
     from facecli.training.prepare import prepare_data
 
     seed = checkpoint.config.get("seed", 1) if options["seed"] is None else options["seed"]
-    data = prepare_data(places, seed)
+    data = prepare_data(places, seed, lists=lists_of(options))
     check_split(checkpoint, data)
     _show(fit(checkpoint, data, options["batch_size"]))
 
@@ -92,6 +105,7 @@ DTYPES = ("float32", "float16", "int8")
 )
 @model_type_option()
 @model_path_option()
+@epoch_option()
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -115,12 +129,14 @@ def export(**options) -> None:
     \b
     Examples:
       facecli export --format onnx --output model.onnx
+      facecli export --model-path my_model --epoch 23
       facecli export --format tflite --dtype int8 --data-path data/UTKFace --output small.tflite
     """
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
     from facecli.models.export_formats import check_output, check_place, resolve_format
 
+    choose_epoch(options)
     chosen, dtype = resolve_format(options["file_format"], options["dtype"])
     name = model_given(options)
     checkpoint = load_checkpoint(paths.find_model(name))
@@ -128,11 +144,12 @@ def export(**options) -> None:
     check_output(path, chosen)
     check_place(path, checkpoint)
     data = data_paths(options) if dtype == "int8" else ()
-    digest = export_checkpoint(checkpoint, path, chosen.name, dtype, data, options["range_faces"])
+    faces = options["range_faces"]
+    digest = export_checkpoint(checkpoint, path, chosen.name, dtype, data, faces, lists_of(options))
     show_text(f"{digest}  {path}")
 
 
-def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces=300):
+def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces=300, lists=None):
     """Exports the network of a checkpoint and records it.
 
     Args:
@@ -140,6 +157,7 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces
         path, file_format, dtype: see `models.export.export_model`.
         data: folders or archives of its training faces, for int8.
         range_faces: faces of them that set the ranges of int8.
+        lists: how lists among them are read, see `data.listed.ListOptions`.
 
     Returns:
         The digest of the file or folder.
@@ -155,7 +173,9 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces
         check_onnx()
     crops = None
     if dtype == "int8":
-        prepared = prepare_data(data, checkpoint.config.get("seed", 1))
+        from facecli.data.listed import PLAIN
+
+        prepared = prepare_data(data, checkpoint.config.get("seed", 1), lists=lists or PLAIN)
         check_split(checkpoint, prepared)
         crops = training_crops(checkpoint, prepared, range_faces)
     network = heads_only(load_network(checkpoint), exported_heads(checkpoint.heads, file_format))
@@ -179,7 +199,7 @@ def training_crops(checkpoint, prepared, count: int):
 
     Raises DataError when there are none.
     """
-    from facecli.data.batches import load_crops
+    from facecli.data.sources import load_crops
 
     frame = prepared.frame.iloc[prepared.rows("train")]
     if frame.empty:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
@@ -76,6 +77,7 @@ def describe_lines(entry) -> Iterator[str]:
     }
     if entry.problem is None:
         facts |= dict(_configured(entry.config))
+    facts |= dict(_epochs(entry.folder))
     facts |= dict(_measured(entry.metrics))
     width = max(map(len, facts))
     for name, value in facts.items():
@@ -109,6 +111,17 @@ def _configured(config: dict) -> Iterator[tuple[str, object]]:
     yield from _terms(config)
     for file, digest in _part(config, "sha256").items():
         yield f"sha256 of {file}", digest
+
+
+def _epochs(folder: Path) -> Iterator[tuple[str, object]]:
+    """Which epoch of its training a model is, and which others lie in its folder."""
+    from facecli.models.registry import best_epoch, kept_epochs
+
+    if best := best_epoch(folder):
+        yield "epoch", f"{best}, the best"
+    if kept := kept_epochs(folder):
+        size = size_text(sum(one.size_bytes for one in kept))
+        yield "other epochs", f"{' '.join(str(one.number) for one in kept)} ({len(kept)}, {size})"
 
 
 def _terms(config: dict) -> Iterator[tuple[str, object]]:
@@ -168,9 +181,11 @@ def _interval(bounds: object, form: str) -> str:
 
 def json_entry(entry, whole: bool = False) -> dict:
     """A model as plain JSON; `whole` adds all that its `config.json` and `metrics.json` say."""
+    from facecli.models.registry import best_epoch, kept_epochs
     from facecli.models.terms import terms_of
 
     sound = entry.problem is None
+    epochs = [{"epoch": one.number, "size_bytes": one.size_bytes} for one in kept_epochs(entry.folder)]
     about = {
         "name": entry.name,
         "folder": str(entry.folder),
@@ -179,6 +194,8 @@ def json_entry(entry, whole: bool = False) -> dict:
         "problem": entry.problem,
         "heads": entry.config.get("heads", []) if sound else [],
         "size_bytes": entry.size_bytes,
+        "epoch": best_epoch(entry.folder),
+        "other_epochs": epochs,
         "sha256": entry.config["sha256"] if sound else {},
         "terms": terms_of(entry.config).to_config(),
     }
@@ -257,14 +274,21 @@ def show(name: str, json_target: str | None) -> None:
 def verify(name: str | None) -> None:
     """Check the files of every model (or only of NAME) against the digests in its config.json.
 
+    Those of epochs that it keeps are checked against theirs.
+
     \b
     Examples:
       facecli models verify
       facecli models verify facenet
     """
-    from facecli.models.registry import find_short, list_models
+    from facecli.models.registry import describe, find_short, kept_epochs, list_models
 
     entries = [find_short(name)] if name is not None else list_models()
+    entries = [
+        part
+        for entry in entries
+        for part in (entry, *(describe(one.folder) for one in kept_epochs(entry.folder)))
+    ]
     if not entries:
         raise CheckpointError(f"no model in {paths.saved_model_dir()}; train one with 'facecli train'")
     wrong = sum(_verified(entry) for entry in entries)
@@ -294,8 +318,9 @@ def _verified(entry) -> int:
 
 @models.command(short_help="Remove a model of your own, after asking.")
 @click.argument("name")
+@click.option("--epochs", is_flag=True, help="Only the epochs that it keeps beside its best, which stays.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rm(name: str, yes: bool) -> None:
+def rm(name: str, epochs: bool, yes: bool) -> None:
     """Remove the model NAME (a name or a folder) and all files in its folder, after asking.
 
     Models that came with facecli stay.
@@ -303,15 +328,27 @@ def rm(name: str, yes: bool) -> None:
     \b
     Examples:
       facecli models rm my_model
+      facecli models rm my_model --epochs
     """
-    from facecli.models.registry import check_removable, remove
+    from facecli.models.registry import check_removable, kept_epochs, remove, remove_epochs
 
     entry = _to_remove(name)
     check_removable(entry)
     what = f"{entry.folder} ({size_text(entry.size_bytes)})"
+    if epochs:
+        kept = kept_epochs(entry.folder)
+        if not kept:
+            say(f"{entry.folder} keeps no epoch but its best; nothing to remove")
+            return
+        size = size_text(sum(one.size_bytes for one in kept))
+        counted = "1 epoch" if len(kept) == 1 else f"{len(kept)} epochs"
+        what = f"{counted} of {entry.folder} ({size})"
     if not yes and not _confirmed(what):
-        raise FacecliError(f"{entry.folder} was not removed")
-    remove(entry)
+        raise FacecliError(f"{what if epochs else entry.folder} was not removed")
+    if epochs:
+        remove_epochs(entry.folder)
+    else:
+        remove(entry)
     show_text(f"removed {what}")
 
 

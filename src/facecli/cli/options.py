@@ -1,5 +1,6 @@
 """Options that several commands share: `--config FILE`, `--model-type`, `--model-path`, `--detector`."""
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,6 +37,25 @@ class Moment(click.ParamType):
 
 
 MOMENT = Moment()
+
+
+class Span(Moment):
+    """A length of time: 90, 90s, 5m, 2h, or with colons as moments have it."""
+
+    _UNITS = {"s": 1, "m": 60, "h": 3600}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds, at least one."""
+        text = str(value).strip()
+        unit = self._UNITS.get(text[-1:], 0)
+        number = text[:-1] if unit else text
+        seconds = math.nan if unit and ":" in number else super().convert(number, param, ctx) * (unit or 1)
+        if not 1 <= seconds < _LONGEST_S:
+            self.fail(f"'{value}' is no time of a second or more; write 60s, 5m or 1h", param, ctx)
+        return seconds
+
+
+SPAN = Span()
 
 
 def config_option(command: Callable) -> Callable:
@@ -130,6 +150,29 @@ def model_path_option() -> Callable:
 def model_given(options: Mapping) -> str:
     """Name or folder of the model: that of `--model-path`, else the one that ships as `--model-type`."""
     return options["model_path"] or MODEL_FOLDERS[options["model_type"]]
+
+
+def epoch_option() -> Callable:
+    """`--epoch`, one that training kept."""
+    return click.option(
+        "--epoch",
+        type=click.IntRange(1),
+        help="Epoch of the model, kept by 'facecli train --keep-epochs'; 'facecli models show' tells which "
+        "there are.  [default: its best]",
+    )
+
+
+def choose_epoch(options: dict) -> None:
+    """Lets `--model-path` name the folder of the model's `--epoch`, when that is given.
+
+    Raises InputError for an epoch that was not kept, CheckpointError when there is no such model.
+    """
+    from facecli.core.paths import find_model
+    from facecli.models.registry import find_epoch
+
+    if options["epoch"] is not None:
+        folder = find_epoch(find_model(model_given(options)), options["epoch"])
+        options["model_path"] = str(folder)
 
 
 def find_compared(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,17 +10,22 @@ from facecli.cli.options import (
     MOMENT,
     check_detector_options,
     check_model_path,
+    choose_epoch,
     detector_options,
+    epoch_option,
     model_path_option,
     model_type_option,
 )
 from facecli.cli.output import complain
 from facecli.cli.run_setup import (
     DETAIL_OPTIONS,
+    EVENT_DEFAULTS,
     PICTURE_OPTIONS,
     check_details,
+    check_events,
     check_picture_options,
     details_options,
+    event_options,
     picture_options,
 )
 from facecli.core.errors import FacecliError, InputError
@@ -31,6 +37,20 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
     if value is not None and value != value:
         raise click.BadParameter("nan is no number", ctx, param)
     return value
+
+
+class _FrameStep(click.IntRange):
+    """Of one frame in so many."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """A whole number; who writes a time may mean another option."""
+        if str(value)[-1:] in ("s", "m", "h") and str(value)[:-1].isdigit():
+            self.fail(
+                f"{value!r} is a time, and this one frame of N; events have --notify-every {value}",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -124,7 +144,7 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 @click.option("--start", metavar="TIME", type=MOMENT, help="Of clips: from there on (90, 1:30, 0:01:30.5).")
 @click.option("--end", metavar="TIME", type=MOMENT, help="Of clips: up to there.")
 @click.option(
-    "--every", metavar="N", type=click.IntRange(1), default=1, help="Only one frame of N.  [default: all]"
+    "--every", metavar="N", type=_FrameStep(1), default=1, help="Only one frame of N.  [default: all]"
 )
 @click.option(
     "--rate",
@@ -154,9 +174,11 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> 
 @click.option(
     "--hwaccel", metavar="NAME", help="Decode clips on a device of FFmpeg's, such as cuda or videotoolbox."
 )
+@event_options
 @click.option("--reconnect", is_flag=True, help="Open a lost camera or stream again, five times at most.")
 @model_type_option()
 @model_path_option()
+@epoch_option()
 @detector_options
 @click.option(
     "--scale-factor",
@@ -226,6 +248,7 @@ def run(**options) -> None:
       facecli run --video                  (webcam 0; q or Esc quits, h shows the keys)
       facecli run --video clip.mp4 --no-show --output drawn.mp4 --json faces.jsonl
       facecli run --video clips/ --no-show --start 0:30 --every 5 --csv faces.csv
+      facecli run --video --notify mqtt://localhost/door --after-people 20
     """
     if options["list_cameras"]:
         from facecli.cli.run_video import show_cameras
@@ -240,6 +263,7 @@ def run(**options) -> None:
     _check_paths(options)
     check_picture_options(options)
     check_details(options)
+    check_events(options)
     if options["video"] is None:
         from facecli.cli.run_pictures import run_pictures
 
@@ -321,7 +345,7 @@ def _check_both(options: dict) -> None:
 _OF_VIDEO = dict.fromkeys(
     ("summary", "width", "height", "fps", "mirror", "start", "end", "rate", "codec", "audio", "hwaccel")
     + ("save_tracks", "tracks", "only", "but")
-) | {"reconnect": False, "every": 1, "quality": "medium"}
+) | {"reconnect": False, "every": 1, "quality": "medium", **EVENT_DEFAULTS}
 """Options that need --video, and what they are when they are not given."""
 
 
@@ -331,6 +355,9 @@ def _check_paths(options: dict) -> None:
     if image is not None and len(image) == 1 and _is_missing(image[0]):
         raise InputError(f"no such picture or folder: {redacted(image[0])}; check the path")
     check_model_path(options)
+    if options["epoch"] is not None and options["compare"] is not None:
+        raise InputError("--compare names all models; leave --epoch out")
+    choose_epoch(options)
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if options["video"] is None and strays:
         stray = {"but": "except"}.get(strays[0], strays[0].replace("_", "-"))

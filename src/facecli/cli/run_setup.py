@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facecli.cli.options import find_compared, model_given
-from facecli.cli.output import report_error
+from facecli.cli.options import SPAN, find_compared, model_given
+from facecli.cli.output import complain, report_error, say, warn
 from facecli.core.errors import CheckpointError, FacecliError, InputError
 
 if TYPE_CHECKING:
@@ -89,6 +90,52 @@ _DETAIL_OPTIONS = (
 )
 DETAIL_OPTIONS = ("details", "compare", "age_groups", "report")
 
+_EVENT_OPTIONS = (
+    click.option(
+        "--notify",
+        metavar="TARGET",
+        help="Tell of people as they come: https://..., mqtt://HOST/TOPIC, mqtts://... or 'program:COMMAND'; "
+        "counts and shares only, at least --min-people in each.",
+    ),
+    click.option(
+        "--after-people", metavar="N", type=click.IntRange(1), help="With --notify: when so many have come."
+    ),
+    click.option(
+        "--notify-every", metavar="TIME", type=SPAN, help="With --notify: after 60s, 5m or 1h of video."
+    ),
+    click.option(
+        "--min-people",
+        metavar="N",
+        type=click.IntRange(1),
+        default=5,
+        show_default=True,
+        help="With --notify: fewer are held back, and counted in the next event.",
+    ),
+    click.option(
+        "--notify-attributes",
+        metavar="NAMES",
+        help="With --notify: of age, gender, race, emotion.  [default: age,gender]",
+    ),
+    click.option(
+        "--notify-key-file",
+        metavar="FILE",
+        help="With --notify: sign with the key in FILE, or else with that in FACECLI_NOTIFY_KEY.",
+    ),
+    click.option(
+        "--mqtt-discovery", is_flag=True, help="With --notify mqtt://...: tell Home Assistant what comes."
+    ),
+)
+EVENT_DEFAULTS = {
+    "notify": None,
+    "after_people": None,
+    "notify_every": None,
+    "min_people": 5,
+    "notify_attributes": None,
+    "notify_key_file": None,
+    "mqtt_discovery": False,
+}
+"""Options of events, and what they are when they are not given."""
+
 POLITE_KILLS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _OF_HAAR = ("scale_factor", "min_neighbors", "min_size")
 """Options of the cascade that have names of their own."""
@@ -155,6 +202,76 @@ def check_details(options: dict) -> None:
 def _check_report(target: str) -> None:
     if target == "-" or Path(target).suffix.lower() not in (".html", ".htm") or Path(target).is_dir():
         raise InputError(f"--report {target} is no page; name a file that ends in .html")
+
+
+def event_options(command: Callable) -> Callable:
+    """Adds the options to a command."""
+    for option in reversed(_EVENT_OPTIONS):
+        command = option(command)
+    return command
+
+
+def check_events(options: dict) -> None:
+    """What can be refused before anything heavy is imported. Raises InputError."""
+    if options["notify"] is None:
+        strays = [name for name, default in EVENT_DEFAULTS.items() if options[name] != default]
+        if strays:
+            raise InputError(f"--{strays[0].replace('_', '-')} needs --notify TARGET")
+        return
+    _event_choices(options)
+    _event_target(options)
+
+
+def _event_choices(options: dict):
+    """When there are events and what they tell. Raises InputError."""
+    from facecli.sinks.events import USUAL_ATTRIBUTES, EventOptions
+
+    if options["after_people"] is None and options["notify_every"] is None:
+        raise InputError("--notify: add --after-people 20 or --notify-every 60s, which say when")
+    names = (options["notify_attributes"] or ",".join(USUAL_ATTRIBUTES)).split(",")
+    attributes = tuple(dict.fromkeys(name.strip() for name in names))
+    return EventOptions(options["after_people"], options["notify_every"], options["min_people"], attributes)
+
+
+def _event_target(options: dict):
+    """Who is told. Raises InputError."""
+    from facecli.sinks.targets import Credentials, build_target
+
+    credentials = Credentials(
+        _event_key(options["notify_key_file"]), os.environ.get("FACECLI_NOTIFY_PASSWORD")
+    )
+    told = _event_choices(options).attributes if options["mqtt_discovery"] else None
+    return build_target(options["notify"], credentials, attributes=told)
+
+
+def _event_key(file: str | None) -> bytes | None:
+    """Of the file, else of the environment; None without any. Raises InputError."""
+    if file is None:
+        return os.environ.get("FACECLI_NOTIFY_KEY", "").encode() or None
+    try:
+        return Path(file).read_bytes().strip()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"cannot read the key in {file}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def build_event_sinks(options: dict, heads: Iterable[str]) -> list:
+    """The sink of --notify, not yet entered, in a list; an empty one without.
+
+    `heads` are those that the model reads. Raises InputError: it lacks one that was asked for by name.
+    """
+    if options["notify"] is None:
+        return []
+    from facecli.sinks.events import FEWEST, EventSink
+
+    choices = _event_choices(options)
+    missing = [name for name in choices.attributes if name not in heads]
+    if missing and options["notify_attributes"]:
+        raise InputError(f"--notify-attributes: the model reads no {missing[0]}; leave it out")
+    if choices.min_people < FEWEST:
+        warn(f"--min-people {choices.min_people}: an event of so few may be a record of a person")
+    return [EventSink(choices, _event_target(options), say, complain)]
 
 
 def sink_files(options: dict) -> dict[str, str]:

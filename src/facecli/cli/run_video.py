@@ -12,6 +12,7 @@ from facecli.cli.output import complain, note_terms, say, say_written, show_text
 from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.run_setup import (
     build_analyzer,
+    build_event_sinks,
     build_other_sinks,
     check_display,
     closing_all,
@@ -253,8 +254,9 @@ def run_video(options: dict) -> None:
     tracks = _chosen_tracks(options)
     analyzer = None if tracks else _build_analyzer(options)
     begun = options.get("begun", ())
+    events = build_event_sinks(options, analyzer.checkpoints[analyzer.model].heads) if analyzer else []
     try:
-        done, failed = _play_all(options, jobs, tracks or analyzer)
+        done, failed = _play_all(options, jobs, tracks or analyzer, events)
     except FacecliError:
         say_written(*sorted(begun))
         raise
@@ -264,8 +266,11 @@ def run_video(options: dict) -> None:
         raise SourceError(f"{failed} of {len(jobs)} videos could not be read to their end")
 
 
-def _play_all(options: dict, jobs: Sequence[_Job], analyzer) -> tuple[list[_Job], int]:
-    """Those that were played, and how many could not be. Raises FacecliError when there is but one."""
+def _play_all(options: dict, jobs: Sequence[_Job], analyzer, events: list) -> tuple[list[_Job], int]:
+    """Those that were played, and how many could not be. Raises FacecliError when there is but one.
+
+    `events` are sinks of all videos, not yet entered.
+    """
     done: list[_Job] = []
     failed = 0
     with closing_on_sigterm(), contextlib.ExitStack() as stack:
@@ -275,7 +280,8 @@ def _play_all(options: dict, jobs: Sequence[_Job], analyzer) -> tuple[list[_Job]
                 # Opened before any result is: what cannot be read costs no older file.
                 with _open(options, job.spec) as source:
                     if rows is None:
-                        rows = [stack.enter_context(sink) for sink in build_row_sinks(options)]
+                        sinks = build_row_sinks(options) + events
+                        rows = [stack.enter_context(sink) for sink in sinks]
                     ended = _play(options, job, source, analyzer, rows)
                     done.append(job)
                     if ended:
@@ -309,7 +315,7 @@ def _chosen_tracks(options: dict):
         raise InputError("--only and --except say the same twice; give one")
     if not options["anonymize"] or not options["output"]:
         raise InputError("--tracks says whom to cover; add --anonymize METHOD and --output PATH")
-    strays = [flag for name, flag in _FILES.items() if options[name]]
+    strays = [flag for name, flag in (_FILES | {"notify": "--notify"}).items() if options[name]]
     if strays or not options["no_show"]:
         stray = strays[0] if strays else "a window"
         raise InputError(f"--tracks covers and reads nothing: leave {stray} out, and add --no-show")

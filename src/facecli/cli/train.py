@@ -12,6 +12,8 @@ from facecli.cli.training_options import (
     data_paths,
     fit_options,
     import_keras,
+    keep_option,
+    lists_of,
     log_to_stderr,
     resolved,
     show_plan,
@@ -19,7 +21,17 @@ from facecli.cli.training_options import (
 )
 from facecli.core import paths
 from facecli.core.attributes import UTKFACE_HEADS
-from facecli.core.recipes import RUN_DEFAULTS, DistilRequest, TrainRequest, resolve, run_defaults
+from facecli.core.recipes import (
+    KEEP_BEST,
+    LEFT_OUT,
+    REBALANCINGS,
+    RUN_DEFAULTS,
+    DistilRequest,
+    TrainRequest,
+    check_head_weights,
+    resolve,
+    run_defaults,
+)
 
 TEACHERS = ("facenet", "mobilenet")
 
@@ -87,6 +99,7 @@ def distil(**options) -> None:
     # A student starts from random weights: its options are those of a scratch run.
     options = resolved(options, RUN_DEFAULTS["normal"])
     options["heads"] = options["heads"] or UTKFACE_HEADS
+    check_head_weights(options["head_weights"], options["heads"])
     places = data_paths(options)
     if not options["teachers"] and not options["teacher_model"]:
         raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
@@ -96,12 +109,13 @@ def distil(**options) -> None:
         show_plan("would distil:", {**options, "data_paths": [str(place) for place in places]})
         return
     check_data(places)
+    lists = lists_of(options)
     import_keras()
     from facecli.training.distil import distil as run_distillation
     from facecli.training.prepare import prepare_data
 
     log_to_stderr()
-    data = prepare_data(places, options["seed"], options["limit"])
+    data = prepare_data(places, options["seed"], options["limit"], lists)
     options["shares"] = checked_shares(options, data)
     fields = DistilRequest.__dataclass_fields__
     request = DistilRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
@@ -128,10 +142,26 @@ def distil(**options) -> None:
 @click.option("--eval", "evaluate", is_flag=True, help="Measure on the test split; write plots and tables.")
 @click.option(
     "--rebalance",
-    type=click.Choice(["none", "oversample", "weights"]),
+    type=click.Choice(REBALANCINGS),
     default="none",
     show_default=True,
     help="Of age groups, on training rows only.",
+)
+@click.option(
+    "--left-out",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=LEFT_OUT,
+    show_default=True,
+    help="Share of the crowded ages that --rebalance undersample leaves out, drawn anew for each epoch.",
+)
+@click.option(
+    "--keep-epochs",
+    metavar="best|all|N",
+    default=KEEP_BEST,
+    show_default=True,
+    callback=keep_option,
+    help="Epochs that stay in the model's folder: the best, all, or the N best; 'facecli run', 'evaluate' "
+    "and 'export' take them by --epoch.",
 )
 @click.option(
     "--unfreeze",
@@ -168,6 +198,7 @@ def train(**options) -> None:
       facecli train --eval                              the compact student, then measure it
       facecli train --eval --model-type normal          the scratch CNN
       facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
+      facecli train --epochs 50 --keep-epochs all --head-weights age=0.5,race=2
       facecli train --model-type detector --data-path data/face_boxes
     """
     if options["model_type"] in FINDERS:
@@ -179,6 +210,7 @@ def train(**options) -> None:
     fields = TrainRequest.__dataclass_fields__
     asked = TrainRequest(**{key: options[key] for key in fields if key in options}, command=command_line())
     request = resolve(asked)
+    check_head_weights(options["head_weights"], request.heads)
     options = resolved(options, run_defaults(request))
     places = data_paths(options)
     if options.pop("dry_run"):
@@ -186,12 +218,13 @@ def train(**options) -> None:
         show_plan("would train:", {**options, "data_paths": [str(place) for place in places], **about})
         return
     check_data(places)
+    lists = lists_of(options)
     import_keras()
     from facecli.training.prepare import prepare_data
     from facecli.training.train import train as run_training
 
     log_to_stderr()
-    data = prepare_data(places, options["seed"], options["limit"])
+    data = prepare_data(places, options["seed"], options["limit"], lists)
     options["shares"] = checked_shares(options, data)
     checkpoint = run_training(data, request, fit_options(options))
     show_text(f"saved {checkpoint.folder}")
@@ -209,7 +242,7 @@ def _evaluate(checkpoint, data, options: dict) -> None:
     # What is said of a part must not take the place of what is said of the whole.
     limit = options["limit"]
     part = None if limit is None else paths.statistics_dir() / "data_stats" / f"limit-{limit}"
-    save_data_stats(data.frame, options["rebalance"], options["seed"], part)
+    save_data_stats(data.frame, options["rebalance"], options["seed"], part, options["left_out"])
     measured = evaluate_sets(checkpoint, data, limit=limit)
     network, folder = load_network(checkpoint), next(iter(measured.values()))[1][0].parent
     draw_structure(network, folder / "structure.png")

@@ -1,6 +1,7 @@
 """Options that `train` and `distil` share."""
 
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,17 +11,19 @@ from typing import TYPE_CHECKING
 import click
 
 from facecli.cli.options import config_option
-from facecli.cli.output import show_text, warn
+from facecli.cli.output import say, show_text, warn
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY
 from facecli.core.errors import InputError
-from facecli.core.recipes import FitOptions
+from facecli.core.recipes import KEEP_ALL, KEEP_BEST, FitOptions
 
 if TYPE_CHECKING:
+    from facecli.data.listed import ListOptions, ListReport
     from facecli.training.prepare import PreparedData
 
 DEFAULT_SEED = 1
+_LARGEST_WEIGHT = 1000
 _TENSORFLOW = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # Left alone, TensorFlow uses oneDNN on CPUs with AVX512 only, and runs several operations side by
@@ -94,6 +97,12 @@ def training_options(command: Callable) -> Callable:
             help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
         ),
         click.option("--heads", callback=heads_option, help="Comma-separated.  [default: by model type]"),
+        click.option(
+            "--head-weights",
+            metavar="HEAD=WEIGHT,...",
+            callback=weights_option,
+            help="Weights of heads' losses, as age=0.5,race=2.  [default: age and race_7 1, others 2]",
+        ),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
         click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
         click.option("--resume", is_flag=True, help="Go on after the last whole epoch."),
@@ -112,16 +121,73 @@ def training_options(command: Callable) -> Callable:
     return config_option(data_options(command))
 
 
+def list_options(command: Callable) -> Callable:
+    """Decorator: how lists of pictures among the data sets are read, see `lists_of`."""
+    for option in (
+        click.option(
+            "--allow-private", is_flag=True, help="Fetch pictures of a list from the own network, too."
+        ),
+        click.option(
+            "--faces",
+            type=click.Choice(["auto", "find", "box", "whole"]),
+            default="auto",
+            show_default=True,
+            help="Faces of a list's pictures: found, by their box, or the whole picture; auto: by their box "
+            "where there is one, else found.",
+        ),
+        click.option(
+            "--label",
+            "label_pairs",
+            metavar="LABEL=MEANING",
+            multiple=True,
+            help="What a label of a list means (Age_20_30=age:20-30, sex:F=gender:female, sex=gender, "
+            "id=ignore); may recur.",
+        ),
+        click.option(
+            "--labels",
+            "label_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="YAML file of such meanings, as 'facecli data check LIST --save-labels FILE' writes it.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def lists_of(options: Mapping) -> "ListOptions":
+    """How lists are read, by the options of `list_options`. Raises InputError for meanings that are none."""
+    from facecli.data.labels import load_given, parse_pairs
+    from facecli.data.listed import ListOptions
+
+    file, pairs = options["label_file"], parse_pairs(options["label_pairs"])
+    given = {**(load_given(file) if file else {}), **pairs}
+    return ListOptions(options["faces"], given, options["allow_private"], tell=tell_of_list)
+
+
+def tell_of_list(report: "ListReport") -> None:
+    """What training should not begin without knowing."""
+    say(f"{report.path}: {sum(report.chips.values()):,} faces of {report.rows:,} rows")
+    for note in report.notes:
+        say(f"{report.path}: {note}")
+    if report.unknown:
+        named = ", ".join(f"{label} ({count:,})" for label, count in list(report.unknown.items())[:8])
+        warn(f"{report.path}: {len(report.unknown):,} labels are not understood: {named}")
+    if report.is_private:
+        warn("addresses of the own network were not asked; --allow-private asks them")
+
+
 def data_options(command: Callable) -> Callable:
     """Decorator: `--data-path`, which may recur, and `--extra-data`, an earlier name for further sets."""
     for option in (
+        list_options,
         click.option("--extra-data", type=click.Path(path_type=Path), multiple=True, hidden=True),
         click.option(
             "--data-path",
             "data_paths",
             type=click.Path(path_type=Path),
             multiple=True,
-            help="Folder or archive of pictures, of any known layout; may recur.  [default: data/UTKFace]",
+            help="Folder or archive of pictures, of any known layout, or a list of them (.json, .csv, "
+            ".parquet); may recur.  [default: data/UTKFace]",
         ),
     ):
         command = option(command)
@@ -169,6 +235,35 @@ def shares_option(context: click.Context, parameter: click.Parameter, value: Seq
     if sum(shares.values()) > 1 + 1e-9:
         raise click.BadParameter(f"the shares sum to {sum(shares.values()):g}, more than 1")
     return shares
+
+
+def weights_option(context: click.Context, parameter: click.Parameter, value: str | None) -> dict:
+    """Callback of --head-weights: head -> weight; {} when not given. Which heads there are is seen later."""
+    weights: dict[str, float] = {}
+    for text in (part.strip() for part in (value or "").split(",") if part.strip()):
+        head, _, number = (part.strip() for part in text.partition("="))
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = math.nan
+        if not head or not 0 < weight <= _LARGEST_WEIGHT:
+            raise click.BadParameter(
+                f"{text!r}: give a head and a number above 0, {_LARGEST_WEIGHT} at most, age=0.5"
+            )
+        if head in weights:
+            raise click.BadParameter(f"{head} has two weights")
+        weights[head] = weight
+    if value is not None and not weights:
+        raise click.BadParameter(f"{value!r}: give heads and their weights, age=0.5,race=2")
+    return weights
+
+
+def keep_option(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Callback of --keep-epochs: best, all, or a number as text."""
+    text = str(value).strip()
+    if text in (KEEP_BEST, KEEP_ALL) or (text.isascii() and text.isdigit() and 0 < int(text) < 10**6):
+        return text
+    raise click.BadParameter(f"{value!r}: give best, all, or how many of the best epochs stay")
 
 
 def one_sided_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> tuple:

@@ -1,6 +1,6 @@
 """What to train and how: plain records, light to import."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,12 @@ RUN_DEFAULTS = {
     GENUINE: {"epochs": 12, "batch_size": 128, "learning_rate": 1e-3, "weight_decay": 0.05},
 }
 """Backbone, or model type where that decides -> options of the run that measured best."""
+REBALANCINGS = ("none", "oversample", "undersample", "weights")
+"""Ways to balance ages in training, see `data.rebalance`."""
+LEFT_OUT = 0.5
+"""Share of crowded ages that an epoch leaves out when nothing else is said, see `data.rebalance`."""
+KEEP_BEST, KEEP_ALL = "best", "all"
+"""What `FitOptions.keep_epochs` may be besides a number."""
 MODEL_TYPES = tuple(BACKBONES)
 """All there are, the default first: whatever offers a choice of models takes them from here."""
 MODEL_FOLDERS = {model_type: f"{model_type}_model" for model_type in MODEL_TYPES}
@@ -53,7 +59,9 @@ class FitOptions:
 
     Attributes:
         learning_rate: the peak, after the warm-up.
-        shares: data set -> share of each epoch that is drawn from it, see `training.batches.CropBatches`.
+        shares: data set -> share of each epoch that is drawn from it, see `training.epochs.CropBatches`.
+        head_weights: head -> weight of its loss in the sum, in place of the usual one (`training.losses`).
+        keep_epochs: KEEP_BEST, KEEP_ALL, or how many of the best epochs stay beside the model.
     """
 
     epochs: int = 30
@@ -68,6 +76,8 @@ class FitOptions:
     degraded_share: float = 0.25
     feature_weight: float = 4.0
     shares: Mapping[str, float] = field(default_factory=dict)
+    head_weights: Mapping[str, float] = field(default_factory=dict)
+    keep_epochs: str = KEEP_BEST
     resume: bool = False
     tensorboard: bool = False
 
@@ -78,6 +88,7 @@ class TrainRequest:
 
     Attributes:
         heads: empty takes those of the model type.
+        rebalance, left_out: see `data.rebalance.rebalance`.
         embedding: name or folder of the distilled student that a facenet starts from; by default
             what `facecli distil` wrote last, else the facenet that ships.
         initial: name or folder of a model of the same backbone to go on from instead.
@@ -92,6 +103,7 @@ class TrainRequest:
     heads: tuple[str, ...] = ()
     image_size: int | None = None
     rebalance: str = "none"
+    left_out: float = LEFT_OUT
     name: str | None = None
     trunk_weights: Path | None = None
     embedding: str | None = None
@@ -166,6 +178,12 @@ def resolve(request: TrainRequest) -> ResolvedRequest:
     trunk = "_inception" if backbone == GENUINE else ""
     name = request.name or f"{request.model_type}{trunk}{suffix}_model"
     return ResolvedRequest(**{**vars(request), "backbone": backbone, "heads": heads, "name": name})
+
+
+def check_head_weights(weights: Mapping[str, float], heads: Collection[str]) -> None:
+    """Raises InputError when a weight is of a head that is not trained."""
+    if unknown := [head for head in weights if head not in heads]:
+        raise InputError(f"a weight for {', '.join(unknown)}, but what is trained is {', '.join(heads)}")
 
 
 def run_defaults(request: ResolvedRequest) -> dict[str, float]:

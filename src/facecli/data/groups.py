@@ -101,11 +101,12 @@ def add_groups(frame: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[Co
     """Adds the columns `dhash` and `group`, and settles conflicting labels.
 
     Args:
-        frame: rows with `file`, `sha256` and labels.
+        frame: rows with `file`, `sha256` and labels; rows of one `photograph`, where there is such a column,
+            are of one group, whatever part of it they show.
         folder: what `file` is relative to.
 
     Returns:
-        The rows in their order, and the conflicts that were found. Rule: byte-identical
+        The rows in their order, without `photograph`, and the conflicts that were found. Rule: byte-identical
         files get the (lower) median of their known ages and the most frequent known gender
         and race, the smaller class id on a tie. Near-duplicates keep their own labels.
     """
@@ -114,7 +115,11 @@ def add_groups(frame: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[Co
     found = fingerprints(frame, folder)
     position = np.searchsorted(found.sha256, frame["sha256"].to_numpy(str))
     hashes = np.packbits(found.bits, axis=1).view(">u8").astype(np.uint64)[:, 0]
-    return _settle(frame.assign(dhash=hashes[position], group=found.group[position]))
+    group = found.group[position]
+    if "photograph" in frame:
+        group = _tied(group, frame["photograph"].to_numpy())
+        frame = frame.drop(columns="photograph")
+    return _settle(frame.assign(dhash=hashes[position], group=group))
 
 
 def dhash_bits(thumbnails: np.ndarray) -> np.ndarray:
@@ -168,6 +173,13 @@ def _thumbnail(path: Path) -> np.ndarray:
 def _components(count: int, pairs: np.ndarray) -> np.ndarray:
     links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return connected_components(links, directed=False)[1].astype(np.int64)
+
+
+def _tied(group: np.ndarray, photograph: np.ndarray) -> np.ndarray:
+    """(n,) groups of which those with a photograph in common are one."""
+    groups, photographs = (np.unique(one, return_inverse=True)[1] for one in (group, photograph))
+    links = np.stack([groups, photographs + groups.max() + 1], axis=1)
+    return _components(int(links.max()) + 1, links)[groups]
 
 
 def _settle(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Conflict]]:

@@ -1,4 +1,4 @@
-"""Any known data set, from a folder, an archive or its table: recognised and read.
+"""Any known data set, from a folder, an archive, its table or a list: recognised, read, and cut to crops.
 
 | layout | recognised by |
 |---|---|
@@ -7,19 +7,33 @@
 | FER2013 | `fer2013.csv` or `icml_face_data.csv`, or folders `train/<emotion>/` |
 | no faces | a folder `not_face/` (in it, or in `train/` and `test/`) |
 | UTKFace | none of these: the file names carry the labels |
+
+A file that is none of their tables may be a list of pictures, see `data.lists`.
 """
 
+import hashlib
 import logging
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
+
+from facecli.core import paths
+from facecli.core.console import with_bar
+from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, tighter_crop
 from facecli.core.errors import DataError, InputError
+from facecli.core.images import load_image
 from facecli.core.registry import Registry
 from facecli.data.archives import archive_stem, unpack
+from facecli.data.listed import PLAIN, ListOptions, read_list
+from facecli.data.lists import is_list
 from facecli.data.table import Layout, Table
 
 log = logging.getLogger(__name__)
@@ -33,6 +47,8 @@ LAYOUTS = Registry(
     last=("utkface",),
 )
 """Each is asked in turn; UTKFace's comes last, since any folder may be one."""
+CACHE_VERSION = 2
+"""Raised when the same file would give other pixels (decoding or cropping changed)."""
 _PAIR = re.compile(r"(?P<name>dataset)_[12]", re.IGNORECASE)
 """The ancestor project's data set came in two archives."""
 
@@ -62,14 +78,16 @@ def crop_of(source: str) -> tuple[float, float]:
     return LAYOUTS.find(source).crop if source in LAYOUTS.names() else (0.0, 0.0)
 
 
-def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
+def open_dataset(path: Path, progress: bool = True, lists: ListOptions = PLAIN) -> tuple[Path, Table]:
     """Reads a data set of any known layout.
 
     Args:
         path: a folder (searched recursively), a .tar.gz, .tgz, .tar or .zip archive (unpacked
             into the data folder, once), either of `dataset_1.tar.gz` and `dataset_2.tar.gz` or the
-            folder of both, or a table (`wiki.mat`, FairFace's or FER2013's CSV).
+            folder of both, a table (`wiki.mat`, FairFace's or FER2013's CSV), or a list of pictures
+            (JSON, CSV or Parquet), which may lie elsewhere: they are fetched.
         progress: draw a bar while unpacking.
+        lists: how lists are read.
 
     Returns:
         The folder that the table's files are relative to, and the table with at least a row.
@@ -79,10 +97,18 @@ def open_dataset(path: Path, progress: bool = True) -> tuple[Path, Table]:
         DataError: nothing usable in it.
     """
     path = check_dataset(path)
-    folder, table = _read_file(path, progress) if path.is_file() else _read_folder(path, progress)
+    if names_pictures(path):
+        folder, table = read_list(path, lists)
+    else:
+        folder, table = _read_file(path, progress) if path.is_file() else _read_folder(path, progress)
     if table.frame.empty:
         raise DataError(_nothing(path, table))
     return folder, table
+
+
+def names_pictures(path: Path) -> bool:
+    """Is it a list, and no table of a known layout?"""
+    return is_list(path) and path.is_file() and _layout_of(path.name) is None
 
 
 def check_dataset(path: Path) -> Path:
@@ -109,7 +135,8 @@ def _read_file(path: Path, progress: bool) -> tuple[Path, Table]:
         layout = _layout_of(path.name)
         if layout is None:
             raise InputError(
-                f"{path} is no data set; give a folder, a .tar.gz or .zip archive, wiki.mat, or a label CSV"
+                f"{path} is no data set; give a folder, a .tar.gz or .zip archive, wiki.mat, a label CSV, "
+                "or a list (.json, .jsonl, .csv, .tsv, .parquet)"
             )
         return layout.read(path)
     if _PAIR.fullmatch(stem):
@@ -165,3 +192,60 @@ def _nothing(path: Path, table: Table) -> str:
     )
     hint = f"it holds the archive {archives[0]}: give that" if archives else "give the folder of the faces"
     return f"no pictures in {path}, nor below; {hint}"
+
+
+def load_crops(
+    frame: pd.DataFrame,
+    folder: Path,
+    image_size: tuple[int, int],
+    margin: float = WHOLE_CHIP_MARGIN,
+    cache: Path | None = None,
+) -> np.ndarray:
+    """Decodes every picture of a table as one face chip.
+
+    Args:
+        frame: rows with `file`, `sha256` and `source`; pictures are cut by the `crop` of its layout, so
+            that the face lies as in UTKFace's.
+        folder: what `file` is relative to.
+        image_size: (height, width) of the crops.
+        margin: see `core.crops.crop_face`; the box is the whole picture.
+        cache: folder of the cached arrays; facecli's cache folder by default.
+
+    Returns:
+        (n, h, w, 3) uint8 RGB, a row for each row of the table; (0, h, w, 3) for none.
+
+    Raises:
+        ImageError: a picture cannot be decoded.
+    """
+    if frame.empty:
+        return np.zeros((0, *image_size, 3), np.uint8)
+    cut_of = {source: tighter_crop(crop_of(source), margin) for source in frame["source"].unique()}
+    cuts = [cut_of[source] for source in frame["source"]]
+    store = (cache or paths.cache_dir() / "crops") / f"{_key(frame['sha256'], image_size, cuts)}.npy"
+    if store.is_file():
+        log.debug("crops from %s", store)
+        return np.load(store, allow_pickle=False)
+    crops = np.empty((len(frame), *image_size, 3), np.uint8)
+    with ThreadPoolExecutor() as pool:
+        files = [folder / file for file in frame["file"]]
+        decoded = pool.map(lambda file, cut: _crop(file, image_size, *cut), files, cuts)
+        for row, crop in enumerate(with_bar(decoded, "decoding", len(files))):
+            crops[row] = crop
+    with paths.replacing(store) as temporary, open(temporary, "wb") as file:
+        np.save(file, crops, allow_pickle=False)
+    return crops
+
+
+def _crop(file: Path, image_size: tuple[int, int], margin: float, shift_y: float) -> np.ndarray:
+    image = load_image(file)
+    height, width = image.shape[:2]
+    return crop_face(image, (0, 0, width, height), margin, image_size, shift_y)
+
+
+def _key(hashes: Iterable[str], image_size: tuple[int, int], cuts: Iterable[tuple[float, float]]) -> str:
+    """Digest of all that decides the pixels."""
+    recipe = f"{CACHE_VERSION} {image_size[0]}x{image_size[1]} "
+    pictures = (
+        f"{key} {margin:.4f} {shift_y:.4f}" for key, (margin, shift_y) in zip(hashes, cuts, strict=True)
+    )
+    return hashlib.sha256((recipe + " ".join(pictures)).encode()).hexdigest()[:24]

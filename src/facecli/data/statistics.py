@@ -1,7 +1,7 @@
 """How often each age, gender and race occurs: tables and pictures of a data set.
 
-`raw` is every labelled picture; `adjusted` is what training sees of the training rows after
-rebalancing.
+`raw` is every labelled picture; `training` is the training rows as they are, `adjusted` what training sees
+of them after rebalancing.
 """
 
 import math
@@ -16,6 +16,7 @@ import pandas as pd
 from facecli.core import paths
 from facecli.core.attributes import AGE_CLASSES, AGE_GROUPS, CLASS_NAMES, MISSING
 from facecli.core.faces import FACE_HEADS
+from facecli.core.recipes import LEFT_OUT
 from facecli.data.rebalance import age_decades, rebalance
 
 LABELS = FACE_HEADS
@@ -84,14 +85,17 @@ def distributions(frame: pd.DataFrame, weights: np.ndarray | None = None) -> dic
     return found
 
 
-def save_data_stats(frame: pd.DataFrame, method: str, seed: int, folder: Path | None = None) -> Path:
-    """Writes `raw/` and `adjusted/`, each with a CSV and a PNG of every distribution.
+def save_data_stats(
+    frame: pd.DataFrame, method: str, seed: int, folder: Path | None = None, left_out: float = LEFT_OUT
+) -> Path:
+    """Writes `raw/`, `training/` and `adjusted/`, each with a CSV and a PNG of every distribution.
 
     Args:
         frame: rows with labels and `split`.
         method: the rebalancing of training rows, see `rebalance`.
         seed: of the rebalancing.
         folder: where to; `statistics/data_stats` by default.
+        left_out: the share of crowded ages that it leaves out.
 
     Returns:
         The folder.
@@ -101,10 +105,13 @@ def save_data_stats(frame: pd.DataFrame, method: str, seed: int, folder: Path | 
     """
     folder = folder or paths.statistics_dir() / "data_stats"
     train = frame[frame["split"] == "train"]
-    rows, weights = rebalance(train, method, seed)
+    balanced = rebalance(train, method, seed, left_out)
     _save(distributions(frame), folder / "raw", "all pictures")
+    _save(distributions(train), folder / "training", "training pictures")
     title = f"training pictures, rebalancing: {method}"
-    _save(distributions(train.iloc[rows], weights), folder / "adjusted", title)
+    _save(
+        distributions(train.iloc[balanced.rows], balanced.weights * balanced.seen), folder / "adjusted", title
+    )
     return folder
 
 

@@ -155,5 +155,15 @@ def _untangled(frame: pd.DataFrame, prints: Sequence[Fingerprints]) -> pd.DataFr
 def whole_labels(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows with whole numbers for labels, -1 where a set that lacks a column left a gap."""
     labels = [*LABEL_COLUMNS.values(), "age_low", "age_high"]
-    known = {name: frame[name].fillna(MISSING).astype(np.int64) for name in labels if name in frame}
+    # Those of a set's own attributes are known by what the gaps made of them.
+    labels = [name for name in frame.columns if name in labels or _has_gaps(frame[name])]
+    known = {name: frame[name].fillna(MISSING).astype(np.int64) for name in labels}
     return frame.assign(**known)
+
+
+def _has_gaps(values: pd.Series) -> bool:
+    """Are these whole numbers, some of which are not there?"""
+    if not pd.api.types.is_float_dtype(values):
+        return False
+    there = values.dropna()
+    return 0 < len(there) < len(values) and bool((there % 1 == 0).all())

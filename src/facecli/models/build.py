@@ -13,6 +13,8 @@ from facecli.models.readout import fold_matrix, stored_heads
 HIDDEN_UNITS = 128
 DROPOUT = 0.3
 
+HEADED = "facecli"
+"""Name of a network of heads, on a backbone or on stored features."""
 BACKBONES = (*networks.RESIDUAL_SPECS, *networks.MOBILE_SPECS)
 
 
@@ -46,7 +48,7 @@ def attach_heads(
     outputs |= {head: _folded(outputs[FINER_HEADS[head]], head) for head in heads if head not in learnt}
     for name, size in (projections or {}).items():
         outputs[name] = layers.Dense(size, dtype="float32", name=name)(features)
-    return keras.Model(backbone.input, outputs, name="facecli")
+    return keras.Model(backbone.input, outputs, name=HEADED)
 
 
 def _folded(finer, head: str):

@@ -197,6 +197,7 @@ CONFIG = Fields(
     },
     {
         "backbone": TEXT,
+        "epoch": Maybe(_COUNT),
         "seed": One("a whole number", lambda value: is_number(value) and isinstance(value, int)),
         "split_digest": TEXT,
         "command": TEXT,

@@ -6,6 +6,7 @@ Standard library only.
 import contextlib
 import logging
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -25,6 +26,7 @@ from facecli.models.checkpoint import (
     check_files,
     finds_faces,
     first_wrong,
+    is_count,
     load_checkpoint,
     load_finder,
     read_json,
@@ -33,6 +35,19 @@ from facecli.models.checkpoint import (
 log = logging.getLogger(__name__)
 
 CONFIG_FILE, METRICS_FILE = "config.json", "metrics.json"
+EPOCHS_FOLDER = "epochs"
+_EPOCH = re.compile(r"epoch-(\d{3,6})")
+_MOST_NAMED = 12
+"""Epochs that are named one by one."""
+
+
+@dataclass(frozen=True)
+class KeptEpoch:
+    """An epoch beside the best one: a model folder in the folder of its model."""
+
+    number: int
+    folder: Path
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,59 @@ def describe(folder: Path) -> Entry:
     return Entry(folder, _is_shipped(folder), config, problem, _size(folder), metrics)
 
 
+def epoch_folder(folder: Path, number: int) -> Path:
+    """Where a kept epoch, counted from 1, of the model in `folder` lies: a model folder itself."""
+    return folder / EPOCHS_FOLDER / f"epoch-{number:03d}"
+
+
+def kept_epochs(folder: Path) -> list[KeptEpoch]:
+    """The epochs that a model keeps beside its best one, which it is itself; by number."""
+    places = _model_folders(folder / EPOCHS_FOLDER)
+    found = ((_EPOCH.fullmatch(place.name), place) for place in places)
+    kept = [KeptEpoch(int(match[1]), place, _size(place)) for match, place in found if match]
+    return sorted(kept, key=lambda one: one.number)
+
+
+def best_epoch(folder: Path) -> int | None:
+    """Which epoch of its training a model is, counted from 1; None where its `config.json` does not say."""
+    number = read_json(folder / CONFIG_FILE).get("epoch")
+    return number if is_count(number) else None
+
+
+def find_epoch(folder: Path, number: int) -> Path:
+    """Folder of an epoch: that of the model when it is its best one, else one in it.
+
+    Raises InputError, naming those that were kept, when it is not among them.
+    """
+    if number == best_epoch(folder):
+        return folder
+    place = epoch_folder(folder, number)
+    if paths.may_hold(place, CONFIG_FILE):
+        return place
+    raise InputError(f"{folder} has not kept epoch {number}; {_told_kept(folder)}")
+
+
+def _told_kept(folder: Path) -> str:
+    best, kept = best_epoch(folder), [one.number for one in kept_epochs(folder)]
+    if not kept:
+        return "it is the best one of its training alone" + (f", epoch {best}" if best else "")
+    numbers = sorted({*kept, *([best] if best else [])})
+    named = ", ".join(f"{one} (the best)" if one == best else str(one) for one in numbers[:_MOST_NAMED])
+    more = len(numbers) - _MOST_NAMED
+    return f"there are {named}" + (f" and {more} more, up to {numbers[-1]}" if more > 0 else "")
+
+
+def remove_epochs(folder: Path) -> list[KeptEpoch]:
+    """Deletes what a model keeps beside its best epoch, which stays, and returns what is gone.
+
+    Raises OutputError when one cannot be deleted.
+    """
+    kept = kept_epochs(folder)
+    for one in kept:
+        _delete(one.folder)
+    return kept
+
+
 def _model_folders(root: Path) -> list[Path]:
     """Folders in a folder that hold a `config.json`, or may hold one, sorted."""
     try:
@@ -170,7 +238,11 @@ def remove(entry: Entry) -> None:
         OutputError: it cannot be deleted.
     """
     check_removable(entry)
-    folder = entry.folder
+    _delete(entry.folder)
+
+
+def _delete(folder: Path) -> None:
+    """Deletes a folder, whole or not at all; of a link only the link. Raises OutputError."""
     try:
         if folder.is_symlink():
             folder.unlink()

@@ -1,14 +1,10 @@
 """Pictures become records: decoded and searched in threads, read by the network together, given in order."""
 
 import logging
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,21 +14,11 @@ from facecli.core.errors import EncodingError, FacecliError, ImageError, ImageTo
 from facecli.core.faces import Face, FrameResult
 from facecli.core.image_header import MAX_PIXELS
 from facecli.core.images import DECODING, DRAWN_BYTES
-from facecli.core.process import start_threads
+from facecli.core.process import OrderedPool
 from facecli.draw.anonymize import Protect
 from facecli.infer.analyzer import FoundFaces
 from facecli.sinks.base import Record
 from facecli.sources.files import Item, one_line
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-_PATIENCE_S = 2.0
-"""For all threads that still work when nobody wants their results any more."""
-NAME = "pictures"
-"""Of the threads: `cli` ends the process when one is left behind, waiting for a server."""
-
-
-_END = object()
 
 SEARCHED_SIDE = 1280
 """Longer side in pixels to which a large JPEG may be reduced while it is decoded. Detectors search in 640."""
@@ -48,80 +34,6 @@ _MOST_BYTES = 256 << 20
 _LARGE_PIXELS = 16_000_000
 _IDLE_S = 0.5
 """Results are not held back longer than this while the next picture is waited for."""
-
-
-class OrderedPool(Generic[Task, Result]):
-    """Runs one function of its own in each thread, never far ahead of who takes the results.
-
-    Threads are daemons: one that waits for a server does not hold up Ctrl-C.
-    """
-
-    def __init__(self, functions: Iterable[Callable[[Task], Result]], ahead: int) -> None:
-        """Starts a thread for each function.
-
-        Args:
-            functions: each is called in one thread only.
-            ahead: how many tasks are taken before their results are asked for, above 0.
-        """
-        self._ahead = ahead
-        self._todo: SimpleQueue = SimpleQueue()
-        self._stopped = False
-        self._threads = [
-            threading.Thread(target=self._work, args=(function,), daemon=True, name=NAME)
-            for function in functions
-        ]
-
-    def __enter__(self) -> "OrderedPool":
-        start_threads(self._threads)
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._stopped = True
-        for _ in self._threads:
-            self._todo.put(None)
-        end = time.monotonic() + _PATIENCE_S
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-
-    def results(self, tasks: Iterable[Task], wait_s: float | None = None) -> Iterator[Result | None]:
-        """Results in the order of the tasks, which are taken as they are needed.
-
-        Args:
-            tasks: may be endless; taken in this thread.
-            wait_s: when the next result takes longer than this, None comes in between, once.
-
-        Raises:
-            whatever a function or `tasks` raises, in its place.
-        """
-        waiting: deque[SimpleQueue] = deque()
-        tasks = iter(tasks)
-        while True:
-            while len(waiting) < self._ahead and (task := next(tasks, _END)) is not _END:
-                waiting.append(SimpleQueue())
-                self._todo.put((waiting[-1], task))
-            if not waiting:
-                return
-            answer = waiting.popleft()
-            try:
-                result, error = answer.get(timeout=wait_s)
-            except Empty:
-                yield None
-                result, error = answer.get()
-            if error is not None:
-                raise error
-            yield result
-
-    def _work(self, function: Callable[[Task], Result]) -> None:
-        while (given := self._todo.get()) is not None and not self._stopped:
-            # A SimpleQueue, no Future: its wait is one step of C, which Ctrl-C cannot break in two.
-            answer, task = given
-            try:
-                answer.put((function(task), None))
-            except BaseException as error:  # noqa: BLE001
-                # Whatever it is, it belongs to who asked for the result.
-                answer.put((None, error))
-            # What was given must not be kept until the next task comes.
-            del given, answer, task
 
 
 class PicturePreparer(Protocol):

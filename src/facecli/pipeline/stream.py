@@ -13,8 +13,17 @@ from facecli.core.errors import SourceError
 from facecli.core.faces import Face, FrameResult
 from facecli.draw.annotate import annotate
 from facecli.draw.anonymize import REMEMBERED_S, LingeringMask, Protect, covers_at
-from facecli.pipeline.clock import Clock, Pacer, RateMeter, RecordingClock
-from facecli.pipeline.overlay import CoveredFaces, FollowedFaces, Follower, Overlay, Picture
+from facecli.pipeline.playback import (
+    Clock,
+    CoveredFaces,
+    FollowedFaces,
+    Follower,
+    Overlay,
+    Pacer,
+    Picture,
+    RateMeter,
+    RecordingClock,
+)
 from facecli.pipeline.threads import (
     POLL_S,
     AnalysisThread,

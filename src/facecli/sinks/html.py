@@ -147,12 +147,16 @@ class ThumbnailBudget:
 
 def picture_thumbnail(image_rgb: np.ndarray, side: int) -> str:
     """A (H, W, 3) uint8 RGB picture as a data: address of a JPEG whose longer side is `side` at most."""
-    height, width = image_rgb.shape[:2]
-    share = side / max(height, width)
-    if share < 1:
-        size = max(round(width * share), 1), max(round(height * share), 1)
+    size = thumbnail_size(image_rgb.shape[1], image_rgb.shape[0], side)
+    if size != image_rgb.shape[1::-1]:
         image_rgb = cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA)
     return _address(image_rgb)
+
+
+def thumbnail_size(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height in pixels of a picture's thumbnail whose longer side is `side` at most."""
+    share = min(1.0, side / max(height, width))
+    return max(round(width * share), 1), max(round(height * share), 1)
 
 
 def face_thumbnail(image_rgb: np.ndarray, box_xyxy: tuple[int, int, int, int], side: int) -> str:
@@ -242,11 +246,12 @@ class ReportSink:
 
 
 def page_row(record: Analysed, budget: ThumbnailBudget) -> dict[str, Any]:
-    """What the page knows of a picture: its JSON row, `thumb`, and a `crop` for each face."""
+    """What the page knows of a picture: its JSON row, `thumb` with its size, and a `crop` for each face."""
     row, image_rgb = record.result.to_json(), record.image_rgb
     if image_rgb is None or (size := budget.next_size()) is None:
         return row
     row["thumb"] = budget.take(picture_thumbnail(image_rgb, size.picture))
+    row["thumb_size"] = thumbnail_size(image_rgb.shape[1], image_rgb.shape[0], size.picture)
     for face, known in zip(row["faces"], record.result.faces, strict=True):
         if (crop := _crop(image_rgb, known.box_xyxy, size)) is not None:
             face["crop"] = budget.take(crop)

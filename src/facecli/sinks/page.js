@@ -170,7 +170,7 @@
   const faceBlock = (face, alone, matches) => {
     const label = alone ? "" : face.number + ". ";
     const block = el("div", {class: matches(face) ? "face" : "face other"});
-    block.append(face.crop ? el("img", {src: face.crop, alt: "face " + face.number, loading: "lazy"}) : el("span"));
+    block.append(face.crop ? el("img", {src: face.crop, alt: "face " + face.number, width: 67, height: 67, loading: "lazy"}) : el("span"));
     const text = el("div");
     if (face.rejected) {
       text.append(el("p", {}, label + "not a face " + percent(1 - face.face_probability)));
@@ -200,7 +200,8 @@
       boxes.append(svg("rect", {...place, class: "box back"}));
       boxes.append(svg("rect", {...place, class: matches(face) ? "box" : "box other"}));
     }
-    const image = el("img", {src: row.thumb, alt: `${row.source}: ${plural(row.faces.length, "face", "faces")}`, loading: "lazy"});
+    // Its place is kept before it is decoded, so that nothing on the page moves when it comes.
+    const image = el("img", {src: row.thumb, width: row.thumb_size[0], height: row.thumb_size[1], alt: `${row.source}: ${plural(row.faces.length, "face", "faces")}`, loading: "lazy"});
     return el("div", {class: "picture"}, el("span", {}, image, boxes));
   };
   const card = (row, matches) => {

@@ -224,13 +224,13 @@ def summarize_people(people: People, source: str | None, complete: bool = True) 
     }
     for head in NAMED_HEADS:
         labels = Counter(label for person in persons if (label := person.label(head)) is not None)
-        row[head] = {name: _share(labels[name], labels.total()) for name in CLASS_NAMES[head]}
+        row[head] = {name: share_of(labels[name], labels.total()) for name in CLASS_NAMES[head]}
     row["tracks"] = [person.to_json(track) for track, person in people.by_track.items()]
     return row
 
 
-def _share(hits: int, count: int) -> dict[str, Any]:
-    """Of `count` people; share and interval are null when there are none."""
+def share_of(hits: int, count: int) -> dict[str, Any]:
+    """One class of `count` people: how many, which share, its Wilson interval; null when there are none."""
     interval = wilson_interval(hits, count)
     return {
         "count": hits,

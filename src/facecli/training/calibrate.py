@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 
 from facecli.core.attributes import MISSING, PRESENCE
 from facecli.core.faces import FACE_HEADS
-from facecli.data.batches import load_crops
+from facecli.data.sources import load_crops
 from facecli.models.checkpoint import Checkpoint, write_json
 from facecli.models.readout import (
     LEVEL,

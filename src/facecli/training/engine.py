@@ -22,9 +22,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from facecli.core.attributes import HEAD_CLASSES
 from facecli.core.console import OUTPUT_POLICY, stderr_console
 from facecli.core.errors import FacecliError, InputError
-from facecli.core.recipes import FitOptions
+from facecli.core.recipes import FitOptions, check_head_weights
 from facecli.training.epochs import CropBatches, EpochKeeper, SetValidation
-from facecli.training.losses import head_metric, output_loss, output_weight
+from facecli.training.losses import NO_WEIGHTS, head_metric, output_loss, output_weight
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Rows:
     """What is fed: inputs (n, ...), targets by output name, and the rows that are trained on.
 
     `sets` names the data set of each input; there may be several views of each row, see
-    `training.batches.CropBatches`.
+    `training.epochs.CropBatches`. `seen` is the share of the epochs that see each entry of `rows`; None: all.
     """
 
     inputs: np.ndarray
@@ -105,6 +105,7 @@ class Rows:
     weights: np.ndarray | None = None
     sets: np.ndarray | None = None
     views: int = 1
+    seen: np.ndarray | None = None
 
 
 class AugmentedModel(keras.Model):
@@ -114,6 +115,7 @@ class AugmentedModel(keras.Model):
         super().__init__(name="augmented")
         self.network, self.augmentation = network, augmentation
         self.feature_weight = 1.0
+        self.head_weights = NO_WEIGHTS
 
     def call(self, inputs, training=False):
         if self.augmentation is not None:
@@ -144,12 +146,13 @@ def fit(
 
     Raises:
         FacecliError: the loss is no number any more.
-        InputError: no epochs.
+        InputError: no epochs, or a weight of a head that is not among the outputs.
     """
+    check_head_weights(options.head_weights, list(network.output))
     if options.epochs < 1:
         raise InputError("nothing is trained in 0 epochs; give --epochs 1 or more")
     model = AugmentedModel(network, augmentation)
-    model.feature_weight = options.feature_weight
+    model.feature_weight, model.head_weights = options.feature_weight, dict(options.head_weights)
     batches = _batches(train, options)
     _compile(model, list(network.output), options, len(batches))
     model.build(train.inputs[:1].shape)
@@ -230,6 +233,7 @@ def _batches(train: Rows, options: FitOptions) -> CropBatches:
         sets=train.sets,
         shares=dict(options.shares),
         views=train.views,
+        seen=train.seen,
     )
 
 
@@ -244,7 +248,7 @@ def _sets_of(val: Rows) -> np.ndarray:
 def _compile(model: keras.Model, outputs: list[str], options: FitOptions, steps: int) -> None:
     heads = [name for name in outputs if name in HEAD_CLASSES]
     losses = {name: output_loss(name) for name in outputs}
-    weights = {name: output_weight(name, options.feature_weight) for name in outputs}
+    weights = {name: output_weight(name, options.feature_weight, options.head_weights) for name in outputs}
     metrics = {head: [head_metric(head)] for head in heads}
     compile_model(model, options, steps, loss=losses, loss_weights=weights, metrics=metrics)
 

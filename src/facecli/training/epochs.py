@@ -1,4 +1,4 @@
-"""Epochs: validation rows of each set after every one, the last kept to resume from, the best kept.
+"""Epochs: validation rows of each set after every one, the last kept to resume from, the best kept, or more.
 
 `state.json` is written last and names the weight file it belongs to, so that a run killed
 at any moment finds a whole epoch: at most the one under way is lost.
@@ -7,7 +7,8 @@ at any moment finds a whole epoch: at most the one under way is lost.
 import json
 import logging
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +18,9 @@ import numpy as np
 from facecli.core.attributes import AGE_CLASSES, HEAD_CLASSES, MISSING
 from facecli.core.errors import InputError
 from facecli.core.paths import replacing
+from facecli.core.recipes import KEEP_ALL, KEEP_BEST
 from facecli.models.checkpoint import write_json
+from facecli.models.registry import remove_epochs
 from facecli.training.figures import AgeFigures, ClassFigures, age_figures, class_figures, skewed
 from facecli.training.losses import output_loss, output_weight
 from facecli.training.targets import IN_BIN
@@ -41,6 +44,8 @@ class CropBatches(keras.utils.PyDataset):
             sets together. A set with fewer rows than its share asks for is seen more than once.
         views: `inputs` and `targets` hold that many views of all rows, one view of each after the
             other; each epoch sees the next one.
+        seen: (len(rows),) share of the epochs that see each entry of `rows`: the others are drawn anew for
+            each epoch, as many of every set and share; None: every epoch sees all.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class CropBatches(keras.utils.PyDataset):
         sets: np.ndarray | None = None,
         shares: Mapping[str, float] | None = None,
         views: int = 1,
+        seen: np.ndarray | None = None,
     ) -> None:
         super().__init__()
         self.inputs, self.targets, self.rows = inputs, dict(targets), np.asarray(rows)
@@ -62,10 +68,10 @@ class CropBatches(keras.utils.PyDataset):
         self.seed, self.epoch = seed, first_epoch
         self.views, self._rows_a_view = views, len(inputs) // views
         of_set = np.full(len(inputs), "") if sets is None else np.asarray(sets)
-        self._whole, self._drawn = _epoch_plan(of_set[self.rows], shares or {})
-        count = len(self._whole) + sum(wanted for _, wanted in self._drawn)
-        self.batch_size = min(batch_size, count)
+        self._of_set, self._shares = of_set[self.rows], dict(shares or {})
+        self._strata = _strata(self._of_set, seen)
         self._shuffle()
+        self.batch_size = min(batch_size, len(self.order))
 
     def __len__(self) -> int:
         return len(self.order) // self.batch_size
@@ -90,8 +96,24 @@ class CropBatches(keras.utils.PyDataset):
 
     def _shuffle(self) -> None:
         random = np.random.default_rng([self.seed, self.epoch])
-        drawn = [_draw(positions, wanted, random) for positions, wanted in self._drawn]
-        self.order = random.permutation(np.concatenate([self._whole, *drawn]))
+        seen = np.arange(len(self.rows))
+        if self._strata:
+            seen = np.sort(np.concatenate([_draw(*stratum, random) for stratum in self._strata]))
+        whole, parts = _epoch_plan(self._of_set[seen], self._shares)
+        drawn = [_draw(positions, wanted, random) for positions, wanted in parts]
+        self.order = seen[random.permutation(np.concatenate([whole, *drawn]))]
+
+
+def _strata(sets: np.ndarray, seen: np.ndarray | None) -> list[tuple[np.ndarray, int]]:
+    """(positions, how many of them an epoch sees) of each set and share; none where all are seen."""
+    if seen is None or (np.asarray(seen) >= 1).all():
+        return []
+    strata = []
+    for name in np.unique(sets):
+        for share in np.unique(seen[sets == name]):
+            positions = np.flatnonzero((sets == name) & (seen == share))
+            strata.append((positions, max(round(float(share) * len(positions)), 1)))
+    return strata
 
 
 def _epoch_plan(
@@ -125,7 +147,10 @@ SCORE_PARTS = {
 }
 """The validation score, smaller is better: ten years weigh as much as all of a class head. Each part is
 the mean over the data sets that have such labels."""
-RESUMABLE = ("batch_size", "learning_rate", "schedule", "seed", "epochs", "shares")
+RESUMABLE = ("batch_size", "learning_rate", "schedule", "seed", "epochs", "shares", "head_weights")
+
+
+_KEPT = re.compile(r"kept-(\d+)\.weights\.h5")
 
 
 class SetValidation(keras.callbacks.Callback):
@@ -163,9 +188,9 @@ class SetValidation(keras.callbacks.Callback):
         return {output: array[rows] for output, array in values.items()}
 
     def _loss(self, predicted: Mapping[str, np.ndarray]) -> float:
-        weight = self.model.feature_weight
+        weight, heads = self.model.feature_weight, self.model.head_weights
         parts = [
-            output_weight(name, weight)
+            output_weight(name, weight, heads)
             * float(output_loss(name)(np.asarray(self.targets[name], np.float32), values))
             for name, values in predicted.items()
         ]
@@ -226,8 +251,29 @@ def _numbers(rows: Mapping[str, ClassFigures | AgeFigures]) -> dict[str, float]:
     return numbers
 
 
+def kept_weights(folder: Path) -> dict[int, Path]:
+    """Epoch -> file of its weights, of those that a run keeps beside the best one; by number."""
+    files = ((_KEPT.fullmatch(file.name), file) for file in folder.glob("kept-*.weights.h5"))
+    return dict(sorted((int(match[1]), file) for match, file in files if match))
+
+
+def kept_at_most(keep: str) -> float:
+    """How many epochs `FitOptions.keep_epochs` keeps, the best among them."""
+    if keep in (KEEP_BEST, KEEP_ALL):
+        return 1 if keep == KEEP_BEST else math.inf
+    return int(keep)
+
+
+def best_first(history: Sequence[Mapping[str, float]]) -> list[int]:
+    """The epochs of a history, counted from 1, by validation score; the earlier one of two alike first."""
+    return sorted(range(1, len(history) + 1), key=lambda epoch: validation_score(history[epoch - 1]))
+
+
 class EpochKeeper(keras.callbacks.Callback):
-    """Saves every epoch, remembers the best by validation score, stops when it stays away."""
+    """Saves every epoch, remembers the best by validation score, stops when it stays away.
+
+    The weights of further epochs that are kept lie beside, without those of the optimizer.
+    """
 
     def __init__(self, folder: Path, options) -> None:
         super().__init__()
@@ -246,9 +292,10 @@ class EpochKeeper(keras.callbacks.Callback):
         return bool(self.history) and len(self.history) - 1 - self._best() >= self.options.patience
 
     def start(self) -> int:
-        """Forgets what an earlier run left. Returns the first epoch, 0."""
+        """Forgets what an earlier run left, and the epochs that it kept. Returns the first epoch, 0."""
         for old in [self._state, *self.folder.glob("*.weights.h5")]:
             old.unlink(missing_ok=True)
+        remove_epochs(self.folder.parent)
         return 0
 
     def resume(self, model: keras.Model) -> int:
@@ -260,7 +307,8 @@ class EpochKeeper(keras.callbacks.Callback):
             return self.start()
         state = json.loads(self._state.read_text(encoding="utf-8"))
         now = asdict(self.options)
-        changed = [key for key in RESUMABLE if state["options"].get(key) != now.get(key)]
+        # Runs of earlier releases have no word of what nobody could choose then.
+        changed = [key for key in RESUMABLE if (state["options"].get(key) or None) != (now.get(key) or None)]
         if changed:
             raise InputError(
                 f"cannot resume {self.folder}: {', '.join(changed)} changed; keep them or drop --resume"
@@ -288,11 +336,17 @@ class EpochKeeper(keras.callbacks.Callback):
         self._save(self.model, name)
         if self._best() == len(self.history) - 1:
             self._save(self.model.network, "best.weights.h5")
+        stay = self._kept()
+        if epoch + 1 in stay:
+            self._save(self.model.network, f"kept-{epoch + 1:03d}.weights.h5")
         state = {"weights": name, "options": asdict(self.options), "history": self.history}
         write_json(self._state, state)
         for old in self.folder.glob("epoch-*.weights.h5"):
             if old.name != name:
                 old.unlink(missing_ok=True)
+        for number, file in kept_weights(self.folder).items():
+            if number not in stay:
+                file.unlink(missing_ok=True)
         if self.exhausted:
             log.info("stopping: no better epoch in %d", self.options.patience)
             self.model.stop_training = True
@@ -311,7 +365,13 @@ class EpochKeeper(keras.callbacks.Callback):
             whole.replace(temporary)
 
     def _best(self) -> int:
-        return min(range(len(self.history)), key=lambda index: validation_score(self.history[index]))
+        return best_first(self.history)[0] - 1
+
+    def _kept(self) -> set[int]:
+        """Epochs, counted from 1, that stay beside the best; none when that is the only one."""
+        most = kept_at_most(self.options.keep_epochs)
+        best = best_first(self.history)
+        return set() if most < 2 else set(best[: int(min(most, len(best)))])
 
 
 def reseed(model: keras.Model, seed: int, epoch: int) -> None:
@@ -330,7 +390,7 @@ def reseed(model: keras.Model, seed: int, epoch: int) -> None:
         generator.state.assign(np.array([seed * 1009 + index, epoch], "uint32"))
 
 
-def validation_score(row: dict[str, float]) -> float:
+def validation_score(row: Mapping[str, float]) -> float:
     """One number for an epoch, smaller is better; the loss when there is no head."""
     parts = [weight * row[key] for key, weight in SCORE_PARTS.items() if key in row]
     return sum(parts) if parts else row.get("val_loss", row.get("loss", float("inf")))

@@ -1,5 +1,8 @@
 """Losses and metrics of the heads. A row of zeros has no label and adds nothing."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import keras
 from keras import ops
 
@@ -12,6 +15,7 @@ WITHIN_BIN = 0.1
 CLASS_WEIGHT = 2.0
 HEAD_WEIGHTS = {"age": 1.0, "race_7": 1.0}
 """Heads that weigh otherwise than CLASS_WEIGHT: `race_7` says once more what `race` says."""
+NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
 LABEL_SMOOTHING = 0.05
 
 
@@ -113,8 +117,10 @@ def output_loss(name: str) -> keras.losses.Loss:
     return ClassLoss() if name in HEAD_CLASSES else CosineDistance()
 
 
-def output_weight(name: str, feature_weight: float) -> float:
-    """Weight of an output's loss in the sum; that of features is asked for."""
+def output_weight(name: str, feature_weight: float, head_weights: Mapping[str, float] = NO_WEIGHTS) -> float:
+    """Weight of an output's loss in the sum; that of features is asked for, those of heads may be."""
+    if name in head_weights:
+        return head_weights[name]
     if name not in HEAD_CLASSES:
         return feature_weight
     return HEAD_WEIGHTS.get(name, CLASS_WEIGHT)

@@ -329,3 +329,29 @@ def learning_curves(history: pd.DataFrame) -> Figure | None:
             axis.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axis.legend()
     return figure
+
+
+@plot_style
+def epoch_plot(table: pd.DataFrame) -> Figure:
+    """Every measure of `report.write_epochs` (not empty) in a panel, by epoch with its 95 % interval.
+
+    The dashed line is the epoch that training held for the best.
+    """
+    parts = list(table.groupby("measure", sort=False))
+    columns = min(len(parts), 2)
+    rows = -(-len(parts) // columns)
+    figure, axes = new_figure(4.6 * columns, 3.1 * rows + 0.4, rows, columns)
+    for axis in axes.flat[len(parts) :]:
+        axis.set_axis_off()
+    for axis, (measure, part) in zip(axes.flat, parts, strict=False):
+        axis.plot(part["epoch"], part["value"], "o-", ms=4, lw=1, color=BLUE)
+        axis.vlines(part["epoch"], part["low"].astype(float), part["high"].astype(float), color=BLUE, lw=1.4)
+        for epoch in part.loc[part["best"], "epoch"]:
+            axis.axvline(epoch, color=GREY, lw=0.9, ls="--", zorder=0)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        years = (part["unit"] == "years").all()
+        axis.set(xlabel="epoch", title=f"{measure}, years" if years else f"{measure}, right answers")
+        if not years:
+            axis.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    figure.suptitle("by epoch, with 95 % intervals; dashed: the best in training", color=GREY, fontsize=9)
+    return figure

@@ -10,10 +10,10 @@ import pandas as pd
 
 from facecli.core.attributes import PRESENCE
 from facecli.core.crops import WHOLE_CHIP_MARGIN
-from facecli.data.batches import load_crops
 from facecli.data.checks import forget_one_sided, knowing_sets
 from facecli.data.groups import add_groups, fingerprints, split_digest, split_groups
-from facecli.data.sources import open_dataset
+from facecli.data.listed import PLAIN, ListOptions
+from facecli.data.sources import load_crops, open_dataset
 from facecli.data.table import join_tables
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,9 @@ class PreparedData:
         return load_crops(self.frame, self.folder, image_size, margin)
 
 
-def prepare_data(places: Path | Sequence[Path], seed: int, limit: int | None = None) -> PreparedData:
+def prepare_data(
+    places: Path | Sequence[Path], seed: int, limit: int | None = None, lists: ListOptions = PLAIN
+) -> PreparedData:
     """Opens data sets, groups their duplicates and splits them, each by itself.
 
     Args:
@@ -85,12 +87,13 @@ def prepare_data(places: Path | Sequence[Path], seed: int, limit: int | None = N
             missing. A further set leaves the splits of the others as they are.
         seed: decides the splits, together with the files.
         limit: keep that many random rows of each set (a quick try); digests are then of those.
+        lists: how lists of pictures are read.
 
     Raises:
         DataError: nothing to use there.
     """
     places = [places] if isinstance(places, Path) else list(places)
-    tables = [_prepare_one(place, seed, limit) for place in places]
+    tables = [_prepare_one(place, seed, limit, lists) for place in places]
     names = unique_names([folder.name for folder, _ in tables])
     digests = [split_digest(frame) for _, frame in tables]
     named = [(folder, frame.assign(set=name)) for name, (folder, frame) in zip(names, tables, strict=True)]
@@ -110,8 +113,8 @@ def unique_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _prepare_one(path: Path, seed: int, limit: int | None) -> tuple[Path, pd.DataFrame]:
-    folder, table = open_dataset(path)
+def _prepare_one(path: Path, seed: int, limit: int | None, lists: ListOptions) -> tuple[Path, pd.DataFrame]:
+    folder, table = open_dataset(path, lists=lists)
     if table.problems:
         log.warning("%d files left out, see 'facecli data check %s'", len(table.problems), path)
     # Every known data set is of faces, but for the one that says it is not.

@@ -1,8 +1,8 @@
 """An evaluation becomes files: CSV tables, `metrics.json` and pictures."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +159,64 @@ def age_table(age: Mapping) -> pd.DataFrame:
         low, high = values.pop("mae_ci95")
         table.append({"age_group": name, **values, "mae_low": low, "mae_high": high})
     return pd.DataFrame(table)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number and its 95 % interval, where there is one; a share in [0, 1], or years."""
+
+    value: float
+    low: float | None
+    high: float | None
+    in_years: bool = False
+
+
+def epoch_row(metrics: Mapping) -> dict:
+    """What is compared of an epoch: `epoch`, `best`, and `measures`, name -> Measure.
+
+    Args:
+        metrics: those of `training.evaluate.Evaluation`, with `epoch` and `best`.
+    """
+    measures: dict[str, Measure] = {}
+    if _counted(metrics, "age"):
+        low, high = metrics["age"]["mae_ci95"]
+        measures["age error"] = Measure(metrics["age"]["mae"], low, high, in_years=True)
+    if _counted(metrics, "age_bins"):
+        bins = metrics["age_bins"]
+        measures["age in its bin"] = Measure(bins["in_bin"], *bins["in_bin_ci95"])
+    for head, row in metrics.items():
+        if isinstance(row, Mapping) and row.get("count") and "accuracy" in row:
+            measures[head] = Measure(row["accuracy"], *(row["accuracy_ci95"] or (None, None)))
+    return {"epoch": metrics["epoch"], "best": metrics["best"], "measures": measures}
+
+
+def write_epochs(rows: Sequence[Mapping], folder: Path) -> list[Path]:
+    """Writes `epochs.csv`, a row for each measure of each epoch, and `epochs.png`; returns the files.
+
+    Args:
+        rows: see `epoch_row`; at least one.
+        folder: made when missing.
+    """
+    table = pd.DataFrame(
+        [
+            {
+                "epoch": row["epoch"],
+                "best": row["best"],
+                "measure": name,
+                "value": one.value,
+                "low": one.low,
+                "high": one.high,
+                "unit": "years" if one.in_years else "share",
+            }
+            for row in rows
+            for name, one in row["measures"].items()
+        ],
+        columns=["epoch", "best", "measure", "value", "low", "high", "unit"],
+    )
+    files = [_csv(table, folder / "epochs.csv")]
+    if len(table):
+        files.append(_png(plots.epoch_plot(table), folder / "epochs.png"))
+    return files
 
 
 def _csv(table: pd.DataFrame, path: Path) -> Path:

@@ -41,6 +41,8 @@ class Recipe:
     options: FitOptions
     command: str
     duration_s: float
+    epoch: int | None = None
+    """The epoch whose weights these are, counted from 1; None where there is no telling."""
     starting_point: bool = False
     extra: Mapping[str, object] = field(default_factory=dict)
 

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,22 +17,26 @@ from facecli.core.errors import InputError
 from facecli.core.recipes import (
     EMBEDDING_MODEL,
     GENUINE,
+    KEEP_BEST,
     MODEL_FOLDERS,
     STUDENTS,
     FitOptions,
     ResolvedRequest,
     TrainRequest,
+    check_head_weights,
     resolve,
 )
 from facecli.data.checks import check_trainable
-from facecli.data.rebalance import rebalance
-from facecli.models.build import attach_heads, build_model
+from facecli.data.rebalance import Balanced, rebalance
+from facecli.models.build import HEADED, attach_heads, build_model
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.models.inception_resnet_v1 import TAP_DIMS
 from facecli.models.pretrained import load_facenet
+from facecli.models.registry import EPOCHS_FOLDER, epoch_folder, kept_epochs, remove_epochs
 from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
+from facecli.training.epochs import best_first, kept_weights
 from facecli.training.prepare import PreparedData
 from facecli.training.save import HISTORY_FILE, Recipe, earlier_stages, load_embedding, save_model
 from facecli.training.targets import build_targets
@@ -52,23 +56,25 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
     plan = resolve(request)
     data = data.taught(plan.heads, plan.allow_one_sided)
     check_trainable(data.frame, plan.heads)
+    check_head_weights(options.head_weights, plan.heads)
+    if plan.unfreeze and options.keep_epochs != KEEP_BEST:
+        raise InputError("epochs are kept of a training in one stage; with unfrozen blocks there are two")
     started = time.monotonic()
     folder = paths.saved_model_dir() / plan.name
-    rows, weights = _rebalanced(data, plan.rebalance, options.seed)
+    balanced = _rebalanced(data, plan, options.seed)
     if plan.backbone == GENUINE:
         network, history = train_transfer(
             data,
-            rows,
-            weights,
+            balanced,
             plan.heads,
             options,
-            folder / "epochs",
+            folder / EPOCHS_FOLDER,
             plan.trunk_weights,
             plan.unfreeze,
             plan.unfreeze_epochs,
         )
     else:
-        network, history = _train_whole(data, rows, weights, plan, options, folder / "epochs")
+        network, history = _train_whole(data, balanced, plan, options, folder / EPOCHS_FOLDER)
     recipe = Recipe(
         name=plan.name,
         model_type=plan.model_type,
@@ -80,20 +86,59 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
         options=options,
         command=plan.command,
         duration_s=round(time.monotonic() - started, 1),
+        epoch=best_first(history)[0] if options.epochs and not plan.unfreeze else None,
         extra={
+            **({"left_out": plan.left_out} if plan.rebalance == "undersample" else {}),
             "sets": dict(data.sets),
             "initial": plan.initial,
             "earlier_stages": earlier_stages(_start(plan)),
             "average": {name: earlier_stages(name) for name in plan.average},
         },
     )
-    return calibrate(save_model(network, recipe, history, folder), data)
+    checkpoint = calibrate(save_model(network, recipe, history, folder), data)
+    if options.epochs:
+        _save_kept(network, recipe, history, folder, data)
+    else:
+        remove_epochs(folder)
+    return checkpoint
 
 
-def _rebalanced(data: PreparedData, method: str, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _save_kept(
+    network: keras.Model,
+    recipe: Recipe,
+    history: Sequence[Mapping[str, float]],
+    folder: Path,
+    data: PreparedData,
+) -> None:
+    """Makes a model folder, calibrated on its own, of every epoch that was kept beside the best.
+
+    Its weights go when it is whole, so that a killed run loses none. Nothing is kept of the best epoch:
+    that is the model.
+    """
+    # Of heads on stored features those alone were trained, and saved.
+    trained = next((layer for layer in network.layers if layer.name == HEADED), network)
+    for number, weights in kept_weights(folder / EPOCHS_FOLDER).items():
+        if number != recipe.epoch:
+            trained.load_weights(weights)
+            named = replace(recipe, name=f"{recipe.name}-epoch-{number:03d}", epoch=number)
+            calibrate(save_model(network, named, history[:number], epoch_folder(folder, number)), data)
+        weights.unlink()
+    if kept := kept_epochs(folder):
+        size = sum(one.size_bytes for one in kept) / 1e6
+        log.info("kept %d epochs beside the best, %s: %.1f MB", len(kept), recipe.epoch, size)
+
+
+def _rebalanced(data: PreparedData, plan: ResolvedRequest, seed: int) -> Balanced:
+    """What an epoch sees of the table, by positions in it."""
     train_rows = data.rows("train")
-    index, weights = rebalance(data.frame.iloc[train_rows], method, seed)
-    return train_rows[index], weights if method == "weights" else None
+    found = rebalance(data.frame.iloc[train_rows], plan.rebalance, seed, plan.left_out)
+    return replace(found, rows=train_rows[found.rows])
+
+
+def _rows(inputs: np.ndarray, targets: Mapping, balanced: Balanced, sets: np.ndarray) -> Rows:
+    """Training rows; without weights or shares of epochs where all are 1."""
+    weights = None if (balanced.weights == 1).all() else balanced.weights
+    return Rows(inputs, targets, balanced.rows, weights, sets, seen=balanced.seen)
 
 
 def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[str, float]]:
@@ -122,8 +167,7 @@ def _student() -> str:
 
 def _train_whole(
     data: PreparedData,
-    rows: np.ndarray,
-    weights: np.ndarray | None,
+    balanced: Balanced,
     request: ResolvedRequest,
     options: FitOptions,
     folder: Path,
@@ -143,7 +187,7 @@ def _train_whole(
     image_size = network.input.shape[1:3]
     crops, targets = data.crops(image_size), build_targets(data.frame, request.heads)
     augmentation = build_augmentation(image_size, options.degraded_share, options.seed)
-    train_rows = Rows(crops, targets, rows, weights, data.of_set)
+    train_rows = _rows(crops, targets, balanced, data.of_set)
     val_rows = Rows(crops, targets, data.rows("val"), sets=data.of_set)
     return network, fit(network, train_rows, val_rows, options, folder, augmentation)
 
@@ -157,8 +201,7 @@ _BLOCK = re.compile(r"^(Block\d+_\d+|Mixed_\d[a-z]|Bottleneck)")
 
 def train_transfer(
     data: PreparedData,
-    rows: np.ndarray,
-    weights: np.ndarray | None,
+    balanced: Balanced,
     heads: Sequence[str],
     options: FitOptions,
     folder: Path,
@@ -170,7 +213,7 @@ def train_transfer(
 
     Args:
         data, heads, options: as everywhere.
-        rows, weights: rebalanced training rows (positions in the table) and their weights.
+        balanced: what an epoch sees; its rows are positions in the table.
         folder: where the epochs are kept.
         trunk_weights: FaceNet weight file, else the weights folder is searched.
         unfreeze: how many of the trunk's last blocks learn too, after the heads.
@@ -185,7 +228,7 @@ def train_transfer(
     history = []
     if options.epochs or not unfreeze:
         features = _features(data, trunk_weights)
-        train = Rows(features, targets, rows, weights, data.of_set)
+        train = _rows(features, targets, balanced, data.of_set)
         val = Rows(features, targets, data.rows("val"), sets=data.of_set)
         history = fit(head_network, train, val, options, folder)
     network = compose(load_facenet(trunk_weights, TAPS), head_network)
@@ -198,7 +241,7 @@ def train_transfer(
             warmup_epochs=0.5,
         )
         crops = data.crops((160, 160))
-        train = Rows(crops, targets, rows, weights, data.of_set)
+        train = _rows(crops, targets, balanced, data.of_set)
         val = Rows(crops, targets, data.rows("val"), sets=data.of_set)
         augmentation = build_augmentation((160, 160), options.degraded_share, options.seed)
         history = history + fit(network, train, val, second, folder / "unfrozen", augmentation)
@@ -218,7 +261,7 @@ def compose(trunk: keras.Model, head_network: keras.Model) -> keras.Model:
     trunk.trainable = False
     taps = trunk(trunk.input)
     features = layers.Concatenate(name="taps")([taps[tap] for tap in TAPS])
-    return keras.Model(trunk.input, head_network(features), name="facecli")
+    return keras.Model(trunk.input, head_network(features), name=HEADED)
 
 
 def unfreeze_blocks(network: keras.Model, count: int) -> list[str]:

@@ -46,6 +46,20 @@ class AnalysisQuery(NamedTuple):
     show_rejected: bool = False
 
 
+class Look(NamedTuple):
+    """How a picture is drawn.
+
+    Attributes:
+        suffix: of the file, ".png" or ".jpg".
+        label_size: of the letters, relative to what suits the picture.
+        plain: neither boxes nor labels.
+    """
+
+    suffix: str = ".jpg"
+    label_size: float = 1.0
+    plain: bool = False
+
+
 def analyze_picture(
     service: Service, name: str, data: bytes, query: AnalysisQuery, max_pixels: int
 ) -> dict[str, Any]:
@@ -71,9 +85,9 @@ def failed_row(name: str, reason: str) -> dict[str, Any]:
 
 
 def annotate_picture(
-    service: Service, name: str, data: bytes, query: AnalysisQuery, max_pixels: int, suffix: str
+    service: Service, name: str, data: bytes, query: AnalysisQuery, max_pixels: int, look: Look
 ) -> bytes:
-    """The picture with its faces drawn in, encoded as `suffix` (".png" or ".jpg") says.
+    """The picture with its faces drawn in, encoded.
 
     Raises Problem.
     """
@@ -84,7 +98,8 @@ def annotate_picture(
             image_rgb = anonymize(image_rgb, faces, query.anonymize)
         shown = [face for face in faces if query.show_rejected or not face.rejected]
         draw = draw_details if query.details else draw_compared if len(query.models) > 1 else annotate
-        return _encoded(draw(image_rgb, shown), suffix)
+        drawn = image_rgb if look.plain else draw(image_rgb, shown, label_size=look.label_size)
+        return _encoded(drawn, look.suffix)
 
 
 def _faces(

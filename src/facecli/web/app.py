@@ -20,6 +20,7 @@ from facecli.sinks.html import measured_cautions
 from facecli.web import live_session, pages, problems, schemas
 from facecli.web.analysis import (
     AnalysisQuery,
+    Look,
     QueryParameters,
     analyze_picture,
     annotate_picture,
@@ -135,6 +136,12 @@ async def annotate(
     request: Request,
     query: QueryParameters,
     format: Annotated[Literal["png", "jpeg"], Query(description="Of the answer.")] = "jpeg",
+    label_size: Annotated[
+        float, Query(ge=0.25, le=4, description="Of the letters, relative to what suits the picture.")
+    ] = 1.0,
+    plain: Annotated[
+        bool, Query(description="Neither boxes nor labels; heads are covered if asked.")
+    ] = False,
 ) -> Response:
     """Boxes and labels, with `details` also a panel for each face; heads covered with `anonymize`."""
     state = request.app.state
@@ -143,9 +150,8 @@ async def annotate(
         raise Problem(422, "Too many pictures", "Only one picture is drawn at a time.")
     await _load_models(state, query)
     name, data = await _loaded(state, given[0])
-    drawn = await in_turn(
-        state, annotate_picture, state.service, name, data, query, _pixels(state), _SUFFIXES[format]
-    )
+    look = Look(_SUFFIXES[format], label_size, plain)
+    drawn = await in_turn(state, annotate_picture, state.service, name, data, query, _pixels(state), look)
     state.meters.analysed(query.detector)
     return Response(drawn, media_type=_MEDIA_TYPES[format])
 

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 
 from facecli.core import paths
 from facecli.core.faces import FACE_HEADS, NAMED_HEADS
@@ -22,7 +23,9 @@ from facecli.sinks.rows import COLUMNS
 
 log = logging.getLogger(__name__)
 NAMES = ("age_group", "gender", "race", "age")
-SIDES = ("raw", "adjusted")
+BEFORE, AFTER, ALL = "training", "adjusted", "raw"
+"""Folders of `facecli.data.statistics`: training rows before and after rebalancing, and all pictures."""
+_YEARS_A_ROW = 5
 _COLUMNS = {
     "age_mae": (1, "{:.1f}"),
     "bias": (1, "{:+.1f}"),
@@ -53,7 +56,7 @@ class ChartRow(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """One table of the data set, before and after rebalancing."""
+    """One table of the data set: all pictures, training rows, and rebalanced ones where they differ."""
 
     name: str
     sides: tuple[str, ...]
@@ -72,10 +75,32 @@ def statistics_places() -> list[Path]:
 
 def _chart(name: str) -> Chart | None:
     for place in statistics_places():
-        sides = {side: _counts(place / "data_stats" / side / f"{name}.csv") for side in SIDES}
-        if any(sides.values()):
-            return _built(name, {side: counts for side, counts in sides.items() if counts})
+        read = {side: _counts(place / "data_stats" / side / f"{name}.csv") for side in (ALL, BEFORE, AFTER)}
+        if name == "age":
+            read = {side: _grouped(counts) for side, counts in read.items()}
+        sides = {side: counts for side, counts in read.items() if counts}
+        if sides.get(AFTER) == sides.get(BEFORE):
+            # Nothing was rebalanced, and there is no "after".
+            sides.pop(AFTER, None)
+        if sides:
+            return _built(name, sides)
     return None
+
+
+def _grouped(years: Mapping[str, float]) -> dict[str, float]:
+    """Single years as spans of five: "20-24". Raises nothing: a class that is no year is left out."""
+    spans: dict[str, float] = {}
+    for name, count in years.items():
+        if name.isdecimal():
+            low = int(name) // _YEARS_A_ROW * _YEARS_A_ROW
+            span = f"{low}-{low + _YEARS_A_ROW - 1}"
+            spans[span] = spans.get(span, 0.0) + count
+    return spans
+
+
+def is_rebalanced(charts: Sequence[Chart]) -> bool:
+    """Do training rows before and after rebalancing differ in any of them?"""
+    return any({BEFORE, AFTER} <= set(chart.sides) for chart in charts)
 
 
 def _built(name: str, sides: dict[str, dict[str, float]]) -> Chart:
@@ -263,7 +288,10 @@ async def live(request: Request) -> Response:
 @router.api_route("/dataset", methods=["GET", "HEAD"])
 def dataset(request: Request) -> Response:
     """What the models learnt from."""
-    return _page(request, "dataset", charts=dataset_charts())
+    charts = dataset_charts()
+    counted = {side for chart in charts for side in chart.sides}
+    told = "rebalanced" if is_rebalanced(charts) else "as_it_is" if BEFORE in counted else "unknown"
+    return _page(request, "dataset", charts=charts, told=told)
 
 
 @router.api_route("/how", methods=["GET", "HEAD"])
@@ -288,6 +316,12 @@ def api(request: Request) -> Response:
     )
     routes = list_routes(request.app.openapi())
     return _page(request, "api", routes=routes, examples=examples, limits=told)
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs() -> Response:
+    """Where servers of this kind have their interactive page."""
+    return RedirectResponse("/api")
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])

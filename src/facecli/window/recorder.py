@@ -14,7 +14,7 @@ from facecli.core.faces import Face
 from facecli.core.files import release_names, reserve_names
 from facecli.core.images import save_image
 from facecli.core.paths import replacing
-from facecli.pipeline.clock import RecordingClock
+from facecli.pipeline.playback import RecordingClock
 from facecli.sinks.video import OpenVideo
 from facecli.window.controls import Controls
 

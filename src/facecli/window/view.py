@@ -13,11 +13,10 @@ from facecli.core.errors import OutputError
 from facecli.core.faces import Face
 from facecli.draw.annotate import LabelHabits, annotate
 from facecli.draw.anonymize import LingeringMask, anonymize
-from facecli.pipeline.overlay import mirrored
+from facecli.pipeline.playback import mirrored
 from facecli.pipeline.stream import StreamStats
 from facecli.sinks.base import Quit
-from facecli.window.controls import Action, Controls, action_of
-from facecli.window.hud import Shown, draw_hud, hud_areas
+from facecli.window.controls import Action, Controls, Shown, action_of, draw_hud, hud_areas
 from facecli.window.recorder import Recorder, save_snapshot
 from facecli.window.screen import Screen
 

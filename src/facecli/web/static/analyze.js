@@ -1,7 +1,8 @@
 // The page for pictures: what was given, what was read of it, and what is shown.
-import { byId, choices, colour, cover, coverName, detectorName, element, say, status, texts } from "./common.js";
-import { saveAnnotated, saveCsv, saveJson } from "./downloads.js";
-import { labelLines, placeLabels, spoken } from "./labels.js";
+import { byId, choices, colour, cover, coverName, detectorName, element, heads, percent, say, status, texts } from "./common.js";
+import { saveCsv, saveJson, savePicture } from "./downloads.js";
+import { drawnAsShown } from "./drawing.js";
+import { doubted, labelLines, only, placeLabels, spoken } from "./labels.js";
 import { showFace } from "./panel.js";
 import * as server from "./server.js";
 
@@ -9,23 +10,37 @@ import * as server from "./server.js";
 const pictures = [];
 let current = null, chosen = 0, reading = false;
 
+// What is asked of the server; how it is drawn is the page's own doing.
 const wish = () => {
-  const query = new URLSearchParams({ details: "true" });
+  const query = new URLSearchParams();
   const models = [...document.querySelectorAll("#models input:checked")].map((box) => box.value);
   if (models.length) query.set("model", models.join(","));
   query.set("detector", byId("detector").value);
-  if (byId("anonymize").value) query.set("anonymize", byId("anonymize").value);
-  if (byId("rejected").checked) query.set("show_rejected", "true");
   return query;
 };
+
+// With what is taken for no face and with heads, so that neither needs another answer.
+const question = () => {
+  const query = wish();
+  for (const [name, value] of [["details", "true"], ["show_rejected", "true"], ["anonymize", "box"]]) query.set(name, value);
+  return query;
+};
+
+// The row as its options say: without what nobody asked for.
+function asked(row) {
+  if (!row?.faces) return row;
+  const covered = byId("anonymize").value, { heads_xyxy, ...rest } = row;
+  const kept = row.faces.filter((face) => byId("rejected").checked || !face.rejected);
+  const faces = kept.map(({ head_xyxy, ...face }) => (covered ? { ...face, head_xyxy } : face));
+  return covered ? { ...rest, faces, heads_xyxy } : { ...rest, faces };
+}
 
 async function read(picture) {
   picture.waiting = false;
   const answer = { row: null, problem: null };
   try {
-    answer.row = await server.analyze(picture, wish());
-    // Of a foreign picture the drawn one is shown, which changes with the options.
-    answer.shown = (picture.blob && picture.shown) ?? await bitmap(picture);
+    answer.row = await server.analyze(picture, question());
+    answer.shown = picture.shown ?? await bitmap(picture);
   } catch (error) {
     Object.assign(answer, { row: null, problem: say("failed", { name: picture.name, why: error.message }) });
   }
@@ -60,13 +75,11 @@ async function readAll() {
 
 const next = () => (current?.waiting ? current : pictures.find((picture) => picture.waiting));
 
-// Foreign pictures cannot be shown here (the page may load nothing from elsewhere); ours is the drawn one.
+// Foreign pictures cannot be shown here (the page may load nothing from elsewhere); ours gives a copy.
 async function bitmap(picture) {
   const query = wish();
-  query.delete("details");
   query.set("format", "png");
-  // Panels of several models beside it would move the faces.
-  if (query.has("model")) query.set("model", query.get("model").split(",")[0]);
+  query.set("plain", "true");
   const blob = picture.blob ?? await server.annotate(picture, query);
   try {
     return await createImageBitmap(blob, { imageOrientation: "from-image" });
@@ -89,7 +102,12 @@ function again() {
 }
 
 // A face as the model says it whose labels are shown.
-const told = (face) => (face.models ? { ...face, ...face.models[byId("shown_model").value] } : face);
+function told(face) {
+  const least = byId("uncertain_below").value;
+  const said = face.models ? { ...face, ...face.models[byId("shown_model").value] } : face;
+  return doubted(said, least === "" ? null : Number(least));
+}
+const attributes = () => [...document.querySelectorAll("#attributes input:checked")].map((box) => box.value);
 
 function show(picture) {
   current = picture;
@@ -97,7 +115,7 @@ function show(picture) {
   byId("result").hidden = !picture.row;
   tell();
   if (!picture.row) return;
-  const names = Object.keys(picture.row.faces[0]?.models ?? {});
+  const names = Object.keys(asked(picture.row).faces[0]?.models ?? {});
   byId("labels_of").hidden = !names.length;
   const kept = byId("shown_model").value;
   choices(byId("shown_model"), names, (name) => name, names.includes(kept) ? kept : names[0]);
@@ -111,12 +129,20 @@ function tell(failed = []) {
 
 function words({ name, row, problem }) {
   if (problem || !row) return problem ?? say("working", { name });
-  const count = row.faces.length;
+  const count = asked(row).faces.length;
   return `${name}: ${count === 1 ? texts.one_face : count ? say("many_faces", { n: count }) : texts.no_faces}`;
 }
 
+// Letters, attributes, boxes, covered heads: nothing is sent for them.
+function redraw() {
+  if (!current?.row) return;
+  tell();
+  draw();
+  strip();
+}
+
 function draw() {
-  const { row, shown } = current;
+  const row = asked(current.row), { shown } = current;
   const canvas = Object.assign(byId("picture"), { width: shown.width, height: shown.height });
   const context = canvas.getContext("2d");
   context.drawImage(shown, 0, 0);
@@ -124,49 +150,56 @@ function draw() {
     const scale = shown.width / row.width;
     cover(context, row.heads_xyxy.map((head) => head.map((side) => side * scale)), byId("anonymize").value);
   }
-  byId("boxes").replaceChildren(...row.faces.map((face, index) => button(face, index, row)));
+  byId("boxes").classList.toggle("bare", !byId("outlines").checked);
+  byId("boxes").style.setProperty("--letters", byId("label_size").value);
+  byId("boxes").replaceChildren(...row.faces.map((face, index) => spot(face, index, row)));
   choose(Math.min(chosen, Math.max(0, row.faces.length - 1)));
   arrange();
 }
 
-function button(face, index, row) {
+function spot(face, index, row) {
   const [left, top, right, bottom] = face.box_xyxy;
-  const lines = labelLines(told(face)).map((line) => element("span", { className: "line" },
+  const lines = labelLines(only(told(face), attributes())).map((line) => element("span", { className: "line" },
     ...line.map(({ text, muted }) => element("span", { className: muted ? "muted" : "", textContent: text }))));
-  const made = element("button", { type: "button", className: "box", ariaLabel: `${texts.face} ${index + 1}: ${spoken(told(face))}` },
-    element("span", { className: "plate", ariaHidden: "true" }, ...lines));
-  made.classList.toggle("refused", Boolean(face.rejected));
+  const box = element("button", { type: "button", className: "box", ariaLabel: `${texts.face} ${index + 1}: ${spoken(told(face))}` });
+  // Beside the button, not in it: its name says more than the label shows.
+  const made = element("div", { className: "spot" }, box,
+    ...(lines.length ? [element("span", { className: "plate", ariaHidden: "true" }, ...lines)] : []));
+  box.classList.toggle("refused", Boolean(face.rejected));
   made.style.setProperty("--face", colour(index, face.rejected));
   made.style.left = `${(100 * left) / row.width}%`;
   made.style.top = `${(100 * top) / row.height}%`;
   made.style.width = `${(100 * (right - left)) / row.width}%`;
   made.style.height = `${(100 * (bottom - top)) / row.height}%`;
-  made.addEventListener("click", () => choose(index));
+  box.addEventListener("click", () => choose(index));
   return made;
 }
 
 // Labels keep their size on the screen while the picture grows and shrinks with the window.
 function arrange() {
-  const stage = byId("stage").getBoundingClientRect(), boxes = [...byId("boxes").children];
-  if (!stage.width || !boxes.length) return;
-  const places = boxes.map((box) => {
-    const { left, top, right, bottom } = box.getBoundingClientRect();
+  const stage = byId("stage").getBoundingClientRect(), spots = [...byId("boxes").children];
+  const plates = spots.map((one) => one.querySelector(".plate"));
+  if (!stage.width || !plates.some(Boolean)) return;
+  const places = spots.map((one) => {
+    const { left, top, right, bottom } = one.getBoundingClientRect();
     return [left - stage.left, top - stage.top, right - stage.left, bottom - stage.top];
   });
-  const plates = boxes.map((box) => box.firstElementChild);
-  const chosenPlaces = placeLabels(plates.map((plate) => [plate.offsetWidth, plate.offsetHeight]), places, [stage.width, stage.height], 3);
-  chosenPlaces.forEach(({ left, top, side }, at) => {
-    const border = boxes[at].clientLeft;
+  // A face about whom nothing is said has a label of no size, which is in nobody's way.
+  const sizes = plates.map((plate) => (plate ? [plate.offsetWidth, plate.offsetHeight] : [1, 1]));
+  placeLabels(sizes, places, [stage.width, stage.height], 3).forEach(({ left, top, side }, at) => {
+    if (!plates[at]) return;
     plates[at].dataset.side = side;
-    plates[at].style.left = `${left - places[at][0] - border}px`;
-    plates[at].style.top = `${top - places[at][1] - border}px`;
+    plates[at].style.left = `${left - places[at][0]}px`;
+    plates[at].style.top = `${top - places[at][1]}px`;
   });
 }
 
+const buttons = () => [...byId("boxes").querySelectorAll(".box")];
+
 function choose(index) {
   chosen = index;
-  const { row } = current;
-  [...byId("boxes").children].forEach((box, at) => { box.ariaPressed = String(at === index); });
+  const row = asked(current.row);
+  buttons().forEach((box, at) => { box.ariaPressed = String(at === index); });
   const face = row.faces[index];
   if (!face) return byId("face").replaceChildren(element("p", { className: "quiet", textContent: texts.no_faces }));
   showFace(byId("face"), { ...told(face), models: face.models }, crop(face, row), index, row.faces.length);
@@ -202,7 +235,7 @@ function strip() {
 }
 
 function downloads() {
-  const rows = () => pictures.filter((picture) => picture.row).map((picture) => picture.row);
+  const rows = () => pictures.filter((picture) => picture.row).map((picture) => asked(picture.row));
   const offer = (text, act) => {
     const made = element("button", { type: "button", textContent: text });
     made.addEventListener("click", act);
@@ -210,15 +243,31 @@ function downloads() {
   };
   byId("downloads").append(
     offer(texts.json, () => saveJson(rows())), " ", offer(texts.csv, () => saveCsv(rows())), " ",
-    offer(texts.annotated, async () => {
-      const query = wish();
-      query.set("format", "png");
-      try {
-        saveAnnotated(await server.annotate(current, query), current.row);
-      } catch (error) {
-        status(error.message, true);
-      }
-    }));
+    offer(texts.annotated, () => {
+      const { row } = current;
+      drawnAsShown(byId("picture"), [...byId("boxes").children]).toBlob((blob) => savePicture(blob, row, "faces"), "image/png");
+    }), " ",
+    offer(texts.panels, savePanels));
+}
+
+// Drawn by the server, as `facecli run --details` does it.
+async function savePanels() {
+  const query = wish();
+  for (const [name, value] of [["details", "true"], ["format", "png"], ["label_size", byId("label_size").value]]) query.set(name, value);
+  if (byId("anonymize").value) query.set("anonymize", byId("anonymize").value);
+  if (byId("rejected").checked) query.set("show_rejected", "true");
+  try {
+    savePicture(await server.annotate(current, query), current.row, "panels");
+  } catch (error) {
+    status(error.message, true);
+  }
+}
+
+// The drawing is made a picture here and read like any other.
+function tryExample() {
+  const made = element("canvas", { width: 960, height: 600 });
+  made.getContext("2d").drawImage(byId("drawing"), 0, 0, made.width, made.height);
+  made.toBlob((blob) => add([{ name: texts.example_name, blob }]), "image/png");
 }
 
 // Queries hold passwords and tokens.
@@ -249,10 +298,13 @@ function listen() {
   byId("options").addEventListener("change", again);
   byId("options").addEventListener("submit", (event) => event.preventDefault());
   byId("shown_model").addEventListener("change", draw);
+  byId("example").addEventListener("click", tryExample);
+  byId("look").addEventListener("change", redraw);
+  byId("look").addEventListener("submit", (event) => event.preventDefault());
   new ResizeObserver(arrange).observe(byId("stage"));
   byId("boxes").addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const boxes = [...byId("boxes").children];
+    const boxes = buttons();
     if (!step || !boxes.length) return;
     event.preventDefault();
     const next = (chosen + step + boxes.length) % boxes.length;
@@ -261,7 +313,18 @@ function listen() {
   });
 }
 
+// Sizes of letters, relative to what is usual here, and probabilities.
+const SIZES = { small: 0.8, normal: 1, large: 1.3, huge: 1.7 }, LEAST = ["", 0, 0.5, 0.6, 0.7, 0.8, 0.9];
+
+function tools() {
+  byId("attributes").replaceChildren(...["age", ...heads.shown].map((name) => element("label", { className: "check" },
+    element("input", { type: "checkbox", value: name, checked: true }), ` ${texts[name] ?? name}`)));
+  byId("label_size").replaceChildren(...Object.entries(SIZES).map(([name, size]) => new Option(texts[name], size, false, size === 1)));
+  choices(byId("uncertain_below"), LEAST, (least) => (least === "" ? texts.by_model : percent(least)), "");
+}
+
 async function begin() {
+  tools();
   downloads();
   listen();
   try {

@@ -43,4 +43,4 @@ const stem = (row) => row.source.replace(/^.*\//, "").replace(/\.[^.]*$/, "") ||
 export const saveJson = (rows) =>
   save(new Blob([JSON.stringify(rows.length === 1 ? rows[0] : { pictures: rows }, null, 1)], { type: "application/json" }), `${stem(rows[0])}.json`);
 export const saveCsv = (rows) => save(new Blob([table(rows)], { type: "text/csv" }), `${stem(rows[0])}.csv`);
-export const saveAnnotated = (blob, row) => save(blob, `${stem(row)}-faces.png`);
+export const savePicture = (blob, row, kind) => save(blob, `${stem(row)}-${kind}.png`);

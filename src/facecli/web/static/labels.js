@@ -18,6 +18,20 @@ export function labelLines(face) {
   return [[...number, ...age], joined([word("gender")]), joined(rest)].filter((line) => line.length);
 }
 
+// The face with only these of "age" and the heads, for its label.
+export const only = (face, names) =>
+  Object.fromEntries(Object.entries(face).filter(([key]) => {
+    const name = key === "age_years" ? "age" : heads.shown.find((head) => key === head);
+    return !name || names.includes(name);
+  }));
+
+// The face with what is less probable than `least` (0 to 1) named uncertain; null is what the model says.
+export function doubted(face, least) {
+  if (least === null) return face;
+  const doubtful = heads.all.filter((head) => face[head] && face[`${head}_probabilities`][face[head]] < least);
+  return { ...face, uncertain: doubtful };
+}
+
 // The words of `face` for a screen reader: "31 years, female 88%, emotion uncertain".
 export function spoken(face) {
   if (face.rejected) return texts.rejected;

@@ -33,14 +33,17 @@ function curve(face) {
 
 function bar(name, share, minor) {
   return element("div", { className: minor ? "bar minor" : "bar" },
-    element("span", { textContent: name }),
+    element("span", { textContent: name.replaceAll("_", " ") }),
     element("progress", { max: 1, value: share, ariaHidden: "true" }),
     element("span", { textContent: percent(share) }));
 }
 
-function bars(title, probabilities) {
+// Below the name of a model, or, of the only one, below the face's.
+const part = (name, title) => element(name ? "h4" : "h3", { className: "part", textContent: title });
+
+function bars(heading, probabilities) {
   const entries = Object.entries(probabilities).sort((one, other) => other[1] - one[1]);
-  return [element("h4", { textContent: title }), ...entries.map(([name, share], rank) => bar(name, share, rank > 0))];
+  return [heading, ...entries.map(([name, share], rank) => bar(name, share, rank > 0))];
 }
 
 function column(name, face) {
@@ -48,7 +51,7 @@ function column(name, face) {
   if (face.rejected) made.append(element("p", { textContent: texts.rejected }));
   if (face.age_years !== undefined) {
     const [low, high] = face.age_interval_90;
-    made.append(element("h4", { textContent: texts.age }),
+    made.append(part(name, texts.age),
       element("p", { className: "big", textContent: `${years(face)} ${texts.years}` }),
       element("p", { className: "quiet", textContent: `${texts.interval}: ${low}-${high}` }));
     if (face.age_distribution) made.append(curve(face));
@@ -57,10 +60,10 @@ function column(name, face) {
     const probabilities = face[`${head}_probabilities`];
     const title = texts[head] ?? head;
     if (probabilities) {
-      made.append(...bars(face.uncertain?.includes(head) ? `${title}: ${texts.uncertain}` : title, probabilities));
+      made.append(...bars(part(name, face.uncertain?.includes(head) ? `${title}: ${texts.uncertain}` : title), probabilities));
     }
   }
-  if (face.face_probability !== undefined) made.append(...bars(texts.face_probability, { [texts.yes]: face.face_probability }));
+  if (face.face_probability !== undefined) made.append(...bars(part(name, texts.face_probability), { [texts.yes]: face.face_probability }));
   return made;
 }
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from facecli.pipeline.batch import OrderedPool
+from facecli.core.process import OrderedPool
 
 
 def slow_square(number):
@@ -75,7 +75,7 @@ def test_threads_end_when_nobody_wants_results_any_more():
 
 
 def test_threads_that_do_not_come_back_are_left_behind_soon(monkeypatch):
-    monkeypatch.setattr("facecli.pipeline.batch._PATIENCE_S", 0.1)
+    monkeypatch.setattr("facecli.core.process._PATIENCE_S", 0.1)
     free = threading.Event()
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt), OrderedPool([lambda _: free.wait(30)] * 3, ahead=3) as pool:

@@ -4,9 +4,9 @@ import pytest
 from facecli.core.crops import crop_face
 from facecli.core.errors import ImageError
 from facecli.core.images import load_image
-from facecli.data import batches
-from facecli.data.batches import load_crops
+from facecli.data import sources
 from facecli.data.layouts.utkface import read_utkface
+from facecli.data.sources import load_crops
 
 
 def test_no_rows_give_no_crops(tmp_path):
@@ -46,7 +46,7 @@ def test_picture_that_vanished_is_named_and_nothing_is_kept(utkface, tmp_path):
 
 def test_chips_of_other_data_sets_are_cut_to_look_like_utkface(utkface, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        batches, "crop_of", lambda source: (-0.1, 0.05) if source == "elsewhere" else (0.0, 0.0)
+        sources, "crop_of", lambda source: (-0.1, 0.05) if source == "elsewhere" else (0.0, 0.0)
     )
     folder = utkface(1)
     frame = read_utkface(folder).frame
