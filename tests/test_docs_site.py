@@ -67,6 +67,11 @@ def test_the_index_of_the_search_knows_words_of_the_pages(site):
     assert "Anonymise a clip" in text_of(site, "search.json")
 
 
+def test_code_in_tables_has_its_bars_and_no_backslashes(site):
+    assert "--anonymize blur|pixelate|box</code>" in text_of(site, "options.html")
+    assert "Path | None</code>" in text_of(site, "reference/detectors.html")
+
+
 def test_a_page_without_the_runtime_says_so(site):
     assert "built without" in text_of(site, "demo.html")
 

@@ -29,6 +29,8 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)#\s]*)(#[^)\s]*)?\)"
 _CODE = re.compile(r"^(```.*?^```)$", re.DOTALL | re.MULTILINE)
 _LIST_AFTER_TEXT = re.compile(r"^(?![*\-|#>\s]|\d+\. )(.+)\n(?=[*-] )", re.MULTILINE)
 """Text with a list right below it: GitHub sees a list there, Markdown as it was written does not."""
+_ROW = re.compile(r"^\|.*$", re.MULTILINE)
+_CODE_SPAN = re.compile(r"`[^`]*`")
 Config = dict[str, Any]
 
 
@@ -83,10 +85,18 @@ def staged(page: Path, docs: Path) -> str:
     parts = _CODE.split(page.read_text(encoding="utf-8"))
     # Every second part is a block of code, which stays as it is.
     parts[::2] = [
-        _LIST_AFTER_TEXT.sub(r"\1\n\n", _LINK.sub(lambda found: _led(found, page, docs), part))
+        _LIST_AFTER_TEXT.sub(r"\1\n\n", _LINK.sub(lambda found: _led(found, page, docs), _with_bars(part)))
         for part in parts[::2]
     ]
     return "".join(parts)
+
+
+def _with_bars(text: str) -> str:
+    """Code in tables without the backslashes before bars that GitHub wants and the generator shows."""
+    return _ROW.sub(
+        lambda row: _CODE_SPAN.sub(lambda code: code[0].replace("\\|", "|"), row[0]),
+        text,
+    )
 
 
 def _led(found: re.Match[str], page: Path, docs: Path) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import re
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -61,7 +62,8 @@ def table(head: Row, rows: Sequence[Row]) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    # Bars inside code end no cell.
+    return re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or "\\|", " ".join(text.split()))
 
 
 def _plain(text: str) -> str:
@@ -157,7 +159,7 @@ def _model(name: str, config: dict[str, Any]) -> list[str]:
         rows.append(("parameters", f"{config['parameters']:,}"))
     size = (ROOT / "saved_model" / name / "model.tflite").stat().st_size
     rows += [("size of the network", f"{size / 1e6:.1f} MB"), *_terms(terms_of(config))]
-    return [f"## `{name}`", table(("", ""), rows)]
+    return [f"## `{name}`", table(("what", "is"), rows)]
 
 
 def _terms(terms: Terms) -> list[Row]:
@@ -192,7 +194,7 @@ def _detector(name: str, entry: DetectorEntry) -> list[str]:
         (f"`{one.name}`", f"`{_type_name(kinds[one.name])}`", f"`{one.default}`", about.get(one.name, ""))
         for one in dataclasses.fields(entry.options)
     ]
-    parts = [f"## `{name}`", table(("", ""), _terms(entry.terms))]
+    parts = [f"## `{name}`", table(("what", "is"), _terms(entry.terms))]
     return [*parts, table(("option", "type", "default", "meaning"), options)] if options else parts
 
 
