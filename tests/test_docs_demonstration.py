@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
     pytest.mark.skipif(shutil.which("npm") is None, reason="no npm here"),
 ]
-SAMPLE = ("index.html", "demo.html", "how_to/rest.html", "model_card.html", "reference/python.html")
+SAMPLE = ("index.html", "demo.html", "comparison.html", "model_card.html", "reference/python.html")
 """Pages of every kind, to be looked at by axe."""
 PIXELS, OF_SIDE, YEARS, SHARE = 2, 0.1, 2.0, 0.05
 """What docs/demo.md promises of corners, ages and probabilities."""
