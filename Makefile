@@ -5,6 +5,7 @@
 # make lint   style, format and types
 # make release PYTHONS="python3.10 python3.13"   builds and checks what a release consists of: dist/ (docs/releasing.md)
 # make constraints   writes constraints.txt anew: versions and digests that CONSTRAINTS=constraints.txt holds to
+# make docs   the docs site: build/site (docs/site/README.md)
 # Needs Python >= 3.10, make, and an index to install packages from.
 
 PYTHON ?= python3
@@ -22,7 +23,7 @@ export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help run test test-fast campaign lint release constraints clean
+.PHONY: help run test test-fast campaign lint docs release constraints clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -47,6 +48,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src/facecli
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/site/build_site.py $(DOCS_ARGS)
 
 # Both need Python, pip and an index alone; their tools live in temporary folders.
 release:
@@ -85,4 +89,10 @@ ifndef CONSTRAINTS
 	@echo "... then what training, the server and the tests need (TensorFlow, ...: some 2 GB, minutes) ..."
 	@$(BIN)/python -m pip install --quiet --editable '.[train,web,cloud,mqtt,parquet,dev]'
 endif
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run setup.py
+	@echo "... then what makes the site (Zensical: some 30 MB) ..."
+	@$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@$(BIN)/python -c 'import zensical' || { echo "the docs site needs Python 3.11 or newer" >&2; exit 1; }
 	@touch $@

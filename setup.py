@@ -74,6 +74,13 @@ WEB = [
     "uvicorn>=0.54,<1",
     "websockets>=15,<18",
 ]
+# Only `make docs`; none of the generators' versions that are kept runs on Python 3.10.
+DOCS = [
+    "flatbuffers>=25.2,<26",
+    "griffelib>=2.4,<3; python_version >= '3.11'",
+    "pyyaml>=6.0,<7",
+    "zensical>=0.0.73,<0.1; python_version >= '3.11'",
+]
 # Only `facecli run --video ... --notify mqtt://...`.
 MQTT = ["paho-mqtt>=2.1,<3"]
 DEV = [
@@ -201,8 +208,9 @@ setup(
         "hf": HF,
         "explain": EXPLAIN,
         "web": WEB,
+        "docs": DOCS,
         "mqtt": MQTT,
-        "dev": DEV,
+        "dev": [*DEV, *DOCS],
     },
     entry_points={"console_scripts": ["facecli=facecli.__main__:main"]},
     cmdclass={"build_py": BuildWithModels},

@@ -1,4 +1,4 @@
-"""Runs the commands that README.md shows with their output, and writes that output into it.
+"""Runs the commands that README.md and docs/pictures.md show with their output, and writes it into them.
 
     python benchmarks/readme_outputs.py
 
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "pictures.md")
 BLOCK = re.compile(r"(?<=<!-- output -->\n```console\n)(.*?)(?=```\n)", re.DOTALL)
 # Wide enough for a table, and the same on every machine.
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
@@ -37,7 +37,7 @@ def output_of(command: str) -> str:
 
 
 def renewed(text: str) -> str:
-    """README text with the output of each marked block made anew."""
+    """Text of a page with the output of each marked block made anew."""
 
     def block(match: re.Match[str]) -> str:
         commands = [line for line in match[1].splitlines() if line.startswith("$ ")]
@@ -47,4 +47,5 @@ def renewed(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")

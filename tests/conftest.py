@@ -45,6 +45,7 @@ _MARKS = {
     "slow": (
         *("cli/test_run.py", "cli/test_benchmark_command.py", "pipeline/test_stream_engine.py"),
         *("web/test_web_openapi.py", "test_packaging.py", "campaign/"),
+        *("test_docs_pages.py", "test_docs_site.py", "test_docs_demonstration.py"),
         *("cli/test_run_events.py", "sinks/test_event_kills.py"),
     ),
 }

@@ -27,6 +27,7 @@ IMPORT_NAMES = {
     "scikit-image": "skimage",
     "prometheus-client": "prometheus_client",
     "python-multipart": "python_multipart",
+    "griffelib": "griffe",
     "pyyaml": "yaml",
     "flask-cors": "flask_cors",
 }
@@ -94,8 +95,10 @@ def imported(folder: str) -> set[str]:
 
 
 def sibling_modules() -> set[str]:
-    """Helper modules beside the tests and of docker/, which tests import by their name."""
-    return {path.stem for folder in ("tests", "docker") for path in (ROOT / folder).rglob("*.py")}
+    """Helper modules beside the tests, of docker/ and docs/site/, which tests import by their name."""
+    return {
+        path.stem for folder in ("tests", "docker", "docs/site") for path in (ROOT / folder).rglob("*.py")
+    }
 
 
 def import_names(requirements: list[str]) -> set[str]:
@@ -110,7 +113,8 @@ def test_pipfile_and_environment_agree_with_setup():
 
 
 def test_development_packages_agree():
-    assert pipfile("dev-packages") == wanted(setup_lists()["DEV"])
+    lists = setup_lists()
+    assert pipfile("dev-packages") == wanted(lists["DEV"] + lists["DOCS"])
 
 
 def test_environment_installs_the_checkout():
@@ -161,6 +165,8 @@ def test_the_code_imports_what_is_listed():
     # facenet_pytorch is the other side of a comparison and tensorboard an option of Keras.
     assert imported("benchmarks") - listed - import_names(lists["DEV"]) - beside == set()
     assert imported("tests") - listed - import_names(lists["DEV"]) - sibling_modules() == set()
+    site = import_names(lists["RUN"] + lists["DOCS"]) | sibling_modules()
+    assert imported("docs/site") - site == set()
 
 
 def test_everything_listed_is_used():

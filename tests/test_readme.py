@@ -11,7 +11,14 @@ import click
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    *(
+        page
+        for folder in ("docs", "docs/how_to", "docs/site")
+        for page in sorted((ROOT / folder).glob("*.md"))
+    ),
+]
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(facecli [^`\n]+)`")

@@ -151,7 +151,8 @@ class FaceAnalyzer:
         Args:
             source: a clip, the number of a camera, an address, numbered pictures ("frames/%04d.png").
             every: of so many frames one.
-            start_s, end_s: the part, seconds from the first frame.
+            start_s: where the part begins, seconds from the first frame; None is there.
+            end_s: where it ends; None is the last frame.
             rate: at most so many frames a second.
 
         Raises:
