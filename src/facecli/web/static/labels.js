@@ -1,5 +1,5 @@
 // What a label says in short lines, and where it goes: the rules of `facecli.draw.annotate`, for the pages.
-import { inWords, percent, shownHeads, texts, years } from "./common.js";
+import { allHeads, heads, inWords, percent, shownHeads, texts, years } from "./common.js";
 
 const SPACE = { text: " \u00b7 ", muted: true };
 const joined = (words) => words.filter(Boolean).flatMap((word, at) => (at ? [SPACE, word] : [word]));
@@ -28,7 +28,7 @@ export const only = (face, names) =>
 // The face with what is less probable than `least` (0 to 1) named uncertain; null is what the model says.
 export function doubted(face, least) {
   if (least === null) return face;
-  const doubtful = heads.all.filter((head) => face[head] && face[`${head}_probabilities`][face[head]] < least);
+  const doubtful = allHeads(face).filter((head) => face[head] && face[`${head}_probabilities`][face[head]] < least);
   return { ...face, uncertain: doubtful };
 }
 
