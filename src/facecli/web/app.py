@@ -18,7 +18,7 @@ from facecli.draw.anonymize import METHODS
 from facecli.models.registry import Entry
 from facecli.models.terms import terms_of
 from facecli.sinks.html import measured_cautions
-from facecli.web import live_session, pages, problems, schemas
+from facecli.web import live_session, pages, schemas
 from facecli.web.analysis import (
     AnalysisQuery,
     Look,
@@ -73,7 +73,7 @@ async def healthz(request: Request) -> dict[str, Any]:
         # Who is not well is asked for nothing else, and would never find out that it is again.
         service.start()
     if service.trouble is not None:
-        raise Problem(503, "Not well", service.trouble, {"Retry-After": str(problems.RETRY_AFTER_S)})
+        raise Problem(503, "Not well", service.trouble, {"Retry-After": str(schemas.RETRY_AFTER_S)})
     return {"status": "ok", "version": __version__, "taken": service.taken, "places": service.places}
 
 
@@ -297,7 +297,7 @@ def build_app(settings: Settings, live_limits: LiveLimits | None = None) -> Fast
     for part in routers:
         app.include_router(part)
     _describe_heads(app)
-    problems.install(app)
+    schemas.install(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limits=settings.limits)
     app.add_middleware(Guard, token=settings.token, hosts=settings.hosts, any_address=settings.any_address)
