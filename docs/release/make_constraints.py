@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-LISTS = ("RUN", "TRAIN", "WEB", "DEV")
+LISTS = ("RUN", "TRAIN", "WEB", "CLOUD", "MQTT", "PARQUET", "DEV")
 """Of setup.py: what `make test` installs, in `.ci/run`, too."""
 _HEAD = """\
 # What `make test` installs, by version and digest: {python} on {system}. `make constraints` writes it anew.

@@ -109,8 +109,9 @@ def _nested(face: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
 
 def further_heads_of(row: Mapping[str, Any]) -> Iterator[str]:
     """Heads of a row's faces that facecli does not know by itself: a name that has probabilities."""
-    for face in row["faces"]:
-        for key in face:
+    faces = row.get("faces")
+    for face in faces if isinstance(faces, list) else ():
+        for key in face if isinstance(face, dict) else ():
             head = key.removesuffix("_probabilities")
             if head != key and head not in CLASS_NAMES and head in face and head != AGE_BAND:
                 yield head

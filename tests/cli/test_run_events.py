@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_started(run, tmp_path, arg
 
 def test_events_are_of_videos(face_clip, capfd):
     assert main(["run", "--img", str(face_clip), "--notify", "https://host/", "--after-people", "9"]) == 2
-    assert "--notify needs --video" in capfd.readouterr().err
+    assert "--notify is of videos" in capfd.readouterr().err
 
 
 def test_heads_that_the_model_lacks_are_refused_by_name_and_left_out_by_default(

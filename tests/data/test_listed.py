@@ -343,7 +343,7 @@ def test_an_attribute_of_ones_own_goes_through_everything(pictures, utkface, opt
     other = split_groups(add_groups(open_dataset(chips)[1].frame, chips)[0], 1)
     prints = [fingerprints(mine, found), fingerprints(other, chips)]
     for tables in ([(found, mine), (chips, other)], [(chips, other), (found, mine)]):
-        joined = join_tables(tables, prints)
+        joined = join_tables(tables, prints, attributes=["glasses"])
         assert joined["glasses"].dtype == np.int64 and len(joined) == 120
         assert (joined["glasses"] == -1).sum() == 61 and (joined["glasses"] == 1).sum() == 29
     data = prepare_data([path, chips], 1, lists=options())

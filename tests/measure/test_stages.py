@@ -18,7 +18,8 @@ class FakeAnalyzer:
     def __init__(self):
         self.read, self.analyzed = [], 0
         self.detector = SimpleNamespace(detect=self.detect)
-        self.predictor = SimpleNamespace(predict=self.predict, calibration=IDENTITY)
+        known = SimpleNamespace(further={})
+        self.predictor = SimpleNamespace(predict=self.predict, calibration=IDENTITY, checkpoint=known)
 
     def detect(self, frame_rgb):
         return Detections(np.array([[0, 0, 9, 9], [10, 10, 30, 30]], np.int32), np.ones(2, np.float32))

@@ -292,7 +292,8 @@ class Checkpoint:
     @property
     def further(self) -> dict[str, tuple[str, ...]]:
         """Its heads that facecli does not know by itself, with the names of their classes."""
-        return {head: tuple(self.config["labels"][head]) for head in self.heads if head not in HEAD_CLASSES}
+        heads = (head for head in self.config.get("heads", ()) if head not in HEAD_CLASSES)
+        return {head: tuple(self.config["labels"][head]) for head in heads}
 
     @property
     def half_lives_s(self) -> dict[str, float]:
