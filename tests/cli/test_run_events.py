@@ -180,11 +180,11 @@ def test_without_paho_one_line_says_what_to_install(run, monkeypatch):
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_kill_loses_no_event(tiny_checkpoint, face_clip, tmp_path, kill):
-    """Forty clips of one person each, and nobody who answers: what was an event by then arrives later."""
+    """Many clips of one person each, and nobody who answers: what was an event by then arrives later."""
     address = f"http://127.0.0.1:{free_port()}/door"
     base = ["run", "--model-path", str(tiny_checkpoint.folder), "--detector", "haar", "--no-show"]
     line = [sys.executable, "-m", "facecli", *base, "--notify", address, *map(str, ONE)]
-    clips = [word for number in range(40) for word in ("--video", str(link(face_clip, tmp_path, number)))]
+    clips = [word for number in range(400) for word in ("--video", str(link(face_clip, tmp_path, number)))]
     boxes = tmp_path / "home" / "outbox"
     with subprocess.Popen([*line, *clips], stderr=subprocess.DEVNULL) as running:
         try:
@@ -203,7 +203,7 @@ def test_a_kill_loses_no_event(tiny_checkpoint, face_clip, tmp_path, kill):
 
 
 def link(clip, folder, number):
-    place = folder / f"clip{number:02d}.mp4"
+    place = folder / f"clip{number:03d}.mp4"
     place.symlink_to(clip)
     return place
 

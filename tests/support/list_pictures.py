@@ -75,6 +75,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    # Of eight that ask at once none is turned away, however busy the machine is.
+    request_queue_size = 64
 
     def handle_error(self, request, client_address):
         """Clients that are killed are what these tests are about."""
