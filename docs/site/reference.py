@@ -213,7 +213,8 @@ def python_page() -> str:
         if name.startswith("__"):
             continue
         module = facecli._MODULES.get(name, "facecli.core.errors").removeprefix("facecli.")
-        parts += _described(package[f"{module}.{name}"], name, 2)
+        path = name if name in package.modules else f"{module}.{name}"
+        parts += _described(package[path], name, 2)
     return "\n\n".join(parts) + "\n"
 
 
@@ -221,13 +222,16 @@ def _described(member: griffe.Object | griffe.Alias, name: str, level: int) -> l
     call = member
     if member.is_class and "__init__" in member.members:
         call = member["__init__"]
-    signature = f"```python\n{_signature(call, name)}\n```" if call.is_function else ""
+    signature = (
+        "" if member.is_module or not call.is_function else f"```python\n{_signature(call, name)}\n```"
+    )
     parts = [f"{'#' * level} `{name}`", signature, *_docstring(member)]
-    if member.is_class:
-        if "__init__" in member.members:
-            parts += _docstring(member["__init__"])
-        for inner, one in member.members.items():
-            if not inner.startswith("_") and one.docstring is not None and (one.is_function or one.is_class):
+    if member.is_class and "__init__" in member.members:
+        parts += _docstring(member["__init__"])
+    if member.is_class or member.is_module:
+        own = {inner: one for inner, one in member.members.items() if not (inner[0] == "_" or one.is_alias)}
+        for inner, one in own.items():
+            if one.docstring is not None and (one.is_function or one.is_class):
                 parts += _described(one, f"{name}.{inner}", level + 1)
     return [part for part in parts if part]
 
