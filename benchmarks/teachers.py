@@ -31,9 +31,9 @@ from facecli.models.checkpoint import load_checkpoint
 from facecli.training.engine import Rows, fit
 from facecli.training.evaluate import evaluate
 from facecli.training.fairness import fairness_metrics
-from facecli.training.losses import build_targets
 from facecli.training.prepare import PreparedData, prepare_data
 from facecli.training.save import load_network
+from facecli.training.targets import build_targets
 from facecli.training.teachers import teacher_looks
 from facecli.training.train import build_feature_heads
 

@@ -186,7 +186,12 @@ def test_a_kill_loses_no_event(tiny_checkpoint, face_clip, tmp_path, kill):
     line = [sys.executable, "-m", "facecli", *base, "--notify", address, *map(str, ONE)]
     clips = [word for number in range(400) for word in ("--video", str(link(face_clip, tmp_path, number)))]
     boxes = tmp_path / "home" / "outbox"
-    with subprocess.Popen([*line, *clips], stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(
+        [*line, *clips],
+        stderr=subprocess.DEVNULL,
+        # Tests that run in the background ignore Ctrl-C, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as running:
         try:
             wait_until(lambda: waiting(boxes) >= 3, 100)
             running.send_signal(kill)

@@ -86,7 +86,7 @@ def test_the_rule_saves_the_women_of_the_other_kind_of_picture(ruled, tmp_path):
     from facecli.core.recipes import FitOptions
     from facecli.training.engine import Rows, fit
     from facecli.training.epochs import encoded_figures
-    from facecli.training.losses import build_targets
+    from facecli.training.targets import build_targets
 
     random = np.random.default_rng(0)
     count = 1200

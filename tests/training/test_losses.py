@@ -3,20 +3,17 @@ import pytest
 from keras import ops
 
 from facecli.training.losses import (
-    NO_AGE,
     Accuracy,
     AgeLoss,
     AgeMAE,
     ClassLoss,
     CosineDistance,
-    encode_age,
-    encode_age_bins,
-    encode_classes,
     head_metric,
     output_loss,
     output_weight,
     years_outside,
 )
+from facecli.training.targets import NO_AGE, encode_age, encode_age_bins, encode_classes
 
 
 def number(tensor):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from facecli.core.recipes import FitOptions
 from facecli.training import soft_labels
-from facecli.training.losses import (
+from facecli.training.soft_labels import mix, soften_labels
+from facecli.training.targets import (
     IN_BIN,
     NO_AGE,
     build_targets,
@@ -14,7 +15,6 @@ from facecli.training.losses import (
     encode_age_bins,
     encode_classes,
 )
-from facecli.training.soft_labels import mix, soften_labels
 
 
 def test_no_rows():

@@ -2,8 +2,8 @@ import numpy as np
 
 from facecli.core.attributes import GENDERS
 from facecli.training.epochs import encoded_figures, epoch_logs
-from facecli.training.losses import build_targets
 from facecli.training.metrics import AgeFigures, class_figures
+from facecli.training.targets import build_targets
 
 
 def sure(classes, *answers):

@@ -6,7 +6,7 @@ import pytest
 
 from facecli.core.errors import OutputError
 from facecli.sources.video import open_source
-from facecli.window.recorder import Recorder
+from facecli.window.view import Recorder
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 

@@ -9,9 +9,9 @@ import pytest
 from facecli.core.errors import OutputError
 from facecli.core.faces import Face
 from facecli.core.images import load_image
-from facecli.window import recorder
+from facecli.window import view as recorder
 from facecli.window.controls import Controls
-from facecli.window.recorder import save_snapshot
+from facecli.window.view import save_snapshot
 
 PICTURE = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
 MOMENT = datetime(2024, 1, 31, 14, 23, 5)

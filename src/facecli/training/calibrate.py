@@ -20,10 +20,10 @@ from facecli.models.readout import (
     temper,
 )
 from facecli.training.evaluate import predict_batches, true_labels
-from facecli.training.losses import encode_age_bins
 from facecli.training.metrics import AGE_BANDS, age_band_id
 from facecli.training.prepare import PreparedData
 from facecli.training.save import load_network
+from facecli.training.targets import encode_age_bins
 
 FEWEST_IN_BAND = 20
 """The 95th of 100 cannot be told from the largest of fewer."""

@@ -26,10 +26,10 @@ from facecli.models.checkpoint import KERAS_FILE, Checkpoint, load_checkpoint
 from facecli.training import soft_labels
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
-from facecli.training.losses import build_targets
 from facecli.training.prepare import PreparedData
 from facecli.training.save import Recipe, earlier_stages, load_embedding, save_model
 from facecli.training.soft_labels import ViewMaker, are_faces, build_views, load_teacher, view_targets
+from facecli.training.targets import build_targets
 from facecli.training.teachers import LOOK_MARGINS, projections, teacher_features, teacher_looks
 
 SOFT_HEADS = (*UTKFACE_HEADS, "race_7")

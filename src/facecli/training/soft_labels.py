@@ -33,8 +33,8 @@ from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
 from facecli.training.augment import RandomAffine, RandomColour
 from facecli.training.engine import Rows, fit, fused_normalization
 from facecli.training.epochs import reseed
-from facecli.training.losses import IN_BIN, NO_AGE
 from facecli.training.save import load_network
+from facecli.training.targets import IN_BIN, NO_AGE
 from facecli.training.train import build_feature_heads
 
 LEARNT_TAPS = ("block17", "embedding")

@@ -39,9 +39,9 @@ from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
 from facecli.training.epochs import best_first, kept_weights
-from facecli.training.losses import build_targets
 from facecli.training.prepare import PreparedData
 from facecli.training.save import HISTORY_FILE, Recipe, earlier_stages, load_embedding, save_model
+from facecli.training.targets import build_targets
 from facecli.training.teachers import TAPS, facenet_features
 
 log = logging.getLogger(__name__)
