@@ -194,12 +194,12 @@ def choose_epoch(options: dict) -> None:
 
     Raises InputError for an epoch that was not kept, CheckpointError when there is no such model.
     """
+    if options["epoch"] is None:
+        return
     from facecli.core.paths import find_model
     from facecli.models.registry import find_epoch
 
-    if options["epoch"] is not None:
-        folder = find_epoch(find_model(model_given(options)), options["epoch"])
-        options["model_path"] = str(folder)
+    options["model_path"] = str(find_epoch(find_model(model_given(options)), options["epoch"]))
 
 
 def find_compared(name: str) -> Path:

@@ -31,7 +31,6 @@ from facecli.cli.run_setup import (
     picture_options,
 )
 from facecli.core.errors import Deprecation, FacecliError, InputError
-from facecli.core.paths import file_path
 from facecli.core.redaction import redacted
 
 
@@ -270,8 +269,7 @@ def run(**options) -> None:
         raise click.UsageError(
             "name a picture, a folder, a clip or an address, or give --video for the webcam"
         )
-    for name in _TARGETS:
-        options[name] = options[name] and file_path(options[name])
+    _name_files(options)
     _check_paths(options)
     check_picture_options(options)
     check_details(options)
@@ -291,6 +289,15 @@ def run(**options) -> None:
 
 _TARGETS = ("output", "json_target", "csv_target", "parquet", "parts", "crops", "report")
 """Options that may have a path as an address, "file:///..."."""
+
+
+def _name_files(options: dict) -> None:
+    """Targets at addresses of the kind "file:///..." become paths."""
+    # For the help alone nobody waits for it.
+    from facecli.core.paths import file_path
+
+    for name in _TARGETS:
+        options[name] = options[name] and file_path(options[name])
 
 
 def _sort_sources(options: dict) -> None:
