@@ -24,8 +24,7 @@ from facecli.detect.registry import AUTO, detector_names
 from facecli.results import PictureResult, ResultList
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from facecli.core.arrays import Array
     from facecli.core.faces import Face
     from facecli.infer.analyzer import Analyzer, FoundFaces
     from facecli.sources.frames import ClipOptions
@@ -308,7 +307,7 @@ class _Looked(NamedTuple):
     name: str
     found: FoundFaces
     size: tuple[int, int]
-    pixels: Callable[[], np.ndarray] | None
+    pixels: Callable[[], Array] | None
 
 
 class _OneAtATime:
@@ -319,7 +318,7 @@ class _OneAtATime:
         self._lock = threading.Lock()
         self.model = analyzer.model
 
-    def find(self, image_rgb: np.ndarray) -> FoundFaces:
+    def find(self, image_rgb: Array) -> FoundFaces:
         with self._lock:
             return self._analyzer.find(image_rgb)
 
@@ -327,13 +326,13 @@ class _OneAtATime:
         with self._lock:
             return self._analyzer.read(found)
 
-    def follow(self) -> Callable[[np.ndarray, float], list[Face]]:
+    def follow(self) -> Callable[[Array, float], list[Face]]:
         """What analyses the frames of one video: (H, W, 3) uint8 RGB and seconds -> faces with tracks."""
         from facecli.live.analyzer import LiveAnalyzer
 
         live = LiveAnalyzer(self._analyzer)
 
-        def analyze(image_rgb: np.ndarray, time_s: float) -> list[Face]:
+        def analyze(image_rgb: Array, time_s: float) -> list[Face]:
             with self._lock:
                 return live.analyze(image_rgb, time_s)
 
@@ -366,7 +365,7 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
     )
 
 
-def _same(image_rgb: np.ndarray) -> np.ndarray:
+def _same(image_rgb: Array) -> Array:
     return image_rgb
 
 

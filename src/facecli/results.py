@@ -14,11 +14,11 @@ from facecli.core.faces import Face, FrameResult, PictureRow
 
 if TYPE_CHECKING:
     import fiftyone
-    import numpy as np
     import pandas
     import supervision
     from PIL.Image import Image
 
+    from facecli.core.arrays import Array
     from facecli.draw.plates import LabelRow
     from facecli.sinks.rows import FurtherColumns
     from facecli.sources.given import Picture
@@ -49,7 +49,7 @@ class PictureResult(dict[str, Any]):
     What was found is in `faces`, too, as typed records; they do not follow what is changed in the dictionary.
     """
 
-    def __init__(self, result: FrameResult, pixels: Callable[[], np.ndarray] | None = None) -> None:
+    def __init__(self, result: FrameResult, pixels: Callable[[], Array] | None = None) -> None:
         """Takes what was found, and what gives the pixels, (H, W, 3) uint8 RGB; None when nobody has them."""
         super().__init__(result.to_json())
         self._result = result
@@ -77,7 +77,7 @@ class PictureResult(dict[str, Any]):
         return self._result.error
 
     @property
-    def image_rgb(self) -> np.ndarray:
+    def image_rgb(self) -> Array:
         """The picture's pixels, (H, W, 3) uint8 RGB, not to be changed.
 
         They are read again where the picture can be: from its file, or from what was given.
@@ -112,14 +112,14 @@ class PictureResult(dict[str, Any]):
 
         return Image.fromarray(annotate(self._drawn_on(picture), self._result.faces, details=details))
 
-    def _drawn_on(self, picture: Picture | None) -> np.ndarray:
+    def _drawn_on(self, picture: Picture | None) -> Array:
         if picture is None:
             return self.image_rgb
         from facecli.sources.given import decode_picture
 
         return self._checked(decode_picture(picture, self._result.source))
 
-    def _checked(self, image_rgb: np.ndarray) -> np.ndarray:
+    def _checked(self, image_rgb: Array) -> Array:
         height, width = image_rgb.shape[:2]
         if (width, height) != (self._result.width, self._result.height):
             raise InputError(
@@ -237,7 +237,7 @@ def to_supervision(result: PictureResult) -> supervision.Detections:
 
     faces = _believed(result)
     known = [face_attributes(face) for face in faces]
-    data: dict[str, np.ndarray] = {"class_name": np.array([FACE] * len(faces), np.str_)}
+    data: dict[str, Array] = {"class_name": np.array([FACE] * len(faces), np.str_)}
     # Always the same keys and types: only then can detections of several frames be merged.
     more = _further_columns([{"faces": [face.to_json() for face in faces]}])
     numbers = _number_columns(more)
@@ -389,7 +389,7 @@ def _more(number: int, what: str) -> str:
     return f"<div>and {count(number, f'more {what}')}</div>" if number > 0 else ""
 
 
-def _picture(image_rgb: np.ndarray, faces: Sequence[Face], side: int) -> str:
+def _picture(image_rgb: Array, faces: Sequence[Face], side: int) -> str:
     """Drawn on after it was made smaller: labels can be read."""
     import cv2
 
@@ -410,7 +410,7 @@ def _picture(image_rgb: np.ndarray, faces: Sequence[Face], side: int) -> str:
     return f'<img src="{address}" alt="" style="max-width:100%;height:auto;margin:6px 0">'
 
 
-def _card(face: Face, mark: Face, image_rgb: np.ndarray | None) -> str:
+def _card(face: Face, mark: Face, image_rgb: Array | None) -> str:
     """The face, and a bar for all that is known of it, in the colour of its box."""
     from facecli.draw.annotate import detail_rows
     from facecli.draw.plates import face_colour
@@ -424,7 +424,7 @@ def _card(face: Face, mark: Face, image_rgb: np.ndarray | None) -> str:
     )
 
 
-def _crop(face: Face, image_rgb: np.ndarray | None) -> str:
+def _crop(face: Face, image_rgb: Array | None) -> str:
     if image_rgb is None:
         return ""
     from facecli.sinks.html import face_thumbnail

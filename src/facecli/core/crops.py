@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
+
 WHOLE_CHIP_MARGIN = 0.0
 CHIP_LANDMARKS = np.array(
     [(0.289, 0.290), (0.680, 0.287), (0.475, 0.524), (0.320, 0.687), (0.654, 0.682)], np.float64
@@ -25,7 +27,7 @@ _LARGEST_SHRINK = 2
 _CHIP_SIDES, _CHIP_OFF = (0.6, 2.5), 0.6
 """Sides that a chip may have, and how far its centre may lie from the box's, in sides of the box. Landmarks
 that say otherwise are none."""
-Box = Sequence[float] | np.ndarray
+Box = Sequence[float] | Array
 """Four numbers, x_min, y_min, x_max, y_max, or an array (4,) of them."""
 
 
@@ -39,12 +41,12 @@ def tighter_crop(crop: tuple[float, float], chip_margin: float) -> tuple[float, 
 
 
 def crop_face(
-    image_rgb: np.ndarray,
+    image_rgb: Array,
     xyxy: Box,
     margin: float,
     image_size: tuple[int, int],
     shift_y: float = 0.0,
-) -> np.ndarray:
+) -> Array:
     """Cuts the square around a box and resizes it.
 
     The square's side is the longer side of the box; it is moved down by `shift_y` sides
@@ -71,7 +73,7 @@ def crop_face(
     return cv2.resize(_cut(image_rgb, left, top, side), (width, height), interpolation=interpolation)
 
 
-def fit_similarity(points: np.ndarray, others: np.ndarray) -> np.ndarray | None:
+def fit_similarity(points: Array, others: Array) -> Array | None:
     """The turned, scaled and moved copy of points (n, 2) that lies nearest to others (n, 2).
 
     Least squares in closed form, without mirroring (Umeyama 1991).
@@ -90,8 +92,8 @@ def fit_similarity(points: np.ndarray, others: np.ndarray) -> np.ndarray | None:
 
 
 def fit_chip(
-    landmarks: np.ndarray, xyxy: Box, image_size: tuple[int, int], margin: float = WHOLE_CHIP_MARGIN
-) -> np.ndarray | None:
+    landmarks: Array, xyxy: Box, image_size: tuple[int, int], margin: float = WHOLE_CHIP_MARGIN
+) -> Array | None:
     """The map (2, 3) that lays a face upright, as faces lie in the chips that models learn from.
 
     Args:
@@ -118,12 +120,12 @@ def fit_chip(
 
 
 def warp(
-    image: np.ndarray,
-    matrix: np.ndarray,
+    image: Array,
+    matrix: Array,
     image_size: tuple[int, int],
     border: int = cv2.BORDER_REPLICATE,
     colour: tuple[int, ...] = (0, 0, 0),
-) -> np.ndarray:
+) -> Array:
     """What an affine map (2, 3) takes to a picture of (height, width); averaged first where it shrinks much.
 
     Args:
@@ -148,9 +150,7 @@ def warp(
     )
 
 
-def _needed(
-    image: np.ndarray, matrix: np.ndarray, image_size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def _needed(image: Array, matrix: Array, image_size: tuple[int, int]) -> tuple[Array, Array]:
     """The part of a picture that a map (2, 3) takes to the result, and the map from it."""
     height, width = image_size
     corners = np.array([(0, 0), (width, 0), (0, height), (width, height)]) - matrix[:, 2]
@@ -165,7 +165,7 @@ def _needed(
     return part, np.concatenate([matrix[:, :2], shift[:, None]], axis=1)
 
 
-def _averaged(image: np.ndarray, matrix: np.ndarray, shrink: int) -> tuple[np.ndarray, np.ndarray]:
+def _averaged(image: Array, matrix: Array, shrink: int) -> tuple[Array, Array]:
     """A picture of fewer pixels and the map from it: a bilinear map to far fewer would skip most of them."""
     height, width = image.shape[:2]
     size = max(width // shrink, 1), max(height // shrink, 1)
@@ -186,7 +186,7 @@ def chip_square(xyxy: Box, margin: float, shift_y: float) -> tuple[int, int, int
     return round(centre_x - side / 2), round(centre_y - side / 2), side
 
 
-def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
+def _cut(image: Array, left: int, top: int, side: int) -> Array:
     height, width = image.shape[:2]
     inside = image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
     if inside.shape[:2] == (side, side):
@@ -198,7 +198,7 @@ def _cut(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
     return cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_REPLICATE)
 
 
-def boxes_from_xywh(xywh: np.ndarray, resolution_wh: tuple[int, int]) -> np.ndarray:
+def boxes_from_xywh(xywh: Array, resolution_wh: tuple[int, int]) -> Array:
     """OpenCV's boxes as clipped corners.
 
     Args:
@@ -212,7 +212,7 @@ def boxes_from_xywh(xywh: np.ndarray, resolution_wh: tuple[int, int]) -> np.ndar
     return clip_boxes(np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1), resolution_wh)
 
 
-def clip_boxes(xyxy: np.ndarray, resolution_wh: tuple[int, int]) -> np.ndarray:
+def clip_boxes(xyxy: Array, resolution_wh: tuple[int, int]) -> Array:
     """Corners (n, 4) of any numbers as (n, 4) int32, inside the frame and not empty."""
     width, height = resolution_wh
     xyxy = np.rint(np.asarray(xyxy, np.float64).reshape(-1, 4))
@@ -221,18 +221,18 @@ def clip_boxes(xyxy: np.ndarray, resolution_wh: tuple[int, int]) -> np.ndarray:
     return xyxy.astype(np.int32)
 
 
-def from_left_to_right(xyxy: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def from_left_to_right(xyxy: Array, scores: Array) -> tuple[Array, Array]:
     """Boxes and their scores by left edge, then top: an order that a reader can follow."""
     order = order_from_left_to_right(xyxy)
     return xyxy[order], scores[order]
 
 
-def order_from_left_to_right(xyxy: np.ndarray) -> np.ndarray:
+def order_from_left_to_right(xyxy: Array) -> Array:
     """Positions of the boxes (n, 4) by left edge, then top."""
     return np.lexsort((xyxy[:, 1], xyxy[:, 0]))
 
 
-def overlaps(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+def overlaps(ones: Array, others: Array) -> Array:
     """Intersection over union of each pair, (n, m) in [0, 1], of (n, 4) and (m, 4) xyxy."""
     low = np.maximum(ones[:, None, :2], others[None, :, :2])
     high = np.minimum(ones[:, None, 2:], others[None, :, 2:])
@@ -241,12 +241,12 @@ def overlaps(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     return common / np.maximum(united, 1e-9)
 
 
-def box_areas(xyxy: np.ndarray) -> np.ndarray:
+def box_areas(xyxy: Array) -> Array:
     """Areas (n,) of boxes (n, 4); those of no size are 0."""
     return np.prod(np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0), axis=-1)
 
 
-def closeup_of_box(xyxy: Box, margin: float, shift_y: float) -> np.ndarray:
+def closeup_of_box(xyxy: Box, margin: float, shift_y: float) -> Array:
     """The map (2, 3) to the close-up of a box that is cut with this margin and shift as a chip is."""
     left, top, side = chip_square(xyxy, margin, shift_y)
     scale = CLOSEUP_SIDE / (side * (1 + 2 * CLOSEUP_MARGIN))
@@ -254,21 +254,21 @@ def closeup_of_box(xyxy: Box, margin: float, shift_y: float) -> np.ndarray:
     return np.concatenate([np.eye(2) * scale, (CLOSEUP_SIDE / 2 - scale * middle)[:, None]], axis=1)
 
 
-def upright_closeup(landmarks: np.ndarray) -> np.ndarray | None:
+def upright_closeup(landmarks: Array) -> Array | None:
     """The map (2, 3) to the upright close-up of landmarks (5, 2); None when they all coincide."""
     return fit_similarity(landmarks, CLOSEUP_LANDMARKS)
 
 
-def decode_points(values: np.ndarray) -> np.ndarray:
+def decode_points(values: Array) -> Array:
     """(n, 10) of the network -> (n, 5, 2) float32 in pixels of the close-up."""
     return np.asarray(values, np.float32).reshape(-1, 5, 2) * (CLOSEUP_SIDE / 2) + CLOSEUP_SIDE / 2
 
 
-def encode_points(points: np.ndarray) -> np.ndarray:
+def encode_points(points: Array) -> Array:
     """The way back."""
     return ((np.asarray(points, np.float32) - CLOSEUP_SIDE / 2) / (CLOSEUP_SIDE / 2)).reshape(-1, 10)
 
 
-def decode_error(values: np.ndarray) -> np.ndarray:
+def decode_error(values: Array) -> Array:
     """(n, 1) of the network -> (n,) float32, the expected mean distance in distances between the eyes."""
     return np.exp(np.asarray(values, np.float32).reshape(-1)) * np.float32(_PER_EYES)

@@ -4,6 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from facecli.core.arrays import Array
+
 STRIDES = (8, 16, 32, 64)
 """Pixels between the cells of each level, the finest first."""
 BOX_VALUES, LANDMARKS = 4, 5
@@ -18,7 +20,7 @@ keep their precision as 8-bit integers."""
 
 
 @lru_cache(maxsize=32)
-def cell_centres(image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def cell_centres(image_size: tuple[int, int]) -> tuple[Array, Array]:
     """Centres (cells, 2) x and y in pixels and strides (cells,), float32, of all levels one after the other.
 
     `image_size`: (height, width), multiples of the last of STRIDES.
@@ -35,25 +37,25 @@ def cell_centres(image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return found
 
 
-def encode_boxes(xyxy: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> np.ndarray:
+def encode_boxes(xyxy: Array, centres: Array, strides: Array) -> Array:
     """Boxes (n, 4) as (n, 4) in [-1, 1]: logarithms of the distances to their sides from centres (n, 2)."""
     distances = np.concatenate([centres - xyxy[:, :2], xyxy[:, 2:] - centres], axis=1)
     logarithms = np.log(np.maximum(distances / strides[:, None], np.exp(-BOX_SPAN)))
     return np.minimum(logarithms / BOX_SPAN, 1.0)
 
 
-def decode_boxes(values: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> np.ndarray:
+def decode_boxes(values: Array, centres: Array, strides: Array) -> Array:
     """The way back: (n, 4) values of cells -> xyxy (n, 4) float32 in pixels."""
     distances = np.exp(values * BOX_SPAN) * strides[:, None]
     return np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1)
 
 
-def encode_landmarks(points: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> np.ndarray:
+def encode_landmarks(points: Array, centres: Array, strides: Array) -> Array:
     """Landmarks (n, 5, 2) in pixels as (n, 10) offsets from centres (n, 2); in [-1, 1] but for far ones."""
     offsets = (points - centres[:, None]) / strides[:, None, None] / LANDMARK_SPAN
     return offsets.reshape(len(points), LANDMARK_VALUES)
 
 
-def decode_landmarks(values: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> np.ndarray:
+def decode_landmarks(values: Array, centres: Array, strides: Array) -> Array:
     """The way back: (n, 10) values of cells -> (n, 5, 2) float32 in pixels."""
     return values.reshape(-1, LANDMARKS, 2) * (LANDMARK_SPAN * strides[:, None, None]) + centres[:, None]

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.errors import EncodingError, ImageError, ImageTooLargeError, InputError
 from facecli.core.files import walk_folders
 from facecli.core.image_header import (
@@ -76,7 +77,7 @@ def is_heif(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and data[8:12] in _BRANDS
 
 
-def decode_heif(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_heif(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Array:
     """Decodes a picture, upright by its orientation, transparency over white.
 
     Args:
@@ -100,7 +101,7 @@ def decode_heif(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndar
         return rows_of(image)
 
 
-def rows_of(image: Image.Image) -> np.ndarray:
+def rows_of(image: Image.Image) -> Array:
     """Pillow's picture as (H, W, 3) uint8 RGB over white, some rows at a time."""
     made = np.empty((image.height, image.width, 3), np.uint8)
     transparent = image.has_transparency_data
@@ -197,7 +198,7 @@ def is_image(path: Path) -> bool:
     return start.startswith(_STARTS) or webp or is_heif(start)
 
 
-def load_image(path: Path) -> np.ndarray:
+def load_image(path: Path) -> Array:
     """Reads a picture file: see `decode_image`.
 
     Raises:
@@ -217,7 +218,7 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(f"cannot read {path}: {error.strerror or error}; check the path") from error
 
 
-def decode_image(data: bytes, name: str = "the picture", max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_image(data: bytes, name: str = "the picture", max_pixels: int = MAX_PIXELS) -> Array:
     """Decodes an encoded picture, upright by its EXIF orientation.
 
     Grey and CMYK become RGB, 16 bits become 8, transparency lies on white, of an animation
@@ -242,7 +243,7 @@ def decode_image(data: bytes, name: str = "the picture", max_pixels: int = MAX_P
 
 def decode_reduced(
     data: bytes, name: str, longest_side: int, max_pixels: int = MAX_PIXELS
-) -> tuple[np.ndarray, tuple[int, int]]:
+) -> tuple[Array, tuple[int, int]]:
     """Like `decode_image`, but a large JPEG comes at a half, a quarter or an eighth of its size.
 
     The decoder then computes fewer coefficients, which takes a third of the time.
@@ -267,7 +268,7 @@ def decode_reduced(
     return _decode(data, name, header, _REDUCED[factor]), header.upright_size
 
 
-def decode_truncated(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_truncated(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Array:
     """What there is of a picture that is cut short or damaged; the rest is as its decoder leaves it.
 
     Arguments and result are those of `decode_image`; colours are not converted. Raises ImageError when not
@@ -338,7 +339,7 @@ DECODING = DecodingMemory(DEFAULT_MEMORY - OWN_MEMORY)
 """Of this process; commands set `most_bytes`."""
 
 
-def _decode(data: bytes, name: str, header: Header, colour: int) -> np.ndarray:
+def _decode(data: bytes, name: str, header: Header, colour: int) -> Array:
     """As `decode_image`; waits until there is memory for it. Raises ImageError."""
     factor = next(factor for factor, flags in _REDUCED.items() if flags == colour)
     with DECODING.reserved(decoding_bytes(header, factor) + len(data), name):
@@ -352,7 +353,7 @@ def decoding_bytes(header: Header, factor: int = 1) -> int:
     return pixels * header.bytes_beside + pixels * header.bytes_a_pixel // factor**2
 
 
-def _decoded(data: bytes, name: str, header: Header, colour: int) -> np.ndarray:
+def _decoded(data: bytes, name: str, header: Header, colour: int) -> Array:
     as_stored = header.transparent or header.deep
     flags = cv2.IMREAD_UNCHANGED if as_stored else colour | cv2.IMREAD_IGNORE_ORIENTATION
     content = for_opencv(data)
@@ -373,7 +374,7 @@ def _decoded(data: bytes, name: str, header: Header, colour: int) -> np.ndarray:
     return np.ascontiguousarray(_upright(image_rgb, header.orientation))
 
 
-def _to_rgb(image: np.ndarray) -> np.ndarray:
+def _to_rgb(image: Array) -> Array:
     """Grey, BGR or BGRA, uint8 -> RGB; what is transparent shows white."""
     if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
@@ -396,7 +397,7 @@ def check_image(data: bytes, name: str = "the picture") -> None:
         read_header(data, name)
 
 
-def save_image(path: Path, image_rgb: np.ndarray, given_away: bool = False) -> None:
+def save_image(path: Path, image_rgb: Array, given_away: bool = False) -> None:
     """Writes (H, W, 3) uint8 RGB in the format that the suffix names.
 
     Args:
@@ -418,7 +419,7 @@ def save_image(path: Path, image_rgb: np.ndarray, given_away: bool = False) -> N
 
 
 def encode_image(
-    image_rgb: np.ndarray, suffix: str, options: Sequence[int] = (), given_away: bool = False
+    image_rgb: Array, suffix: str, options: Sequence[int] = (), given_away: bool = False
 ) -> memoryview:
     """The content of a picture file.
 
@@ -464,7 +465,7 @@ def check_encodable(pixels: int, suffix: str) -> None:
         )
 
 
-def _webp(image_rgb: np.ndarray) -> memoryview:
+def _webp(image_rgb: Array) -> memoryview:
     buffer = io.BytesIO()
     try:
         Image.fromarray(image_rgb).save(buffer, "WEBP", **_WEBP)
@@ -474,7 +475,7 @@ def _webp(image_rgb: np.ndarray) -> memoryview:
     return buffer.getbuffer()
 
 
-def to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
+def to_8_bit(image: Array, name: str) -> Array:
     """uint8 as it is; of other types the range that the picture uses, in bits, is stretched to 0 to 255.
 
     16 bits that use less than 15, as of cameras with 10 or 12, are told of; so are floats beyond 1.
@@ -521,12 +522,12 @@ def _tell(message: str) -> None:
 _STRIP_ROWS = 128
 
 
-def _strips(image: np.ndarray) -> Iterator[np.ndarray]:
+def _strips(image: Array) -> Iterator[Array]:
     """Views of some rows each: what is computed with larger numbers need not be there for all at once."""
     return (image[row : row + _STRIP_ROWS] for row in range(0, len(image), _STRIP_ROWS))
 
 
-def over_white(image_bgra: np.ndarray) -> np.ndarray:
+def over_white(image_bgra: Array) -> Array:
     """(H, W, 4) uint8 BGRA -> (H, W, 3) uint8 RGB: what is transparent shows white."""
     image_rgb = np.empty((*image_bgra.shape[:2], 3), np.uint8)
     for strip, made in zip(_strips(image_bgra), _strips(image_rgb), strict=True):
@@ -536,7 +537,7 @@ def over_white(image_bgra: np.ndarray) -> np.ndarray:
     return image_rgb
 
 
-def convert_to_srgb(image_rgb: np.ndarray, profile: bytes, name: str) -> None:
+def convert_to_srgb(image_rgb: Array, profile: bytes, name: str) -> None:
     """Converts (H, W, 3) uint8 in the colours of an ICC profile to sRGB, in place.
 
     A profile that says the same as sRGB, or nothing that can be used, changes nothing.
@@ -565,7 +566,7 @@ def _to_srgb(profile: bytes):
     return None if same else transform
 
 
-def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+def _upright(image: Array, orientation: int) -> Array:
     """Undoes an EXIF orientation (1 to 8; anything else is taken for 1)."""
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)

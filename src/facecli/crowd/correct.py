@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, NAMED_HEADS, ClassNames
 from facecli.models.checkpoint import Checkpoint, read_json
 
@@ -46,7 +47,7 @@ class Confusion:
         classes: names.
     """
 
-    counts: np.ndarray
+    counts: Array
     data: str
     classes: tuple[str, ...]
 
@@ -95,7 +96,7 @@ def _of_statistics(model: str, head: str, names: Sequence[str]) -> Confusion | N
     return None
 
 
-def _of_csv(head: str, names: Sequence[str], path: Path) -> np.ndarray | None:
+def _of_csv(head: str, names: Sequence[str], path: Path) -> Array | None:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = {row.get("true"): row for row in csv.DictReader(file)}
@@ -109,7 +110,7 @@ def _of_csv(head: str, names: Sequence[str], path: Path) -> np.ndarray | None:
         return None
 
 
-def _checked(head: str, names: Sequence[str], value: Any) -> np.ndarray | None:
+def _checked(head: str, names: Sequence[str], value: Any) -> Array | None:
     """The counts as a table, or None when that is no table of this head's."""
     classes = len(names)
     if value is None:
@@ -143,13 +144,13 @@ class Corrected(NamedTuple):
         fits: are answers that fit so badly to be expected in one of a hundred crowds, at least?
     """
 
-    share: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    share: Array
+    low: Array
+    high: Array
     fits: bool
 
 
-def correct_shares(said: np.ndarray, confusion: np.ndarray, draws: int = DRAWS) -> Corrected | None:
+def correct_shares(said: Array, confusion: Array, draws: int = DRAWS) -> Corrected | None:
     """The crowd's shares, from how often the model said each class.
 
     The interval is a Bayesian bootstrap (D. B. Rubin (1981), Annals of Statistics 9, 130-134) over both
@@ -179,7 +180,7 @@ def correct_shares(said: np.ndarray, confusion: np.ndarray, draws: int = DRAWS) 
     return Corrected(share, np.minimum(low, share), np.maximum(high, share), fits)
 
 
-def _fits(said: np.ndarray, called: np.ndarray, random: np.random.Generator) -> bool:
+def _fits(said: Array, called: Array, random: np.random.Generator) -> bool:
     """Compares the misfit of the answers with that of crowds in which all is as supposed.
 
     Args:
@@ -199,14 +200,14 @@ def _fits(said: np.ndarray, called: np.ndarray, random: np.random.Generator) -> 
     return bool((elsewhere >= here - _SMALL).mean() >= _RARE)
 
 
-def _misfit(said: np.ndarray, share: np.ndarray, called: np.ndarray) -> np.ndarray:
+def _misfit(said: Array, share: Array, called: Array) -> Array:
     """(n,) likelihood ratio statistic of the counts (n, classes) against what the shares lead to."""
     expected = said.sum(axis=1, keepdims=True) * np.einsum("ni,nij->nj", share, called)
     ratio = np.divide(said, expected, out=np.ones_like(expected), where=said > 0)
     return 2 * (said * np.log(ratio)).sum(axis=1)
 
 
-def most_likely(answers: np.ndarray, called: np.ndarray) -> np.ndarray:
+def most_likely(answers: Array, called: Array) -> Array:
     """Shares that explain the answers best, by expectation-maximisation from equal shares.
 
     Args:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import AGE_GROUPS, age_group
 from facecli.core.errors import InputError
 from facecli.core.paths import replacing
@@ -126,7 +127,7 @@ def _ages(people: Sequence[Person]) -> Ages:
     return Ages(len(years), median, interval, {group: groups[group] for group in AGE_GROUPS})
 
 
-def _shares(names: Sequence[str], said: np.ndarray, corrected: Corrected | None) -> dict[str, Share]:
+def _shares(names: Sequence[str], said: Array, corrected: Corrected | None) -> dict[str, Share]:
     total, found = int(said.sum()), {}
     for index, name in enumerate(names):
         right: tuple = ()

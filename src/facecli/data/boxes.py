@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.errors import DataError, ImageError, InputError
 from facecli.core.image_header import read_header
 from facecli.core.images import find_images, read_bytes
@@ -52,9 +53,9 @@ class BoxPicture:
     """
 
     file: Path
-    xyxy: np.ndarray
-    landmarks: np.ndarray
-    ignored: np.ndarray
+    xyxy: Array
+    landmarks: Array
+    ignored: Array
     group: str
     labelled: bool = True
 

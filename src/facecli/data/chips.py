@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.console import with_bar
 from facecli.core.crops import WHOLE_CHIP_MARGIN, box_areas, clip_boxes, crop_face, fit_chip, warp
 from facecli.core.errors import ImageError
@@ -116,13 +117,13 @@ class _Cutter:
             return {chip.key: self._store.refuse(chip.key, reason) for chip in chips}
         return {chip.key: self._kept(chip.key, self._cut(image_rgb, chip)) for chip in chips}
 
-    def _kept(self, key: str, found: np.ndarray | str) -> str:
+    def _kept(self, key: str, found: Array | str) -> str:
         if isinstance(found, str):
             return self._store.refuse(key, found)
         self._store.keep(key, bytes(encode_image(found, ".jpg")))
         return ""
 
-    def _cut(self, image_rgb: np.ndarray, chip: Chip) -> np.ndarray | str:
+    def _cut(self, image_rgb: Array, chip: Chip) -> Array | str:
         """(CHIP_SIDE, CHIP_SIDE, 3) uint8 RGB, or the reason why there is none."""
         height, width = image_rgb.shape[:2]
         if chip.way == "whole":
@@ -139,7 +140,7 @@ class _Cutter:
         look = self._finder.find(image_rgb, box[None], self._crop)
         return self._upright(image_rgb, box, look.landmarks[0] if look.faces[0] >= 0.5 else None)
 
-    def _found(self, image_rgb: np.ndarray) -> np.ndarray | str:
+    def _found(self, image_rgb: Array) -> Array | str:
         found = detect_inside(self._detector, image_rgb)
         if not len(found.xyxy):
             return "no face was found"
@@ -151,7 +152,7 @@ class _Cutter:
         five = None if found.landmarks is None else found.landmarks[largest]
         return self._upright(image_rgb, found.xyxy[largest], five)
 
-    def _upright(self, image_rgb: np.ndarray, box: np.ndarray, landmarks: np.ndarray | None) -> np.ndarray:
+    def _upright(self, image_rgb: Array, box: Array, landmarks: Array | None) -> Array:
         known = landmarks is not None and np.isfinite(landmarks).all()
         matrix = fit_chip(landmarks, box, _CHIP) if known and landmarks is not None else None
         if matrix is None:

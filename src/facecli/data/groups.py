@@ -31,6 +31,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.attributes import MISSING, age_group_id
 from facecli.core.console import with_bar
 from facecli.core.errors import InputError
@@ -68,12 +69,12 @@ class Fingerprints:
         group: (n,) int64, equal for pictures that show the same photograph.
     """
 
-    sha256: np.ndarray
-    thumbnails: np.ndarray
-    group: np.ndarray
+    sha256: Array
+    thumbnails: Array
+    group: Array
 
     @property
-    def bits(self) -> np.ndarray:
+    def bits(self) -> Array:
         """(n, 64) bool, the difference hashes."""
         return dhash_bits(self.thumbnails)
 
@@ -99,7 +100,7 @@ def fingerprints(frame: pd.DataFrame, folder: Path, cache: Path | None = None) -
     return Fingerprints(unique, thumbnails, group)
 
 
-def shared_pictures(first: Fingerprints, second: Fingerprints) -> tuple[np.ndarray, np.ndarray]:
+def shared_pictures(first: Fingerprints, second: Fingerprints) -> tuple[Array, Array]:
     """Digests of `first` and of `second`, pair by pair, that show the same photograph, (k,) each."""
     count = len(first.sha256)
     thumbnails = np.concatenate([first.thumbnails, second.thumbnails])
@@ -132,14 +133,14 @@ def add_groups(frame: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, list[Co
     return _settle(frame.assign(dhash=hashes[position], group=group))
 
 
-def dhash_bits(thumbnails: np.ndarray) -> np.ndarray:
+def dhash_bits(thumbnails: Array) -> Array:
     """(n, 32, 32) grey uint8 -> (n, 64) bool: is a cell brighter than its left neighbour?"""
     small = [cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA) for image in thumbnails]
     cells = np.asarray(small, np.int16).reshape(len(thumbnails), 8, 9)
     return (cells[:, :, 1:] > cells[:, :, :-1]).reshape(len(cells), 64)
 
 
-def near_duplicates(bits: np.ndarray, thumbnails: np.ndarray, across: int | None = None) -> np.ndarray:
+def near_duplicates(bits: Array, thumbnails: Array, across: int | None = None) -> Array:
     """(k, 2) positions, first below second, of pictures that pass both bounds.
 
     With `across` only pairs of which the first is one of that many, and the second is not.
@@ -161,13 +162,13 @@ def near_duplicates(bits: np.ndarray, thumbnails: np.ndarray, across: int | None
     return np.concatenate(found)
 
 
-def _thumbnails(files: list[Path]) -> np.ndarray:
+def _thumbnails(files: list[Path]) -> Array:
     with ThreadPoolExecutor() as pool:
         found = list(with_bar(pool.map(_thumbnail, files), "looking for duplicates", len(files)))
     return np.stack(found) if found else np.zeros((0, THUMBNAIL, THUMBNAIL), np.uint8)
 
 
-def _thumbnail(path: Path) -> np.ndarray:
+def _thumbnail(path: Path) -> Array:
     """(32, 32) grey uint8; a picture that cannot be decoded gives noise of its own.
 
     Reduced decoding, no EXIF: a hash needs neither.
@@ -180,12 +181,12 @@ def _thumbnail(path: Path) -> np.ndarray:
     return cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
 
 
-def _components(count: int, pairs: np.ndarray) -> np.ndarray:
+def _components(count: int, pairs: Array) -> Array:
     links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return connected_components(links, directed=False)[1].astype(np.int64)
 
 
-def _tied(group: np.ndarray, photograph: np.ndarray) -> np.ndarray:
+def _tied(group: Array, photograph: Array) -> Array:
     """(n,) groups of which those with a photograph in common are one."""
     groups, photographs = (np.unique(one, return_inverse=True)[1] for one in (group, photograph))
     links = np.stack([groups, photographs + groups.max() + 1], axis=1)
@@ -277,9 +278,9 @@ class Balanced:
             anew for each epoch.
     """
 
-    rows: np.ndarray
-    weights: np.ndarray
-    seen: np.ndarray
+    rows: Array
+    weights: Array
+    seen: Array
 
 
 def rebalance(frame_train: pd.DataFrame, method: str, seed: int, left_out: float = LEFT_OUT) -> Balanced:
@@ -315,13 +316,13 @@ def rebalance(frame_train: pd.DataFrame, method: str, seed: int, left_out: float
     return Balanced(rows, weights.astype(np.float32), seen.astype(np.float32))
 
 
-def age_decades(age_years: pd.Series) -> np.ndarray:
+def age_decades(age_years: pd.Series) -> Array:
     """(n,) int64 indices into AGE_GROUPS, -1 where the age is missing."""
     groups = [MISSING if age == MISSING else age_group_id(age) for age in age_years]
     return np.asarray(groups, np.int64).reshape(-1)
 
 
-def _counts(decades: np.ndarray) -> tuple[dict[int, int], float]:
+def _counts(decades: Array) -> tuple[dict[int, int], float]:
     """Rows of each decade that has any, and their mean (1 when no age is known)."""
     present, counts = np.unique(decades[decades != MISSING], return_counts=True)
     return dict(zip(present.tolist(), counts.tolist(), strict=True)), float(counts.mean()) if len(
@@ -329,7 +330,7 @@ def _counts(decades: np.ndarray) -> tuple[dict[int, int], float]:
     ) else 1.0
 
 
-def _oversampled(decades: np.ndarray, seed: int) -> np.ndarray:
+def _oversampled(decades: Array, seed: int) -> Array:
     counts, mean = _counts(decades)
     random = np.random.default_rng(seed)
     repeats = np.ones(len(decades), np.int64)
@@ -341,7 +342,7 @@ def _oversampled(decades: np.ndarray, seed: int) -> np.ndarray:
     return np.repeat(np.arange(len(decades)), repeats)
 
 
-def _left_out(decades: np.ndarray, most: float) -> np.ndarray:
+def _left_out(decades: Array, most: float) -> Array:
     """(n,) share of the epochs that miss a row."""
     counts, mean = _counts(decades)
     shares = np.zeros(len(decades))
@@ -350,7 +351,7 @@ def _left_out(decades: np.ndarray, most: float) -> np.ndarray:
     return shares
 
 
-def _weights(decades: np.ndarray) -> np.ndarray:
+def _weights(decades: Array) -> Array:
     counts, mean = _counts(decades)
     weights = np.ones(len(decades))
     for decade, count in counts.items():

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, MISSING, PRESENCE, RACE_OF_7, RACES
 from facecli.core.errors import DataError, ImageError, InputError, PrivateAddressError
 from facecli.core.files import harmless_name
@@ -123,12 +124,12 @@ class Labels:
     """
 
     count: int
-    columns: Mapping[str, np.ndarray]
+    columns: Mapping[str, Array]
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
-    def are_there(self) -> np.ndarray:
+    def are_there(self) -> Array:
         """(n,) has a row any label?"""
         found = np.zeros(self.count, bool)
         for values in self.columns.values():
@@ -172,9 +173,7 @@ class _Work:
         for row in np.flatnonzero(~self._labels.are_there).tolist():
             self._why.setdefault(row, "it has no label that is understood")
 
-    def report(
-        self, rows: np.ndarray | slice = slice(None), ways: Mapping[str, int] | None = None
-    ) -> ListReport:
+    def report(self, rows: Array | slice = slice(None), ways: Mapping[str, int] | None = None) -> ListReport:
         """What is known by now; labels are counted in some rows, or in all."""
         listing, counts = self._listing, self._listing.counts
         different = set(listing.pictures)
@@ -382,10 +381,10 @@ def encode_labels(listing: Listing, reading: Reading) -> Labels:
     """
     count, notes = len(listing.pictures), []
     meant = [reading.meanings.get(label, NOTHING) for label in listing.labels]
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, Array] = {}
     classes: dict[str, tuple[str, ...]] = {}
 
-    def encoded(attribute: str, codes: Mapping[Meaning, int]) -> np.ndarray:
+    def encoded(attribute: str, codes: Mapping[Meaning, int]) -> Array:
         of_label = np.array([codes.get(meaning, MISSING) for meaning in meant], np.int64)
         values, both = _one_a_row(listing, of_label, count)
         if both:
@@ -413,7 +412,7 @@ def _own_classes(attribute: str, meanings: Iterable[Meaning]) -> tuple[str, ...]
     return tuple(names)
 
 
-def _ages(meanings: Iterable[Meaning], encoded: Any) -> dict[str, np.ndarray]:
+def _ages(meanings: Iterable[Meaning], encoded: Any) -> dict[str, Array]:
     """The columns of ages, and of bands, whichever there are."""
     bounds = {meaning: age_years(meaning.value) for meaning in meanings}
     bands = {meaning: low for meaning, (low, _) in bounds.items() if "-" in meaning.value}
@@ -428,7 +427,7 @@ def _ages(meanings: Iterable[Meaning], encoded: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-def _one_a_row(listing: Listing, of_label: np.ndarray, count: int) -> tuple[np.ndarray, int]:
+def _one_a_row(listing: Listing, of_label: Array, count: int) -> tuple[Array, int]:
     """(n,) the number that a row's labels have, -1 without or with several; how many have several."""
     values = of_label[listing.ids] if len(of_label) else np.zeros(0, np.int64)
     rows = listing.rows[values != MISSING]
@@ -440,7 +439,7 @@ def _one_a_row(listing: Listing, of_label: np.ndarray, count: int) -> tuple[np.n
     return np.where(both, MISSING, most), int(both.sum())
 
 
-def _with_races(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _with_races(columns: dict[str, Array]) -> dict[str, Array]:
     """With the five races that the seven are part of, where a row has none of its own."""
     if "race_7" not in columns:
         return columns
@@ -449,7 +448,7 @@ def _with_races(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {**columns, "race": np.where(own != MISSING, own, folded)}
 
 
-def label_counts(labels: Labels, rows: np.ndarray | slice = slice(None)) -> dict[str, dict[str, int]]:
+def label_counts(labels: Labels, rows: Array | slice = slice(None)) -> dict[str, dict[str, int]]:
     """Attribute -> class, or band or decade of years, -> rows that have it, of some rows or all."""
     frame = pd.DataFrame({name: values[rows] for name, values in labels.columns.items()})
     found: dict[str, dict[str, int]] = {}

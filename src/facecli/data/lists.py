@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.errors import DataError, InputError
 from facecli.core.paths import how_to_install
 
@@ -79,11 +80,11 @@ class Listing:
     """
 
     pictures: Sequence[str]
-    numbers: np.ndarray
-    boxes: np.ndarray
+    numbers: Array
+    boxes: Array
     labels: tuple[Label, ...]
-    rows: np.ndarray
-    ids: np.ndarray
+    rows: Array
+    ids: Array
     faults: Mapping[int, str] = field(default_factory=dict)
     crowded: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()

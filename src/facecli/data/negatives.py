@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.crops import crop_face
 
-Draw = Callable[[np.random.Generator, int], np.ndarray]
+Draw = Callable[[np.random.Generator, int], Array]
 
 log = logging.getLogger(__name__)
 
@@ -20,18 +21,18 @@ SHARES = {"mined": 0.4, "window": 0.35, "drawn": 0.25}
 """Kinds of crops: what a loose cascade takes for a face, other parts of a chip, textures."""
 _TRIES = 20
 
-Boxes = Callable[[np.ndarray], np.ndarray]
+Boxes = Callable[[Array], Array]
 """(H, W, 3) uint8 RGB -> (n, 4) int32 boxes of a loosely set detector."""
 
 
-def draw_texture(random: np.random.Generator, side: int) -> np.ndarray:
+def draw_texture(random: np.random.Generator, side: int) -> Array:
     """(side, side, 3) uint8 RGB of a random kind, with a little sensor noise."""
     image = KINDS[random.choice(list(KINDS))](random, side)
     noisy = image + random.normal(0, random.uniform(0, 8), image.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
-def _two_colours(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _two_colours(random: np.random.Generator) -> tuple[Array, Array]:
     """Mostly pale: rooms are not painted in pure colours."""
     colours = random.uniform(0, 255, (2, 3))
     grey = colours.mean(axis=1, keepdims=True)
@@ -39,13 +40,13 @@ def _two_colours(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def _mixed(random: np.random.Generator, share: np.ndarray) -> np.ndarray:
+def _mixed(random: np.random.Generator, share: Array) -> Array:
     """(side, side) shares in [0, 1] between two random colours."""
     first, second = _two_colours(random)
     return first + np.clip(share, 0, 1)[:, :, None] * (second - first)
 
 
-def curtain(random: np.random.Generator, side: int) -> np.ndarray:
+def curtain(random: np.random.Generator, side: int) -> Array:
     """Folds: sine waves that bend a little, at any angle."""
     y, x = np.mgrid[0:side, 0:side] / side
     angle = random.normal(0, 0.3) + random.choice([0, np.pi / 2])
@@ -61,19 +62,19 @@ def curtain(random: np.random.Generator, side: int) -> np.ndarray:
     return _mixed(random, 0.5 + wave / 5 + random.normal(0, 0.2) * (y - 0.5))
 
 
-def gradient(random: np.random.Generator, side: int) -> np.ndarray:
+def gradient(random: np.random.Generator, side: int) -> Array:
     y, x = np.mgrid[0:side, 0:side] / side
     return _mixed(random, random.uniform(-1, 1) * x + random.uniform(-1, 1) * y + random.uniform(0, 1))
 
 
-def blobs(random: np.random.Generator, side: int) -> np.ndarray:
+def blobs(random: np.random.Generator, side: int) -> Array:
     """Soft spots of some sizes, as of leaves or clouds."""
     cells = int(random.integers(3, 14))
     coarse = random.uniform(0, 1, (cells, cells)).astype(np.float32)
     return _mixed(random, cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC))
 
 
-def checker(random: np.random.Generator, side: int) -> np.ndarray:
+def checker(random: np.random.Generator, side: int) -> Array:
     """Tiles, bricks, windows."""
     y, x = np.mgrid[0:side, 0:side]
     wide, high = random.integers(4, side // 2 + 5, 2)
@@ -84,7 +85,7 @@ def checker(random: np.random.Generator, side: int) -> np.ndarray:
     return _mixed(random, ((shifted % wide < joint) | (y % high < joint)).astype(float))
 
 
-def shapes(random: np.random.Generator, side: int) -> np.ndarray:
+def shapes(random: np.random.Generator, side: int) -> Array:
     """Discs, boxes and lines on a plain ground."""
     image = np.full((side, side, 3), random.uniform(0, 255, 3), np.float32)
     for _ in range(int(random.integers(2, 12))):
@@ -102,7 +103,7 @@ def shapes(random: np.random.Generator, side: int) -> np.ndarray:
     return image
 
 
-def writing(random: np.random.Generator, side: int) -> np.ndarray:
+def writing(random: np.random.Generator, side: int) -> Array:
     """Lines of letters."""
     ground, ink = _two_colours(random)
     image = np.full((side, side, 3), ground, np.float32)
@@ -125,7 +126,7 @@ KINDS: dict[str, Draw] = {
 }
 
 
-def iter_negatives(chips: Iterable[np.ndarray], boxes: Boxes, side: int, seed: int) -> Iterator[np.ndarray]:
+def iter_negatives(chips: Iterable[Array], boxes: Boxes, side: int, seed: int) -> Iterator[Array]:
     """Yields crops without a face, at most one mined and one other from each chip.
 
     Args:
@@ -148,7 +149,7 @@ def iter_negatives(chips: Iterable[np.ndarray], boxes: Boxes, side: int, seed: i
             yield crop_face(chip, box.tolist(), 0.0, (side, side))
 
 
-def face_share(box: np.ndarray, width: int, height: int) -> float:
+def face_share(box: Array, width: int, height: int) -> float:
     """Share of the face's area that a box covers. A small box within the face shows but a cheek."""
     face = np.array(FACE_BOX) * (width, height, width, height)
     low, high = np.maximum(box[:2], face[:2]), np.minimum(box[2:], face[2:])
@@ -156,13 +157,13 @@ def face_share(box: np.ndarray, width: int, height: int) -> float:
     return common / float(np.prod(face[2:] - face[:2]))
 
 
-def _mined(chip: np.ndarray, found: np.ndarray, random: np.random.Generator) -> np.ndarray | None:
+def _mined(chip: Array, found: Array, random: np.random.Generator) -> Array | None:
     height, width = chip.shape[:2]
     false = [box for box in np.asarray(found) if face_share(box, width, height) <= MOST_FACE]
     return false[random.integers(len(false))] if false else None
 
 
-def _window(chip: np.ndarray, random: np.random.Generator) -> np.ndarray | None:
+def _window(chip: Array, random: np.random.Generator) -> Array | None:
     """A square that may reach over the chip's border by half, None when the tries are used up."""
     height, width = chip.shape[:2]
     for _ in range(_TRIES):
@@ -178,7 +179,7 @@ def loose_cascade(path: str) -> Boxes:
     """Boxes of a Haar cascade without the vote of neighbours: mostly wrong ones."""
     cascade = cv2.CascadeClassifier(path)
 
-    def boxes(image_rgb: np.ndarray) -> np.ndarray:
+    def boxes(image_rgb: Array) -> Array:
         grey = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY)
         found = cascade.detectMultiScale(grey, scaleFactor=1.05, minNeighbors=0, minSize=(24, 24))
         xywh = np.reshape(found, (-1, 4)).astype(np.int32)

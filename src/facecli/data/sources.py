@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.console import with_bar
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, tighter_crop
 from facecli.core.errors import DataError, InputError
@@ -200,7 +201,7 @@ def load_crops(
     image_size: tuple[int, int],
     margin: float = WHOLE_CHIP_MARGIN,
     cache: Path | None = None,
-) -> np.ndarray:
+) -> Array:
     """Decodes every picture of a table as one face chip.
 
     Args:
@@ -236,7 +237,7 @@ def load_crops(
     return crops
 
 
-def _crop(file: Path, image_size: tuple[int, int], margin: float, shift_y: float) -> np.ndarray:
+def _crop(file: Path, image_size: tuple[int, int], margin: float, shift_y: float) -> Array:
     image = load_image(file)
     height, width = image.shape[:2]
     return crop_face(image, (0, 0, width, height), margin, image_size, shift_y)

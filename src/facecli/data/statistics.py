@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.attributes import (
     AGE_CLASSES,
     AGE_GROUPS,
@@ -34,7 +35,7 @@ _LONG_NAME = 9
 """Letters from which on names would run into each other."""
 
 
-def contact_sheet(images: npt.ArrayLike, columns: int = 8, gap: int = 2) -> np.ndarray:
+def contact_sheet(images: npt.ArrayLike, columns: int = 8, gap: int = 2) -> Array:
     """Pictures of one size in rows of `columns`, on white.
 
     Args:
@@ -60,7 +61,7 @@ class Distribution:
     """Rows of each class, (n,) float64 (weighted rows need not be whole), and without a label."""
 
     names: tuple[str, ...]
-    counts: np.ndarray
+    counts: Array
     missing: float
 
     def table(self) -> pd.DataFrame:
@@ -74,7 +75,7 @@ class Distribution:
 
 
 def distributions(
-    frame: pd.DataFrame, weights: np.ndarray | None = None, classes: ClassNames = MappingProxyType({})
+    frame: pd.DataFrame, weights: Array | None = None, classes: ClassNames = MappingProxyType({})
 ) -> dict[str, Distribution]:
     """`age` (single years), `age_group` (decades), those LABELS that a table has, and its attributes.
 
@@ -125,7 +126,7 @@ def save_data_stats(
     return folder
 
 
-def _distribution(class_ids: np.ndarray, names: tuple[str, ...], weights: np.ndarray) -> Distribution:
+def _distribution(class_ids: Array, names: tuple[str, ...], weights: Array) -> Distribution:
     known = class_ids != MISSING
     counts = np.bincount(class_ids[known].astype(np.int64), weights[known], minlength=len(names))
     return Distribution(names, counts, float(weights[~known].sum()))

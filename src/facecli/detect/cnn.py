@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.crops import clip_boxes, order_from_left_to_right
 from facecli.core.errors import CheckpointError
 from facecli.core.grid import OUTPUTS, STRIDES, cell_centres, decode_boxes, decode_landmarks
@@ -36,7 +37,7 @@ _OVERLAP, _EDGE = 0.15, 0.05
 """Of tiles, in their sides; and how near to the edge of its tile a face is cut off, in its sides."""
 _SMALL = 0.2
 """Faces of up to that many sides of a tile are looked for in tiles."""
-_Found = tuple[np.ndarray, np.ndarray, np.ndarray]
+_Found = tuple[Array, Array, Array]
 """Boxes (n, 4), scores (n,), landmarks (n, 5, 2)."""
 
 
@@ -89,28 +90,28 @@ class ScoreCalibration:
     score_threshold: float
     cover_threshold: float
 
-    def probabilities(self, scores: np.ndarray, look: CloseLook) -> np.ndarray:
+    def probabilities(self, scores: Array, look: CloseLook) -> Array:
         """(n,) float32 of finds with the search's scores (n,)."""
         return _sigmoid(score_features(scores, look) @ self.weights + self.bias).astype(np.float32)
 
 
-def score_features(scores: np.ndarray, look: CloseLook) -> np.ndarray:
+def score_features(scores: Array, look: CloseLook) -> Array:
     """(n, 3): what `ScoreCalibration.weights` weigh."""
     return np.stack([_logit(scores), _logit(look.faces), np.log(look.errors + 1e-6)], axis=1)
 
 
-def _logit(probabilities: np.ndarray) -> np.ndarray:
+def _logit(probabilities: Array) -> Array:
     clipped = np.clip(np.asarray(probabilities, np.float64), 1e-4, 1 - 1e-4)
     return np.log(clipped / (1 - clipped))
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
+def _sigmoid(logits: Array) -> Array:
     return 1 / (1 + np.exp(-logits))
 
 
 def decode(
-    outputs: Mapping[str, np.ndarray], image_size: tuple[int, int], score_threshold: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    outputs: Mapping[str, Array], image_size: tuple[int, int], score_threshold: float
+) -> tuple[Array, Array, Array]:
     """What the network says of one picture, as faces.
 
     Args:
@@ -137,7 +138,7 @@ def decode(
     return xyxy[kept], scores[kept], landmarks.astype(np.float32)
 
 
-def padded(image_rgb: np.ndarray) -> np.ndarray:
+def padded(image_rgb: Array) -> Array:
     """The picture with black to its right and below, so that the largest stride divides its sides."""
     below, beside = (-side % _STEP for side in image_rgb.shape[:2])
     if not below and not beside:
@@ -173,7 +174,7 @@ class CnnDetector:
         self._runner = _opened(checkpoint, options.threads)
         self._tile_runner = None
 
-    def detect(self, frame_rgb: np.ndarray) -> Detections:
+    def detect(self, frame_rgb: Array) -> Detections:
         """Finds every face of a (H, W, 3) uint8 RGB picture, with landmarks."""
         found = [self._search(frame_rgb, self.options.longest_side)]
         if self.options.tiles:
@@ -186,7 +187,7 @@ class CnnDetector:
         order = order_from_left_to_right(boxes)
         return self._looked_at(frame_rgb, Detections(boxes[order], scores[order], landmarks[order]))
 
-    def _looked_at(self, frame_rgb: np.ndarray, found: Detections) -> Detections:
+    def _looked_at(self, frame_rgb: Array, found: Detections) -> Detections:
         """After a closer look at each find: those that are faces, with exact landmarks."""
         if self._finder is None:
             return found
@@ -197,7 +198,7 @@ class CnnDetector:
         kept = scores >= self.score_threshold
         return Detections(found.xyxy[kept], scores[kept], look.landmarks[kept], look.errors[kept])
 
-    def _search(self, image_rgb: np.ndarray, longest_side: int, runner=None) -> _Found:
+    def _search(self, image_rgb: Array, longest_side: int, runner=None) -> _Found:
         """One look at a picture, shrunk to that longer side: boxes and landmarks are float32 pixels of it."""
         height, width = image_rgb.shape[:2]
         scale = min(1.0, longest_side / max(height, width))
@@ -210,7 +211,7 @@ class CnnDetector:
         steps = np.array([width / size[0], height / size[1]], np.float32)
         return xyxy[there] * np.tile(steps, 2), scores[there], landmarks[there] * steps
 
-    def _search_tiles(self, image_rgb: np.ndarray) -> list[_Found]:
+    def _search_tiles(self, image_rgb: Array) -> list[_Found]:
         """Looks at overlapping parts of a picture that is much larger than what is searched at once."""
         height, width = image_rgb.shape[:2]
         side = self.options.longest_side
@@ -249,7 +250,7 @@ def _searched(wanted: float, fitted: Mapping[str, float]) -> float:
     return max(lowest, _USUALLY_LOOKED_AT) if wanted >= float(fitted["score_threshold"]) else lowest
 
 
-def _size(image: np.ndarray) -> tuple[int, int]:
+def _size(image: Array) -> tuple[int, int]:
     """Width and height."""
     return image.shape[1], image.shape[0]
 
@@ -261,8 +262,8 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _cut_off(
-    xyxy: np.ndarray, corner: tuple[int, int], tile_wh: tuple[int, int], picture_wh: tuple[int, int]
-) -> np.ndarray:
+    xyxy: Array, corner: tuple[int, int], tile_wh: tuple[int, int], picture_wh: tuple[int, int]
+) -> Array:
     """(n,) does a box touch an edge of its tile that is none of the picture? Another tile has it whole."""
     near = _EDGE * np.maximum(*(xyxy[:, 2:] - xyxy[:, :2]).T)
     cut = np.zeros(len(xyxy), bool)
@@ -274,7 +275,7 @@ def _cut_off(
     return cut
 
 
-def _suppress_overlaps(xyxy: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _suppress_overlaps(xyxy: Array, scores: Array) -> Array:
     """Positions of the boxes that are left of those that overlap: greedy non-maximum suppression."""
     xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
     return np.array(cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), 0.0, _NMS_THRESHOLD), np.intp)

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.crops import boxes_from_xywh, from_left_to_right
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import find_cascade
@@ -34,8 +35,8 @@ _STAGE_THRESHOLD = re.compile(rb"<stageThreshold>([^<]+)</stageThreshold>")
 
 
 def search_coarse_to_fine(
-    cascade: cv2.CascadeClassifier, grey: np.ndarray, smallest: int, step: float, neighbors: int
-) -> tuple[np.ndarray, np.ndarray]:
+    cascade: cv2.CascadeClassifier, grey: Array, smallest: int, step: float, neighbors: int
+) -> tuple[Array, Array]:
     """Faces in a picture.
 
     Args:
@@ -62,7 +63,7 @@ def search_coarse_to_fine(
 
 
 def _candidates(
-    cascade: cv2.CascadeClassifier, grey: np.ndarray, smallest: int, step: float
+    cascade: cv2.CascadeClassifier, grey: Array, smallest: int, step: float
 ) -> list[tuple[int, int, int, int]]:
     """Windows that answer, xywh in pixels; alike ones are one."""
     side = cascade.getOriginalWindowSize()[0]
@@ -91,12 +92,12 @@ def _scaled(window: Sequence[int], factor: int) -> tuple[int, int, int, int]:
 
 def _look_closely(
     cascade: cv2.CascadeClassifier,
-    grey: np.ndarray,
+    grey: Array,
     candidate: tuple[int, int, int, int],
     smallest: int,
     step: float,
     neighbors: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Faces near a candidate and about as large."""
     left, top, side, _ = (int(value) for value in candidate)
     room = round(_ROOM * side)
@@ -145,7 +146,7 @@ class HaarDetector:
         self.options = options or HaarOptions()
         self._cascade, self._threshold = load_cascade(cascade)
 
-    def detect(self, frame_rgb: np.ndarray) -> Detections:
+    def detect(self, frame_rgb: Array) -> Detections:
         """Finds every face of a (H, W, 3) uint8 RGB picture.
 
         Scores say by how much the cascade's last stage was passed, squashed: they rank faces and are no
@@ -160,7 +161,7 @@ class HaarDetector:
         xyxy = boxes_from_xywh(boxes / scale, (width, height))
         return Detections(*from_left_to_right(xyxy, squash(weights - self._threshold)))
 
-    def _shrunk_grey(self, frame_rgb: np.ndarray) -> tuple[np.ndarray, float]:
+    def _shrunk_grey(self, frame_rgb: Array) -> tuple[Array, float]:
         """Grey picture to search in, and its side as a fraction of the frame's."""
         grey = cv2.cvtColor(frame_rgb, cv2.COLOR_RGB2GRAY)
         scale = min(1.0, self.options.longest_side / max(grey.shape))
@@ -175,7 +176,7 @@ class HaarDetector:
         return _SMALLEST if smallest is None else max(1, round(smallest * scale))
 
 
-def squash(excess: np.ndarray) -> np.ndarray:
+def squash(excess: Array) -> Array:
     """Any real numbers as float32 in [0, 1], in the same order; 0 and below are 0."""
     return (1 - np.exp(-np.maximum(np.asarray(excess, np.float64), 0))).astype(np.float32)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.crops import (
     CLOSEUP_OUTPUTS,
     CLOSEUP_SIDE,
@@ -37,9 +38,9 @@ class CloseLook(NamedTuple):
         faces: (n,) float32 in [0, 1], is it a face?
     """
 
-    landmarks: np.ndarray
-    errors: np.ndarray
-    faces: np.ndarray
+    landmarks: Array
+    errors: Array
+    faces: Array
 
 
 class LandmarkFinder:
@@ -67,10 +68,10 @@ class LandmarkFinder:
 
     def find(
         self,
-        image_rgb: np.ndarray,
-        xyxy: np.ndarray,
+        image_rgb: Array,
+        xyxy: Array,
         crop: tuple[float, float],
-        landmarks: np.ndarray | None = None,
+        landmarks: Array | None = None,
     ) -> CloseLook:
         """Looks at each face until its landmarks are sure, three times more at most.
 
@@ -99,7 +100,7 @@ class LandmarkFinder:
             best = _better(best, self._look(image_rgb, _upright(start, boxes)), doubtful)
         return best
 
-    def _look(self, image_rgb: np.ndarray, maps: np.ndarray) -> CloseLook:
+    def _look(self, image_rgb: Array, maps: Array) -> CloseLook:
         """One look through maps (n, 2, 3) from the picture to close-ups."""
         closeups = np.stack([warp(image_rgb, one, (CLOSEUP_SIDE, CLOSEUP_SIDE)) for one in maps])
         found = self._runner(image=closeups)
@@ -111,17 +112,17 @@ class LandmarkFinder:
         return CloseLook(landmarks.astype(np.float32), decode_error(found["error"]), faces)
 
 
-def _upright(landmarks: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+def _upright(landmarks: Array, otherwise: Array) -> Array:
     """Maps (n, 2, 3) to close-ups upright by landmarks (n, 5, 2); `otherwise` where these coincide."""
     fits = [upright_closeup(points) if np.isfinite(points).all() else None for points in landmarks]
     return np.stack([old if fit is None else fit for old, fit in zip(otherwise, fits, strict=True)])
 
 
-def _of(look: CloseLook, rows: np.ndarray) -> CloseLook:
+def _of(look: CloseLook, rows: Array) -> CloseLook:
     return CloseLook(look.landmarks[rows], look.errors[rows], look.faces[rows])
 
 
-def _better(best: CloseLook, other: CloseLook, rows: np.ndarray) -> CloseLook:
+def _better(best: CloseLook, other: CloseLook, rows: Array) -> CloseLook:
     """`best`, with those of `rows` replaced of which `other` is surer."""
     surer = other.errors < best.errors[rows]
     for held, seen in zip(best, other, strict=True):

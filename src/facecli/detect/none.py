@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.detect.registry import WHOLE_PICTURE, Detections, DetectorEntry, NoOptions
 from facecli.models.terms import COMMERCIAL, Terms
 
@@ -12,7 +13,7 @@ class WholePicture:
     name = WHOLE_PICTURE
     every_s = 0.0
 
-    def detect(self, frame_rgb: np.ndarray) -> Detections:
+    def detect(self, frame_rgb: Array) -> Detections:
         """The frame itself as the only box, score 1."""
         height, width = frame_rgb.shape[:2]
         return Detections(np.array([[0, 0, width, height]], np.int32), np.ones(1, np.float32))

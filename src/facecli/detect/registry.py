@@ -16,8 +16,7 @@ from facecli.core.registry import Registry
 from facecli.models.terms import Terms, terms_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from facecli.core.arrays import Array
     from facecli.detect.landmarks import LandmarkFinder
 
 AUTO = "auto"
@@ -37,10 +36,10 @@ class Detections(NamedTuple):
             None when nobody has looked closer (`detect.landmarks`).
     """
 
-    xyxy: "np.ndarray"
-    scores: "np.ndarray"
-    landmarks: "np.ndarray | None" = None
-    landmark_errors: "np.ndarray | None" = None
+    xyxy: "Array"
+    scores: "Array"
+    landmarks: "Array | None" = None
+    landmark_errors: "Array | None" = None
 
 
 class Detector(Protocol):
@@ -51,12 +50,12 @@ class Detector(Protocol):
 
     name: str
 
-    def detect(self, frame_rgb: "np.ndarray") -> Detections:
+    def detect(self, frame_rgb: "Array") -> Detections:
         """Every face of a (H, W, 3) uint8 RGB picture."""
         ...
 
 
-def detect_inside(detector: Detector, image_rgb: "np.ndarray") -> Detections:
+def detect_inside(detector: Detector, image_rgb: "Array") -> Detections:
     """What a detector finds, whatever it says: every box lies in the picture and has at least a pixel.
 
     All that cut faces ask through this, since a detector may be anybody's.
@@ -79,7 +78,7 @@ class RefiningDetector:
         # What a detector may say beside, such as `every_s`.
         return getattr(self.detector, name)
 
-    def detect(self, frame_rgb: "np.ndarray") -> Detections:
+    def detect(self, frame_rgb: "Array") -> Detections:
         """Every face of a (H, W, 3) uint8 RGB picture, with landmarks and how exact they are."""
         found = detect_inside(self.detector, frame_rgb)
         looked = self._finder.find(frame_rgb, found.xyxy, self._crop, found.landmarks)

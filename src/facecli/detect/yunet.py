@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.crops import boxes_from_xywh, order_from_left_to_right
 from facecli.core.errors import CheckpointError, InputError
 from facecli.detect.registry import Detections, DetectorEntry, check_range
@@ -62,7 +63,7 @@ class YunetDetector:
                 f"{weights} is not a YuNet network; fetch it with 'facecli weights get yunet'"
             ) from error
 
-    def detect(self, frame_rgb: np.ndarray) -> Detections:
+    def detect(self, frame_rgb: Array) -> Detections:
         """Finds every face of a (H, W, 3) uint8 RGB picture, with landmarks; scores are the network's own."""
         height, width = frame_rgb.shape[:2]
         scale = min(1.0, self.longest_side / max(height, width))
@@ -83,7 +84,7 @@ class YunetDetector:
         return Detections(xyxy[order], scores[order], landmarks[order])
 
 
-def _at_least(image: np.ndarray, side: int) -> np.ndarray:
+def _at_least(image: Array, side: int) -> Array:
     """The picture with black to its right and below, where it is smaller than `side`."""
     height, width = image.shape[:2]
     if min(height, width) >= side:

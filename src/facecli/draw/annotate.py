@@ -10,6 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import MAX_AGE_YEARS
 from facecli.core.faces import AGE_BAND, Face, in_words, percent
 from facecli.draw.plates import (
@@ -333,7 +334,7 @@ def place_labels(
     return placed
 
 
-def _settle(spots: Sequence[np.ndarray], costs: Sequence[np.ndarray]) -> list[int]:
+def _settle(spots: Sequence[Array], costs: Sequence[Array]) -> list[int]:
     """The choice of each label: its best place beside those before it, then again beside all others.
 
     Args:
@@ -364,10 +365,10 @@ class _Table(NamedTuple):
         side: of the plate, towards the face.
     """
 
-    of_box: np.ndarray
-    of_plate: np.ndarray
-    of_gap: np.ndarray
-    cost: np.ndarray
+    of_box: Array
+    of_plate: Array
+    of_gap: Array
+    cost: Array
     side: tuple[Side, ...]
 
 
@@ -408,7 +409,7 @@ def _priced(
     boxes: Sequence[Rectangle],
     resolution_wh: tuple[int, int],
     keep_off: Sequence[Rectangle],
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Every place of every layout of every label, (n, 4), and what it costs beside the other labels, (n,)."""
     owners = np.array([number for number, plates in enumerate(labels) for _ in plates])
     sizes = np.array([(plate.width, plate.height) for plates in labels for plate in plates])
@@ -439,13 +440,13 @@ def _priced(
     return spots, costs
 
 
-def _price(spots: np.ndarray, others: np.ndarray, weight: float) -> np.ndarray:
+def _price(spots: Array, others: Array, weight: float) -> Array:
     """What covering others (m, 4) costs each spot (n, 4): (n,)."""
     shares = _shares(spots, others).sum(axis=1)
     return weight * shares + _TOUCHED * (shares > 0)
 
 
-def _shares(spots: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _shares(spots: Array, others: Array) -> Array:
     """How much of each spot (n, 4) lies on each of the others (m, 4), as a share of the spot: (n, m)."""
     columns, rows = spots.T[:, :, None], others.T[:, None, :]
     width = np.minimum(columns[2], rows[2]) - np.maximum(columns[0], rows[0])
@@ -455,13 +456,13 @@ def _shares(spots: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def annotate(
-    image_rgb: np.ndarray,
+    image_rgb: Array,
     faces: Sequence[Face],
     details: bool = False,
     keep_off: Sequence[Rectangle] = (),
     habits: LabelHabits | None = None,
     label_size: float = 1.0,
-) -> np.ndarray:
+) -> Array:
     """Draws every face's box and label, in one colour for each track.
 
     Args:
@@ -484,7 +485,7 @@ def annotate(
 
 
 def draw_labelled(
-    image: np.ndarray,
+    image: Array,
     faces: Sequence[Face],
     plates: Sequence[Sequence[Plate]],
     keep_off: Sequence[Rectangle] = (),
@@ -511,20 +512,20 @@ def draw_labelled(
         draw_plate(image, label.plate, label.corner, face_colour(faces[label.face]), label.side)
 
 
-def draw_note(image_rgb: np.ndarray, text: str) -> None:
+def draw_note(image_rgb: Array, text: str) -> None:
     """Writes a line into the upper left corner of the picture itself, such as the frame rate."""
     resolution_wh = image_rgb.shape[1], image_rgb.shape[0]
     draw_plate(image_rgb, build_plate((plain_row(text),), text_height(resolution_wh), resolution_wh), (0, 0))
 
 
-def _draw_box(image: np.ndarray, box: Rectangle, line: int, colour: Colour) -> None:
+def _draw_box(image: Array, box: Rectangle, line: int, colour: Colour) -> None:
     """A bright line within a dark one: one of both is seen on any ground."""
     corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
     cv2.rectangle(image, *corners, DARK, line + 2 * max(1, line // 2), cv2.LINE_AA)
     cv2.rectangle(image, *corners, colour, line, cv2.LINE_AA)
 
 
-def _draw_leader(image: np.ndarray, label: PlacedLabel, box: Rectangle, line: int, colour: Colour) -> None:
+def _draw_leader(image: Array, label: PlacedLabel, box: Rectangle, line: int, colour: Colour) -> None:
     """A line from a label that stands further off to its box."""
     place = label.place
     ends = []

@@ -13,6 +13,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.faces import Face
 from facecli.draw.plates import Rectangle
 
@@ -25,13 +26,13 @@ _SMALLEST_CELL = 8
 """Pixels a side; small heads get fewer averages."""
 _COVER = (64, 64, 64)
 
-Protect = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
+Protect = Callable[[Array, Sequence[Face]], Array]
 """(H, W, 3) uint8 RGB and the faces in it -> a copy without recognisable faces."""
 REMEMBERED_S = 0.5
 """A detector misses a face now and then; for that long its last place stays covered."""
 
 
-def anonymize(image_rgb: np.ndarray, faces: Sequence[Face], method: str) -> np.ndarray:
+def anonymize(image_rgb: Array, faces: Sequence[Face], method: str) -> Array:
     """Hides the whole head of every face, refused ones too; the rest of the picture stays as it is.
 
     Args:
@@ -72,7 +73,7 @@ def head_box(box_xyxy: Sequence[float], resolution_wh: tuple[int, int]) -> Recta
     )
 
 
-def _coarse(head: np.ndarray, smooth: bool) -> np.ndarray:
+def _coarse(head: Array, smooth: bool) -> Array:
     """The head as its few averages, in squares or run into each other; (h, w, 3) uint8, a new array."""
     height, width = head.shape[:2]
     side = max(_SMALLEST_CELL, -(-max(height, width) // _CELLS))
@@ -120,7 +121,7 @@ class LingeringMask:
         self._protect = protect
         self._seen: dict[object, tuple[float, Face]] = {}
 
-    def cover(self, image_rgb: np.ndarray, faces: Sequence[Face], time_s: float) -> np.ndarray:
+    def cover(self, image_rgb: Array, faces: Sequence[Face], time_s: float) -> Array:
         """The picture, (H, W, 3) uint8 RGB, with nobody to recognise in it."""
         if self._protect is None:
             return image_rgb

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import MAX_AGE_YEARS, NAMED_HEADS
 from facecli.core.crops import crop_face
 from facecli.core.faces import UNCERTAIN, Face, in_words, likeliest, percent, with_further
@@ -72,7 +73,7 @@ _NUMBER, _ROW_CROP = 2.2, 3.6
 class PanelInk:
     """Draws on a (h, w, 3) uint8 RGB array; words come last, all at once, in `finish`."""
 
-    def __init__(self, panel: np.ndarray) -> None:
+    def __init__(self, panel: Array) -> None:
         """Takes a contiguous array, which is drawn on."""
         self.panel = panel
         self._words: list[tuple[tuple[float, float], str, int, Colour, str]] = []
@@ -83,11 +84,11 @@ class PanelInk:
             corners = (round(left), round(top)), (max(round(right) - 1, round(left)), round(bottom) - 1)
             cv2.rectangle(self.panel, *corners, colour, cv2.FILLED)
 
-    def line(self, points: np.ndarray, colour: Colour, width: int = 1) -> None:
+    def line(self, points: Array, colour: Colour, width: int = 1) -> None:
         """An open line through (n, 2) x, y."""
         cv2.polylines(self.panel, [_fixed(points)], False, colour, width, cv2.LINE_AA, _FRACTION)
 
-    def area(self, points: np.ndarray, colour: Colour) -> None:
+    def area(self, points: Array, colour: Colour) -> None:
         """A filled polygon with the corners (n, 2) x, y."""
         cv2.fillPoly(self.panel, [_fixed(points)], colour, cv2.LINE_AA, _FRACTION)
 
@@ -104,7 +105,7 @@ class PanelInk:
         self._words.clear()
 
 
-def _fixed(points: np.ndarray) -> np.ndarray:
+def _fixed(points: Array) -> Array:
     return np.rint(np.asarray(points, np.float64) * (1 << _FRACTION)).astype(np.int32)
 
 
@@ -216,12 +217,12 @@ def _mixed(ground: Colour, colour: Colour, share: float) -> Colour:
 
 
 def draw_panel(
-    image_rgb: np.ndarray,
+    image_rgb: Array,
     face: Face,
     title: str,
     colour: Colour,
     letters: int,
-) -> np.ndarray:
+) -> Array:
     """Draws one panel.
 
     Args:
@@ -314,9 +315,7 @@ def _band(face: Face) -> str:
     return f"{name}: {percent(share)}"
 
 
-def _paste_crop(
-    panel: np.ndarray, image_rgb: np.ndarray, face: Face, corner: tuple[int, int], side: int
-) -> None:
+def _paste_crop(panel: Array, image_rgb: Array, face: Face, corner: tuple[int, int], side: int) -> None:
     """The face as a square whose left and top are at `corner`; a frame for a box without a size."""
     left, top = corner
     x_min, y_min, x_max, y_max = face.box_xyxy
@@ -336,7 +335,7 @@ class PanelGrid(NamedTuple):
     height: int
 
 
-def draw_details(image_rgb: np.ndarray, faces: Sequence[Face], label_size: float = 1.0) -> np.ndarray:
+def draw_details(image_rgb: Array, faces: Sequence[Face], label_size: float = 1.0) -> Array:
     """Numbers the boxes in a copy of the picture and adds everything that is known of each face.
 
     Args:
@@ -351,7 +350,7 @@ def draw_details(image_rgb: np.ndarray, faces: Sequence[Face], label_size: float
     return _draw_sheet(image_rgb, faces, _PANELS, label_size)
 
 
-def draw_compared(image_rgb: np.ndarray, faces: Sequence[Face], label_size: float = 1.0) -> np.ndarray:
+def draw_compared(image_rgb: Array, faces: Sequence[Face], label_size: float = 1.0) -> Array:
     """Numbers the boxes and adds a row for each face: its crop, and a line of what each model says.
 
     Arguments and result are those of `draw_details`.
@@ -368,12 +367,10 @@ class _BlockKind(NamedTuple):
     """
 
     size: Callable[[Sequence[Face], int], tuple[int, int]]
-    draw: Callable[[np.ndarray, Sequence[Face], int, int], np.ndarray]
+    draw: Callable[[Array, Sequence[Face], int, int], Array]
 
 
-def _draw_sheet(
-    image_rgb: np.ndarray, faces: Sequence[Face], kind: _BlockKind, label_size: float
-) -> np.ndarray:
+def _draw_sheet(image_rgb: Array, faces: Sequence[Face], kind: _BlockKind, label_size: float) -> Array:
     height, width = image_rgb.shape[:2]
     drawn = np.ascontiguousarray(image_rgb).copy()
     # The number of a face gives it the colour that a track of that number has.
@@ -467,7 +464,7 @@ def _panels_size(faces: Sequence[Face], letters: int) -> tuple[int, int]:
     return columns * across, math.ceil(most / columns) * down
 
 
-def _draw_panels(image_rgb: np.ndarray, faces: Sequence[Face], index: int, letters: int) -> np.ndarray:
+def _draw_panels(image_rgb: Array, faces: Sequence[Face], index: int, letters: int) -> Array:
     """The panels of a face side by side, in as many lines as they need, on a ground of their own."""
     gap, face = max(1, round(_GAP * letters)), faces[index]
     titled = [(f"{face.track}  {name}".rstrip(), said) for name, said in _said(face)]
@@ -528,7 +525,7 @@ def _rows_size(faces: Sequence[Face], letters: int) -> tuple[int, int]:
     return width, height
 
 
-def _draw_row(image_rgb: np.ndarray, faces: Sequence[Face], index: int, letters: int) -> np.ndarray:
+def _draw_row(image_rgb: Array, faces: Sequence[Face], index: int, letters: int) -> Array:
     """Number, crop, and a line for each model."""
     face, (starts, width, height) = faces[index], _rows_layout(faces, letters)
     block, gap = np.full((height, width, 3), GROUND, np.uint8), max(1, round(_GAP * letters))

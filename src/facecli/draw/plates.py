@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import ImageFont
 
+from facecli.core.arrays import Array
 from facecli.core.faces import Face
 
 Colour = tuple[int, int, int]
@@ -142,7 +143,7 @@ def shorten_text(text: str, size: int, width: float) -> str:
 
 
 @lru_cache(maxsize=512)
-def _ink(text: str, size: int) -> tuple[np.ndarray, int, int]:
+def _ink(text: str, size: int) -> tuple[Array, int, int]:
     """Opacity (h, w) uint8 of a text, and where it lies, right of and below the start of its base line."""
     font, text = _font(size), drawable(text)
     if isinstance(font, ImageFont.FreeTypeFont):
@@ -158,7 +159,7 @@ def _ink(text: str, size: int) -> tuple[np.ndarray, int, int]:
 
 
 def write_text(
-    image: np.ndarray,
+    image: Array,
     start: tuple[float, float],
     text: str,
     size: int,
@@ -311,7 +312,7 @@ def wrap_text(parts: Sequence[str], letter_height: int, width: int, gap: str = "
 
 
 def draw_plate(
-    image: np.ndarray,
+    image: Array,
     plate: Plate,
     corner: tuple[int, int],
     edge: Colour | None = None,
@@ -345,7 +346,7 @@ def draw_plate(
 
 
 @lru_cache(maxsize=128)
-def _painted(plate: Plate, edge: Colour | None, side: Side) -> np.ndarray:
+def _painted(plate: Plate, edge: Colour | None, side: Side) -> Array:
     """Words and stripe of a plate, (h, w, 3) uint8, the rest black."""
     ink = np.zeros((plate.height, plate.width, 3), np.uint8)
     if edge is not None:
@@ -370,21 +371,21 @@ def _painted(plate: Plate, edge: Colour | None, side: Side) -> np.ndarray:
 
 
 @lru_cache(maxsize=512)
-def _coloured(text: str, size: int, colour: Colour) -> tuple[np.ndarray, int, int]:
+def _coloured(text: str, size: int, colour: Colour) -> tuple[Array, int, int]:
     """A text on black, (h, w, 3) uint8, and where it lies: see `_ink`."""
     opacity, left, top = _ink(text, size)
     shades = np.rint(np.arange(256)[:, None] / 255 * np.array(colour)).astype(np.uint8)
     return shades[opacity], left, top
 
 
-def _strip(layer: np.ndarray, width: int, side: Side) -> np.ndarray:
+def _strip(layer: Array, width: int, side: Side) -> Array:
     """The pixels along one side."""
     if side in (Side.TOP, Side.BOTTOM):
         return layer[:width] if side is Side.TOP else layer[-width:]
     return layer[:, :width] if side is Side.LEFT else layer[:, -width:]
 
 
-def _draw_bars(image: np.ndarray, plate: Plate, corner: tuple[int, int], colour: Colour) -> None:
+def _draw_bars(image: Array, plate: Plate, corner: tuple[int, int], colour: Colour) -> None:
     """What bars are filled with; their ground is there."""
     left, letters = corner[0] + plate.width - plate.pad - plate.bar_width, math.ceil(plate.size * _CAPITAL)
     red, green, blue = (round(_MINOR_SHARE * value) for value in colour)
@@ -399,12 +400,12 @@ def _draw_bars(image: np.ndarray, plate: Plate, corner: tuple[int, int], colour:
             _fill(image, filled, colour if row.bar.main else (red, green, blue))
 
 
-def _fill(image: np.ndarray, place: Rectangle, colour: Colour) -> None:
+def _fill(image: Array, place: Rectangle, colour: Colour) -> None:
     cv2.rectangle(image, place[:2], (place.right - 1, place.bottom - 1), colour, cv2.FILLED)
 
 
 @lru_cache(maxsize=512)
-def _corners(size_wh: tuple[int, int], radius: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _corners(size_wh: tuple[int, int], radius: int) -> tuple[Array, Array, Array]:
     """Rows and columns (n,) of the pixels at a plate's corners, and how much of each lies outside, (n, 1)."""
     width, height = size_wh
     radius = min(radius, width // 2, height // 2)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.explain.heat_map import HeatMap, Target, compute_heat_maps, predicted_target, reference_of
 from facecli.explain.network import ExplainedNetwork
 
@@ -50,10 +51,10 @@ class Deletion:
 
 def measure_deletion(
     network: ExplainedNetwork,
-    crop: np.ndarray,
+    crop: Array,
     target: Target,
-    values: np.ndarray,
-    reference: np.ndarray,
+    values: Array,
+    reference: Array,
     seed: int = 1,
     draws: int = DRAWS,
 ) -> Deletion:
@@ -88,14 +89,14 @@ def measure_deletion(
     )
 
 
-def hottest_mask(order: np.ndarray, share: float = SHARE) -> np.ndarray:
+def hottest_mask(order: Array, share: float = SHARE) -> Array:
     """(h, w) bool: the largest values, exactly `share` of the pixels (rounded), among equals the first."""
     mask = np.zeros(order.size, bool)
     mask[np.argsort(-order.ravel(), kind="stable")[: round(order.size * share)]] = True
     return mask.reshape(order.shape)
 
 
-def _moved(mask: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _moved(mask: Array, random: np.random.Generator) -> Array:
     """The same shape elsewhere; what leaves on one side enters on the other."""
     height, width = mask.shape
     step = int(random.integers(1, height * width))
@@ -118,7 +119,7 @@ def randomised(network: keras.Model, seed: int = 1) -> Iterator[None]:
         network.set_weights(before)
 
 
-def rank_correlation(values: np.ndarray, others: np.ndarray, target: Target) -> float:
+def rank_correlation(values: Array, others: Array, target: Target) -> float:
     """Spearman's correlation of two heat maps (h, w) of one target, by how hot pixels are.
 
     1: the same order; 0: nothing in common, also when a map has one value everywhere.
@@ -148,7 +149,7 @@ class Explained:
         interval: first and last year of the age's 90 % interval; None for class heads.
     """
 
-    crop: np.ndarray
+    crop: Array
     target: Target
     method: str
     reference_name: str
@@ -201,7 +202,7 @@ class Explained:
 
 def explain_face(
     network: ExplainedNetwork,
-    crop: np.ndarray,
+    crop: Array,
     heads: Sequence[str],
     methods: Sequence[str],
     reference_name: str = "blur",
@@ -231,6 +232,6 @@ def explain_face(
             yield Explained(crop, target, method, reference_name, heat, check, interval)
 
 
-def _interval(network: ExplainedNetwork, probabilities: np.ndarray) -> tuple[int, int]:
+def _interval(network: ExplainedNetwork, probabilities: Array) -> tuple[int, int]:
     low, high = network.calibration.age_interval(probabilities)
     return int(low[0]), int(high[0])

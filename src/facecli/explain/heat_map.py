@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from keras import ops
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, FACE_HEADS
 from facecli.explain import check_installed
 from facecli.models.readout import expected_age
@@ -95,13 +96,13 @@ class Target:
         # Sum of the others, not 1 - p: that would be 0 in float32 where a model is sure.
         return ops.log(outputs[:, self.class_index] + _SMALLEST) - ops.log(others + _SMALLEST)
 
-    def value(self, probabilities: np.ndarray) -> np.ndarray:
+    def value(self, probabilities: Array) -> Array:
         """What people read of (n, classes) probabilities: years, or the class's probability; (n,)."""
         if self.class_index is None:
             return expected_age(probabilities)
         return probabilities[:, self.class_index]
 
-    def order(self, values: np.ndarray) -> np.ndarray:
+    def order(self, values: Array) -> Array:
         """A heat map as numbers that are larger the hotter a pixel is.
 
         What speaks for a class is hot; an age is driven by what makes older and by what makes younger.
@@ -109,7 +110,7 @@ class Target:
         return np.abs(values) if self.class_index is None else values
 
 
-def predicted_target(head: str, probabilities: np.ndarray, classes: tuple[str, ...] = ()) -> Target:
+def predicted_target(head: str, probabilities: Array, classes: tuple[str, ...] = ()) -> Target:
     """The age, or the most probable class of (classes,) probabilities; `classes` as `Target` has them."""
     return Target(head, None if head == "age" else int(np.argmax(probabilities)), classes)
 
@@ -125,7 +126,7 @@ class HeatMap:
             difference between them, in the score's unit; None when they are relative only.
     """
 
-    values: np.ndarray
+    values: Array
     signed: bool = True
     additive: tuple[float, float] | None = None
 
@@ -138,7 +139,7 @@ class HeatMap:
         return (after - before) - float(self.values.sum(dtype=np.float64))
 
 
-def over_pixels(attributions: np.ndarray) -> np.ndarray:
+def over_pixels(attributions: Array) -> Array:
     """(h, w, 3) attributions summed over the colours and smoothed over the neighbours, (h, w).
 
     Neighbouring pixels share what they show, and single ones are noise. The sum stays.
@@ -149,7 +150,7 @@ def over_pixels(attributions: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT).astype(np.float32)
 
 
-def reference_of(crop: np.ndarray, name: str = "blur") -> np.ndarray:
+def reference_of(crop: Array, name: str = "blur") -> Array:
     """The reference of one (h, w, 3) picture, 0..255, float32 of the same shape.
 
     Args:
@@ -164,7 +165,7 @@ def reference_of(crop: np.ndarray, name: str = "blur") -> np.ndarray:
     return np.broadcast_to(colour, picture.shape).astype(np.float32)
 
 
-def grad_cam(network: "ExplainedNetwork", crop: np.ndarray, target: Target) -> HeatMap:
+def grad_cam(network: "ExplainedNetwork", crop: Array, target: Target) -> HeatMap:
     """Channels of the last feature map that everything flows through, weighted by their mean gradients.
 
     Of a class only what speaks for it is kept, as in the paper; the age has no such side, and both
@@ -190,9 +191,9 @@ def grad_cam(network: "ExplainedNetwork", crop: np.ndarray, target: Target) -> H
 
 def integrated_gradients(
     network: "ExplainedNetwork",
-    crop: np.ndarray,
+    crop: Array,
     targets: Sequence[Target],
-    reference: np.ndarray,
+    reference: Array,
     steps: int = STEPS,
 ) -> list[HeatMap]:
     """The gradient, averaged on the straight way from the reference to the crop, times the way.
@@ -219,7 +220,7 @@ def integrated_gradients(
 
 
 def smooth_grad(
-    network: "ExplainedNetwork", crop: np.ndarray, targets: Sequence[Target], samples: int = SAMPLES
+    network: "ExplainedNetwork", crop: Array, targets: Sequence[Target], samples: int = SAMPLES
 ) -> list[HeatMap]:
     """The gradient averaged over noisy copies of the crop, its size only.
 
@@ -241,9 +242,9 @@ def smooth_grad(
 
 def shapley(
     network: "ExplainedNetwork",
-    crop: np.ndarray,
+    crop: Array,
     targets: Sequence[Target],
-    reference: np.ndarray,
+    reference: Array,
     evaluations: int = EVALUATIONS,
 ) -> list[HeatMap]:
     """A map for each target; all are read off the same pictures. The values sum to the difference.
@@ -261,7 +262,7 @@ def shapley(
     check_installed("shap")
     import shap
 
-    def scores(pictures: np.ndarray) -> np.ndarray:
+    def scores(pictures: Array) -> Array:
         return network.all_scores(pictures, targets)
 
     picture = crop.astype(np.float32)
@@ -278,10 +279,10 @@ def shapley(
 
 def compute_heat_maps(
     network: "ExplainedNetwork",
-    crop: np.ndarray,
+    crop: Array,
     targets: Sequence[Target],
     method: str,
-    reference: np.ndarray,
+    reference: Array,
 ) -> list[HeatMap]:
     """A heat map (h, w) for each target.
 

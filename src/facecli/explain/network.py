@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import tree
 
+from facecli.core.arrays import Array
 from facecli.core.errors import InputError
 from facecli.explain.heat_map import Target
 from facecli.models.checkpoint import Checkpoint
@@ -108,7 +109,7 @@ def check_backend() -> None:
         )
 
 
-def input_gradients(model: keras.Model, images: np.ndarray, targets: Sequence[Target]) -> list[np.ndarray]:
+def input_gradients(model: keras.Model, images: Array, targets: Sequence[Target]) -> list[Array]:
     """d score / d pixel, for all targets from one pass forward.
 
     Args:
@@ -130,7 +131,7 @@ def input_gradients(model: keras.Model, images: np.ndarray, targets: Sequence[Ta
     return [tape.gradient(score, pixels, unconnected_gradients="zero").numpy() for score in scores]
 
 
-def map_gradients(model: keras.Model, image: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
+def map_gradients(model: keras.Model, image: Array, target: Target) -> tuple[Array, Array]:
     """A feature map and d score / d feature map.
 
     Args:
@@ -173,11 +174,11 @@ class ExplainedNetwork:
         self._path = float_path(network)
         self._maps: keras.Model | None = None
 
-    def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def predict(self, crops: Array) -> dict[str, Array]:
         """Head -> calibrated probabilities (n, classes) float32."""
         return self.calibration.apply(self.predict_raw(crops))
 
-    def predict_raw(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def predict_raw(self, crops: Array) -> dict[str, Array]:
         """Like `predict`, as the network itself says it."""
         if not len(crops):
             # Some layers refuse an empty batch.
@@ -186,25 +187,25 @@ class ExplainedNetwork:
         found = _batched(self._raw, crops)
         return {head: found[head] for head in self.heads}
 
-    def scores(self, crops: np.ndarray, target: Target) -> np.ndarray:
+    def scores(self, crops: Array, target: Target) -> Array:
         """(n,) float32: years, or log-odds of a class (not calibrated)."""
         return self.all_scores(crops, [target])[:, 0]
 
-    def all_scores(self, crops: np.ndarray, targets: Sequence[Target]) -> np.ndarray:
+    def all_scores(self, crops: Array, targets: Sequence[Target]) -> Array:
         """(n, targets) float32, read off one pass through the network; at least one target."""
         found = self.predict_raw(crops)
         scores = [target.score(keras.ops.convert_to_tensor(found[target.head])) for target in targets]
         return np.stack([keras.ops.convert_to_numpy(one) for one in scores], axis=1)
 
-    def gradients(self, crops: np.ndarray, targets: Sequence[Target]) -> list[np.ndarray]:
+    def gradients(self, crops: Array, targets: Sequence[Target]) -> list[Array]:
         """d score / d pixel, (n, h, w, 3) float32 a target. Raises InputError where the backend has none."""
 
-        def compute(part: np.ndarray) -> Mapping[int, np.ndarray]:
+        def compute(part: Array) -> Mapping[int, Array]:
             return dict(enumerate(input_gradients(self._path.model, part, targets)))
 
         return list(_batched(compute, crops).values())
 
-    def spatial_gradients(self, crop: np.ndarray, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    def spatial_gradients(self, crop: Array, target: Target) -> tuple[Array, Array]:
         """Feature map and d score / d feature map of one (h, w, 3) picture, (rows, columns, channels) each.
 
         Raises InputError for a network without a feature map, or as `gradients`.
@@ -221,12 +222,12 @@ class ExplainedNetwork:
             self._maps = keras.Model(self._path.model.input, outputs)
         return map_gradients(self._maps, crop[None].astype(np.float32), target)
 
-    def _raw(self, crops: np.ndarray) -> Mapping[str, np.ndarray]:
+    def _raw(self, crops: Array) -> Mapping[str, Array]:
         outputs = self._path.model(crops.astype(np.float32), training=False)
         return {head: keras.ops.convert_to_numpy(outputs[head]) for head in self.heads}
 
 
-def _batched(compute: Callable[[np.ndarray], Mapping], crops: np.ndarray) -> dict:
+def _batched(compute: Callable[[Array], Mapping], crops: Array) -> dict:
     starts = range(0, len(crops), _BATCH_SIZE)
     parts = [compute(crops[start : start + _BATCH_SIZE]) for start in starts]
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

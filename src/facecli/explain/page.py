@@ -13,6 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from facecli.core.arrays import Array
 from facecli.explain import METHODS
 from facecli.explain.face import Explained
 from facecli.explain.heat_map import REFERENCES
@@ -104,7 +105,7 @@ def draw_heat_map(explained: Explained) -> Figure:
     return figure
 
 
-def overlaid(crop: np.ndarray, colours: np.ndarray, strength: np.ndarray) -> np.ndarray:
+def overlaid(crop: Array, colours: Array, strength: Array) -> Array:
     """A grey crop under colours that are the stronger the more a pixel counts.
 
     Args:
@@ -120,7 +121,7 @@ def overlaid(crop: np.ndarray, colours: np.ndarray, strength: np.ndarray) -> np.
     return np.clip((1 - opacity) * grey + opacity * colours, 0, 1)
 
 
-def _scaled(explained: Explained) -> tuple[np.ndarray, str]:
+def _scaled(explained: Explained) -> tuple[Array, str]:
     """The values as they are shown, and what they are called."""
     values = explained.heat.values
     if explained.heat.additive is not None:

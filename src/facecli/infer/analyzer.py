@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, FACE_HEADS, NAMED_HEADS, PRESENCE, AgeGroups, ClassNames
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face, fit_chip, tighter_crop, warp
 from facecli.core.errors import CheckpointError, InputError
@@ -81,7 +82,7 @@ class Network(Protocol):
     image_size: tuple[int, int]
     calibration: Calibration
 
-    def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def predict(self, crops: Array) -> dict[str, Array]:
         """(n, height, width, 3) uint8 RGB, n may be 0 -> head: calibrated probabilities (n, classes)."""
         ...
 
@@ -94,11 +95,11 @@ class FoundFaces(NamedTuple):
         crops: for each model its crops of the faces, (n, height, width, 3) uint8 RGB.
     """
 
-    xyxy: np.ndarray
-    scores: np.ndarray
-    landmarks: np.ndarray | None
-    landmark_errors: np.ndarray | None
-    crops: tuple[np.ndarray, ...]
+    xyxy: Array
+    scores: Array
+    landmarks: Array | None
+    landmark_errors: Array | None
+    crops: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -196,11 +197,11 @@ class Analyzer:
         """What rows call the model; of several the first."""
         return next(iter(self.checkpoints))
 
-    def analyze(self, image_rgb: np.ndarray) -> list[Face]:
+    def analyze(self, image_rgb: Array) -> list[Face]:
         """Every face of a (H, W, 3) uint8 RGB picture, from left to right; [] without one."""
         return self.read([self.find(image_rgb)])[0]
 
-    def find(self, image_rgb: np.ndarray) -> FoundFaces:
+    def find(self, image_rgb: Array) -> FoundFaces:
         """The boxes of a (H, W, 3) uint8 RGB picture and what the network will see of them."""
         found = detect_inside(self.detector, image_rgb)
         return FoundFaces(*found, crops=(self.cut(image_rgb, found.xyxy, found.landmarks),))
@@ -232,7 +233,7 @@ class Analyzer:
         believed = [face for face in faces if self.show_rejected or not face.rejected]
         return self.selection.of(believed)
 
-    def cut(self, image_rgb: np.ndarray, xyxy: np.ndarray, landmarks: np.ndarray | None = None) -> np.ndarray:
+    def cut(self, image_rgb: Array, xyxy: Array, landmarks: Array | None = None) -> Array:
         """Crops of faces as the network takes them: upright by their landmarks, else by their boxes.
 
         Args:
@@ -270,7 +271,7 @@ class Alignment(NamedTuple):
     quality: float | None = None
 
 
-def alignment_of(landmarks: np.ndarray | None, error: float | None) -> Alignment:
+def alignment_of(landmarks: Array | None, error: float | None) -> Alignment:
     """What landmarks (5, 2), NaN where not known, say of a face, and how far off they are to be."""
     if landmarks is None or not np.isfinite(landmarks).all():
         return Alignment()
@@ -304,9 +305,9 @@ def crop_for(checkpoint: Checkpoint, detector: Detector) -> tuple[float, float]:
 
 
 def read_out(
-    xyxy: np.ndarray,
-    scores: np.ndarray,
-    outputs: Mapping[str, np.ndarray],
+    xyxy: Array,
+    scores: Array,
+    outputs: Mapping[str, Array],
     calibration: Calibration = IDENTITY,
     reading: ReadoutOptions | None = None,
     alignments: Sequence[Alignment] | None = None,
@@ -337,7 +338,7 @@ def read_out(
     ]
 
 
-def _ages(probabilities: np.ndarray, calibration: Calibration, reading: ReadoutOptions) -> dict[str, list]:
+def _ages(probabilities: Array, calibration: Calibration, reading: ReadoutOptions) -> dict[str, list]:
     """Fields of `Face` that tell of the age, a value for each face."""
     low, high = calibration.age_interval(probabilities)
     columns: dict[str, list] = {
@@ -355,13 +356,13 @@ def _ages(probabilities: np.ndarray, calibration: Calibration, reading: ReadoutO
     return columns
 
 
-def _presence(outputs: Mapping[str, np.ndarray], count: int) -> list[float | None]:
+def _presence(outputs: Mapping[str, Array], count: int) -> list[float | None]:
     if "face" not in outputs:
         return [None] * count
     return outputs["face"][:, PRESENCE.index("face")].tolist()
 
 
-def _named(names: Sequence[str], probabilities: np.ndarray) -> list[dict[str, float]]:
+def _named(names: Sequence[str], probabilities: Array) -> list[dict[str, float]]:
     return [dict(zip(names, row, strict=True)) for row in probabilities.tolist()]
 
 
@@ -435,11 +436,11 @@ class ComparingAnalyzer:
         """What rows call the first model."""
         return self._first.model
 
-    def analyze(self, image_rgb: np.ndarray) -> list[Face]:
+    def analyze(self, image_rgb: Array) -> list[Face]:
         """Every face of a (H, W, 3) uint8 RGB picture, from left to right; [] without one."""
         return self.read([self.find(image_rgb)])[0]
 
-    def find(self, image_rgb: np.ndarray) -> FoundFaces:
+    def find(self, image_rgb: Array) -> FoundFaces:
         """The boxes of a (H, W, 3) uint8 RGB picture, and every model's crops of them."""
         found = detect_inside(self.detector, image_rgb)
         every = self._analyzers.values()

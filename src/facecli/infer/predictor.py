@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.errors import CheckpointError
 from facecli.core.process import quiet_stderr
@@ -40,7 +41,7 @@ class Predictor:
         self._check_input(path)
         self._check_outputs(path)
 
-    def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def predict(self, crops: Array) -> dict[str, Array]:
         """Probabilities of every head, class heads calibrated (`Calibration.apply`).
 
         Args:
@@ -54,7 +55,7 @@ class Predictor:
         """
         return self.calibration.apply(self.predict_raw(crops))
 
-    def predict_raw(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def predict_raw(self, crops: Array) -> dict[str, Array]:
         """Like `predict`, as the network itself says it; heads of which it has a finer one are folded."""
         expected = (*self.image_size, 3)
         if crops.shape[1:] != expected or crops.dtype != np.uint8:
@@ -64,7 +65,7 @@ class Predictor:
             return {head: np.empty((0, count), np.float32) for head, count in counts.items()}
         return fold_heads(self._run(crops), self.heads)
 
-    def _run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, crops: Array) -> dict[str, Array]:
         return self._network(crops)
 
     def _check_input(self, path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.crops import clip_boxes
 from facecli.core.faces import Face
 from facecli.detect.registry import Detections, Detector, detect_inside
@@ -31,7 +32,7 @@ class LiveAnalyzer:
         self._analyzed_s = 0.0
         self._last: list[Face] = []
 
-    def analyze(self, image_rgb: np.ndarray, time_s: float) -> list[Face]:
+    def analyze(self, image_rgb: Array, time_s: float) -> list[Face]:
         """Everybody in a (H, W, 3) uint8 RGB frame, from left to right.
 
         Args:
@@ -133,13 +134,13 @@ class LiveAnalyzer:
         marked = mark_rejected([doubts.mark(face) for face in faces], self._analyzer.face_threshold)
         return sorted(self._analyzer.shown(marked), key=lambda face: face.box_xyxy)
 
-    def _landmarks(self, tracks: list[Track], boxes: np.ndarray) -> np.ndarray:
+    def _landmarks(self, tracks: list[Track], boxes: Array) -> Array:
         """(n, 5, 2) landmarks of faces in boxes (n, 4); NaN where not known."""
         seen = [self._people[track].detection for track in tracks]
         points = [one.landmarks_in(box) for one, box in zip(seen, boxes, strict=True)]
         return np.array(points).reshape(-1, 5, 2)
 
-    def _boxes(self, prepared: PreparedFrame, tracks: list[Track], time_s: float) -> np.ndarray:
+    def _boxes(self, prepared: PreparedFrame, tracks: list[Track], time_s: float) -> Array:
         """(n, 4) int32 xyxy inside the frame."""
         height, width = prepared.grey.shape
         boxes = np.array([track.motion.at(time_s) for track in tracks]).reshape(-1, 4)
@@ -155,7 +156,7 @@ class FrameSearch:
         self._every_s = getattr(detector, "every_s", _EVERY_S)
         self._last_s = -np.inf
 
-    def find(self, image_rgb: np.ndarray, time_s: float) -> list[Detection]:
+    def find(self, image_rgb: Array, time_s: float) -> list[Detection]:
         """All faces of a (H, W, 3) uint8 RGB frame, or none at all between two searches."""
         if time_s - self._last_s < self._every_s:
             return []

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import FACE_HEADS, FURTHER_HALF_LIFE_S, HEADS, MAX_AGE_YEARS
 from facecli.core.crops import Box
 from facecli.core.faces import Face
@@ -230,13 +231,13 @@ class Person:
     likeness: float = 1.0
     evidence: Evidence = field(default_factory=Evidence)
 
-    def see(self, detection: Detection, grey: np.ndarray, xyxy: np.ndarray, time_s: float) -> None:
+    def see(self, detection: Detection, grey: Array, xyxy: Array, time_s: float) -> None:
         """A detector sees the face again; `xyxy` is the detection's box, steadied."""
         self.likeness = self.patch.follow(grey, xyxy)[1]
         self.detection, self.sighted_s, self.seen_s = detection, time_s, time_s
         self.patch = Patch(grey, xyxy)
 
-    def hold(self, grey: np.ndarray, xyxy: Box, time_s: float) -> np.ndarray | None:
+    def hold(self, grey: Array, xyxy: Box, time_s: float) -> Array | None:
         """Looks around a box for the face.
 
         Returns its box (4,) float64, or None when it is not to be seen or was held for too long.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.crops import Box
 
 WIDTH, HEIGHT = 64, 36
@@ -35,7 +36,7 @@ class FrameSignature:
         grey: (HEIGHT, WIDTH) float32.
     """
 
-    def __init__(self, image_rgb: np.ndarray) -> None:
+    def __init__(self, image_rgb: Array) -> None:
         """Looks at a (H, W, 3) uint8 RGB frame."""
         self.shape = image_rgb.shape
         small = cv2.resize(image_rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
@@ -87,14 +88,14 @@ class FrameSignature:
         shares = np.asarray(xyxy, np.float64) / (width, height, width, height)
         return np.rint(np.clip(shares, 0, 1) * (WIDTH, HEIGHT, WIDTH, HEIGHT)).astype(int).tolist()
 
-    def _colours(self) -> np.ndarray:
+    def _colours(self) -> Array:
         """Shares of the cells by coarse colour, (_BINS ** 3,), sum 1."""
         levels = (self.cells * (_BINS / 256)).astype(np.int64)
         indices = (levels[..., 0] * _BINS + levels[..., 1]) * _BINS + levels[..., 2]
         return np.bincount(indices.ravel(), minlength=_BINS**3) / indices.size
 
 
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+def _correlation(one: Array, other: Array) -> float:
     """Pearson's, in [-1, 1]; 0 when one of both is flat."""
     one, other = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
@@ -104,7 +105,7 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 class PreparedFrame:
     """One frame, prepared once for all that search it."""
 
-    def __init__(self, image_rgb: np.ndarray, signature: FrameSignature) -> None:
+    def __init__(self, image_rgb: Array, signature: FrameSignature) -> None:
         """Takes a (H, W, 3) uint8 RGB frame and what it is at a signature."""
         self.image_rgb = image_rgb
         self.grey = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY)
@@ -121,12 +122,12 @@ class Detection(NamedTuple):
             not known.
     """
 
-    xyxy: np.ndarray
+    xyxy: Array
     score: float
-    landmarks: np.ndarray | None = None
+    landmarks: Array | None = None
     landmark_error: float | None = None
 
-    def landmarks_in(self, xyxy: np.ndarray) -> np.ndarray:
+    def landmarks_in(self, xyxy: Array) -> Array:
         """The landmarks after the face has moved into another box (4,); NaN when they are not known."""
         if self.landmarks is None:
             return np.full((5, 2), np.nan)
@@ -143,7 +144,7 @@ class SearchWindow:
         scale: pixels of the picture for one of the window.
     """
 
-    def __init__(self, grey: np.ndarray, xyxy: Box, share: float, size: int) -> None:
+    def __init__(self, grey: Array, xyxy: Box, share: float, size: int) -> None:
         """Cuts and resizes.
 
         Args:
@@ -161,7 +162,7 @@ class SearchWindow:
         self.pixels = cv2.resize(square, (size, size), interpolation=interpolation)
 
 
-def _square(grey: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
+def _square(grey: Array, left: int, top: int, side: int) -> Array:
     height, width = grey.shape
     # A square that lies all outside is drawn to the border: an empty cut has no edge to repeat.
     left, top = min(max(left, 1 - side), width - 1), min(max(top, 1 - side), height - 1)
@@ -176,11 +177,11 @@ def _square(grey: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
 class Patch:
     """How a face looked."""
 
-    def __init__(self, grey: np.ndarray, xyxy: Box) -> None:
+    def __init__(self, grey: Array, xyxy: Box) -> None:
         """Remembers a box of a (H, W) uint8 picture."""
         self._pixels = SearchWindow(grey, xyxy, _INNER, _PATCH_SIDE).pixels
 
-    def follow(self, grey: np.ndarray, xyxy: Box) -> tuple[np.ndarray, float]:
+    def follow(self, grey: Array, xyxy: Box) -> tuple[Array, float]:
         """Searches around a box.
 
         Args:

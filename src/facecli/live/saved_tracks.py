@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 
 from facecli import __version__
+from facecli.core.arrays import Array
 from facecli.core.errors import InputError, OutputError
 from facecli.core.faces import Face
 from facecli.core.images import save_image
 from facecli.core.paths import replacing
 
-Analyze = Callable[[np.ndarray, float], list[Face]]
+Analyze = Callable[[Array, float], list[Face]]
 """(H, W, 3) uint8 RGB and its time in seconds -> faces."""
 _THUMBNAIL = 96
 _AROUND = 0.35
@@ -34,7 +35,7 @@ class _Sight(NamedTuple):
     """A face in a frame, cut out."""
 
     worth: float
-    picture: np.ndarray
+    picture: Array
 
 
 class TrackRecorder:
@@ -62,7 +63,7 @@ class TrackRecorder:
         if error_type is None or self._boxes:
             self._write()
 
-    def analyze(self, image_rgb: np.ndarray, time_s: float) -> list[Face]:
+    def analyze(self, image_rgb: Array, time_s: float) -> list[Face]:
         """What the other analyzer finds, remembered; faces without a track have the number 0."""
         faces = self._analyze(image_rgb, time_s)
         if self._last_s is not None:
@@ -76,7 +77,7 @@ class TrackRecorder:
             self._look(track, face, image_rgb)
         return faces
 
-    def _look(self, track: int, face: Face, image_rgb: np.ndarray) -> None:
+    def _look(self, track: int, face: Face, image_rgb: Array) -> None:
         left, top, right, bottom = face.box_xyxy
         size = max(right - left, bottom - top)
         worth = min(size, _THUMBNAIL) * (0.1 + (face.quality or 0.0))
@@ -135,7 +136,7 @@ class SavedTracks:
 
     def __init__(
         self,
-        boxes: Mapping[int, np.ndarray],
+        boxes: Mapping[int, Array],
         step_s: float = 0.0,
         size_wh: tuple[int, int] = (0, 0),
         source: str = "",
@@ -170,7 +171,7 @@ class SavedTracks:
         boxes = {track: boxes for track, boxes in self._boxes.items() if track in kept}
         return SavedTracks(boxes, self._step_s, self._size_wh, self.source)
 
-    def analyze(self, image_rgb: np.ndarray, time_s: float) -> list[Face]:
+    def analyze(self, image_rgb: Array, time_s: float) -> list[Face]:
         """Where the faces are at that moment, or between two boxes of theirs. Nothing is looked for."""
         size_wh = image_rgb.shape[1], image_rgb.shape[0]
         if self._size_wh not in ((0, 0), size_wh):
@@ -187,7 +188,7 @@ class SavedTracks:
         return [Face(box, 1.0, track=track or None) for track, box in found]
 
 
-def _boxes_at(boxes: np.ndarray, time_s: float, step_s: float) -> list[tuple[int, int, int, int]]:
+def _boxes_at(boxes: Array, time_s: float, step_s: float) -> list[tuple[int, int, int, int]]:
     """Of a track one, of the faces that belong to none perhaps more.
 
     Between two analysed frames, `step_s` apart, a face may come at any time, and go.
@@ -205,7 +206,7 @@ def _boxes_at(boxes: np.ndarray, time_s: float, step_s: float) -> list[tuple[int
     return [_whole((1 - share) * before[1:] + share * after[1:])]
 
 
-def _whole(box: np.ndarray) -> tuple[int, int, int, int]:
+def _whole(box: Array) -> tuple[int, int, int, int]:
     left, top, right, bottom = (round(float(side)) for side in box)
     return left, top, right, bottom
 
@@ -225,7 +226,7 @@ def load_tracks(path: Path) -> SavedTracks:
     rows = document.get("tracks") if isinstance(document, dict) else None
     if not isinstance(rows, list):
         raise InputError(f"{path} has no list 'tracks'", "write it anew with --save-tracks")
-    tracks: dict[int, list[np.ndarray]] = {}
+    tracks: dict[int, list[Array]] = {}
     for place, row in enumerate(rows):
         number = row.get("track") if isinstance(row, dict) else None
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
@@ -242,7 +243,7 @@ def _number(value: Any) -> float:
     return float(value) if fits else 0.0
 
 
-def _boxes_of(row: Mapping[str, Any], where: str) -> np.ndarray:
+def _boxes_of(row: Mapping[str, Any], where: str) -> Array:
     try:
         boxes = np.asarray(row.get("boxes", []), np.float64).reshape(-1, 1 + _BOX)
     except (ValueError, TypeError, OverflowError) as error:
@@ -255,7 +256,7 @@ def _boxes_of(row: Mapping[str, Any], where: str) -> np.ndarray:
     return boxes
 
 
-def _sorted(boxes: np.ndarray) -> np.ndarray:
+def _sorted(boxes: Array) -> Array:
     return boxes[np.argsort(boxes[:, 0], kind="stable")]
 
 

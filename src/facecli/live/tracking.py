@@ -14,6 +14,7 @@ import numpy as np
 # Not SciPy's: its import takes half a second, in the middle of a video where faces meet.
 from lap import lapjv
 
+from facecli.core.arrays import Array
 from facecli.core.crops import Box, overlaps
 from facecli.core.faces import Face
 
@@ -60,18 +61,18 @@ class Motion:
             self._velocity += (1 - math.exp(-passed_s / _LEARNING_S)) * (measured - self._velocity)
         self.xyxy, self.time_s = seen, time_s
 
-    def at(self, time_s: float) -> np.ndarray:
+    def at(self, time_s: float) -> Array:
         """(4,) float64 xyxy at a time after the last sight; it may reach out of the picture."""
         passed_s = max(time_s - self.time_s, 0.0)
         moved = self._velocity * _COASTING_S * (1 - math.exp(-passed_s / _COASTING_S))
         return self.xyxy + np.tile(moved, 2)
 
 
-def _centre(xyxy: np.ndarray) -> np.ndarray:
+def _centre(xyxy: Array) -> Array:
     return (xyxy[:2] + xyxy[2:]) / 2
 
 
-def matching_costs(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+def matching_costs(ones: Array, others: Array) -> Array:
     """(n, m): 0 for the same box, up to 2 for one that is just possible, inf for others."""
     sides, other_sides = _sides(ones)[:, None], _sides(others)[None]
     apart = np.linalg.norm(_centres(ones)[:, None] - _centres(others)[None], axis=-1)
@@ -81,7 +82,7 @@ def matching_costs(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.where((distance > 1) | (growth > _LARGEST_GROWTH), np.inf, cost)
 
 
-def match_tracks(cost: np.ndarray) -> list[tuple[int, int]]:
+def match_tracks(cost: Array) -> list[tuple[int, int]]:
     """Pairs (row, column) that together cost the least, no pair of infinite cost (Kuhn 1955).
 
     Args:
@@ -94,7 +95,7 @@ def match_tracks(cost: np.ndarray) -> list[tuple[int, int]]:
     return [(row, column) for row, column in np.argwhere(possible).tolist()]
 
 
-def _chosen(cost: np.ndarray) -> np.ndarray:
+def _chosen(cost: Array) -> Array:
     """(n, m) bool: one pair for each row or column, whichever are fewer."""
     _, column_of, _ = lapjv(np.where(np.isfinite(cost), cost, _IMPOSSIBLE), extend_cost=True)
     chosen = np.zeros(cost.shape, bool)
@@ -103,11 +104,11 @@ def _chosen(cost: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def _centres(xyxy: np.ndarray) -> np.ndarray:
+def _centres(xyxy: Array) -> Array:
     return (xyxy[:, :2] + xyxy[:, 2:]) / 2
 
 
-def _sides(xyxy: np.ndarray) -> np.ndarray:
+def _sides(xyxy: Array) -> Array:
     return (xyxy[:, 2:] - xyxy[:, :2]).max(axis=-1, initial=0)
 
 
@@ -147,11 +148,11 @@ class Tracker:
         """Nobody is there any more; numbers go on."""
         self.tracks = []
 
-    def expected(self, time_s: float) -> np.ndarray:
+    def expected(self, time_s: float) -> Array:
         """(tracks, 4) float64 xyxy: where each track should be, in the order of `tracks`."""
         return np.array([track.motion.at(time_s) for track in self.tracks]).reshape(-1, 4)
 
-    def update(self, xyxy: np.ndarray, time_s: float, penalty: np.ndarray | None = None) -> list[Track]:
+    def update(self, xyxy: Array, time_s: float, penalty: Array | None = None) -> list[Track]:
         """The track of each box, a new one where none fits.
 
         Args:
@@ -170,7 +171,7 @@ class Tracker:
         self._looked_s = time_s
         return [found.get(column) or self.begin(box, time_s) for column, box in enumerate(xyxy)]
 
-    def begin(self, xyxy: np.ndarray, time_s: float) -> Track:
+    def begin(self, xyxy: Array, time_s: float) -> Track:
         """Somebody new."""
         track = Track(self._next, Motion(xyxy, time_s), time_s)
         self._next += 1
@@ -182,7 +183,7 @@ class Tracker:
         return time_s - track.motion.time_s <= (LOST_S if missed else UNSEEN_S)
 
 
-def _steadied(expected: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _steadied(expected: Array, seen: Array) -> Array:
     """(4,) xyxy between both boxes."""
     centres = [(box[:2] + box[2:]) / 2 for box in (expected, seen)]
     sides = [box[2:] - box[:2] for box in (expected, seen)]

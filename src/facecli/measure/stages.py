@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from facecli import __version__
+from facecli.core.arrays import Array
 from facecli.core.errors import FacecliError, OutputError, SourceError
 from facecli.core.faces import Face
 from facecli.core.images import save_image
@@ -83,7 +84,7 @@ _FACE = (
 """From back to front. Dark eyes under a bright forehead and cheeks are what Haar's features ask for."""
 
 
-def draw_face(side: int, skin: tuple[int, int, int] = _SKINS[0]) -> np.ndarray:
+def draw_face(side: int, skin: tuple[int, int, int] = _SKINS[0]) -> Array:
     """A frontal face on a plain ground, (side, side, 3) uint8 RGB."""
     size = side * _OVERSAMPLING
     canvas = np.full((size, size, 3), _WALL, np.uint8)
@@ -105,7 +106,7 @@ def _filling(colour: tuple[int, int, int] | float, skin: tuple[int, int, int]) -
     return red, green, blue
 
 
-def iter_scene(resolution_wh: tuple[int, int], faces: int, frames: int) -> Iterator[np.ndarray]:
+def iter_scene(resolution_wh: tuple[int, int], faces: int, frames: int) -> Iterator[Array]:
     """Frames in which faces of different skins sway, each (H, W, 3) uint8 RGB.
 
     Args:
@@ -130,7 +131,7 @@ def iter_scene(resolution_wh: tuple[int, int], faces: int, frames: int) -> Itera
         yield picture
 
 
-def _wall(resolution_wh: tuple[int, int]) -> np.ndarray:
+def _wall(resolution_wh: tuple[int, int]) -> Array:
     """A plain wall with some grain, as a camera sees it; always the same."""
     width, height = resolution_wh
     grain = np.random.default_rng(1).normal(0, 3, (height, width, 1))
@@ -145,7 +146,7 @@ FACE_COUNTS = (1, 2, 4, 8)
 STEPS = ("decode", "detect", "predict", "annotate")
 _FPS = 30.0
 
-BuildAnalyze = Callable[[], Callable[[np.ndarray, float], list[Face]]]
+BuildAnalyze = Callable[[], Callable[[Array, float], list[Face]]]
 """Makes what `pipeline.stream.run_live` calls; a new one for each clip."""
 
 
@@ -338,7 +339,7 @@ class _Limit:
             raise Quit
 
 
-def _step_by_step(analyzer: Analyzer, picture: np.ndarray, moments: list[float]) -> int:
+def _step_by_step(analyzer: Analyzer, picture: Array, moments: list[float]) -> int:
     """Does what a frame takes, notes when each step was done, and returns the number of faces."""
     boxes, scores, landmarks, _ = analyzer.detector.detect(picture)
     moments.append(time.perf_counter())
@@ -351,7 +352,7 @@ def _step_by_step(analyzer: Analyzer, picture: np.ndarray, moments: list[float])
     return len(faces)
 
 
-def _end_to_end(clip: Path, analyze: Callable[[np.ndarray, float], list[Face]], frames: int) -> float:
+def _end_to_end(clip: Path, analyze: Callable[[Array, float], list[Face]], frames: int) -> float:
     """Milliseconds a frame, the opening of the clip left out."""
     with open_source(str(clip)) as source:
         start = time.perf_counter()

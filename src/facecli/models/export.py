@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.errors import FacecliError, InputError, OutputError
 from facecli.core.paths import how_to_install, replacing
 from facecli.core.process import quiet_stderr
@@ -221,7 +222,7 @@ def replacing_saved_model(path: Path) -> Iterator[Path]:
 def litert_bytes(
     network: keras.Model,
     dtype: str,
-    range_crops: np.ndarray | None = None,
+    range_crops: Array | None = None,
     float_layers: Sequence[str] = (),
     float_operations: Sequence[str] = (),
 ) -> bytes:
@@ -260,7 +261,7 @@ def _nodes_of(model: bytes, layers: Sequence[str]) -> list[str]:
 def _convert_to_litert(
     converter,
     dtype: str,
-    ranges: Sequence[np.ndarray],
+    ranges: Sequence[Array],
     float_nodes: Sequence[str],
     float_operations: Sequence[str],
 ) -> bytes:
@@ -273,7 +274,7 @@ def _convert_to_litert(
         converter.target_spec.supported_types = [tf.float16]
         return converter.convert()
 
-    def one_by_one() -> Iterator[dict[str, np.ndarray]]:
+    def one_by_one() -> Iterator[dict[str, Array]]:
         for crop in ranges:
             yield {INPUT_NAME: crop[None]}
 
@@ -361,7 +362,7 @@ def export_model(
     path: Path,
     file_format: str,
     dtype: str | None = None,
-    range_crops: np.ndarray | None = None,
+    range_crops: Array | None = None,
 ) -> str:
     """Writes a network as LiteRT, ONNX or SavedModel in place of what lies at `path`.
 

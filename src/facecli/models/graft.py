@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.errors import CheckpointError
 from facecli.models.litert import SIGNATURE
 
@@ -27,8 +28,8 @@ class LinearHead(NamedTuple):
         bias: (classes,) float32.
     """
 
-    weights: np.ndarray
-    bias: np.ndarray
+    weights: Array
+    bias: Array
 
 
 def graft_heads(path: Path, heads: Mapping[str, LinearHead]) -> bytes:
@@ -155,7 +156,7 @@ class _Graph:
         tensor.hasRank = True
         return self._append(tensor)
 
-    def _add_constant(self, name: str, values: np.ndarray) -> int:
+    def _add_constant(self, name: str, values: Array) -> int:
         tensor, buffer = self._schema.TensorT(), self._schema.BufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values, "<f4").tobytes(), np.uint8)
         self._model.buffers.append(buffer)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import cache_dir, shipped_places
 from facecli.core.process import check_address_space, isolated_python, quiet_stderr
@@ -43,7 +44,7 @@ class LiteRtNetwork:
         self.inputs: dict[str, dict[str, Any]] = runner.get_input_details()
         self.outputs: dict[str, dict[str, Any]] = runner.get_output_details()
 
-    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, image: Array) -> dict[str, Array]:
         """Output -> array, for uint8 RGB pictures (n, h, w, 3).
 
         Raises CheckpointError when numbers that come out are not finite: the file is damaged.
@@ -160,7 +161,7 @@ def _compute(path: Path) -> None:
             name: [count, *(side if side > 0 else _FREE_SIDE for side in details["shape_signature"][1:])]
             for name, details in runner.get_input_details().items()
         }
-        kinds: list[Callable[[list[int]], np.ndarray]] = [
+        kinds: list[Callable[[list[int]], Array]] = [
             lambda shape: np.zeros(shape, np.uint8),
             lambda shape: noise.integers(0, 256, shape, np.uint8),
         ]

@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.errors import WeightsError
 from facecli.models.inception_resnet_v1 import (
     AFTER_BLOCK17,
@@ -43,10 +44,10 @@ _MODULES = {
 }
 _IGNORED = ("logits.", "num_batches_tracked")
 
-Arrays = Mapping[str, np.ndarray]
+Arrays = Mapping[str, Array]
 
 
-def load_torch(path: Path) -> dict[str, np.ndarray]:
+def load_torch(path: Path) -> dict[str, Array]:
     """Reads a facenet-pytorch state dict (weights only, no code is run).
 
     Raises WeightsError when torch is not installed or the file is not such a state dict.
@@ -67,13 +68,13 @@ def load_torch(path: Path) -> dict[str, np.ndarray]:
     return from_state_dict({name: tensor.numpy() for name, tensor in state.items()})
 
 
-def from_state_dict(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def from_state_dict(state: Mapping[str, Array]) -> dict[str, Array]:
     """Renames and transposes a facenet-pytorch state dict; the classifier is left out.
 
     Raises WeightsError naming a tensor that is missing or unknown.
     """
     left = {name: value for name, value in state.items() if not any(part in name for part in _IGNORED)}
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Array] = {}
     try:
         for module, layer in _convolutions():
             kernel = left.pop(f"{module}.conv.weight").transpose(2, 3, 1, 0)
@@ -91,7 +92,7 @@ def from_state_dict(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _normalized(state: dict, module: str, layer: str, kernel: np.ndarray) -> dict[str, np.ndarray]:
+def _normalized(state: dict, module: str, layer: str, kernel: Array) -> dict[str, Array]:
     """Arrays of a bias-free layer and the batch normalisation after it.
 
     Our normalisation has no gamma. gamma (Wx - mean) / s = ((gamma W)x - gamma mean) / s, so
@@ -135,7 +136,7 @@ def _block_modules() -> Iterator[tuple[str, str, Residual | Reduction]]:
             yield f"{module}.{i}" if block.repeats > 1 else module, f"{block.name}_{block.first + i}", block
 
 
-def load_arrays(path: Path, kind: str | None = None) -> dict[str, np.ndarray]:
+def load_arrays(path: Path, kind: str | None = None) -> dict[str, Array]:
     """Reads a weight file by its suffix, or as `kind` (".npz", ".h5", ".pt").
 
     Raises WeightsError when the file is missing, damaged or of an unknown kind.
@@ -150,7 +151,7 @@ def load_arrays(path: Path, kind: str | None = None) -> dict[str, np.ndarray]:
     return reader(path)
 
 
-def load_npz(path: Path) -> dict[str, np.ndarray]:
+def load_npz(path: Path) -> dict[str, Array]:
     """Reads a NumPy archive of arrays by name; pickled objects are refused."""
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -159,7 +160,7 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
         raise WeightsError(f"{path} cannot be read as an .npz of arrays ({error}); fetch it again") from error
 
 
-def load_h5(path: Path) -> dict[str, np.ndarray]:
+def load_h5(path: Path) -> dict[str, Array]:
     """Reads a legacy Keras HDF5 file, `<layer>/.../<variable>:0`, of weights or of a whole model."""
     import h5py
 
@@ -205,7 +206,7 @@ def content_digest(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _is_finite(array: np.ndarray) -> bool:
+def _is_finite(array: Array) -> bool:
     return array.dtype.kind == "f" and bool(np.isfinite(array).all())
 
 
@@ -249,7 +250,7 @@ def load_facenet(path: Path | None = None, taps: Sequence[str] = ("embedding",))
     return keras.Model(model.input, {tap: model.output[tap] for tap in taps}, name=model.name)
 
 
-def load_mobilenet(path: Path | None = None) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+def load_mobilenet(path: Path | None = None) -> Callable[[Array], dict[str, Array]]:
     """Reads the graph.
 
     Args:
@@ -276,7 +277,7 @@ def load_mobilenet(path: Path | None = None) -> Callable[[np.ndarray], dict[str,
     if not known:
         raise WeightsError(f"{path} is another graph: it has no layer {_POOLED}")
 
-    def features(images_rgb: np.ndarray) -> dict[str, np.ndarray]:
+    def features(images_rgb: Array) -> dict[str, Array]:
         if not len(images_rgb):
             return {"mobilenet": np.zeros((0, FEATURES), np.float32)}
         network.setInput(cv2.dnn.blobFromImages(list(images_rgb), 1.0, IMAGE_SIZE, _MEAN_BGR[::-1], True))

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, FOLDS
 from facecli.core.errors import CheckpointError
 from facecli.models.checkpoint import Checkpoint
@@ -35,7 +36,7 @@ LEVEL = 0.9
 _SMALLEST = 1e-12
 
 
-def expected_age(probabilities: np.ndarray) -> np.ndarray:
+def expected_age(probabilities: Array) -> Array:
     """Mean of each distribution over 0..classes-1 years.
 
     Args:
@@ -48,14 +49,14 @@ def expected_age(probabilities: np.ndarray) -> np.ndarray:
     return probabilities @ np.arange(probabilities.shape[-1])
 
 
-def age_spread(probabilities: np.ndarray) -> np.ndarray:
+def age_spread(probabilities: Array) -> Array:
     """Standard deviation of each distribution, (n,) float64 years, at least SMALLEST_SPREAD."""
     probabilities = np.asarray(probabilities, np.float64)
     distance = np.arange(probabilities.shape[-1]) - expected_age(probabilities)[..., None]
     return np.maximum(np.sqrt((probabilities * distance**2).sum(axis=-1)), SMALLEST_SPREAD)
 
 
-def age_interval(probabilities: np.ndarray, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+def age_interval(probabilities: Array, level: float = 0.9) -> tuple[Array, Array]:
     """Central interval of each distribution that holds `level` of its mass, as the model gave it.
 
     Args:
@@ -79,7 +80,7 @@ def stored_heads(heads: Sequence[str]) -> tuple[str, ...]:
     return tuple(head for head in heads if FINER_HEADS.get(head) not in heads)
 
 
-def fold_matrix(head: str) -> np.ndarray:
+def fold_matrix(head: str) -> Array:
     """(finer classes, classes) float32 zeros and ones: probabilities of the finer head times it are `head`'s.
 
     Args:
@@ -88,7 +89,7 @@ def fold_matrix(head: str) -> np.ndarray:
     return np.array([[name == one for one in CLASS_NAMES[head]] for name in FOLDS[head]], np.float32)
 
 
-def fold_heads(outputs: Mapping[str, np.ndarray], heads: Sequence[str]) -> dict[str, np.ndarray]:
+def fold_heads(outputs: Mapping[str, Array], heads: Sequence[str]) -> dict[str, Array]:
     """The `heads` in their order, those that have a finer one among them as its sums.
 
     Args:
@@ -103,7 +104,7 @@ def fold_heads(outputs: Mapping[str, np.ndarray], heads: Sequence[str]) -> dict[
     return {head: outputs[head] if head in stored else _fold(head, outputs) for head in heads}
 
 
-def _fold(head: str, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def _fold(head: str, outputs: Mapping[str, Array]) -> Array:
     finer = outputs[FINER_HEADS[head]]
     return finer @ fold_matrix(head).astype(finer.dtype)
 
@@ -133,7 +134,7 @@ class AgeThresholds:
         if max(self.low) > 0 or min(self.high) < 0:
             raise ValueError("a low threshold is above 0 or a high one below")
 
-    def interval(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def interval(self, probabilities: Array) -> tuple[Array, Array]:
         """First and last whole year inside, (n,) each, for (n, classes) age distributions."""
         expected, spread = expected_age(probabilities), age_spread(probabilities)
         years = np.arange(probabilities.shape[-1])
@@ -164,7 +165,7 @@ class Calibration:
     uncertain_below: Mapping[str, float] = field(default_factory=dict)
     lowest_quality: float = 0.0
 
-    def apply(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def apply(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """Head -> probabilities, those of class heads tempered, then folded; the ages stay as they are."""
         tempered = {
             head: temper(probabilities, self.temperatures[head])
@@ -174,7 +175,7 @@ class Calibration:
         }
         return fold_heads(tempered, tuple(outputs))
 
-    def age_interval(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def age_interval(self, probabilities: Array) -> tuple[Array, Array]:
         """First and last year, (n,) each, of the 90 % interval of (n, classes) age distributions."""
         if self.age is None:
             return age_interval(probabilities, LEVEL)
@@ -245,7 +246,7 @@ def _parsed(config: Mapping[str, Any], heads: Collection[str]) -> Calibration:
     return Calibration(temperatures, AgeThresholds(*lines), threshold, uncertain, quality)
 
 
-def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+def temper(probabilities: Array, temperature: float) -> Array:
     """Rows of probabilities softened (above 1) or sharpened (below 1), of the same type.
 
     Args:

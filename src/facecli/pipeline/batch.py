@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from facecli.core import images
+from facecli.core.arrays import Array
 from facecli.core.errors import EncodingError, FacecliError, ImageError, ImageTooLargeError
 from facecli.core.faces import Face, FrameResult
 from facecli.core.image_header import MAX_PIXELS
@@ -39,17 +40,17 @@ _IDLE_S = 0.5
 class PicturePreparer(Protocol):
     """The part of an `Analyzer` that is needed here; one thread at a time may use it."""
 
-    def find(self, image_rgb: np.ndarray) -> FoundFaces: ...
+    def find(self, image_rgb: Array) -> FoundFaces: ...
 
 
 class Decoder(Protocol):
     """What makes pixels of files: `core.images`, or what does as it does elsewhere."""
 
-    def decode_image(self, data: bytes, name: str, max_pixels: int = ...) -> np.ndarray: ...
+    def decode_image(self, data: bytes, name: str, max_pixels: int = ...) -> Array: ...
 
     def decode_reduced(
         self, data: bytes, name: str, longest_side: int, max_pixels: int = ...
-    ) -> tuple[np.ndarray, tuple[int, int]]: ...
+    ) -> tuple[Array, tuple[int, int]]: ...
 
 
 class LenientDecoder:
@@ -62,7 +63,7 @@ class LenientDecoder:
     def __init__(self) -> None:
         self.cut: set[str] = set()
 
-    def decode_image(self, data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    def decode_image(self, data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Array:
         """As `core.images.decode_image`; ImageError is left for what has no header, or is too large."""
         try:
             return images.decode_image(data, name, max_pixels)
@@ -73,7 +74,7 @@ class LenientDecoder:
 
     def decode_reduced(
         self, data: bytes, name: str, longest_side: int, max_pixels: int = MAX_PIXELS
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    ) -> tuple[Array, tuple[int, int]]:
         """As `core.images.decode_reduced`, likewise."""
         try:
             return images.decode_reduced(data, name, longest_side, max_pixels)
@@ -83,7 +84,7 @@ class LenientDecoder:
             image_rgb = self._rest(data, name, max_pixels, error)
             return image_rgb, (image_rgb.shape[1], image_rgb.shape[0])
 
-    def _rest(self, data: bytes, name: str, max_pixels: int, error: ImageError) -> np.ndarray:
+    def _rest(self, data: bytes, name: str, max_pixels: int, error: ImageError) -> Array:
         image_rgb = images.decode_truncated(data, name, max_pixels)
         if name not in self.cut:
             log.warning("%s; what there is of it is read", error)
@@ -113,7 +114,7 @@ class PreparedPicture:
     item: Item
     size: tuple[int, int]
     found: FoundFaces
-    image_rgb: np.ndarray | None = None
+    image_rgb: Array | None = None
     data: bytes = b""
     error: None = None
 

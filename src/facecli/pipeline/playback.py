@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.faces import Face
 from facecli.draw.anonymize import LingeringMask
 from facecli.pipeline.threads import Analyzed, TimestampedFrame
@@ -92,11 +93,11 @@ class RateMeter:
         return (len(self._moments) - 1) / max(self._moments[-1] - self._moments[0], 1e-6)
 
 
-Picture = tuple[np.ndarray, tuple[Face, ...]]
+Picture = tuple[Array, tuple[Face, ...]]
 """(H, W, 3) uint8 RGB and the faces to be drawn into it."""
 
 
-def mirrored(image_rgb: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[Face]]:
+def mirrored(image_rgb: Array, faces: Sequence[Face]) -> tuple[Array, list[Face]]:
     """The picture (H, W, 3) as in a mirror, and the faces where they are then."""
     width = image_rgb.shape[1]
     return cv2.flip(np.ascontiguousarray(image_rgb), 1), [_mirrored_face(face, width) for face in faces]

@@ -7,8 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
+from facecli.core.arrays import Array
 from facecli.core.errors import SourceError
 from facecli.core.faces import Face, FrameResult
 from facecli.draw.annotate import annotate
@@ -45,7 +44,7 @@ _LATENCY_MEMORY = 0.8
 
 _LIVE_RESULTS_AHEAD = 8
 
-Draw = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
+Draw = Callable[[Array, Sequence[Face]], Array]
 """(H, W, 3) uint8 RGB and the faces in it -> an annotated copy."""
 _OFFLINE_RESULTS_AHEAD = 3
 _MOST_WAITING_BYTES = 256 << 20
@@ -97,7 +96,7 @@ class View(Protocol):
     @property
     def paused(self) -> bool: ...
 
-    def show(self, image_rgb: np.ndarray, faces: Sequence[Face], stats: StreamStats) -> None: ...
+    def show(self, image_rgb: Array, faces: Sequence[Face], stats: StreamStats) -> None: ...
 
 
 class FramePresenter:

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from facecli.core.arrays import Array
 from facecli.core.errors import SourceError
 from facecli.core.faces import Face
 from facecli.core.process import start_threads
@@ -27,7 +26,7 @@ _AHEAD_BYTES, _MOST_AHEAD = 64_000_000, 8
 POLL_S = 0.05
 """How long the main thread waits for anything before it looks at keys and clocks again."""
 
-Analyze = Callable[[np.ndarray, float], list[Face]]
+Analyze = Callable[[Array, float], list[Face]]
 """(H, W, 3) uint8 RGB and its time in seconds -> the faces in it; called from one thread."""
 
 

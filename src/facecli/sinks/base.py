@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
+from facecli.core.arrays import Array
 from facecli.core.errors import EncodingError, InputError
 from facecli.core.faces import FrameResult
 from facecli.core.registry import Registry
@@ -26,7 +25,7 @@ class Record(NamedTuple):
     """
 
     result: FrameResult
-    image_rgb: np.ndarray | None = None
+    image_rgb: Array | None = None
     target_name: str = ""
     duration_s: float = 0.0
 

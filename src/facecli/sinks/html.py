@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from facecli import __version__
+from facecli.core.arrays import Array
 from facecli.core.attributes import FACE_HEADS, NAMED_HEADS
 from facecli.core.crops import crop_face
 from facecli.core.errors import OutputError
@@ -149,7 +150,7 @@ class ThumbnailBudget:
         return address
 
 
-def picture_thumbnail(image_rgb: np.ndarray, side: int) -> str:
+def picture_thumbnail(image_rgb: Array, side: int) -> str:
     """A (H, W, 3) uint8 RGB picture as a data: address of a JPEG whose longer side is `side` at most."""
     size = thumbnail_size(image_rgb.shape[1], image_rgb.shape[0], side)
     if size != image_rgb.shape[1::-1]:
@@ -163,12 +164,12 @@ def thumbnail_size(width: int, height: int, side: int) -> tuple[int, int]:
     return max(round(width * share), 1), max(round(height * share), 1)
 
 
-def face_thumbnail(image_rgb: np.ndarray, box_xyxy: tuple[int, int, int, int], side: int) -> str:
+def face_thumbnail(image_rgb: Array, box_xyxy: tuple[int, int, int, int], side: int) -> str:
     """The face in the box, likewise, a square of `side` pixels."""
     return _address(crop_face(image_rgb, box_xyxy, _MARGIN, (side, side)))
 
 
-def _address(image_rgb: np.ndarray) -> str:
+def _address(image_rgb: Array) -> str:
     bgr = cv2.cvtColor(np.ascontiguousarray(image_rgb), cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
@@ -181,7 +182,7 @@ class Analysed(Protocol):
     def result(self) -> FrameResult: ...
 
     @property
-    def image_rgb(self) -> np.ndarray | None: ...
+    def image_rgb(self) -> Array | None: ...
 
 
 class ReportSink:
@@ -267,7 +268,7 @@ def page_row(record: Analysed, budget: ThumbnailBudget) -> dict[str, Any]:
     return row
 
 
-def _crop(image_rgb: np.ndarray, box_xyxy: tuple[int, int, int, int], size: ThumbnailSize) -> str | None:
+def _crop(image_rgb: Array, box_xyxy: tuple[int, int, int, int], size: ThumbnailSize) -> str | None:
     try:
         return face_thumbnail(image_rgb, box_xyxy, size.face)
     except ValueError as error:

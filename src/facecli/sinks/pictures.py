@@ -4,15 +4,14 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
+from facecli.core.arrays import Array
 from facecli.core.errors import EncodingError
 from facecli.core.faces import Face
 from facecli.core.images import check_encodable, save_image
 from facecli.core.redaction import redacted
 from facecli.sinks.base import Record, count
 
-Draw = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
+Draw = Callable[[Array, Sequence[Face]], Array]
 """(H, W, 3) uint8 RGB and the faces in it -> an annotated copy."""
 
 _AROUND = 0.25
@@ -74,7 +73,7 @@ class AnnotatedSink:
         self._written += 1
 
 
-def _put_image(address: str, image_rgb: np.ndarray) -> None:
+def _put_image(address: str, image_rgb: Array) -> None:
     """Raises OutputError when the object cannot be written, EncodingError as `save_image`."""
     from facecli.sources.cloud import Spool
 
@@ -129,7 +128,7 @@ def crop_name(target_name: str, number: int) -> str:
     return path.with_name(f"{path.stem}-face{number}{path.suffix}").as_posix()
 
 
-def crop_around(image_rgb: np.ndarray, box_xyxy: tuple[int, int, int, int]) -> np.ndarray:
+def crop_around(image_rgb: Array, box_xyxy: tuple[int, int, int, int]) -> Array:
     """The box and a quarter around it, in the picture's own pixels: (h, w, 3) uint8 RGB."""
     x_min, y_min, x_max, y_max = box_xyxy
     more = round(_AROUND * max(x_max - x_min, y_max - y_min))

@@ -17,6 +17,7 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from facecli.core.arrays import Array
 from facecli.core.errors import InputError, OutputError
 from facecli.core.files import AtomicFile
 from facecli.core.process import interrupts_held, ordinary_scheduling
@@ -204,7 +205,7 @@ class OpenVideo:
         if record.image_rgb is not None:
             self.append(record.image_rgb, record.result.time_s, record.duration_s)
 
-    def append(self, drawn_rgb: np.ndarray, time_s: float, duration_s: float = 0.0) -> None:
+    def append(self, drawn_rgb: Array, time_s: float, duration_s: float = 0.0) -> None:
         """Appends a frame.
 
         Args:
@@ -296,7 +297,7 @@ class _Encoding:
         context.options = chosen
         return track
 
-    def append(self, drawn_rgb: np.ndarray, time_s: float, duration_s: float) -> None:
+    def append(self, drawn_rgb: Array, time_s: float, duration_s: float) -> None:
         """See `OpenVideo.append`."""
         time_s = max(0.0, time_s - self._first_s)
         frame = self._made(drawn_rgb)
@@ -304,7 +305,7 @@ class _Encoding:
             self._encode(time_s)
         self._held, self.begun = (frame, time_s, duration_s), True
 
-    def _made(self, drawn_rgb: np.ndarray) -> VideoFrame:
+    def _made(self, drawn_rgb: Array) -> VideoFrame:
         if drawn_rgb.shape[1::-1] != self._resolution_wh:
             drawn_rgb = cv2.resize(drawn_rgb, self._resolution_wh, interpolation=cv2.INTER_AREA)
         height, width = drawn_rgb.shape[:2]

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from facecli.core.arrays import Array
 from facecli.core.errors import ImageError, InputError, SourceError
 from facecli.core.images import load_image, over_white
 from facecli.core.redaction import redacted
@@ -30,7 +31,7 @@ class Capture(Protocol):
     """The part of `cv2.VideoCapture` that is used; tests bring their own."""
 
     def isOpened(self) -> bool: ...  # noqa: N802
-    def read(self) -> tuple[bool, np.ndarray | None]: ...
+    def read(self) -> tuple[bool, Array | None]: ...
     def get(self, prop: int) -> float: ...
     def release(self) -> None: ...
 
@@ -106,7 +107,7 @@ class CaptureSource:
         """When the picture read last is shown; a sequence has no times, only a rate."""
         return _number(self._capture, cv2.CAP_PROP_POS_MSEC) / 1000 or index / self.fps
 
-    def _read_all(self) -> Iterator[tuple[int, np.ndarray]]:
+    def _read_all(self) -> Iterator[tuple[int, Array]]:
         """Every picture that can be read, with its number."""
         index = in_a_row = 0
         while self.live or index < self.promised:
@@ -127,7 +128,7 @@ class CaptureSource:
                 )
             index += 1
 
-    def _read(self) -> np.ndarray | None:
+    def _read(self) -> Array | None:
         with self._reading:
             if self._closed:
                 return None
@@ -173,7 +174,7 @@ class SequenceCapture:
         """There is something to read."""
         return bool(self._pictures)
 
-    def read(self) -> tuple[bool, np.ndarray | None]:
+    def read(self) -> tuple[bool, Array | None]:
         """Whether the next picture could be read, and its (H, W, 3) uint8 BGR."""
         if self._next >= len(self._pictures):
             return False, None
@@ -211,7 +212,7 @@ class AnimationCapture:
         """It is from the start."""
         return True
 
-    def read(self) -> tuple[bool, np.ndarray | None]:
+    def read(self) -> tuple[bool, Array | None]:
         """Whether the next picture could be read, and its (H, W, 3) uint8 BGR, over white."""
         if self._next >= self._count:
             return False, None
@@ -242,7 +243,7 @@ class AnimationCapture:
         self._image.close()
 
 
-def _rgb(frame: np.ndarray) -> np.ndarray:
+def _rgb(frame: Array) -> Array:
     """(H, W, 3) RGB of a BGR frame, or of a grey one."""
     return cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB if frame.ndim == 2 else cv2.COLOR_BGR2RGB)
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import av
 import av.error
 import av.filter
-import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from facecli.core.arrays import Array
 from facecli.core.images import over_white
 
 _SHAPES_OF_PIXELS = Fraction(1, 8), Fraction(8)
@@ -30,7 +30,7 @@ class Picture(NamedTuple):
 
     stamp_s: float | None
     duration_s: float
-    image_rgb: np.ndarray
+    image_rgb: Array
 
 
 class PictureMaker:

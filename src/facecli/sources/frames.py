@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import numpy as np
+from facecli.core.arrays import Array
 
 FALLBACK_FPS = 25.0
 MOST_FPS = 240.0
@@ -20,7 +20,7 @@ class Frame:
 
     index: int
     time_s: float
-    image_rgb: np.ndarray
+    image_rgb: Array
     duration_s: float = 0.0
 
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 from PIL import Image, ImageOps
 
+from facecli.core.arrays import Array
 from facecli.core.errors import ImageError, InputError, PrivateAddressError
 from facecli.core.image_header import check_size, pillow_errors
 from facecli.core.images import (
@@ -38,7 +39,7 @@ class BinaryFile(Protocol):
 
 
 Picture: TypeAlias = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | np.ndarray | Image.Image
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | Array | Image.Image
 )
 """One picture:
 
@@ -95,7 +96,7 @@ def is_data_url(given: str) -> bool:
 
 def read_picture(
     given: object, name: str, allow_private: bool = False, storage: bool = False
-) -> bytes | np.ndarray:
+) -> bytes | Array:
     """The content of a `Picture`: bytes of a picture file, not yet decoded, or (H, W, 3) uint8 RGB.
 
     Args:
@@ -129,7 +130,7 @@ def read_picture(
     raise InputError(f"a picture is {_KINDS}, not {type(given).__name__}")
 
 
-def decode_picture(given: Picture, name: str) -> np.ndarray:
+def decode_picture(given: Picture, name: str) -> Array:
     """The pixels of a `Picture`, (H, W, 3) uint8 RGB. Raises as `read_picture` does, and for damage."""
     content = read_picture(given, name)
     return decode_image(content, name) if isinstance(content, bytes) else content
@@ -207,7 +208,7 @@ def decode_data_url(given: str, name: str = _DATA) -> bytes:
     return data
 
 
-def rgb_of_array(image: np.ndarray, name: str = "array") -> np.ndarray:
+def rgb_of_array(image: Array, name: str = "array") -> Array:
     """An array as `Picture` allows it -> (H, W, 3) uint8 RGB, perhaps the very same.
 
     Raises ImageError, with what to do, for another shape or type, for floats that are no numbers or lie
@@ -232,7 +233,7 @@ def rgb_of_array(image: np.ndarray, name: str = "array") -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def _check_shape(image: np.ndarray, name: str) -> None:
+def _check_shape(image: Array, name: str) -> None:
     shape = image.shape
     wrong = f"{name} must be (H, W, 3) RGB, (H, W, 4) RGBA, (H, W) or (H, W, 1) grey, not {shape}"
     if not (image.ndim == 2 or (image.ndim == 3 and shape[2] in _CHANNELS)):
@@ -243,7 +244,7 @@ def _check_shape(image: np.ndarray, name: str) -> None:
     check_size((shape[1], shape[0]), name)
 
 
-def _checked_floats(image: np.ndarray, name: str) -> np.ndarray:
+def _checked_floats(image: Array, name: str) -> Array:
     low, high = float(image.min()), float(image.max())
     # A minimum is NaN where one value is.
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -256,7 +257,7 @@ def _checked_floats(image: np.ndarray, name: str) -> np.ndarray:
     return np.clip(image, 0, 1) if low < 0 or high > 1 else image
 
 
-def rgb_of_pillow(image: Image.Image, name: str = "picture") -> np.ndarray:
+def rgb_of_pillow(image: Image.Image, name: str = "picture") -> Array:
     """A picture of Pillow's -> (H, W, 3) uint8 RGB, upright, in sRGB, transparency over white.
 
     Raises ImageError when it is empty, too large, damaged or closed, or of values without a range (32 bits).
@@ -275,7 +276,7 @@ def rgb_of_pillow(image: Image.Image, name: str = "picture") -> np.ndarray:
         return image_rgb
 
 
-def _values_of(image: Image.Image, name: str) -> np.ndarray:
+def _values_of(image: Image.Image, name: str) -> Array:
     """Of more than eight bits; Pillow reads pictures of 16 bits as 32, too."""
     values = np.asarray(image)
     if values.dtype.kind != "i":

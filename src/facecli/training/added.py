@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.attributes import HEAD_CLASSES, MISSING
 from facecli.core.errors import CheckpointError, DataError, InputError
 from facecli.core.paths import replacing
@@ -142,7 +143,7 @@ def _features_of(network: keras.Model, checkpoint: Checkpoint):
     return next(iter(found.values()))
 
 
-def _learn(head: str, data: PreparedData, features: np.ndarray, seed: int) -> AddedHead:
+def _learn(head: str, data: PreparedData, features: Array, seed: int) -> AddedHead:
     """A head from the labelled rows, measured on rows that it had not learnt."""
     frame, names = data.frame, data.classes[head]
     labels = frame[head].to_numpy(np.int64)
@@ -171,7 +172,7 @@ def _learn(head: str, data: PreparedData, features: np.ndarray, seed: int) -> Ad
     return AddedHead(linear, metrics, temperature, uncertain, is_whole)
 
 
-def _check_classes(head: str, names: tuple[str, ...], labels: np.ndarray, groups: np.ndarray) -> None:
+def _check_classes(head: str, names: tuple[str, ...], labels: Array, groups: Array) -> None:
     """Raises DataError when a class has too few different pictures; warns of one that has few."""
     counts = {name: len(np.unique(groups[labels == number])) for number, name in enumerate(names)}
     few = {name: count for name, count in counts.items() if count < FEWEST_OF_CLASS}
@@ -186,9 +187,7 @@ def _check_classes(head: str, names: tuple[str, ...], labels: np.ndarray, groups
             )
 
 
-def _out_of_fold(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: int, seed: int
-) -> np.ndarray:
+def _out_of_fold(features: Array, labels: Array, groups: Array, classes: int, seed: int) -> Array:
     """(n, classes) what heads say of rows that they have not learnt; a group's pictures lie in one fold."""
     said = np.zeros((len(labels), classes), np.float32)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -197,7 +196,7 @@ def _out_of_fold(
     return said
 
 
-def _fit(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearHead:
+def _fit(features: Array, labels: Array, classes: int) -> LinearHead:
     """The regression as one layer: what standardises the features is part of its weights."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=_MOST_STEPS))
     model.fit(features.astype(np.float64), labels)
@@ -218,18 +217,18 @@ def _fit(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearHead:
     return LinearHead(_halved(weights), _halved(bias))
 
 
-def _halved(values: np.ndarray) -> np.ndarray:
+def _halved(values: Array) -> Array:
     return np.clip(values, -6e4, 6e4).astype(np.float16).astype(np.float32)
 
 
-def _answers(head: LinearHead, features: np.ndarray) -> np.ndarray:
+def _answers(head: LinearHead, features: Array) -> Array:
     """(n, classes) float32 probabilities."""
     logits = features.astype(np.float64) @ head.weights + head.bias
     raised = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _calibrated(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float | None, float | None]:
+def _calibrated(labels: Array, probabilities: Array) -> tuple[float | None, float | None]:
     """Temperature and confidence below which nothing is said; None for both with too few faces."""
     if len(labels) < FEWEST_ROWS or len(np.unique(labels)) < 2:
         return None, None

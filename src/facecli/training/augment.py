@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from facecli.core.arrays import Array
+
 BLOCK = 8
 LUMINANCE_TABLE = np.array(
     [
@@ -108,7 +110,7 @@ def jpeg_like(images, quality):
     return ops.reshape(blocks, (-1, height + pad_y, width + pad_x, 3))[:, :height, :width]
 
 
-def _cosine_matrix() -> np.ndarray:
+def _cosine_matrix() -> Array:
     """Orthonormal DCT-II matrix, (8, 8)."""
     index = np.arange(BLOCK)
     matrix = np.cos((2 * index[None] + 1) * index[:, None] * np.pi / (2 * BLOCK)) * np.sqrt(2 / BLOCK)

@@ -11,6 +11,7 @@ import cv2
 import keras
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.crops import box_areas, warp
 from facecli.core.grid import LANDMARK_VALUES, STRIDES, cell_centres, encode_landmarks
 from facecli.core.images import load_image
@@ -58,10 +59,10 @@ class SampleShares:
 class Sample:
     """A picture (h, w, 3) uint8 RGB and its faces, as in `data.boxes.BoxPicture`."""
 
-    image_rgb: np.ndarray
-    xyxy: np.ndarray
-    landmarks: np.ndarray
-    ignored: np.ndarray
+    image_rgb: Array
+    xyxy: Array
+    landmarks: Array
+    ignored: Array
 
 
 @dataclass
@@ -72,7 +73,7 @@ class PictureCache:
     _held: dict = field(default_factory=dict)
     _bytes: int = 0
 
-    def load(self, picture: BoxPicture) -> np.ndarray:
+    def load(self, picture: BoxPicture) -> Array:
         """(H, W, 3) uint8 RGB. Raises ImageError."""
         image = self._held.get(picture.file)
         if image is None:
@@ -126,7 +127,7 @@ class BoxBatches(DrawnBatches):
     def __init__(
         self,
         sets: Sequence[Sequence[BoxPicture]],
-        shares: Sequence[float] | np.ndarray,
+        shares: Sequence[float] | Array,
         samples: int,
         batch_size: int,
         side: int,
@@ -162,7 +163,7 @@ class BoxBatches(DrawnBatches):
         return mirrored(placed) if random.random() < 0.5 else placed
 
 
-def draw_map(sample: Sample, side: int, how: SampleShares, random: np.random.Generator) -> np.ndarray:
+def draw_map(sample: Sample, side: int, how: SampleShares, random: np.random.Generator) -> Array:
     """A random affine map (2, 3) from the picture to a canvas of `side` pixels."""
     height, width = sample.image_rgb.shape[:2]
     angle, whole = _angle(how, random), side / max(height, width)
@@ -195,7 +196,7 @@ def _angle(how: SampleShares, random: np.random.Generator) -> float:
 
 def moved(
     sample: Sample,
-    matrix: np.ndarray,
+    matrix: Array,
     side: int,
     border: int = cv2.BORDER_CONSTANT,
     colour: tuple[int, ...] = (0, 0, 0),
@@ -216,7 +217,7 @@ def moved(
     return Sample(canvas, cut[there], landmarks[there], ignored[there])
 
 
-def _turned(xyxy: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def _turned(xyxy: Array, matrix: Array) -> Array:
     centre = np.stack([xyxy[:, 0] + xyxy[:, 2], xyxy[:, 1] + xyxy[:, 3]], axis=1) / 2
     half = np.stack([xyxy[:, 2] - xyxy[:, 0], xyxy[:, 3] - xyxy[:, 1]], axis=1) / 2
     centre = centre @ matrix[:, :2].T + matrix[:, 2]
@@ -265,7 +266,7 @@ def worn(sample: Sample, random: np.random.Generator) -> Sample:
     return Sample(image, sample.xyxy, sample.landmarks, sample.ignored)
 
 
-def encode(sample: Sample, side: int) -> np.ndarray:
+def encode(sample: Sample, side: int) -> Array:
     """What every cell of a square picture is to say: (cells, values) float32, see VALUES."""
     centres, strides = cell_centres((side, side))
     target = {name: np.zeros((len(centres), values), np.float32) for name, values in VALUES.items()}
@@ -287,11 +288,11 @@ def encode(sample: Sample, side: int) -> np.ndarray:
     return np.concatenate(list(target.values()), axis=1)
 
 
-def _inside(centres: np.ndarray, box: np.ndarray) -> np.ndarray:
+def _inside(centres: Array, box: Array) -> Array:
     return np.all((centres >= box[:2]) & (centres < box[2:]), axis=1)
 
 
-def _cells_of(box: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> np.ndarray:
+def _cells_of(box: Array, centres: Array, strides: Array) -> Array:
     """Cells that are to find a face: those nearest to its centre at each level for its size."""
     middle, longest = (box[:2] + box[2:]) / 2, max(box[2] - box[0], box[3] - box[1])
     found = []

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.console import with_bar
 from facecli.core.crops import overlaps
 from facecli.core.grid import MIRRORED_LANDMARKS
@@ -53,10 +54,10 @@ class Finds(NamedTuple):
     `looks` is the share of the looks that found the face.
     """
 
-    xyxy: np.ndarray
-    landmarks: np.ndarray
-    scores: np.ndarray
-    looks: np.ndarray
+    xyxy: Array
+    landmarks: Array
+    scores: Array
+    looks: Array
 
 
 def ask_teacher(
@@ -104,11 +105,11 @@ def with_finds(picture: BoxPicture, finds: Finds) -> BoxPicture:
     )
 
 
-def look(image_rgb: np.ndarray, teacher: Detector) -> Finds:
+def look(image_rgb: Array, teacher: Detector) -> Finds:
     """What a teacher finds in a (H, W, 3) uint8 RGB picture, at all sizes and mirrored."""
-    boxes: list[np.ndarray] = [np.empty((0, 4))]
-    points: list[np.ndarray] = [np.empty((0, 5, 2))]
-    scores: list[np.ndarray] = [np.empty(0)]
+    boxes: list[Array] = [np.empty((0, 4))]
+    points: list[Array] = [np.empty((0, 5, 2))]
+    scores: list[Array] = [np.empty(0)]
     for size in ENLARGED:
         seen = image_rgb if size == 1 else cv2.resize(image_rgb, None, fx=size, fy=size)
         for mirrored in (False, True):
@@ -124,7 +125,7 @@ def look(image_rgb: np.ndarray, teacher: Detector) -> Finds:
     return _merged(np.concatenate(boxes), np.concatenate(points), np.concatenate(scores))
 
 
-def _merged(xyxy: np.ndarray, landmarks: np.ndarray, scores: np.ndarray) -> Finds:
+def _merged(xyxy: Array, landmarks: Array, scores: Array) -> Finds:
     """Finds of all looks, each face once: the mean of what overlaps the surest, weighted by score."""
     left = np.argsort(-scores, kind="stable")
     boxes, points, best, looks = [], [], [], []
@@ -144,7 +145,7 @@ def _merged(xyxy: np.ndarray, landmarks: np.ndarray, scores: np.ndarray) -> Find
     )
 
 
-def mirror(xyxy: np.ndarray, landmarks: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+def mirror(xyxy: Array, landmarks: Array, width: float) -> tuple[Array, Array]:
     """Boxes (n, 4) and landmarks (n, 5, 2) of a picture, in its mirror image."""
     flipped = np.stack([width - xyxy[:, 2], xyxy[:, 1], width - xyxy[:, 0], xyxy[:, 3]], axis=1)
     points = landmarks[:, MIRRORED_LANDMARKS, :].copy()
@@ -204,18 +205,18 @@ class Truth:
         unmarked: (n,) bool: only a teacher saw it.
     """
 
-    xyxy: np.ndarray
-    ignored: np.ndarray
-    landmarks: np.ndarray
-    unmarked: np.ndarray
+    xyxy: Array
+    ignored: Array
+    landmarks: Array
+    unmarked: Array
 
     @property
-    def sides(self) -> np.ndarray:
+    def sides(self) -> Array:
         """(n,) longer sides in pixels."""
         return np.maximum(self.xyxy[:, 2] - self.xyxy[:, 0], self.xyxy[:, 3] - self.xyxy[:, 1])
 
     @property
-    def wanted(self) -> np.ndarray:
+    def wanted(self) -> Array:
         """(n,) bool: what is to be found."""
         return ~self.ignored & (self.sides >= SMALLEST)
 

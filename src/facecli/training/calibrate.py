@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import MISSING, PRESENCE
 from facecli.data.sources import load_crops
 from facecli.models.checkpoint import Checkpoint, write_json
@@ -44,7 +45,7 @@ _TEMPERATURES = 0.2, 5.0
 _SMALLEST = 1e-12
 
 
-def fit_age_thresholds(true_age: np.ndarray, probabilities: np.ndarray) -> AgeThresholds | None:
+def fit_age_thresholds(true_age: Array, probabilities: Array) -> AgeThresholds | None:
     """Thresholds whose interval holds LEVEL of all true ages and about as many of every band.
 
     A knot for each band of true ages, at its mean age: how far, in spreads, the truth lies from
@@ -77,13 +78,13 @@ def fit_age_thresholds(true_age: np.ndarray, probabilities: np.ndarray) -> AgeTh
     return thresholds
 
 
-def _conformal_quantile(values: np.ndarray) -> float:
+def _conformal_quantile(values: Array) -> float:
     """What a further value exceeds with probability (1 - LEVEL) / 2 at most; (n,), not empty."""
     rank = int(np.ceil((len(values) + 1) * (1 + LEVEL) / 2))
     return float(np.sort(values)[min(rank, len(values)) - 1])
 
 
-def _rounded(ages: np.ndarray, low: np.ndarray, high: np.ndarray) -> AgeThresholds:
+def _rounded(ages: Array, low: Array, high: Array) -> AgeThresholds:
     return AgeThresholds(*(tuple(values.round(3).tolist()) for values in (ages, low, high)))
 
 
@@ -102,7 +103,7 @@ def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) 
     network, data = load_network(checkpoint), data.understood(checkpoint.further)
     frame = data.frame.iloc[data.rows("val")]
     crops = load_crops(frame, data.folder, checkpoint.image_size, checkpoint.crop_of("none")[0])
-    predicted: dict[str, np.ndarray] = {}
+    predicted: dict[str, Array] = {}
     if len(frame):
         predicted = predict_batches(network.predict_on_batch, crops, batch_size, checkpoint.further)
     outputs = {head: values for head, values in predicted.items() if head in checkpoint.heads}
@@ -111,7 +112,7 @@ def calibrate(checkpoint: Checkpoint, data: PreparedData, batch_size: int = 64) 
     return Checkpoint(checkpoint.folder, config)
 
 
-def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Calibration:
+def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> Calibration:
     """Temperatures, thresholds and age interval that fit labelled rows which were not trained on.
 
     Every data set counts alike, however many rows it has. A head that is folded from a finer one has no
@@ -146,9 +147,7 @@ def fit_calibration(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) ->
     return Calibration(temperatures, thresholds, face, uncertain, LOWEST_QUALITY)
 
 
-def _labelled(
-    frame: pd.DataFrame, head: str, probabilities: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _labelled(frame: pd.DataFrame, head: str, probabilities: Array) -> tuple[Array, Array] | None:
     """Labels and probabilities of the rows that a head is fitted on, every set alike; None: too few."""
     labels = drawn_ages(frame) if head == "age" else true_labels(frame, head)
     known = np.flatnonzero(labels != MISSING)
@@ -158,11 +157,11 @@ def _labelled(
     return labels[rows], np.asarray(probabilities)[rows]
 
 
-def _sets(frame: pd.DataFrame) -> np.ndarray:
+def _sets(frame: pd.DataFrame) -> Array:
     return frame["set"].to_numpy(str) if "set" in frame else np.full(len(frame), "")
 
 
-def drawn_ages(frame: pd.DataFrame) -> np.ndarray:
+def drawn_ages(frame: pd.DataFrame) -> Array:
     """(n,) years, -1 where nothing is known; of a bin one of its years, as likely as `targets` says."""
     ages = frame["age_years"].to_numpy(np.int64).copy()
     if "age_low" not in frame:
@@ -175,14 +174,14 @@ def drawn_ages(frame: pd.DataFrame) -> np.ndarray:
     return ages
 
 
-def balanced_rows(sets: np.ndarray) -> np.ndarray:
+def balanced_rows(sets: Array) -> Array:
     """Positions in which every set has as many rows as the largest one, rows recurring evenly."""
     parts = [np.flatnonzero(sets == name) for name in np.unique(sets)]
     most = max(map(len, parts), default=0)
     return np.concatenate([np.resize(part, most) for part in parts]) if parts else np.zeros(0, np.int64)
 
 
-def fit_uncertain_below(true_class: np.ndarray, probabilities: np.ndarray) -> float:
+def fit_uncertain_below(true_class: Array, probabilities: Array) -> float:
     """Confidence below which it is better to say "uncertain" than a label.
 
     The one at which the faces cost least when a wrong label costs 1 and "uncertain" UNCERTAIN_COST:
@@ -205,7 +204,7 @@ def fit_uncertain_below(true_class: np.ndarray, probabilities: np.ndarray) -> fl
     return float(thresholds[int(np.argmin(costs))])
 
 
-def _face_threshold(frame: pd.DataFrame, probabilities: np.ndarray) -> float | None:
+def _face_threshold(frame: pd.DataFrame, probabilities: Array) -> float | None:
     """The lowest of any set: no kind of picture is refused oftener than another."""
     labels, sets = true_labels(frame, "face"), _sets(frame)
     parts = [(labels != MISSING) & (sets == name) for name in np.unique(sets)]
@@ -213,7 +212,7 @@ def _face_threshold(frame: pd.DataFrame, probabilities: np.ndarray) -> float | N
     return min((threshold for threshold in found if threshold is not None), default=None)
 
 
-def fit_face_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+def fit_face_threshold(labels: Array, probabilities: Array) -> float | None:
     """Probability below which a face is none: even odds, or less, so that few faces are refused.
 
     Args:
@@ -230,7 +229,7 @@ def fit_face_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float |
     return float(np.floor(1e6 * min(0.5, of_faces[int(REFUSED_FACES * len(of_faces))])) / 1e6)
 
 
-def fit_temperature(true_class: np.ndarray, probabilities: np.ndarray) -> float:
+def fit_temperature(true_class: Array, probabilities: Array) -> float:
     """Temperature with the smallest negative log-likelihood of (n,) classes, (n, classes) given."""
     rows = np.arange(len(true_class))
 

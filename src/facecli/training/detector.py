@@ -12,6 +12,7 @@ from keras import ops
 from sklearn.linear_model import LogisticRegression
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.errors import CheckpointError, DataError, InputError
 from facecli.core.grid import BOX_SPAN, LANDMARK_SPAN, OUTPUTS, STRIDES, cell_centres
 from facecli.core.images import load_image
@@ -224,7 +225,7 @@ def start_from(network: keras.Model, before: keras.Model) -> None:
         layer.set_weights(old.get(layer.name, []))
 
 
-def drawn_shares(data: Sequence[BoxData], options: FitOptions) -> np.ndarray:
+def drawn_shares(data: Sequence[BoxData], options: FitOptions) -> Array:
     """The share of the samples that each set gives; sets without one share what is left alike."""
     others = sum(one.name not in options.shares for one in data)
     left = (1 - sum(options.shares.get(one.name, 0.0) for one in data)) / max(others, 1)
@@ -326,9 +327,10 @@ def calibrate_scores(folder: Path, data: Sequence[BoxData]) -> ScoreCalibration 
     return fitted
 
 
-def _looks(data: BoxData, search: CnnDetector, finder: LandmarkFinder) -> tuple[np.ndarray, np.ndarray]:
+def _looks(data: BoxData, search: CnnDetector, finder: LandmarkFinder) -> tuple[Array, Array]:
     """Features (n, 3) of all finds that count in a set's validation pictures, and whether each is a face."""
-    features, hits = [np.empty((0, 3))], [np.empty(0, bool)]
+    features: list[Array] = [np.empty((0, 3))]
+    hits: list[Array] = [np.empty(0, bool)]
     for picture, truth in zip(data.val, data.truths(data.val), strict=True):
         image = load_image(picture.file)
         found = search.detect(image)
@@ -352,7 +354,7 @@ def _earlier_stages(initial: str | None) -> list[dict[str, object]]:
 
 def _range_pictures(
     data: Sequence[BoxData], request: DetectorRequest, options: FitOptions, count: int = 256
-) -> np.ndarray:
+) -> Array:
     """(n, side, side, 3) uint8 samples whose activations set the ranges of int8."""
     # Neither worn nor turned by any angle: what is searched most.
     how = replace(request.how, mosaic=0.1, any_tilt=0.02)
@@ -381,14 +383,14 @@ def _strictest(thresholds: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return {name: max((one[name] for one in asked), default=0.5) for name in PRECISION}
 
 
-def _precise_enough(scores: np.ndarray, hit: np.ndarray) -> dict[str, float]:
+def _precise_enough(scores: Array, hit: Array) -> dict[str, float]:
     """The thresholds of PRECISION for finds of scores (n,), in any order, that are faces or not."""
     order = np.argsort(-scores, kind="stable")
     precision = hit[order].cumsum() / np.arange(1, len(order) + 1)
     return {name: _lowest(scores[order], precision, wanted) for name, wanted in PRECISION.items()}
 
 
-def _lowest(scores: np.ndarray, precision: np.ndarray, wanted: float) -> float:
+def _lowest(scores: Array, precision: Array, wanted: float) -> float:
     # A threshold lets all finds of its score through.
     last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.empty(0, np.intp)
     enough = last[precision[last] >= wanted]

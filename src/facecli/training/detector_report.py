@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import GENDERS, MISSING, RACES_7
 from facecli.core.crops import overlaps
 from facecli.core.errors import DataError
@@ -42,9 +43,9 @@ class Match:
         unmarked: (n,) it is doubtful only since a teacher sees something there.
     """
 
-    face: np.ndarray
-    doubtful: np.ndarray
-    unmarked: np.ndarray
+    face: Array
+    doubtful: Array
+    unmarked: Array
 
 
 def match(truth: Truth, found: Detections, same: float = SAME) -> Match:
@@ -63,14 +64,12 @@ def match(truth: Truth, found: Detections, same: float = SAME) -> Match:
     return Match(face, marked | unmarked, unmarked)
 
 
-def _lies_on(
-    boxes: np.ndarray, shared: np.ndarray, truth: Truth, chosen: np.ndarray, same: float
-) -> np.ndarray:
+def _lies_on(boxes: Array, shared: Array, truth: Truth, chosen: Array, same: float) -> Array:
     """(n,) does a box overlap one of the chosen faces, or lie mostly in one?"""
     return (shared[:, chosen].max(axis=1, initial=0) >= same) | (_covered(boxes, truth.xyxy[chosen]) > 0.5)
 
 
-def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _covered(boxes: Array, others: Array) -> Array:
     """The largest share of each box (n,) that lies in one of the others."""
     if not len(others) or not len(boxes):
         return np.zeros(len(boxes))
@@ -93,11 +92,10 @@ def average_precision(truths: Sequence[Truth], founds: Sequence[Detections], sam
     return float((precision * steps).sum())
 
 
-def ranked_hits(
-    truths: Sequence[Truth], founds: Sequence[Detections], same: float
-) -> tuple[np.ndarray, np.ndarray]:
+def ranked_hits(truths: Sequence[Truth], founds: Sequence[Detections], same: float) -> tuple[Array, Array]:
     """Scores (n,) and hits (n,) bool of all finds that count, the surest first; see `match`."""
-    scores, hits = [np.empty(0)], [np.empty(0, bool)]
+    scores: list[Array] = [np.empty(0)]
+    hits: list[Array] = [np.empty(0, bool)]
     for truth, found in zip(truths, founds, strict=True):
         matched = match(truth, found, same)
         scores.append(found.scores[~matched.doubtful])
@@ -121,8 +119,9 @@ def detection_figures(truths: Sequence[Truth], founds: Sequence[Detections]) -> 
     """
     matches = [match(truth, found) for truth, found in zip(truths, founds, strict=True)]
     hit = [np.isin(np.arange(len(t.xyxy)), m.face) for t, m in zip(truths, matches, strict=True)]
-    sides = np.concatenate([truth.sides[truth.wanted] for truth in truths] or [np.empty(0)])
-    hits = np.concatenate([h[truth.wanted] for h, truth in zip(hit, truths, strict=True)] or [np.empty(0)])
+    none: list[Array] = [np.empty(0)]
+    sides = np.concatenate([truth.sides[truth.wanted] for truth in truths] or none)
+    hits = np.concatenate([h[truth.wanted] for h, truth in zip(hit, truths, strict=True)] or none)
     true = sum(int((m.face >= 0).sum()) for m in matches)
     false = sum(int(((m.face < 0) & ~m.doubtful).sum()) for m in matches)
     unmarked = sum(int(m.unmarked.sum()) for m in matches)
@@ -266,7 +265,7 @@ def draw_misses(measured: Measured, path: Path) -> None:
     save_image(path, np.concatenate(rows))
 
 
-def _tile(measured: Measured, row: int, missed: np.ndarray, false: np.ndarray) -> np.ndarray:
+def _tile(measured: Measured, row: int, missed: Array, false: Array) -> Array:
     image = load_image(measured.pictures[row].file).copy()
     scale = _TILE / max(image.shape[:2])
     image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

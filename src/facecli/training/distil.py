@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.attributes import HEAD_CLASSES, UTKFACE_HEADS
 from facecli.core.recipes import DistilRequest, FitOptions
 from facecli.data.checks import check_trainable
@@ -41,7 +42,7 @@ VIEW_STRENGTH = 0.35
 
 def frozen_targets(
     data: PreparedData, request: DistilRequest, folder: Path, options: FitOptions
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Labels, softened, and the features of frozen teachers: output -> a row for each of the table.
 
     Faces without such labels have the features alone; what is no face has none of this. Only training
@@ -58,7 +59,7 @@ def view_rows(
     data: PreparedData,
     checkpoint: Checkpoint,
     views: int,
-    labels: Mapping[str, np.ndarray],
+    labels: Mapping[str, Array],
     image_size: tuple[int, int],
     seed: int,
 ) -> Rows:
@@ -91,7 +92,7 @@ def view_rows(
 
 def softened_labels(
     data: PreparedData, request: DistilRequest, folder: Path, options: FitOptions
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Labels alone, softened by frozen teachers if there are any; kept in the cache folder.
 
     Returns:
@@ -106,14 +107,15 @@ def softened_labels(
         soft = _softened(data, request, labels, rows, folder, options)
         with paths.replacing(store) as temporary, open(temporary, "wb") as file:
             kept = {head: values[rows].astype(np.float16) for head, values in soft.items()}
-            np.savez_compressed(file, **kept)
+            # The stub takes every keyword for `allow_pickle`.
+            np.savez_compressed(file, **kept)  # type: ignore[arg-type]
     with np.load(store, allow_pickle=False) as kept:
         for head in set(kept.files) & set(labels):
             labels[head][rows] = kept[head]
     return labels
 
 
-def _seen(data: PreparedData, labels: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _seen(data: PreparedData, labels: Mapping[str, Array]) -> tuple[Array, Array]:
     """Training and validation rows with a label of SOFT_HEADS, and further faces without one."""
     known = [labels[head].any(axis=1) for head in labels if head in SOFT_HEADS]
     labelled = np.any(known, axis=0)
@@ -125,11 +127,11 @@ def _seen(data: PreparedData, labels: Mapping[str, np.ndarray]) -> tuple[np.ndar
 def _softened(
     data: PreparedData,
     request: DistilRequest,
-    labels: Mapping[str, np.ndarray],
-    rows: np.ndarray,
+    labels: Mapping[str, Array],
+    rows: Array,
     folder: Path,
     options: FitOptions,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """What teachers say of those rows that are of the training split; the others are not looked at."""
     rows = _training(data, rows)
     return soft_labels.soften_labels(
@@ -143,7 +145,7 @@ def _softened(
     )
 
 
-def _training(data: PreparedData, rows: np.ndarray) -> np.ndarray:
+def _training(data: PreparedData, rows: Array) -> Array:
     """Those of the rows that are of the training split."""
     return rows[(data.frame["split"].iloc[rows] == "train").to_numpy()]
 

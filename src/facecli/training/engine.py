@@ -19,6 +19,7 @@ import numpy as np
 from keras import layers, ops
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, ClassNames
 from facecli.core.console import OUTPUT_POLICY, stderr_console
 from facecli.core.errors import FacecliError, InputError
@@ -100,13 +101,13 @@ class Rows:
     `classes` are those of all heads that there may be.
     """
 
-    inputs: np.ndarray
-    targets: Mapping[str, np.ndarray]
-    rows: np.ndarray
-    weights: np.ndarray | None = None
-    sets: np.ndarray | None = None
+    inputs: Array
+    targets: Mapping[str, Array]
+    rows: Array
+    weights: Array | None = None
+    sets: Array | None = None
     views: int = 1
-    seen: np.ndarray | None = None
+    seen: Array | None = None
     classes: ClassNames = field(default_factory=lambda: CLASS_NAMES)
 
 
@@ -241,11 +242,11 @@ def _batches(train: Rows, options: FitOptions) -> CropBatches:
     )
 
 
-def _rows_of(val: Rows) -> dict[str, np.ndarray]:
+def _rows_of(val: Rows) -> dict[str, Array]:
     return {name: values[val.rows] for name, values in val.targets.items()}
 
 
-def _sets_of(val: Rows) -> np.ndarray:
+def _sets_of(val: Rows) -> Array:
     return np.full(len(val.rows), "") if val.sets is None else np.asarray(val.sets)[val.rows]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import AGE_CLASSES, CLASS_NAMES, HEAD_CLASSES, MISSING, ClassNames
 from facecli.core.errors import InputError
 from facecli.core.paths import replacing
@@ -50,17 +51,17 @@ class CropBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        inputs: np.ndarray,
-        targets: Mapping[str, np.ndarray],
-        rows: np.ndarray,
-        weights: np.ndarray | None = None,
+        inputs: Array,
+        targets: Mapping[str, Array],
+        rows: Array,
+        weights: Array | None = None,
         batch_size: int = 64,
         seed: int = 0,
         first_epoch: int = 0,
-        sets: np.ndarray | None = None,
+        sets: Array | None = None,
         shares: Mapping[str, float] | None = None,
         views: int = 1,
-        seen: np.ndarray | None = None,
+        seen: Array | None = None,
     ) -> None:
         super().__init__()
         self.inputs, self.targets, self.rows = inputs, dict(targets), np.asarray(rows)
@@ -104,7 +105,7 @@ class CropBatches(keras.utils.PyDataset):
         self.order = seen[random.permutation(np.concatenate([whole, *drawn]))]
 
 
-def _strata(sets: np.ndarray, seen: np.ndarray | None) -> list[tuple[np.ndarray, int]]:
+def _strata(sets: Array, seen: Array | None) -> list[tuple[Array, int]]:
     """(positions, how many of them an epoch sees) of each set and share; none where all are seen."""
     if seen is None or (np.asarray(seen) >= 1).all():
         return []
@@ -116,9 +117,7 @@ def _strata(sets: np.ndarray, seen: np.ndarray | None) -> list[tuple[np.ndarray,
     return strata
 
 
-def _epoch_plan(
-    sets: np.ndarray, shares: Mapping[str, float]
-) -> tuple[np.ndarray, list[tuple[np.ndarray, int]]]:
+def _epoch_plan(sets: Array, shares: Mapping[str, float]) -> tuple[Array, list[tuple[Array, int]]]:
     """Positions seen whole, and (positions, how many of them an epoch draws) of each set with a share."""
     present = {name: share for name, share in shares.items() if (sets == name).any()}
     whole = np.flatnonzero(~np.isin(sets, list(present)))
@@ -128,7 +127,7 @@ def _epoch_plan(
     return whole, drawn
 
 
-def _draw(positions: np.ndarray, wanted: int, random: np.random.Generator) -> np.ndarray:
+def _draw(positions: Array, wanted: int, random: np.random.Generator) -> Array:
     """`wanted` positions, none more than once oftener than another."""
     times, rest = divmod(wanted, len(positions))
     return np.concatenate([np.tile(positions, times), random.choice(positions, rest, replace=False)])
@@ -163,9 +162,9 @@ class SetValidation(keras.callbacks.Callback):
 
     def __init__(
         self,
-        inputs: np.ndarray,
-        targets: Mapping[str, np.ndarray],
-        sets: np.ndarray,
+        inputs: Array,
+        targets: Mapping[str, Array],
+        sets: Array,
         batch_size: int,
         classes: ClassNames = CLASS_NAMES,
     ) -> None:
@@ -193,11 +192,11 @@ class SetValidation(keras.callbacks.Callback):
             for sentence in skewed(figures, name or "validation"):
                 log.warning("%s", sentence)
 
-    def _part(self, values: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    def _part(self, values: Mapping[str, Array], name: str) -> dict[str, Array]:
         rows = self.sets == name
         return {output: array[rows] for output, array in values.items()}
 
-    def _loss(self, predicted: Mapping[str, np.ndarray]) -> float:
+    def _loss(self, predicted: Mapping[str, Array]) -> float:
         weight, heads, asked = self.model.feature_weight, {"age", *self.classes}, self.model.head_weights
         parts = [
             output_weight(name, weight, asked, heads)
@@ -208,8 +207,8 @@ class SetValidation(keras.callbacks.Callback):
 
 
 def encoded_figures(
-    targets: Mapping[str, np.ndarray],
-    predicted: Mapping[str, np.ndarray],
+    targets: Mapping[str, Array],
+    predicted: Mapping[str, Array],
     classes: ClassNames = CLASS_NAMES,
 ) -> dict[str, ClassFigures | AgeFigures]:
     """Head -> figures of labels as `targets.build_targets` encodes them; heads without a label have none."""
@@ -229,7 +228,7 @@ def encoded_figures(
     return found
 
 
-def _decoded_ages(encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _decoded_ages(encoded: Array) -> tuple[Array, Array, Array]:
     shares, last = encoded[:, :AGE_CLASSES], encoded[:, -1]
     exact, binned = shares.any(axis=1) & (last >= 0), last == IN_BIN
     low = (shares > 0).argmax(axis=1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, MISSING, PRESENCE, ClassNames, label_column
 from facecli.data.checks import POOLED_HEADS
 from facecli.models.readout import IDENTITY, Calibration
@@ -14,7 +15,7 @@ from facecli.training.metrics import ClassFigures, age_bin_metrics, age_metrics,
 
 FACE = PRESENCE.index("face")
 
-Predict = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+Predict = Callable[[Array], Mapping[str, Array]]
 """(n, h, w, 3) uint8 RGB crops -> head -> probabilities (n, classes)."""
 
 
@@ -26,9 +27,7 @@ MEANS = {
 CLASS_MEANS = ("accuracy", "macro_f1", "ece")
 
 
-def presence_metrics(
-    labels: np.ndarray, probabilities: np.ndarray, raw: np.ndarray, threshold: float | None
-) -> dict:
+def presence_metrics(labels: Array, probabilities: Array, raw: Array, threshold: float | None) -> dict:
     """What `class_metrics` knows, and the shares that are refused.
 
     Args:
@@ -53,8 +52,8 @@ class Evaluation:
     """What was shown, what was answered (calibrated), and how good it was."""
 
     frame: pd.DataFrame
-    crops: np.ndarray
-    predicted: dict[str, np.ndarray]
+    crops: Array
+    predicted: dict[str, Array]
     metrics: dict
     calibration: Calibration = IDENTITY
     classes: ClassNames = field(default_factory=lambda: CLASS_NAMES)
@@ -67,7 +66,7 @@ class Evaluation:
 def evaluate(
     predict: Predict,
     frame: pd.DataFrame,
-    crops: np.ndarray,
+    crops: Array,
     batch_size: int = 64,
     calibration: Calibration = IDENTITY,
     classes: ClassNames = CLASS_NAMES,
@@ -133,15 +132,15 @@ def _is_class_part(value: Any) -> bool:
     return isinstance(value, Mapping) and "confusion" in value
 
 
-def true_labels(frame: pd.DataFrame, head: str) -> np.ndarray:
+def true_labels(frame: pd.DataFrame, head: str) -> Array:
     """(n,) labels of a head, -1 where missing; all of them in a table without its column."""
     column = label_column(head)
     return frame[column].to_numpy() if column in frame else np.full(len(frame), MISSING)
 
 
 def predict_batches(
-    predict: Predict, crops: np.ndarray, batch_size: int, further: Iterable[str] = ()
-) -> dict[str, np.ndarray]:
+    predict: Predict, crops: Array, batch_size: int, further: Iterable[str] = ()
+) -> dict[str, Array]:
     """Head -> probabilities of all crops, in the order of `core.attributes.HEAD_CLASSES`, then `further`.
 
     Other outputs are left out.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import GENDERS, MISSING, RACES, RACES_7
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import true_labels
@@ -34,7 +35,7 @@ AGE_RANGE_21_60 = (21, 60)
 _AXES = ("gender", "race", "race_7", "age_band")
 
 
-def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict[str, dict]:
+def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, dict]:
     """What `metrics.json` says about groups of faces.
 
     Args:
@@ -49,7 +50,7 @@ def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -
     return {name: value for name, value in found.items() if value}
 
 
-def fairness_table(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def fairness_table(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> pd.DataFrame:
     """A row for everybody, for children, for the old, and for every group of every slice.
 
     Args: as `fairness_metrics`.
@@ -107,7 +108,7 @@ def _gap(measure: str, groups: pd.DataFrame) -> dict:
     }
 
 
-def _scores(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _scores(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, Array]:
     """Measure -> (n,) float value of each face, NaN without a label; measures without any left out."""
     scores = {}
     if "age" in predicted:
@@ -122,7 +123,7 @@ def _scores(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict[st
     return {measure: values for measure, values in scores.items() if np.isfinite(values).any()}
 
 
-def _in_bin(frame: pd.DataFrame, ages: np.ndarray) -> np.ndarray:
+def _in_bin(frame: pd.DataFrame, ages: Array) -> Array:
     """(n,) 1 where the expectation rounds to a year of the bin, else 0; NaN where no bin is known."""
     if "age_low" not in frame:
         return np.full(len(frame), np.nan)
@@ -138,7 +139,7 @@ def _group_labels(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({**labels, "age_band": age_band_id(true_labels(frame, "age"))})
 
 
-def _groups(labels: pd.DataFrame) -> Iterator[tuple[str, str, dict[str, str], np.ndarray]]:
+def _groups(labels: pd.DataFrame) -> Iterator[tuple[str, str, dict[str, str], Array]]:
     """(slice, group, axis -> name, positions) of all rows of the table, in its order."""
     names = {"gender": GENDERS, "race": RACES, "race_7": RACES_7, "age_band": AGE_BANDS}
     yield "all", "everybody", {}, np.arange(len(labels))
@@ -154,14 +155,14 @@ def _groups(labels: pd.DataFrame) -> Iterator[tuple[str, str, dict[str, str], np
             yield " x ".join(axes), ", ".join(of_axis.values()), of_axis, known.index[index].to_numpy()
 
 
-def _summary(measure: str, values: np.ndarray) -> dict[str, float]:
+def _summary(measure: str, values: Array) -> dict[str, float]:
     values = values[np.isfinite(values)]
     low, high = mean_interval(values if len(values) >= FEWEST_FOR_INTERVAL else ())
     mean = float(values.mean()) if len(values) else np.nan
     return {measure: mean, f"{measure}_low": low, f"{measure}_high": high, f"{measure}_count": len(values)}
 
 
-def _age_range(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict:
+def _age_range(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict:
     years = true_labels(frame, "age")
     low, high = AGE_RANGE_21_60
     inside = (low <= years) & (years <= high)

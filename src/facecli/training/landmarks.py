@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.crops import (
     CLOSEUP_LANDMARKS,
     CLOSEUP_MARGIN,
@@ -73,7 +74,7 @@ class KnownFace:
     """A face of a picture and its landmarks, (5, 2) pixels."""
 
     picture: BoxPicture
-    landmarks: np.ndarray
+    landmarks: Array
 
 
 def known_faces(pictures: Sequence[BoxPicture]) -> list[KnownFace]:
@@ -100,7 +101,7 @@ class CloseupBatches(DrawnBatches):
     def __init__(
         self,
         sets: Sequence[Sequence[BoxPicture]],
-        shares: Sequence[float] | np.ndarray,
+        shares: Sequence[float] | Array,
         samples: int,
         batch_size: int,
         seed: int,
@@ -120,7 +121,7 @@ class CloseupBatches(DrawnBatches):
         drawn = [self._draw(random) for _ in range(self.batch_size)]
         return np.stack([image for image, _ in drawn]), np.stack([target for _, target in drawn])
 
-    def _draw(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _draw(self, random: np.random.Generator) -> tuple[Array, Array]:
         number = int(random.choice(len(self.faces), p=self.shares))
         if random.random() < self.how.not_face:
             nothing = self._nothing(random, number)
@@ -136,7 +137,7 @@ class CloseupBatches(DrawnBatches):
         target = np.append(encode_points(sample.landmarks), np.float32(1))
         return _worn(sample.image_rgb, self.how, random), target
 
-    def _nothing(self, random: np.random.Generator, number: int) -> np.ndarray | None:
+    def _nothing(self, random: np.random.Generator, number: int) -> Array | None:
         """A part of a picture without a face; None where there is hardly one."""
         picture = self.pictures[number][random.integers(len(self.pictures[number]))]
         image = self.cache.load(picture)
@@ -158,7 +159,7 @@ _SIZE = CLOSEUP_SIDE, CLOSEUP_SIDE
 _BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
 
 
-def draw_closeup(landmarks: np.ndarray, how: CloseupShares, random: np.random.Generator) -> np.ndarray:
+def draw_closeup(landmarks: Array, how: CloseupShares, random: np.random.Generator) -> Array:
     """A random map (2, 3) from the picture to a close-up of a face."""
     matrix = fit_similarity(landmarks, CLOSEUP_LANDMARKS)
     if matrix is None:
@@ -175,7 +176,7 @@ def draw_closeup(landmarks: np.ndarray, how: CloseupShares, random: np.random.Ge
     return np.concatenate([turn[:, :2] @ matrix[:, :2], turn[:, :2] @ matrix[:, 2:] + turn[:, 2:]], axis=1)
 
 
-def _worn(image: np.ndarray, how: CloseupShares, random: np.random.Generator) -> np.ndarray:
+def _worn(image: Array, how: CloseupShares, random: np.random.Generator) -> Array:
     if random.random() < how.coarse:
         side = int(np.exp(random.uniform(np.log(10), np.log(CLOSEUP_SIDE))))
         small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
@@ -218,7 +219,7 @@ class LandmarkTrainer(keras.Model):
 class LandmarkValidation(keras.callbacks.Callback):
     """After each epoch adds the error on close-ups of validation pictures to its logs."""
 
-    def __init__(self, closeups: np.ndarray, targets: np.ndarray) -> None:
+    def __init__(self, closeups: Array, targets: Array) -> None:
         super().__init__()
         self.closeups, self.targets = closeups, targets
 
@@ -228,7 +229,7 @@ class LandmarkValidation(keras.callbacks.Callback):
         logs |= measure_closeups(self.model.network, self.closeups, self.targets)
 
 
-def measure_closeups(network: keras.Model, closeups: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+def measure_closeups(network: keras.Model, closeups: Array, targets: Array) -> dict[str, float]:
     """Mean distance of landmarks in sides of the close-up (lower is better), and accuracy of face or not."""
     outputs = network.predict(closeups, batch_size=256, verbose=0)
     face = targets[:, 10] > 0
@@ -295,9 +296,7 @@ def train_landmarks(data: Sequence[BoxData], request: LandmarkRequest, options: 
     return folder
 
 
-def _validation(
-    data: Sequence[BoxData], shares: np.ndarray, request: LandmarkRequest
-) -> tuple[np.ndarray, np.ndarray]:
+def _validation(data: Sequence[BoxData], shares: Array, request: LandmarkRequest) -> tuple[Array, Array]:
     pictures = [[_taught(one, picture) for picture in one.val] for one in data]
     count = max(round(request.samples * _VALIDATION_SHARE), 1)
     return CloseupBatches(pictures, shares, count, count, 0, request.how)[0]

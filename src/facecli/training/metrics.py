@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import classification_report, confusion_matrix, f1_score, r2_score
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import (
     AGE_GROUPS,
     GENDERS,
@@ -69,7 +70,7 @@ class AgeFigures:
     outside: float | None
 
 
-def class_figures(names: Sequence[str], labels: np.ndarray, probabilities: np.ndarray) -> ClassFigures | None:
+def class_figures(names: Sequence[str], labels: Array, probabilities: Array) -> ClassFigures | None:
     """Figures of a head whose classes have these names; None when no label is known.
 
     Args:
@@ -81,7 +82,7 @@ def class_figures(names: Sequence[str], labels: np.ndarray, probabilities: np.nd
     return figures_of_known(names, labels[known], probabilities[known]) if known.any() else None
 
 
-def figures_of_known(names: Sequence[str], true: np.ndarray, probabilities: np.ndarray) -> ClassFigures:
+def figures_of_known(names: Sequence[str], true: Array, probabilities: Array) -> ClassFigures:
     """Figures of (n,) class ids, all of them known and one at least, and (n, classes)."""
     said = probabilities.argmax(axis=1)
     shares = np.bincount(said, minlength=len(names)) - np.bincount(true, minlength=len(names))
@@ -93,9 +94,7 @@ def figures_of_known(names: Sequence[str], true: np.ndarray, probabilities: np.n
     )
 
 
-def age_figures(
-    age_years: np.ndarray, low: np.ndarray, high: np.ndarray, probabilities: np.ndarray
-) -> AgeFigures | None:
+def age_figures(age_years: Array, low: Array, high: Array, probabilities: Array) -> AgeFigures | None:
     """Figures of the expected age.
 
     Args:
@@ -184,7 +183,7 @@ def mean_interval(
     return float(low), float(high)
 
 
-def interval_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Calibration) -> dict:
+def interval_metrics(true_age: Array, probabilities: Array, calibration: Calibration) -> dict:
     """How many of (n,) true ages, all known, lie in their 90 % interval, in [0, 1].
 
     Returns:
@@ -206,12 +205,12 @@ def interval_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibratio
     }
 
 
-def age_band_id(true_age: np.ndarray) -> np.ndarray:
+def age_band_id(true_age: Array) -> Array:
     """Index into AGE_BANDS of each age in years; -1 where it is missing."""
     return np.searchsorted(_BAND_STARTS, true_age, side="right") - 1
 
 
-def band_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict[str, dict]:
+def band_metrics(true_age: Array, probabilities: Array) -> dict[str, dict]:
     """The accuracy of every set of bands.
 
     Args:
@@ -227,7 +226,7 @@ def band_metrics(true_age: np.ndarray, probabilities: np.ndarray) -> dict[str, d
     return {name: _metrics(true_age, probabilities, groups) for name, groups in BAND_SETS.items()}
 
 
-def _metrics(true_age: np.ndarray, probabilities: np.ndarray, groups: AgeGroups) -> dict:
+def _metrics(true_age: Array, probabilities: Array, groups: AgeGroups) -> dict:
     rows = np.asarray(probabilities, np.float64)
     shares = np.stack([rows[:, band.first : band.last + 1].sum(axis=1) for band in groups.bands], axis=1)
     predicted = shares.argmax(axis=1)
@@ -260,7 +259,7 @@ def band_table(bands: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["bands", "band", "count", "accuracy", "low", "high", "off_by_one"])
 
 
-def age_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Calibration = IDENTITY) -> dict:
+def age_metrics(true_age: Array, probabilities: Array, calibration: Calibration = IDENTITY) -> dict:
     """Errors of the expected age.
 
     Args:
@@ -295,9 +294,9 @@ def age_metrics(true_age: np.ndarray, probabilities: np.ndarray, calibration: Ca
 
 
 def class_metrics(
-    true_class: np.ndarray,
-    probabilities: np.ndarray,
-    raw: np.ndarray | None = None,
+    true_class: Array,
+    probabilities: Array,
+    raw: Array | None = None,
     names: Sequence[str] | None = None,
 ) -> dict:
     """How good the answers of a class head are.
@@ -337,7 +336,7 @@ def class_metrics(
     }
 
 
-def _by_class(names: Sequence[str], true_class: np.ndarray, probabilities: np.ndarray) -> dict:
+def _by_class(names: Sequence[str], true_class: Array, probabilities: Array) -> dict:
     figures = figures_of_known(names, true_class, probabilities)
     hit, rows = probabilities.argmax(axis=1) == true_class, {}
     for name, accuracy in figures.by_class.items():
@@ -351,7 +350,7 @@ def _by_class(names: Sequence[str], true_class: np.ndarray, probabilities: np.nd
 
 
 def age_bin_metrics(
-    low: np.ndarray, high: np.ndarray, probabilities: np.ndarray, calibration: Calibration = IDENTITY
+    low: Array, high: Array, probabilities: Array, calibration: Calibration = IDENTITY
 ) -> dict:
     """How good the expected age is where a bin of ages is known.
 
@@ -401,7 +400,7 @@ def bin_name(low: int, high: int) -> str:
     return f"{low}+" if high == MAX_AGE_YEARS else f"{low}-{high}"
 
 
-def class_report(names: Sequence[str], true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def class_report(names: Sequence[str], true_class: Array, probabilities: Array) -> pd.DataFrame:
     """scikit-learn's classification report as a table, a row a class and the averages.
 
     Raises ValueError when no label is known.
@@ -421,7 +420,7 @@ def class_report(names: Sequence[str], true_class: np.ndarray, probabilities: np
     return table.rename_axis("class").reset_index()
 
 
-def confusion_counts(names: Sequence[str], true_class: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def confusion_counts(names: Sequence[str], true_class: Array, probabilities: Array) -> pd.DataFrame:
     """Counts, true classes as rows, predicted ones as columns."""
     known = true_class != MISSING
     names = list(names)
@@ -431,7 +430,7 @@ def confusion_counts(names: Sequence[str], true_class: np.ndarray, probabilities
     return pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=names)
 
 
-def calibration_bins(hit: np.ndarray, confidence: np.ndarray) -> pd.DataFrame:
+def calibration_bins(hit: Array, confidence: Array) -> pd.DataFrame:
     """Mean confidence, accuracy and count in CALIBRATION_BINS equal bins; empty bins left out."""
     index = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     table = pd.DataFrame({"bin": index, "confidence": confidence, "accuracy": hit.astype(float)})
@@ -439,14 +438,14 @@ def calibration_bins(hit: np.ndarray, confidence: np.ndarray) -> pd.DataFrame:
     return grouped.mean().assign(count=grouped.size()).reset_index()
 
 
-def calibration_error(hit: np.ndarray, confidence: np.ndarray) -> float:
+def calibration_error(hit: Array, confidence: Array) -> float:
     """Expected calibration error (Guo et al. 2017), in [0, 1]."""
     bins = calibration_bins(hit, confidence)
     gaps = (bins["confidence"] - bins["accuracy"]).abs()
     return float((gaps * bins["count"]).sum() / max(len(hit), 1))
 
 
-def group_report(labels: Columns, predicted: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def group_report(labels: Columns, predicted: Mapping[str, Array]) -> pd.DataFrame:
     """Errors by gender x race x age band, with counts and 95 % intervals; groups of none left out.
 
     Columns of heads that were not predicted are absent. Rows that lack one of the three
@@ -473,7 +472,7 @@ def group_report(labels: Columns, predicted: Mapping[str, np.ndarray]) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def _row_scores(table: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _row_scores(table: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, Array]:
     scores = {}
     if "age" in predicted:
         error = expected_age(predicted["age"]) - table["age_years"].to_numpy()
@@ -484,7 +483,7 @@ def _row_scores(table: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> dic
     return scores
 
 
-def _by_decade(true_age: np.ndarray, error: np.ndarray) -> dict[str, dict]:
+def _by_decade(true_age: Array, error: Array) -> dict[str, dict]:
     decade = np.array([age_group_id(age) for age in true_age])
     rows = {}
     for index, name in enumerate(AGE_GROUPS):

@@ -15,6 +15,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, MISSING
 from facecli.models.readout import expected_age
 from facecli.training.evaluate import Evaluation, true_labels
@@ -165,7 +166,7 @@ def fairness_plot(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panel(axis, measure: str, shown: pd.DataFrame, y: np.ndarray) -> None:
+def _panel(axis, measure: str, shown: pd.DataFrame, y: Array) -> None:
     for slice_name, part in shown.groupby("slice", sort=False):
         colour, marker = LOOKS[str(slice_name)]
         values, low, high = (part[f"{measure}{end}"].to_numpy() for end in ("", "_low", "_high"))
@@ -206,7 +207,7 @@ def confusion_matrix(head: str, counts: pd.DataFrame) -> Figure:
 
 
 @plot_style
-def age_scatter(true_age: np.ndarray, guess: np.ndarray) -> Figure:
+def age_scatter(true_age: Array, guess: Array) -> Figure:
     """True against predicted age: every face a dot, or their density when there are many."""
     figure, axes = new_figure(6.2, 5.6)
     axis = axes[0, 0]
@@ -266,7 +267,7 @@ def age_by_decade(by_decade: Mapping[str, Mapping]) -> Figure:
 
 
 @plot_style
-def reliability(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray]) -> Figure:
+def reliability(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> Figure:
     """Confidence against accuracy, with the expected calibration error; a panel a class head.
 
     Args:

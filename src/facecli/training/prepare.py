@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, PRESENCE, ClassNames, wrong_in_head
 from facecli.core.crops import WHOLE_CHIP_MARGIN
 from facecli.core.errors import DataError, InputError
@@ -70,7 +71,7 @@ class PreparedData:
         return dict(list(self.sets.items())[1:])
 
     @property
-    def of_set(self) -> np.ndarray:
+    def of_set(self) -> Array:
         """(n,) name of each row's set."""
         return self.frame["set"].to_numpy(str)
 
@@ -91,14 +92,14 @@ class PreparedData:
         """The first set alone."""
         return self.only(next(iter(self.sets)))
 
-    def rows(self, split: str) -> np.ndarray:
+    def rows(self, split: str) -> Array:
         """Positions of the rows of a split ("train", "val", "test"), or of all ("all")."""
         wanted = (
             np.ones(len(self.frame), bool) if split == "all" else (self.frame["split"] == split).to_numpy()
         )
         return np.flatnonzero(wanted)
 
-    def crops(self, image_size: tuple[int, int], margin: float = WHOLE_CHIP_MARGIN) -> np.ndarray:
+    def crops(self, image_size: tuple[int, int], margin: float = WHOLE_CHIP_MARGIN) -> Array:
         """(n, h, w, 3) uint8 RGB, a row for each row of the table."""
         return load_crops(self.frame, self.folder, image_size, margin)
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import FACE_HEADS, HEAD_CLASSES, MISSING, label_column
 from facecli.core.paths import replacing
 from facecli.models.checkpoint import write_json
@@ -125,7 +125,7 @@ def _pictured(evaluation: Evaluation) -> Evaluation:
 
 
 def _class_files(
-    head: str, names: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, folder: Path
+    head: str, names: Sequence[str], labels: Array, probabilities: Array, folder: Path
 ) -> list[Path]:
     counts = confusion_counts(names, labels, probabilities)
     return [
@@ -147,7 +147,7 @@ def _age_files(evaluation: Evaluation, folder: Path) -> list[Path]:
     ]
 
 
-def _group_files(frame: pd.DataFrame, predicted: Mapping[str, np.ndarray], folder: Path) -> list[Path]:
+def _group_files(frame: pd.DataFrame, predicted: Mapping[str, Array], folder: Path) -> list[Path]:
     files = []
     groups, fairness = group_report(frame, predicted), fairness_table(frame, predicted)
     if len(groups):

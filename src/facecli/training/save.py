@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, ClassNames
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import replacing
@@ -109,7 +110,7 @@ def save_finder(
     network: keras.Model,
     folder: Path,
     history: Sequence[Mapping[str, float]],
-    seen: np.ndarray,
+    seen: Array,
     float_layers: Sequence[str],
     float_operations: Sequence[str] = (),
 ) -> keras.Model:
@@ -173,7 +174,7 @@ def load_embedding(network: keras.Model, folder: Path, average: Sequence[Path] =
     Raises CheckpointError when a student has another shape.
     """
     names = ["backbone", *_head_layers(network)]
-    found: dict[str, list[list[np.ndarray]]] = {}
+    found: dict[str, list[list[Array]]] = {}
     for place in (folder, *average):
         checkpoint = load_checkpoint(place)
         for layer in load_network(checkpoint).layers:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from keras import ops
 from numpy.lib.format import open_memmap
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import HEAD_CLASSES, PRESENCE
 from facecli.core.console import with_bar
 from facecli.core.recipes import FitOptions
@@ -52,14 +53,14 @@ AGE_SHARE = 0.85
 
 
 def soften_labels(
-    targets: Mapping[str, np.ndarray],
-    looks: Sequence[np.ndarray],
-    groups: np.ndarray,
-    rows: np.ndarray,
+    targets: Mapping[str, Array],
+    looks: Sequence[Array],
+    groups: Array,
+    rows: Array,
     folder: Path,
     seed: int,
     resume: bool = False,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Mixes the labels of training rows with out-of-fold probabilities.
 
     Args:
@@ -94,10 +95,10 @@ def soften_labels(
 
 
 def _teach(
-    features: np.ndarray,
-    targets: Mapping[str, np.ndarray],
-    learnt: np.ndarray,
-    held: np.ndarray,
+    features: Array,
+    targets: Mapping[str, Array],
+    learnt: Array,
+    held: Array,
     options: FitOptions,
     folder: Path,
 ) -> keras.Model:
@@ -107,11 +108,11 @@ def _teach(
     return teacher
 
 
-def _answers(teacher: keras.Model, features: np.ndarray) -> dict[str, np.ndarray]:
+def _answers(teacher: keras.Model, features: Array) -> dict[str, Array]:
     return teacher.predict(features, batch_size=512, verbose=0) if len(features) else {}
 
 
-def mix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def mix(labels: Array, probabilities: Array) -> Array:
     """Encoded label rows with a share of a teacher's probabilities; rows of zeros stay so.
 
     The share is SOFT_SHARE for classes and AGE_SHARE for ages, the year itself included. An age that
@@ -123,7 +124,7 @@ def mix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return (1 - SOFT_SHARE) * labels + SOFT_SHARE * known * probabilities
 
 
-def _mix_ages(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def _mix_ages(labels: Array, probabilities: Array) -> Array:
     classes = probabilities.shape[1]
     expected = probabilities @ np.arange(classes, dtype=probabilities.dtype)
     known = labels[:, :classes].any(axis=1, keepdims=True)
@@ -168,11 +169,11 @@ def load_teacher(checkpoint: Checkpoint, heads: Sequence[str]) -> keras.Model:
 
 
 def view_targets(
-    labels: Mapping[str, np.ndarray],
-    answers: Mapping[str, np.ndarray],
-    faces: np.ndarray,
+    labels: Mapping[str, Array],
+    answers: Mapping[str, Array],
+    faces: Array,
     views: int = 1,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Targets of views: the labels, mixed with what a teacher says of each view.
 
     A face without a label has the teacher's word alone, what is no face has no label but that.
@@ -194,7 +195,7 @@ def view_targets(
     return targets
 
 
-def _mixed(labels: np.ndarray, probabilities: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def _mixed(labels: Array, probabilities: Array, faces: Array) -> Array:
     classes = probabilities.shape[1]
     known = labels[:, :classes].sum(axis=1, keepdims=True) > 0
     share = np.where(known, np.float16(SOFT_SHARE), np.float16(1)) * faces
@@ -205,7 +206,7 @@ def _mixed(labels: np.ndarray, probabilities: np.ndarray, faces: np.ndarray) -> 
     return mixed
 
 
-def are_faces(presence: npt.ArrayLike) -> np.ndarray:
+def are_faces(presence: npt.ArrayLike) -> Array:
     """(n,) bool of a table's column `face`."""
     return np.asarray(presence) == PRESENCE.index("face")
 
@@ -228,8 +229,8 @@ class Views(NamedTuple):
         answers: output of the teacher -> (views x n, d) float16.
     """
 
-    crops: np.ndarray
-    answers: Mapping[str, np.ndarray]
+    crops: Array
+    answers: Mapping[str, Array]
 
 
 class ViewMaker(keras.Model):
@@ -261,7 +262,7 @@ class ViewMaker(keras.Model):
         }
 
 
-def build_views(maker: ViewMaker, crops: np.ndarray, count: int, seed: int, folder: Path) -> Views:
+def build_views(maker: ViewMaker, crops: Array, count: int, seed: int, folder: Path) -> Views:
     """Makes `count` views of each crop, or takes those that an earlier run left in `folder`.
 
     Args:
@@ -277,7 +278,7 @@ def build_views(maker: ViewMaker, crops: np.ndarray, count: int, seed: int, fold
 
 
 def _build(
-    maker: ViewMaker, crops: np.ndarray, count: int, seed: int, folder: Path, asked: Mapping[str, object]
+    maker: ViewMaker, crops: Array, count: int, seed: int, folder: Path, asked: Mapping[str, object]
 ) -> Views:
     arrays, done = _open(maker, crops, count, folder, asked)
     starts = [(view, start) for view in range(count) for start in range(0, len(crops), CHUNK_ROWS)]
@@ -297,8 +298,8 @@ def _build(
 
 
 def _open(
-    maker: ViewMaker, crops: np.ndarray, count: int, folder: Path, asked: Mapping[str, object]
-) -> tuple[dict[str, np.ndarray], int]:
+    maker: ViewMaker, crops: Array, count: int, folder: Path, asked: Mapping[str, object]
+) -> tuple[dict[str, Array], int]:
     """The arrays on disk, and how many chunks of them hold something."""
     folder.mkdir(parents=True, exist_ok=True)
     state = json.loads((folder / _STATE).read_text("utf-8")) if (folder / _STATE).is_file() else {}

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import (
     AGE_CLASSES,
     CLASS_NAMES,
@@ -33,7 +34,7 @@ class Columns(Protocol):
 
 def build_targets(
     labels: Columns, heads: Sequence[str], classes: ClassNames = CLASS_NAMES
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Encodes the label columns of a table.
 
     Args:
@@ -61,7 +62,7 @@ def build_targets(
     return targets
 
 
-def encode_classes(values: np.ndarray, classes: int) -> np.ndarray:
+def encode_classes(values: Array, classes: int) -> Array:
     """(n, classes) one-hot rows, zeros where the value is missing."""
     known = values != MISSING
     encoded = np.zeros((len(values), classes), np.float32)
@@ -69,7 +70,7 @@ def encode_classes(values: np.ndarray, classes: int) -> np.ndarray:
     return encoded
 
 
-def encode_age(age_years: np.ndarray) -> np.ndarray:
+def encode_age(age_years: Array) -> Array:
     """(n, AGE_CLASSES + 1): soft label over years, and the age in the last column.
 
     The Gaussian (Gao et al., deep label distribution learning, TIP 2017) widens with age:
@@ -86,7 +87,7 @@ def encode_age(age_years: np.ndarray) -> np.ndarray:
     return encoded.astype(np.float32)
 
 
-def encode_age_bins(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def encode_age_bins(low: Array, high: Array) -> Array:
     """(n, AGE_CLASSES + 1): a share of every year from low to high, and IN_BIN.
 
     What is learnt is the probability of the whole bin, see `training.losses.AgeLoss`; the shares are but what

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.console import with_bar
 from facecli.core.crops import WHOLE_CHIP_MARGIN, crop_face
 from facecli.core.errors import WeightsError
@@ -28,7 +29,7 @@ CHUNK_ROWS = 1024
 CHUNKS_A_WRITE = 8
 """The store is written whole: after each chunk that would cost more than the chunk."""
 TAPS = ("block17", "block8", "embedding")
-Predict = Callable[[np.ndarray], dict[str, np.ndarray]]
+Predict = Callable[[Array], dict[str, Array]]
 """(n, h, w, 3) uint8 RGB -> tap -> (n, d)."""
 
 TEACHERS = {
@@ -49,7 +50,7 @@ class FeatureStore:
     def __init__(self, name: str, folder: Path | None = None) -> None:
         self.path = (folder or paths.cache_dir() / "features") / f"{name}.npz"
         self.rows: dict[str, int] = {}
-        self.arrays: dict[str, np.ndarray] = {}
+        self.arrays: dict[str, Array] = {}
         if self.path.is_file():
             with np.load(self.path, allow_pickle=False) as stored:
                 self.rows = {key: row for row, key in enumerate(stored["sha256"].tolist())}
@@ -60,7 +61,7 @@ class FeatureStore:
         first = {key: position for position, key in reversed(list(enumerate(keys)))}
         return sorted(position for key, position in first.items() if key not in self.rows)
 
-    def add(self, keys: Sequence[str], features: dict[str, np.ndarray]) -> None:
+    def add(self, keys: Sequence[str], features: dict[str, Array]) -> None:
         """Appends rows and writes the store, whole."""
         for tap, values in features.items():
             values = values.astype(np.float16)
@@ -72,7 +73,7 @@ class FeatureStore:
             # The stub takes every keyword for `allow_pickle`.
             np.savez(temporary, sha256=np.array(list(self.rows)), **self.arrays)  # type: ignore[arg-type]
 
-    def get(self, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    def get(self, keys: Sequence[str]) -> dict[str, Array]:
         """Tap -> (n, d) float32, a row for each key."""
         rows = [self.rows[key] for key in keys]
         return {tap: values[rows].astype(np.float32) for tap, values in self.arrays.items()}
@@ -86,7 +87,7 @@ def facenet_features(
     flip: bool = False,
     margin: float = WHOLE_CHIP_MARGIN,
     batch_size: int = 64,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Pooled features of the genuine FaceNet trunk for face chips.
 
     Args:
@@ -108,7 +109,7 @@ def facenet_features(
     def load() -> Predict:
         trunk = load_facenet(weights, TAPS)
 
-        def predict(crops: np.ndarray) -> dict[str, np.ndarray]:
+        def predict(crops: Array) -> dict[str, Array]:
             with fused_normalization(trunk):
                 return trunk.predict(crops, batch_size=batch_size, verbose=0)
 
@@ -125,7 +126,7 @@ def mobilenet_features(
     weights: Path | None = None,
     flip: bool = False,
     batch_size: int = 32,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """{"mobilenet": (n, 1024) float32}: pooled features of the MobileNet teacher.
 
     Arguments and errors are those of `facenet_features`.
@@ -135,7 +136,7 @@ def mobilenet_features(
     def load() -> Predict:
         network = load_mobilenet(weights)
 
-        def predict(crops: np.ndarray) -> dict[str, np.ndarray]:
+        def predict(crops: Array) -> dict[str, Array]:
             starts = range(0, len(crops), batch_size)
             parts = [network(crops[start : start + batch_size])["mobilenet"] for start in starts]
             return {"mobilenet": np.concatenate(parts)}
@@ -154,7 +155,7 @@ def _features(
     margin: float,
     image_size: tuple[int, int],
     flip: bool = False,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Features out of the store `name`; what is missing there is computed by what `load` gives."""
     store = FeatureStore(name)
     wanted = store.missing(keys)
@@ -176,9 +177,9 @@ def _features(
 @contextmanager
 def _written_together(
     store: FeatureStore,
-) -> Iterator[Callable[[list[str], dict[str, np.ndarray]], None]]:
+) -> Iterator[Callable[[list[str], dict[str, Array]], None]]:
     """Yields what takes keys and features of chunks; also those before an error or Ctrl-C are written."""
-    held: list[tuple[list[str], dict[str, np.ndarray]]] = []
+    held: list[tuple[list[str], dict[str, Array]]] = []
 
     def write() -> None:
         if held:
@@ -187,7 +188,7 @@ def _written_together(
             store.add(keys, {tap: np.concatenate([features[tap] for _, features in held]) for tap in taps})
             held.clear()
 
-    def add(keys: list[str], features: dict[str, np.ndarray]) -> None:
+    def add(keys: list[str], features: dict[str, Array]) -> None:
         held.append((keys, features))
         if len(held) == CHUNKS_A_WRITE:
             write()
@@ -198,10 +199,10 @@ def _written_together(
         write()
 
 
-def _prefetched(chunks: Sequence[Sequence[int]], load: Callable[[int], np.ndarray]) -> Iterator[np.ndarray]:
+def _prefetched(chunks: Sequence[Sequence[int]], load: Callable[[int], Array]) -> Iterator[Array]:
     """The pictures of each chunk, stacked; those of the next one are decoded while one is looked at."""
 
-    def stacked(chunk: Sequence[int]) -> np.ndarray:
+    def stacked(chunk: Sequence[int]) -> Array:
         return np.stack([load(row) for row in chunk])
 
     with ThreadPoolExecutor(1) as pool:
@@ -213,7 +214,7 @@ def _prefetched(chunks: Sequence[Sequence[int]], load: Callable[[int], np.ndarra
             yield crops
 
 
-def _crop(file: Path, margin: float, image_size: tuple[int, int]) -> np.ndarray:
+def _crop(file: Path, margin: float, image_size: tuple[int, int]) -> Array:
     image = load_image(file)
     height, width = image.shape[:2]
     return crop_face(image, (0, 0, width, height), margin, image_size)
@@ -226,11 +227,11 @@ def projections(teachers: Sequence[str]) -> dict[str, int]:
 
 def teacher_features(
     data: PreparedData,
-    rows: np.ndarray,
+    rows: Array,
     teachers: Sequence[str],
     weights: Path | None = None,
     unlabelled: npt.ArrayLike = (),
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Feature -> (n, d) float32 with a row for each row of the table, zeros for rows not asked for.
 
     Features but the embedding are standardised over the training rows: they are not centred,
@@ -261,11 +262,11 @@ def teacher_features(
 
 def teacher_looks(
     data: PreparedData,
-    rows: np.ndarray,
+    rows: Array,
     teachers: Sequence[str],
     weights: Path | None = None,
     flip: bool = False,
-) -> list[np.ndarray]:
+) -> list[Array]:
     """All features of these teachers, side by side, from each crop of LOOK_MARGINS.
 
     MobileNet sees the whole picture each time. With `flip` all see the pictures mirrored left to right.
@@ -290,12 +291,12 @@ def teacher_looks(
     return looks
 
 
-def _look(data: PreparedData, rows: np.ndarray, teacher: str, weights: Path | None) -> dict[str, np.ndarray]:
+def _look(data: PreparedData, rows: Array, teacher: str, weights: Path | None) -> dict[str, Array]:
     files, keys = _pictures(data, rows)
     return facenet_features(files, keys, weights) if teacher == "facenet" else mobilenet_features(files, keys)
 
 
-def _pictures(data: PreparedData, rows: np.ndarray) -> tuple[list[Path], list[str]]:
+def _pictures(data: PreparedData, rows: Array) -> tuple[list[Path], list[str]]:
     """Files of these rows and their sha256."""
     frame = data.frame.iloc[rows]
     return [data.folder / file for file in frame["file"]], frame["sha256"].tolist()

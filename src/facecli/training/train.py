@@ -13,6 +13,7 @@ import pandas as pd
 from keras import layers
 
 from facecli.core import paths
+from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, ClassNames
 from facecli.core.errors import InputError
 from facecli.core.recipes import (
@@ -141,9 +142,7 @@ def _rebalanced(data: PreparedData, plan: ResolvedRequest, seed: int) -> Balance
     return replace(found, rows=train_rows[found.rows])
 
 
-def _rows(
-    inputs: np.ndarray, targets: Mapping, balanced: Balanced, sets: np.ndarray, classes: ClassNames
-) -> Rows:
+def _rows(inputs: Array, targets: Mapping, balanced: Balanced, sets: Array, classes: ClassNames) -> Rows:
     """Training rows; without weights or shares of epochs where all are 1."""
     weights = None if (balanced.weights == 1).all() else balanced.weights
     return Rows(inputs, targets, balanced.rows, weights, sets, seen=balanced.seen, classes=classes)
@@ -294,7 +293,7 @@ def unfreeze_blocks(network: keras.Model, count: int) -> list[str]:
     return chosen
 
 
-def _features(data: PreparedData, weights: Path | None) -> np.ndarray:
+def _features(data: PreparedData, weights: Path | None) -> Array:
     files = [data.folder / file for file in data.frame["file"]]
     found = facenet_features(files, data.frame["sha256"].tolist(), weights)
     return np.concatenate([found[tap] for tap in TAPS], axis=1)

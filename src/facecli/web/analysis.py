@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NamedTuple
 
 import cv2
-import numpy as np
 from fastapi import Depends, Query, Request
 
+from facecli.core.arrays import Array
 from facecli.core.errors import EncodingError, FacecliError, ImageError, ImageTooLargeError
 from facecli.core.faces import Face, FrameResult
 from facecli.core.images import encode_image
@@ -142,7 +142,7 @@ def unusable(query: AnalysisQuery) -> Problem:
     return Problem(404, "Unknown model or detector", detail)
 
 
-def _encoded(image_rgb: np.ndarray, suffix: str) -> bytes:
+def _encoded(image_rgb: Array, suffix: str) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY] if suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
     try:
         return bytes(encode_image(image_rgb, suffix, options, given_away=True))

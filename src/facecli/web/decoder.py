@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from facecli.core import images
+from facecli.core.arrays import Array
 from facecli.core.errors import FacecliError, ImageError, ImageTooLargeError
 from facecli.core.image_header import MAX_PIXELS, has_more_scans
 from facecli.core.images import DecodingMemory, decode_image, decode_reduced
@@ -149,7 +150,7 @@ class DecoderPool:
         """A decoder for pictures of all kinds (`heavy`), or one that raises HeavyPicture for heavy ones."""
         return DecodingLane(self, heavy)
 
-    def decode(self, task: _Task, heavy: bool) -> tuple[np.ndarray, tuple[int, int]]:
+    def decode(self, task: _Task, heavy: bool) -> tuple[Array, tuple[int, int]]:
         """Pixels, and width and height of the whole picture.
 
         Raises:
@@ -180,7 +181,7 @@ class DecoderPool:
 
     def _ask(
         self, child: "_Child", task: _Task, heavy: bool, held: contextlib.ExitStack
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    ) -> tuple[Array, tuple[int, int]]:
         allowed = min(_ALLOWED_BYTES, images.DECODING.most_bytes // 8)
         held.enter_context(images.DECODING.reserved(allowed, task.name))
         limit_s = self.limit_s * (2 if heavy else 1)
@@ -300,13 +301,13 @@ class DecodingLane:
     def __init__(self, pool: DecoderPool, heavy: bool) -> None:
         self._pool, self._heavy = pool, heavy
 
-    def decode_image(self, data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    def decode_image(self, data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Array:
         """See `core.images.decode_image`, and `DecoderPool.decode` for what it raises beside."""
         return self._pool.decode(_Task(data, name, 0, max_pixels), self._heavy)[0]
 
     def decode_reduced(
         self, data: bytes, name: str, longest_side: int, max_pixels: int = MAX_PIXELS
-    ) -> tuple[np.ndarray, tuple[int, int]]:
+    ) -> tuple[Array, tuple[int, int]]:
         """See `core.images.decode_reduced`, and `DecoderPool.decode` for what it raises beside."""
         return self._pool.decode(_Task(data, name, longest_side, max_pixels), self._heavy)
 
@@ -401,7 +402,7 @@ class _Child:
         """Raises OSError or _ChildLost."""
         return _Answer(*_ANSWER.unpack(_read(self._from, _ANSWER.size)))
 
-    def result(self, answer: _Answer, task: _Task) -> tuple[np.ndarray, tuple[int, int]]:
+    def result(self, answer: _Answer, task: _Task) -> tuple[Array, tuple[int, int]]:
         """What the last answer to a task brings. Raises ImageError, OSError or _ChildLost."""
         if answer.kind in (_ERROR, _TOO_LARGE) and answer.amount <= _LONGEST_TEXT:
             text = _read(self._from, answer.amount).decode("utf-8", "replace")
@@ -503,7 +504,7 @@ def _answer_task(said: IO[bytes], task: _Task) -> None:
         _write(said, image_rgb.data.cast("B"))
 
 
-def _decoded(task: _Task) -> tuple[np.ndarray, tuple[int, int]]:
+def _decoded(task: _Task) -> tuple[Array, tuple[int, int]]:
     if task.longest_side:
         return decode_reduced(task.data, task.name, task.longest_side, task.max_pixels)
     image_rgb = decode_image(task.data, task.name, task.max_pixels)

@@ -10,8 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from facecli.core.arrays import Array
 from facecli.core.errors import ImageError, ImageTooLargeError
 from facecli.core.faces import Face
 from facecli.draw.anonymize import head_box
@@ -108,7 +107,7 @@ def parse_command(text: str) -> Command:
     return Command(kind, **names)
 
 
-def decode_frame(data: bytes, limits: LiveLimits, decoder: Decoder) -> np.ndarray:
+def decode_frame(data: bytes, limits: LiveLimits, decoder: Decoder) -> Array:
     """(H, W, 3) uint8 RGB of an encoded frame; a large one is refused by its header. Raises LiveProblem."""
     if not _is_web_picture(data):
         raise LiveProblem(415, "Not a picture", "A frame is a JPEG, PNG or WebP.", UNSUPPORTED)

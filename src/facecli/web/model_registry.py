@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.errors import CheckpointError, InputError
 from facecli.core.recipes import MODEL_FOLDERS
 from facecli.detect.registry import (
@@ -49,11 +50,11 @@ class SharedPredictor:
         self.heads = predictor.heads
         self.image_size = predictor.image_size
         self.calibration = predictor.calibration
-        self._waiting: list[tuple[np.ndarray, Future]] = []
+        self._waiting: list[tuple[Array, Future]] = []
         self._list_lock = threading.Lock()
         self.calls = self.crops = 0
 
-    def predict(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+    def predict(self, crops: Array) -> dict[str, Array]:
         """As `Predictor.predict`, from any thread.
 
         Args:
@@ -103,7 +104,7 @@ class SharedPredictor:
         with self._list_lock:
             self.calls, self.crops = self.calls + 1, self.crops + start
 
-    def _take(self) -> list[tuple[np.ndarray, Future]]:
+    def _take(self) -> list[tuple[Array, Future]]:
         with self._list_lock:
             count, crops = 0, 0
             for one, _ in self._waiting:

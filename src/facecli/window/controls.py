@@ -4,8 +4,8 @@ from enum import Enum
 from typing import NamedTuple
 
 import cv2
-import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.draw.anonymize import METHODS
 from facecli.draw.plates import (
     SMALLEST_TEXT,
@@ -132,7 +132,7 @@ class Shown(NamedTuple):
     notice: str = ""
 
 
-def draw_hud(image_rgb: np.ndarray, stats: StreamStats, shown: Shown) -> None:
+def draw_hud(image_rgb: Array, stats: StreamStats, shown: Shown) -> None:
     """Draws into the picture itself, (H, W, 3) uint8 RGB, contiguous."""
     height, width = resolution = image_rgb.shape[:2]
     letters = _letters((width, height))
@@ -178,7 +178,7 @@ def _help_plate(shape: tuple[int, int], controls: Controls, recording: bool) -> 
     return build_plate(rows, letters, (width, height))._replace(width=width)
 
 
-def _draw_recording(image_rgb: np.ndarray, seconds: float, letters: int) -> None:
+def _draw_recording(image_rgb: Array, seconds: float, letters: int) -> None:
     """A red dot and the time in the upper right corner."""
     height, width = image_rgb.shape[:2]
     minutes, rest = divmod(int(seconds), 60)

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 
 import cv2
-import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.errors import OutputError
 from facecli.core.process import before_exit
 from facecli.window.controls import Action, action_of
@@ -94,7 +94,7 @@ class Screen:
             with self._watched(_GONE), contextlib.suppress(cv2.error):
                 cv2.destroyAllWindows()
 
-    def show(self, picture_rgb: np.ndarray) -> None:
+    def show(self, picture_rgb: Array) -> None:
         """Shows (H, W, 3) uint8 RGB.
 
         Raises OutputError when no window can be opened: this OpenCV has none, or there is no display.
@@ -158,7 +158,7 @@ class PictureWindow:
     def __exit__(self, *error) -> None:
         self._screen.__exit__(*error)
 
-    def show_until_closed(self, drawn_rgb: np.ndarray) -> None:
+    def show_until_closed(self, drawn_rgb: Array) -> None:
         """Shows (H, W, 3) uint8 RGB until q, Esc, Return, the space bar or the close button.
 
         Raises OutputError when no window can be opened.

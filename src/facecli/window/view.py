@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 import cv2
-import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.errors import OutputError
 from facecli.core.faces import Face
 from facecli.core.files import release_names, reserve_names
@@ -35,7 +35,7 @@ SUFFIX = ".mkv"
 
 def save_snapshot(
     folder: Path,
-    drawn_rgb: np.ndarray,
+    drawn_rgb: Array,
     faces: Sequence[Face],
     source: str,
     controls: Controls,
@@ -103,7 +103,7 @@ class Recorder:
         """Length of the video so far."""
         return self._last_s
 
-    def write(self, drawn_rgb: np.ndarray) -> None:
+    def write(self, drawn_rgb: Array) -> None:
         """Appends what is seen now, (H, W, 3) uint8 RGB. Raises OutputError."""
         self._last_s = self._clock.time_s(self._now())
         self._video.append(_shrunk(drawn_rgb), self._last_s)
@@ -120,7 +120,7 @@ class Recorder:
             release_names(self._reserved)
 
 
-def _shrunk(image: np.ndarray) -> np.ndarray:
+def _shrunk(image: Array) -> Array:
     height, width = image.shape[:2]
     scale = min(1.0, _LARGEST_WH[0] / width, _LARGEST_WH[1] / height)
     if scale == 1:
@@ -131,7 +131,7 @@ def _shrunk(image: np.ndarray) -> np.ndarray:
 
 log = logging.getLogger(__name__)
 
-Drawn = tuple[np.ndarray, list[Face]]
+Drawn = tuple[Array, list[Face]]
 """A frame as it is seen, and its faces there."""
 
 _NOTICE_S = 3.0
@@ -150,9 +150,7 @@ class ToggledMask:
         self._mask = LingeringMask(None)
         self._method: str | None = None
 
-    def cover(
-        self, image_rgb: np.ndarray, faces: Sequence[Face], time_s: float, controls: Controls
-    ) -> np.ndarray:
+    def cover(self, image_rgb: Array, faces: Sequence[Face], time_s: float, controls: Controls) -> Array:
         """The picture (H, W, 3) uint8 RGB, itself when there is nothing to hide."""
         # What the engine has done already need not be done again.
         method = None if controls.anonymize == controls.protected else controls.anonymize
@@ -201,7 +199,7 @@ class LiveView:
         self._recorder: Recorder | None = None
         self._notice, self._notice_until_s = "", 0.0
         self._toggled_mask, self._habits = ToggledMask(), LabelHabits()
-        self._image: np.ndarray | None = None
+        self._image: Array | None = None
         self._seen_s = 0.0
         self._drawn: Drawn | None = None
         self._shown: Shown | None = None
@@ -222,7 +220,7 @@ class LiveView:
     def paused(self) -> bool:
         return self._controls.paused
 
-    def show(self, image_rgb: np.ndarray, faces: Sequence[Face], stats: StreamStats) -> None:
+    def show(self, image_rgb: Array, faces: Sequence[Face], stats: StreamStats) -> None:
         """Draws a frame, shows it and does what the next key asks for.
 
         Args:
@@ -248,7 +246,7 @@ class LiveView:
         if action is not None:
             self._obey(action, drawn)
 
-    def _draw(self, image_rgb: np.ndarray, faces: Sequence[Face]) -> Drawn:
+    def _draw(self, image_rgb: Array, faces: Sequence[Face]) -> Drawn:
         image_rgb = self._toggled_mask.cover(image_rgb, faces, self._seen_s, self._controls)
         if self._controls.mirror:
             image_rgb, faces = mirrored(image_rgb, faces)
@@ -257,7 +255,7 @@ class LiveView:
         drawn = annotate(image_rgb, faces, details, areas, self._habits, self._label_size)
         return drawn, list(faces)
 
-    def _refresh(self, drawn_rgb: np.ndarray, stats: StreamStats) -> None:
+    def _refresh(self, drawn_rgb: Array, stats: StreamStats) -> None:
         """Shows the frame, unless just that is shown already."""
         if self._now() >= self._notice_until_s:
             self._notice = ""
@@ -281,7 +279,7 @@ class LiveView:
             except OutputError as error:
                 self._fail(error)
 
-    def _snapshot(self, drawn_rgb: np.ndarray, faces: list[Face]) -> None:
+    def _snapshot(self, drawn_rgb: Array, faces: list[Face]) -> None:
         folder = self._folder or Path.cwd()
         path = save_snapshot(folder, drawn_rgb, faces, self._source, self._controls)
         self._say(f"saved {path.name}")
@@ -297,7 +295,7 @@ class LiveView:
         recorder.close()
         return recorder.path
 
-    def _record(self, drawn_rgb: np.ndarray) -> None:
+    def _record(self, drawn_rgb: Array) -> None:
         recorder = self._recorder
         if recorder is None or self._controls.paused:
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.core.attributes import MISSING
 from facecli.core.errors import DataError
 from facecli.data.table import Layout, Table, build_table
@@ -60,7 +61,7 @@ def _unusable(score: float, second_score: float, age: int | None) -> str:
     return "" if age in AGES else f"age not in {AGES.start}..{AGES.stop - 1}"
 
 
-def _fields(mat: Path) -> list[np.ndarray]:
+def _fields(mat: Path) -> list[Array]:
     # Imported here: only WIKI needs it.
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError

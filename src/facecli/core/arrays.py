@@ -1,0 +1,7 @@
+"""The array of annotations: shapes, kinds of numbers and units stand in docstrings, where they say more."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
