@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from click.testing import CliRunner
 
-from facecli.cli.weights import weights
+from facecli.cli.models import weights
 from facecli.core import paths
 from facecli.core.errors import InputError, WeightsError
 from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile

@@ -65,7 +65,7 @@ COMMANDS = {
     "export": ("facecli.cli.export:export", "Write a saved model as LiteRT, ONNX or SavedModel."),
     "data": ("facecli.cli.data:data", "Check a data set; write its statistics."),
     "models": ("facecli.cli.models:models", "List, show, verify and remove saved models."),
-    "weights": ("facecli.cli.weights:weights", "Fetch, list and verify published weights."),
+    "weights": ("facecli.cli.models:weights", "Fetch, list and verify published weights."),
     "completion": ("facecli.cli.app:completion", "Complete commands in bash, zsh and fish."),
 }
 """Name -> (module:attribute, one line of help). Only the chosen command's module is imported."""
