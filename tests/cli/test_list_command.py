@@ -43,13 +43,7 @@ def check(*arguments):
     return main(["data", "check", *map(str, arguments)])
 
 
-def test_120_addresses_are_checked_trained_on_and_measured(tmp_path, server, home, capsys, monkeypatch):
-    pytest.importorskip("keras")
-    monkeypatch.chdir(tmp_path)
-    kinds = {5: "slow", 6: "slow", 7: "slow", 10: "text", 11: "cut", 12: "gone"}
-    rows = [dataturks(n, f"{server.url}/{kinds.get(n, 'face')}/{n}.jpg") for n in range(120)]
-    path = write_lines(tmp_path / "list.json", rows)
-
+def check_all_120(tmp_path, home, capsys):
     assert check("list.json", "--allow-private", "--save-labels", "labels.yaml") == 0
     out = capsys.readouterr().out
     assert "120 rows, 120 different pictures, 120 of them at addresses" in out
@@ -61,23 +55,62 @@ def test_120_addresses_are_checked_trained_on_and_measured(tmp_path, server, hom
     assert [json.loads(line)["row"] for line in left_out] == [11, 12, 13]
     assert "Emotion_Happy: emotion:happy\n" in (tmp_path / "labels.yaml").read_text()
 
+
+def test_120_addresses_are_checked_trained_on_and_measured(tmp_path, server, home, capsys, monkeypatch):
+    pytest.importorskip("keras")
+    monkeypatch.chdir(tmp_path)
+    kinds = {5: "slow", 6: "slow", 7: "slow", 10: "text", 11: "cut", 12: "gone"}
+    rows = [dataturks(n, f"{server.url}/{kinds.get(n, 'face')}/{n}.jpg") for n in range(120)]
+    path = write_lines(tmp_path / "list.json", rows)
+
+    check_all_120(tmp_path, home, capsys)
     common = ["--data-path", str(path), "--labels", "labels.yaml"]
-    training = ["--model-type", "normal", "--heads", "age,gender", "--image-size", "32", "--epochs", "2"]
-    assert main(["train", *common, *training, "--name", "mine"]) == 0
+    training = ["--model-type", "normal", "--heads", "age,gender", "--image-size", "32", "--patience", "9"]
+    kept = ["--epochs", "3", "--keep-epochs", "all"]
+    assert main(["train", *common, *training, *kept, "--name", "mine"]) == 0
     said = capsys.readouterr()
     assert "117 faces of 120 rows" in said.err and (home / "saved_model" / "mine" / "model.tflite").is_file()
     config = json.loads((home / "saved_model" / "mine" / "config.json").read_text())
     assert list(config["sets"]) == ["list"]
 
-    assert main(["evaluate", *common, "--model-path", "mine", "--json"]) == 0
+    epoch = ["--model-path", "mine", "--epoch", "2"]
+    assert main(["evaluate", *common, *epoch, "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)
-    assert measured["data"] == "list" and measured["gender"]["count"] == 12
+    assert (
+        measured["model"] == "mine/epochs/002"
+        and measured["data"] == "list"
+        and measured["gender"]["count"] == 12
+    )
     assert measured["age_bins"]["count"] == 12
     photo = f"{server.url}/face/121.jpg"
-    assert main(["run", "--img", photo, "--allow-private", "--model-path", "mine", "--json", "-"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["faces"]) == 1
+    assert main(["run", "--img", photo, "--allow-private", *epoch, "--json", "-"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["model"] == "mine/epochs/002" and len(row["faces"]) == 1
     # One photo was new; all else was fetched once.
     assert set(server.asked.values()) == {1} and len(server.asked) == 121
+
+
+def test_a_list_says_what_is_trained_on_and_what_is_tested(tmp_path, home, capsys):
+    rows = []
+    for n in range(12):
+        (tmp_path / f"{n}.jpg").write_bytes(encoded(face_picture(n)))
+        rows.append(
+            {"file": f"{n}.jpg", "age": 20 + n, "sex": "FM"[n % 2], "Subset": ["dev", "Test", "train"][n % 3]}
+        )
+    path = write_lines(tmp_path / "list.json", rows)
+    assert check(path, "--no-fetch") == 0
+    out = capsys.readouterr().out
+    assert "split: train 4, val 4, test 4" in out and "'Subset:dev' is taken for split:val" in out
+    frame = open_and_split(path)
+    assert (frame["split"] == frame["published_split"]).all() and frame["split"].nunique() == 3
+
+
+def open_and_split(path):
+    from facecli.data.groups import add_groups, split_groups
+    from facecli.data.listed import read_list
+
+    folder, table = read_list(path)
+    return split_groups(add_groups(table.frame, folder)[0], seed=1)
 
 
 def test_a_small_list_tells_all_that_is_wrong_with_it(small, tmp_path, home, capsys):
@@ -88,7 +121,7 @@ def test_a_small_list_tells_all_that_is_wrong_with_it(small, tmp_path, home, cap
         "faces: 2 (2 found)",
         "column 'Alter' is taken for age: 3 different values",
         "'sex:F' is taken for gender:female",
-        "column 'id' has hardly a value that recurs, and is no attribute: it is left out",
+        "column 'id' has a name that rows or tables have another use for: it is left out",
         "unknown labels: mood:odd (3); --label LABEL=MEANING says what they mean",
         "left out: 1 files",
         "it: No such file or directory: 2.jpg",

@@ -82,3 +82,24 @@ def test_a_published_test_split_is_kept_and_nothing_else_is_tested_on(make_frame
     assert (split["split"][tested] == "test").all()
     assert set(split["split"][~tested]) == {"train", "val"}
     assert (split["split"] == "val").sum() == pytest.approx(0.1 * (~tested).sum(), abs=4)
+
+
+@given(seed=st.integers(0, 2**31), data=st.data())
+def test_a_published_split_is_taken_as_it_is(frames, seed, data):
+    frame = frames(list(range(40)), [0, 1] * 20, [0] * 40, list(range(40)))
+    published = data.draw(
+        st.lists(st.sampled_from(["train", "val", "test", "", None]), min_size=40, max_size=40)
+    )
+    frame = split_groups(frame.assign(published_split=published), seed)
+    for name in ("val", "test"):
+        said = frame["published_split"] == name
+        if said.any():
+            assert (frame["split"][said] == name).all() and not (frame["split"][~said] == name).any()
+        else:
+            assert (frame["split"] == name).any() or (frame["split"] == "train").sum() < 10
+
+
+def test_a_group_that_a_list_puts_into_two_splits_is_tested(frames):
+    frame = frames([1, 1, 2, 2, 3], [0] * 5, [0] * 5, [0, 0, 1, 1, 2])
+    frame = split_groups(frame.assign(published_split=["train", "test", "val", "train", "train"]), 1)
+    assert list(frame["split"]) == ["test", "test", "val", "val", "train"]

@@ -327,3 +327,17 @@ def test_a_program_that_is_gone_by_then_is_a_reason(program, tmp_path):
     (tmp_path / "react it.py").unlink()
     with pytest.raises(DeliveryError, match="cannot be started"):
         target.send(EVENT)
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        ("mqtt://8.8.8.8/door/people", True),
+        ("mqtts://8.8.8.8/door/people", False),
+        ("mqtt://192.168.1.5/door/people", False),
+    ],
+)
+def test_plain_mqtt_to_a_public_host_is_warned_of(given, warned, caplog):
+    pytest.importorskip("paho.mqtt.client")
+    build_target(given).close()
+    assert ("can be read by anybody on the way" in caplog.text) == warned

@@ -418,6 +418,31 @@ def test_the_picture_is_drawn_anew_without_being_sent_again(visit, couple):
     assert cv2.imdecode(np.frombuffer(content(page, "With panels"), np.uint8), 1).shape[1] > given.shape[1]
 
 
+def test_what_a_model_brings_can_be_left_out_of_labels(visit, couple):
+    page = visit()
+
+    page.evaluate(
+        """() => {
+          const ask = window.fetch;
+          window.fetch = async (...asked) => {
+            const answer = await ask(...asked);
+            const row = await answer.json();
+            const glasses = { glasses: "yes", glasses_probabilities: { no: 0.1, yes: 0.9 } };
+            row.faces = row.faces?.map((face) => ({ ...face, ...glasses }));
+            return new Response(JSON.stringify(row), answer);
+          };
+        }"""
+    )
+    told = page.get_by_role("group", name="Labels tell")
+    expect(told.get_by_label("glasses")).to_have_count(0)
+    upload(page, couple)
+    plate = page.locator(".plate").first
+    expect(plate).to_contain_text("glasses yes")
+    told.get_by_label("glasses").uncheck()
+    expect(plate).not_to_contain_text("glasses")
+    expect(told.locator("input")).to_have_count(5)
+
+
 def test_docs_lead_to_routes_that_can_be_tried(visit, couple, address):
     page = visit("/docs")
     assert page.url == f"{address}/api"

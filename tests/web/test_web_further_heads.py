@@ -56,6 +56,13 @@ def test_a_label_says_it(evaluate):
     assert spoken.endswith("female 75%, glasses yes 88%")
 
 
+def test_a_label_says_only_what_is_asked_for(evaluate):
+    keys = evaluate('import { only } from "./labels.js";', 'Object.keys(only(row.faces[0], ["gender"]))')
+    assert "gender" in keys and not {"age_years", "glasses"} & set(keys)
+    keys = evaluate('import { only } from "./labels.js";', 'Object.keys(only(row.faces[0], ["glasses"]))')
+    assert "glasses" in keys and "gender" not in keys
+
+
 def test_the_table_of_the_page_is_that_of_the_command_line(evaluate, tmp_path):
     told = evaluate('import { table } from "./downloads.js";', "table([row])")
     with CsvSink(str(tmp_path / "rows.csv"), more=head_columns(["glasses"])) as sink:

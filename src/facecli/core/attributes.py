@@ -127,8 +127,16 @@ RESERVED = frozenset(
 def wrong_in_head(name: str, classes: Sequence[str]) -> str | None:
     """What does not fit in a further head, in words behind "the head 'NAME'"; None when all fits.
 
-    Its name is of small letters, digits and single underscores, and nothing else is called so. It has 2 to
-    MOST_CLASSES classes of different names, each a short line without a comma.
+    For its name see `wrong_in_name`. It has 2 to MOST_CLASSES classes of different names, each a short line
+    without a comma.
+    """
+    return wrong_in_name(name) or _wrong_in_classes(classes)
+
+
+def wrong_in_name(name: str) -> str | None:
+    """Why a further head cannot be called so, in words behind "the head 'NAME'"; None when it can.
+
+    A name is of small letters, digits and single underscores, and nothing else is called so.
     """
     if name in HEAD_CLASSES:
         return "is one that facecli knows already; give the column another name"
@@ -136,7 +144,7 @@ def wrong_in_head(name: str, classes: Sequence[str]) -> str | None:
         return f"is no name: take small letters, digits and _, {_LONGEST_HEAD} at most"
     if name in RESERVED or name.endswith(("_probability", "_probabilities")):
         return "has a name that rows or tables have another use for; give the column another name"
-    return _wrong_in_classes(classes)
+    return None
 
 
 def _wrong_in_classes(classes: Sequence[str]) -> str | None:
@@ -146,13 +154,14 @@ def _wrong_in_classes(classes: Sequence[str]) -> str | None:
         return f"has {len(classes):,} classes, more than {MOST_CLASSES}: a column of numbers or names is none"
     if len(set(classes)) < len(classes):
         return "has two classes of one name"
-    bad = next((name for name in classes if not _is_class_name(name)), None)
+    bad = next((name for name in classes if not is_class_name(name)), None)
     if bad is not None:
         return f"has a class {bad[:_LONGEST_CLASS]!r}: take a short text without a comma, and not 'uncertain'"
     return None
 
 
-def _is_class_name(name: str) -> bool:
+def is_class_name(name: str) -> bool:
+    """May a class of a further head be called so?"""
     plain = name.isprintable() and name == name.strip() and "," not in name
     return plain and 0 < len(name) <= _LONGEST_CLASS and name not in ("uncertain", "probability", "__proto__")
 

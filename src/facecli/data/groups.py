@@ -217,19 +217,22 @@ def split_groups(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Args:
         frame: rows with `sha256`, `group`, `age_years`, `gender`, `race`, maybe `emotion` and
-            `published_split` ("train" or "test").
+            `published_split` ("train", "val" or "test"; anything else for none).
         seed: another seed deals out the groups otherwise.
 
     Returns:
-        The rows in their order. A group lies in one split. An empty table stays empty.
+        The rows in their order. A group lies in one split: in "test" if one of its rows was published so,
+        else in "val" if one was. Where no row was published as "test", or as "val", a share of the other
+        groups is dealt out for it. An empty table stays empty.
     """
     if frame.empty:
         return frame.assign(split=pd.Series(dtype=str))
-    published = frame["published_split"].eq("test") if "published_split" in frame else None
-    tested = set() if published is None else set(frame["group"][published])
-    groups = _groups(frame[~frame["group"].isin(tested)], seed)
-    names = dict.fromkeys(tested, "test")
-    debt = {name: 0.0 for name in SHARES if name != "test" or not tested}
+    names: dict[Hashable, str] = {}
+    if "published_split" in frame:
+        for name in reversed(SHARES):
+            names |= dict.fromkeys(frame["group"][frame["published_split"] == name], name)
+    groups = _groups(frame[~frame["group"].isin(names)], seed)
+    debt = {name: 0.0 for name in SHARES if name not in names.values()}
     for _, stratum in groups.groupby("stratum", sort=True):
         names.update(_deal(stratum, debt))
     return frame.assign(split=frame["group"].map(names))
@@ -259,8 +262,8 @@ def _deal(stratum: pd.DataFrame, debt: dict[str, float]) -> dict[Hashable, str]:
         debt[name] += SHARES[name] * stratum["size"].sum()
     names = {}
     for group, size in stratum["size"].items():
-        owed = max(debt, key=debt.__getitem__)
-        name = owed if debt[owed] >= size / 2 else "train"
+        owed = max(debt, key=debt.__getitem__, default="train")
+        name = owed if debt.get(owed, 0) >= size / 2 else "train"
         if name != "train":
             debt[name] -= size
         names[group] = name

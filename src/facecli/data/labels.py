@@ -15,28 +15,24 @@ from typing import Any, NamedTuple
 from facecli.core import paths
 from facecli.core.attributes import (
     CLASS_NAMES,
-    HEAD_CLASSES,
     MAX_AGE_YEARS,
+    MOST_CLASSES,
     PRESENCE,
     RACES,
     RACES_7,
+    is_class_name,
+    wrong_in_name,
 )
 from facecli.core.console import printable
 from facecli.core.errors import InputError
 from facecli.core.paths import how_to_install
 from facecli.data.lists import Label, Listing
 
-MAX_CLASSES = 100
-"""An attribute has no more classes; what has is a name, a number, a place."""
 IGNORE = "ignore"
 _MAX_FILE = 4 << 20
-_NAME = re.compile(r"(?=.{1,30}$)[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
-_LONGEST_CLASS = 40
-_TAKEN = {
-    *("file", "sha256", "source", "age_years", "age_low", "age_high", "dhash", "group", "split", "set"),
-    *("published_split", "photograph", "all", "none"),
-}
-"""Columns of a table, which no attribute may be called like."""
+SPLIT = "split"
+"""What a list may say of a row besides attributes of the face: the part of the data that it belongs to."""
+SPLITS = ("train", "val", "test")
 _ATTRIBUTES = {
     "age": ("age", "ages", "years", "age years", "age band", "age group", "age range", "age bin"),
     "gender": ("gender", "sex", "g"),
@@ -44,6 +40,7 @@ _ATTRIBUTES = {
     "race_7": ("race 7",),
     "emotion": ("emotion", "emotions", "expression", "facial expression", "mood"),
     "face": ("face", "presence", "is face"),
+    SPLIT: ("split", "subset", "partition"),
 }
 """Attribute -> words that columns, and the beginnings of labels, call it by."""
 _WORDS: dict[str, dict[str, str]] = {
@@ -75,6 +72,11 @@ _WORDS: dict[str, dict[str, str]] = {
     "face": {
         **dict.fromkeys(("not face", "no face", "non face", "notface", "nonface"), "not_face"),
         "face": "face",
+    },
+    SPLIT: {
+        **dict.fromkeys(("train", "training"), "train"),
+        **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+        **dict.fromkeys(("test", "testing"), "test"),
     },
 }
 """Attribute -> what people write, in small letters -> its class."""
@@ -128,12 +130,12 @@ def parse_meaning(text: str) -> Meaning:
         return NOTHING
     attribute, mark, value = (part.strip() for part in text.partition(":"))
     name = _spelled(attribute)
-    if not (mark and value and _NAME.fullmatch(name)) or name in _TAKEN:
+    if not (mark and value and _may_be_called(name)):
         raise InputError(f"'{text}' is no meaning; write attribute:class, as gender:female, or {IGNORE}")
     if name == "age":
         low, high = age_years(value)
         return Meaning("age", str(low) if low == high and "-" not in value else f"{low}-{high}")
-    known = CLASS_NAMES.get(name)
+    known = SPLITS if name == SPLIT else CLASS_NAMES.get(name)
     if known is None:
         return Meaning(name, value)
     if (spelled := _spelled(value)) not in known:
@@ -231,8 +233,13 @@ def _check(meaning: str) -> None:
     """Raises InputError for what is neither a meaning nor an attribute for a column."""
     if ":" in meaning or meaning.strip().lower() == IGNORE:
         parse_meaning(meaning)
-    elif not _NAME.fullmatch(_spelled(meaning)) or _spelled(meaning) in _TAKEN:
+    elif not _may_be_called(_spelled(meaning)):
         raise InputError(f"'{meaning}' is no meaning; write attribute:class, as gender:female, or {IGNORE}")
+
+
+def _may_be_called(name: str) -> bool:
+    """Is it an attribute that facecli knows, or may it be one of the user's own?"""
+    return name in _ATTRIBUTES or wrong_in_name(name) is None
 
 
 def read_labels(listing: Listing, given: Given | None = None) -> Reading:
@@ -291,9 +298,9 @@ class _Guess:
         return None
 
     def _of_attribute(self, attribute: str, labels: list[Label]) -> Mapping[Label, Meaning | None]:
-        if attribute in HEAD_CLASSES:
+        if attribute in _ATTRIBUTES:
             return {label: _meant(attribute, label.value) for label in labels}
-        reason = f"has {len(labels)} different values" if len(labels) > MAX_CLASSES else ""
+        reason = f"has {len(labels)} different values" if len(labels) > MOST_CLASSES else ""
         return self._own(attribute, labels, reason)
 
     def _of_strange_column(self, column: str, labels: list[Label]) -> Mapping[Label, Meaning | None]:
@@ -346,13 +353,13 @@ def _left_out(column: str, reason: str) -> str:
 
 def _no_attribute(name: str, values: list[str], rows: int) -> str:
     """Why a column of such values, in so many rows, is no attribute; "" where it may be one."""
-    if not _NAME.fullmatch(name) or name in _TAKEN:
-        return "is called like no attribute may be"
-    if len(values) > MAX_CLASSES:
-        return f"has {len(values)} different values, and an attribute has {MAX_CLASSES} classes at most"
+    if wrong := wrong_in_name(name):
+        return wrong.partition(";")[0]
+    if len(values) > MOST_CLASSES:
+        return f"has {len(values)} different values, and an attribute has {MOST_CLASSES} classes at most"
     are_truths = {value.lower() for value in values} <= {*_YES, *_NO}
-    if bad := next((value for value in values if "," in value or len(value) > _LONGEST_CLASS), None):
-        return f"has a value with a comma or of more than {_LONGEST_CLASS} letters ({bad[:20]}...)"
+    if bad := next((value for value in values if not is_class_name(value)), None):
+        return f"has the value '{printable(bad[:20])}': a class is a short text without a comma"
     if len(values) > _FEW and all(map(_NUMBER.fullmatch, values)):
         return "holds numbers, and is an attribute only where somebody says so"
     recurring = _RECURRING if len(values) > _FEW else 2
@@ -399,7 +406,7 @@ def _bare(labels: list[Label]) -> dict[Label, Meaning | None]:
     kinds = Counter(head for head, _ in parts.values())
     for label, (head, rest) in parts.items():
         # One alone is a label that nobody knows; several that begin alike are an attribute.
-        if 2 <= kinds[head] <= MAX_CLASSES and _NAME.fullmatch(head) and head not in _TAKEN:
+        if 2 <= kinds[head] <= MOST_CLASSES and wrong_in_name(head) is None:
             found[label] = Meaning(head, rest.lower() if rest.lower() in (*_YES, *_NO) else rest)
     return found
 

@@ -23,12 +23,12 @@ import pandas as pd
 
 from facecli.core import paths
 from facecli.core.arrays import Array
-from facecli.core.attributes import CLASS_NAMES, MISSING, PRESENCE, RACE_OF_7, RACES
+from facecli.core.attributes import CLASS_NAMES, MISSING, MOST_CLASSES, PRESENCE, RACE_OF_7, RACES
 from facecli.core.errors import DataError, ImageError, InputError, PrivateAddressError
 from facecli.core.files import harmless_name
 from facecli.core.images import check_image
 from facecli.data.chips import CHIP_SIDE, VERSION, Chip, KeptFiles, cut_chips, digest, in_parallel
-from facecli.data.labels import MAX_CLASSES, NOTHING, Given, Meaning, Reading, age_years, read_labels
+from facecli.data.labels import NOTHING, SPLIT, SPLITS, Given, Meaning, Reading, age_years, read_labels
 from facecli.data.lists import Label, Listing, read_listing
 from facecli.data.table import Table, build_table
 from facecli.sources.files import check_regular, shown
@@ -118,7 +118,7 @@ class Labels:
 
     Attributes:
         count: n, of all rows.
-        columns: name -> (n,) int64, -1 where a row has no such label.
+        columns: name -> (n,) int64, -1 where a row has no such label; SPLIT, of SPLITS, where rows have one.
         classes: attribute that facecli does not know -> its classes, in the order of their numbers.
         notes: as of `Reading`.
     """
@@ -132,8 +132,9 @@ class Labels:
     def are_there(self) -> Array:
         """(n,) has a row any label?"""
         found = np.zeros(self.count, bool)
-        for values in self.columns.values():
-            found |= values != MISSING
+        for name, values in self.columns.items():
+            if name != SPLIT:
+                found |= values != MISSING
         return found
 
 
@@ -207,6 +208,8 @@ class _Work:
         if "face" in columns:
             # Who is asked for an age is a face.
             columns["face"] = np.where(columns["face"] == MISSING, PRESENCE.index("face"), columns["face"])
+        if SPLIT in columns:
+            columns["published_split"] = np.array([*SPLITS, ""])[columns.pop(SPLIT)]
         numbers = {picture: number for number, picture in enumerate(dict.fromkeys(self._listing.pictures))}
         columns["photograph"] = np.array([numbers[self._listing.pictures[row]] for row in rows.tolist()])
         files = [chips[row].file for row in rows.tolist()]
@@ -371,13 +374,16 @@ def _outside(path: Path, listing: Listing) -> list[str]:
     return [f"{number} outside the list's folder, as {shown(min(local))}; read all the same"]
 
 
+_KNOWN = {**CLASS_NAMES, SPLIT: SPLITS}
+
+
 def encode_labels(listing: Listing, reading: Reading) -> Labels:
     """The columns of a table for the rows of a list.
 
     A row that has two labels of one attribute that exclude each other has none of them.
 
     Raises:
-        DataError: an attribute of the user's own with more than MAX_CLASSES classes.
+        DataError: an attribute of the user's own with more than MOST_CLASSES classes.
     """
     count, notes = len(listing.pictures), []
     meant = [reading.meanings.get(label, NOTHING) for label in listing.labels]
@@ -398,17 +404,17 @@ def encode_labels(listing: Listing, reading: Reading) -> Labels:
         if attribute == "age":
             columns |= _ages(its, encoded)
             continue
-        if attribute not in CLASS_NAMES:
+        if attribute not in _KNOWN:
             classes[attribute] = _own_classes(attribute, its)
-        names = CLASS_NAMES.get(attribute) or classes[attribute]
+        names = _KNOWN.get(attribute) or classes[attribute]
         columns[attribute] = encoded(attribute, {meaning: names.index(meaning.value) for meaning in its})
     return Labels(count, _with_races(columns), classes, tuple(notes))
 
 
 def _own_classes(attribute: str, meanings: Iterable[Meaning]) -> tuple[str, ...]:
     names = sorted({meaning.value for meaning in meanings}, key=lambda name: (name.lower(), name))
-    if len(names) > MAX_CLASSES:
-        raise DataError(f"{attribute} has {len(names)} classes, more than {MAX_CLASSES}; it is no attribute")
+    if len(names) > MOST_CLASSES:
+        raise DataError(f"{attribute} has {len(names)} classes, more than {MOST_CLASSES}; it is no attribute")
     return tuple(names)
 
 
@@ -458,7 +464,7 @@ def label_counts(labels: Labels, rows: Array | slice = slice(None)) -> dict[str,
             tens = (known // 10 * 10).value_counts().sort_index()
             found["age"] = {f"{low}-{low + 9}": int(number) for low, number in tens.items()}
         else:
-            names: Sequence[str] = CLASS_NAMES.get(name) or labels.classes[name]
+            names: Sequence[str] = _KNOWN.get(name) or labels.classes[name]
             counts = known.value_counts()
             found[name] = {one: int(counts.get(index, 0)) for index, one in enumerate(names)}
     if "age_low" in frame:

@@ -1,5 +1,5 @@
 // The page for pictures: what was given, what was read of it, and what is shown.
-import { byId, choices, colour, cover, coverName, detectorName, element, heads, percent, say, status, texts } from "./common.js";
+import { byId, choices, colour, cover, coverName, detectorName, element, furtherHeads, heads, percent, say, status, texts } from "./common.js";
 import { saveCsv, saveJson, savePicture } from "./downloads.js";
 import { drawnAsShown } from "./drawing.js";
 import { doubted, labelLines, only, placeLabels, spoken } from "./labels.js";
@@ -143,6 +143,7 @@ function redraw() {
 
 function draw() {
   const row = asked(current.row), { shown } = current;
+  offer(furtherHeads(row.faces.map(told)));
   const canvas = Object.assign(byId("picture"), { width: shown.width, height: shown.height });
   const context = canvas.getContext("2d");
   context.drawImage(shown, 0, 0);
@@ -316,9 +317,15 @@ function listen() {
 // Sizes of letters, relative to what is usual here, and probabilities.
 const SIZES = { small: 0.8, normal: 1, large: 1.3, huge: 1.7 }, LEAST = ["", 0, 0.5, 0.6, 0.7, 0.8, 0.9];
 
-function tools() {
-  byId("attributes").replaceChildren(...["age", ...heads.shown].map((name) => element("label", { className: "check" },
+// Attributes that may be shown: those of every model, and what a model brings as soon as it has answered.
+function offer(names) {
+  const there = [...document.querySelectorAll("#attributes input")].map((box) => box.value);
+  byId("attributes").append(...names.filter((name) => !there.includes(name)).map((name) => element("label", { className: "check" },
     element("input", { type: "checkbox", value: name, checked: true }), ` ${texts[name] ?? name}`)));
+}
+
+function tools() {
+  offer(["age", ...heads.shown]);
   byId("label_size").replaceChildren(...Object.entries(SIZES).map(([name, size]) => new Option(texts[name], size, false, size === 1)));
   choices(byId("uncertain_below"), LEAST, (least) => (least === "" ? texts.by_model : percent(least)), "");
 }

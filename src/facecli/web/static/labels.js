@@ -1,5 +1,5 @@
 // What a label says in short lines, and where it goes: the rules of `facecli.draw.annotate`, for the pages.
-import { allHeads, heads, inWords, percent, shownHeads, texts, years } from "./common.js";
+import { allHeads, inWords, percent, shownHeads, texts, years } from "./common.js";
 
 const SPACE = { text: " \u00b7 ", muted: true };
 const joined = (words) => words.filter(Boolean).flatMap((word, at) => (at ? [SPACE, word] : [word]));
@@ -21,7 +21,7 @@ export function labelLines(face) {
 // The face with only these of "age" and the heads, for its label.
 export const only = (face, names) =>
   Object.fromEntries(Object.entries(face).filter(([key]) => {
-    const name = key === "age_years" ? "age" : heads.shown.find((head) => key === head);
+    const name = key === "age_years" ? "age" : shownHeads(face).find((head) => key === head);
     return !name || names.includes(name);
   }));
 
