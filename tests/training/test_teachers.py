@@ -83,5 +83,12 @@ def test_each_look_has_all_features_of_its_crop(data, asked, width):
         assert seen == pytest.approx(1 + margin if "facenet" in asked else 1, abs=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_looks_are_the_first_of_all(data, count):
+    rows = np.array([0, 2, 5])
+    every, few = teacher_looks(data, rows, ["facenet"]), teacher_looks(data, rows, ["facenet"], looks=count)
+    assert len(few) == count and all((one == other).all() for one, other in zip(few, every, strict=False))
+
+
 def test_a_look_at_nobody(data):
     assert not any(look.any() for look in teacher_looks(data, np.array([], int), ["facenet"]))

@@ -68,6 +68,13 @@ def _teachers(context: click.Context, parameter: click.Parameter, value: str) ->
     help="Comma-separated: facenet, mobilenet (see 'facecli weights list'), or none.",
 )
 @click.option(
+    "--looks",
+    type=click.IntRange(1, 3),
+    default=3,
+    show_default=True,
+    help="Crops of each face that FaceNet sees for softer labels; each costs another pass over all faces.",
+)
+@click.option(
     "--teacher-model",
     help="Trained model (name or folder) that looks at every view of a picture: its answers are learnt.",
 )

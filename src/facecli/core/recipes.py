@@ -136,6 +136,7 @@ class DistilRequest:
         average: further students that went on from one with `initial`: the start is the mean of
             all their weights.
         teachers: frozen networks, keys of `training.teachers.TEACHERS`; together they soften labels.
+        looks: crops of each face that FaceNet sees when labels are softened, 1 to 3; each has a teacher.
         teacher_model: name or folder of a trained model whose answers and features are learnt in
             place of the features of `teachers`.
         views: of each picture, that `teacher_model` looks at.
@@ -153,6 +154,7 @@ class DistilRequest:
     initial: str | None = None
     average: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ("facenet",)
+    looks: int = 3
     teacher_model: str | None = None
     views: int = 4
     view_size: int | None = None

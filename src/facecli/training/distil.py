@@ -136,7 +136,7 @@ def _softened(
     rows = _training(data, rows)
     return soft_labels.soften_labels(
         {head: values for head, values in labels.items() if head in SOFT_HEADS},
-        teacher_looks(data, rows, request.teachers, request.trunk_weights),
+        teacher_looks(data, rows, request.teachers, request.trunk_weights, looks=request.looks),
         data.frame["group"].to_numpy(),
         rows,
         folder,
@@ -154,7 +154,9 @@ def _key(data: PreparedData, request: DistilRequest, seed: int) -> str:
     """Digest of all that decides the softened labels."""
     asked = [data.digest, dict(data.extra), sorted(request.teachers), sorted(request.heads), seed]
     shares = [soft_labels.SOFT_SHARE, soft_labels.AGE_SHARE]
-    return _digest([*asked, soft_labels.FOLDS, LOOK_MARGINS, *shares, asdict(soft_labels.TEACHER)])
+    return _digest(
+        [*asked, soft_labels.FOLDS, LOOK_MARGINS[: request.looks], *shares, asdict(soft_labels.TEACHER)]
+    )
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -37,9 +37,10 @@ TEACHERS = {
     "mobilenet": {"mobilenet": 1024},
 }
 """Teacher -> the features that a student reproduces, and their sizes."""
-LOOK_MARGINS = (-0.075, 0.0, 0.15)
+LOOK_MARGINS = (0.0, -0.075, 0.15)
 """Of the crops that FaceNet sees when labels are softened, one for each teacher of a fold: heads on one
-err elsewhere than heads on another (benchmarks/facenet_margin.md)."""
+err elsewhere than heads on another (benchmarks/facenet_margin.md). The first is what a student's features
+are compared with, and so is had already."""
 _CENTRED = "embedding"
 """The one tap that is compared as it is."""
 
@@ -266,8 +267,9 @@ def teacher_looks(
     teachers: Sequence[str],
     weights: Path | None = None,
     flip: bool = False,
+    looks: int = len(LOOK_MARGINS),
 ) -> list[Array]:
-    """All features of these teachers, side by side, from each crop of LOOK_MARGINS.
+    """All features of these teachers, side by side, from each of the first `looks` crops of LOOK_MARGINS.
 
     MobileNet sees the whole picture each time. With `flip` all see the pictures mirrored left to right.
 
@@ -279,16 +281,16 @@ def teacher_looks(
     """
     files, keys = _pictures(data, rows)
     same = [mobilenet_features(files, keys, flip=flip)["mobilenet"]] if "mobilenet" in teachers else []
-    looks = []
-    for margin in LOOK_MARGINS:
+    looked = []
+    for margin in LOOK_MARGINS[:looks]:
         seen = list(same)
         if "facenet" in teachers:
             found = facenet_features(files, keys, weights, flip=flip, margin=margin)
             seen += [found[tap] for tap in TAPS]
         look = np.zeros((len(data.frame), sum(values.shape[1] for values in seen)), np.float32)
         look[rows] = np.concatenate(seen, axis=1)
-        looks.append(look)
-    return looks
+        looked.append(look)
+    return looked
 
 
 def _look(data: PreparedData, rows: Array, teacher: str, weights: Path | None) -> dict[str, Array]:
