@@ -60,7 +60,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if kind == "slow":
             time.sleep(self.server.slow_s)
         data = {"text": b"no picture at all", "gone": b""}.get(kind)
-        data = encoded(face_picture(number)) if data is None else data
+        data = encoded(self.server.draw(number)) if data is None else data
         data = data[: len(data) // 2] if kind == "cut" else data
         self.send_response(404 if kind == "gone" else 200)
         self.send_header("Content-Length", str(len(data)))
@@ -83,9 +83,10 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def picture_server():
-    """A server with `url`; `asked` and `answered` count the paths."""
+def picture_server(draw=face_picture):
+    """A server with `url`; `asked` and `answered` count the paths. `draw` makes a picture of its number."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
+        server.draw = draw
         server.asked, server.answered, server.lock = Counter(), Counter(), threading.Lock()
         server.wait_s, server.slow_s = 0.0, 0.3
         server.url = f"http://127.0.0.1:{server.server_port}"

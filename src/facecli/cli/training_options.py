@@ -362,6 +362,8 @@ def import_keras() -> None:
 
     for name, value in _TENSORFLOW.items():
         os.environ.setdefault(name, value)
+    # That a function is traced again for another network is no news to a user.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with quiet_stderr():
         import keras  # noqa: F401
 

@@ -71,7 +71,11 @@ MODEL_TERMS = {
     "normal": Terms(_NARROW, RESEARCH, (_UTKFACE, _FAIRFACE)),
     "open": OPEN,
 }
-"""Model type -> terms of models that learnt what the type is meant to learn from, see `learnt_terms`."""
+"""Model type -> terms of models that learnt what the type is meant to learn from: of those that ship, and of
+any that do not say from what they learnt."""
+_SETS = {"utkface": _UTKFACE, "fairface": _FAIRFACE, "fer2013": _FER2013}
+"""Data sets by the names of their folders, in small letters."""
+_TEACHERS = {"facenet": _FACENET, "mobilenet": _MOBILENET}
 DETECTOR_TERMS = Terms(
     _NARROW,
     RESEARCH,
@@ -101,6 +105,9 @@ def terms_of(config: Mapping[str, Any]) -> Terms:
     """The terms that a `config.json` holds; without them, or where they are damaged, by what it learnt."""
     if (written := _read(config.get("terms"))) is not None:
         return written
+    known = _of_type(config.get("model_type"))
+    if known.is_narrow:
+        return known
     # A stage before it may have learnt from anything.
     begun: dict[str, Any] | None = {} if config.get("initial") or config.get("earlier_stages") else None
     sets = config.get("sets")
@@ -134,27 +141,51 @@ def licence_text(name: str, config: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def learnt_terms(model_type: Any, sets: Iterable[str], start: Mapping[str, Any] | None) -> Terms:
+def learnt_terms(
+    model_type: Any, sets: Iterable[str], start: Mapping[str, Any] | None, teachers: Iterable[str] = ()
+) -> Terms:
     """Terms of a model by what it learnt from.
 
-    An open model learnt from FairFace alone, which is known by the names of the sets' folders: "fairface"
-    and names that end so, such as "not_face_fairface" for crops of its pictures without a face. Any
-    other set, or a start that is not open itself, makes it as narrow as a model of which nothing is known.
+    Data sets are known by the names of their folders. An open model learnt from FairFace alone: "fairface"
+    and names that end so, such as "not_face_fairface" for crops of its pictures without a face. What learnt
+    from data that facecli does not know, and else from nothing but FairFace, is its owner's as far as these
+    data allow. Any other is for research.
 
     Args:
         model_type: of the model.
-        sets: names of the data sets.
+        sets: names of the data sets; without any the model is as narrow as its type.
         start: `config.json` of the model that it went on from, {} where it is not known, None for none.
+        teachers: names of published networks whose answers it learnt.
     """
-    known = MODEL_TERMS.get(model_type, UNKNOWN) if isinstance(model_type, str) else UNKNOWN
-    if known.is_narrow:
-        return known
-    names = list(sets)
-    closed = [name for name in names if not str(name).lower().endswith("fairface")]
-    if names and not closed and (start is None or not terms_of(start).is_narrow):
-        return known
-    others = tuple(Source(str(name), "", "terms not known") for name in closed)
-    return Terms(UNKNOWN.licence, UNKNOWN.may_be_used_for, others)
+    names, taught = (
+        [str(name) for name in sets],
+        [_TEACHERS.get(name, Source(name, "", "")) for name in teachers],
+    )
+    if not names:
+        known = _of_type(model_type)
+        return known if known.is_narrow else UNKNOWN
+    before = None if start is None else terms_of(start)
+    fair = all(name.lower().endswith("fairface") for name in names) and not taught
+    if fair and not _of_type(model_type).is_narrow and (before is None or not before.is_narrow):
+        return OPEN
+    learnt = [_set(name) for name in names]
+    free = before is None or not before.is_narrow or before.licence == _OWN
+    own = free and not taught and all(source == _FAIRFACE or source.terms == _NOT_KNOWN for source in learnt)
+    sources = tuple(dict.fromkeys([*(before.sources if before else ()), *learnt, *taught]))
+    return Terms(_OWN, _AS_DATA, sources) if own else Terms(UNKNOWN.licence, UNKNOWN.may_be_used_for, sources)
+
+
+_NOT_KNOWN = "terms not known"
+_OWN, _AS_DATA = "your own", "what the terms of its data allow"
+
+
+def _set(name: str) -> Source:
+    """A data set by the name of its folder."""
+    return _SETS.get(name.lower(), Source(name, "", _NOT_KNOWN))
+
+
+def _of_type(model_type: Any) -> Terms:
+    return MODEL_TERMS.get(model_type, UNKNOWN) if isinstance(model_type, str) else UNKNOWN
 
 
 def _read(value: Any) -> Terms | None:

@@ -41,7 +41,7 @@ from facecli.models.checkpoint import (
 from facecli.models.graft import LinearHead, graft_heads
 from facecli.models.litert import vouch_for
 from facecli.models.readout import stored_heads, temper
-from facecli.models.terms import Source, Terms, learnt_terms, terms_of
+from facecli.models.terms import Terms, learnt_terms
 from facecli.training.calibrate import FEWEST_ROWS, fit_temperature, fit_uncertain_below
 from facecli.training.metrics import class_metrics
 from facecli.training.prepare import PreparedData
@@ -300,8 +300,4 @@ def _config(
 
 def _terms(before: Checkpoint, data: PreparedData) -> Terms:
     """Those of the model before; with pictures of which nothing is known it is no open one any more."""
-    known = terms_of(before.config)
-    if not known.is_narrow:
-        return learnt_terms(before.config.get("model_type"), data.sets, before.config)
-    own = tuple(Source(name, "", "terms not known") for name in data.sets)
-    return Terms(known.licence, known.may_be_used_for, (*known.sources, *own))
+    return learnt_terms(before.config.get("model_type"), data.sets, before.config)

@@ -158,7 +158,13 @@ def _terms(recipe: Recipe) -> Terms:
         except CheckpointError as error:
             log.warning("what %s has learnt from is not known any more: %s", initial, error)
             before = {}
-    return learnt_terms(recipe.model_type, sets if isinstance(sets, Mapping) else (), before)
+    teachers = recipe.extra.get("teachers")
+    return learnt_terms(
+        recipe.model_type,
+        sets if isinstance(sets, Mapping) else (),
+        before,
+        teachers if isinstance(teachers, list) else (),
+    )
 
 
 def _labels(head: str, classes: ClassNames) -> list[str]:
