@@ -24,8 +24,8 @@ from facecli.core.paths import find_model
 from facecli.core.recipes import MODEL_TYPES
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.training.metrics import mean_interval
 from facecli.training.prepare import prepare_data
 

@@ -40,8 +40,8 @@ from facecli.core.recipes import MODEL_TYPES
 from facecli.data.boxes import open_boxes, split_of
 from facecli.detect.registry import Detector, build_detector, may_refine
 from facecli.infer.analyzer import Analyzer, crop_for
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.training.prepare import PreparedData, prepare_data
 
 OUTPUT = Path(__file__).resolve().with_suffix(".md")

@@ -350,8 +350,8 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
     from facecli.core.paths import find_model
     from facecli.detect.registry import build_detector, choose_detector, may_refine
     from facecli.infer.analyzer import Analyzer, ReadoutOptions
-    from facecli.infer.predictor import Predictor
     from facecli.models.checkpoint import load_checkpoint
+    from facecli.models.litert import Predictor
 
     checkpoint = load_checkpoint(find_model(model))
     predictor = Predictor(checkpoint, threads)

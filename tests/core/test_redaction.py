@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from facecli.core.redaction import HIDDEN, redacted
+from facecli.core.console import HIDDEN, redacted
 
 PASSWORDS = st.text(min_size=1, max_size=30)
 TRICKY = st.text(alphabet="aé1:@/?#&=%;| \\\"'[]~", min_size=1, max_size=12)

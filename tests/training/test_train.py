@@ -61,7 +61,7 @@ def test_a_trained_folder_carries_its_recipe_and_runs(data, home):
     stored = keras.saving.load_model(checkpoint.folder / "model.keras")
     assert {weights.dtype for weights in stored.weights} == {"float16"}
     exact = network.predict(crops, verbose=0)
-    from facecli.infer.predictor import Predictor
+    from facecli.models.litert import Predictor
 
     for head, values in Predictor(load_checkpoint(checkpoint.folder)).predict(crops).items():
         np.testing.assert_allclose(values, exact[head], atol=5e-3)

@@ -15,9 +15,8 @@ import click
 
 from facecli import __version__
 from facecli.cli.output import configure_output, report_error, report_usage, with_output_options
-from facecli.core.console import OUTPUT_POLICY, is_terminal
+from facecli.core.console import OUTPUT_POLICY, is_terminal, redacted
 from facecli.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNREAD, FacecliError
-from facecli.core.redaction import redacted
 
 SHELLS = ("bash", "zsh", "fish")
 _PLACES = {

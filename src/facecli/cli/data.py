@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facecli.cli.options import check_targets, files_below
 from facecli.cli.output import download_bar, say, show_text, warn
-from facecli.cli.overwriting import check_targets, files_below
 from facecli.cli.training_options import list_options, lists_of
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, ClassNames, wrong_in_head

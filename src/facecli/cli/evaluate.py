@@ -490,7 +490,7 @@ def _rows(data, split: str, limit: int | None):
 def _predict(checkpoint, runtime: str):
     """The model without its calibration."""
     if runtime == "litert":
-        from facecli.infer.predictor import Predictor
+        from facecli.models.litert import Predictor
 
         return Predictor(checkpoint).predict_raw
     import_keras()

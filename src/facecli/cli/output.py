@@ -14,9 +14,16 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
+from facecli.core.console import (
+    OUTPUT_POLICY,
+    bars_wanted,
+    printable,
+    redacted,
+    stderr_console,
+    tables_wanted,
+)
 from facecli.core.errors import Deprecation
-from facecli.core.redaction import is_storage_address, redacted
+from facecli.core.paths import is_storage_address
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 

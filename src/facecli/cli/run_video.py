@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from facecli.cli.options import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.output import complain, note_terms, say, say_written, show_text, warn
-from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.run_setup import (
     build_analyzer,
     build_event_sinks,

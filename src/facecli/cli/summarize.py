@@ -10,9 +10,16 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from facecli.cli.options import model_given, model_path_option, model_type_option, text_option
+from facecli.cli.options import (
+    STDIN,
+    check_existing,
+    check_targets,
+    model_given,
+    model_path_option,
+    model_type_option,
+    text_option,
+)
 from facecli.cli.output import say, say_written, show_table, show_text, warn, write_text
-from facecli.cli.overwriting import STDIN, check_existing, check_targets
 from facecli.core.console import with_bar
 from facecli.core.errors import CheckpointError, FacecliError
 from facecli.core.files import GrowingTextFile

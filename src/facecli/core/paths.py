@@ -31,6 +31,7 @@ _ABANDONED_S = 86_400.0
 """Then nobody goes on with what another machine has begun: whether that runs cannot be seen here."""
 _KEPT_OF_STEM = 40
 """Letters of a file's name in that of its temporary one, which must not become too long."""
+_STORAGE = re.compile(r"\A(?:s3|gs|az|hf)://", re.IGNORECASE)
 
 
 def _is_checkout() -> bool:
@@ -133,6 +134,11 @@ def file_path(given: str) -> str:
     except ValueError:
         return given
     return unquote(parts.path) if parts.netloc in ("", "localhost") else given
+
+
+def is_storage_address(given: str) -> bool:
+    """Is it an address of object storage: s3://bucket/key, gs://, az:// or hf://?"""
+    return bool(_STORAGE.match(given))
 
 
 def how_to_install(extra: str) -> str:

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
-from facecli.core.crops import CLOSEUP_OUTPUTS, CLOSEUP_SIDE
-from facecli.core.grid import OUTPUTS
+from facecli.core.crops import CELL_OUTPUTS, CLOSEUP_OUTPUTS, CLOSEUP_SIDE
 
 
 @dataclass(frozen=True)
@@ -242,7 +241,7 @@ def build_detector_network(
 
     Returns:
         A model from (n, h, w, 3) uint8 RGB to a dict output -> (n, cells, values) float32,
-        see `core.grid.OUTPUTS`; cells are ordered as `core.grid.cell_centres` has them.
+        see `core.crops.CELL_OUTPUTS`; cells are ordered as `core.crops.cell_centres` has them.
     """
     spec = spec or DetectorSpec()
     image = keras.Input((*image_size, 3), dtype="uint8", name="image")
@@ -287,7 +286,7 @@ def _pyramid(features: list, width: int) -> list:
 def _head(levels: list, width: int) -> dict:
     shared = layers.Conv2D(width, 3, padding="same", use_bias=False, name="head_conv")
     bias = {"score": keras.initializers.Constant(_RARE)}
-    found: dict[str, list] = {name: [] for name in OUTPUTS}
+    found: dict[str, list] = {name: [] for name in CELL_OUTPUTS}
     last = {
         name: layers.Conv2D(
             values,
@@ -297,13 +296,13 @@ def _head(levels: list, width: int) -> dict:
             activation="linear" if name == "score" else "tanh",
             bias_initializer=bias.get(name, "zeros"),
         )
-        for name, values in OUTPUTS.items()
+        for name, values in CELL_OUTPUTS.items()
     }
     for index, level in enumerate(levels):
         # One convolution for all levels, but each has statistics of its own.
         seen = layers.BatchNormalization(momentum=0.97, name=f"head_norm{index}")(shared(level))
         seen = layers.ReLU(name=f"head_relu{index}")(seen)
-        for name, values in OUTPUTS.items():
+        for name, values in CELL_OUTPUTS.items():
             flat = layers.Reshape((-1, values), dtype="float32", name=f"{name}_cells{index}")
             found[name].append(flat(last[name](seen)))
     return {

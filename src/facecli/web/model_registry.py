@@ -21,8 +21,8 @@ from facecli.detect.registry import (
     may_refine,
 )
 from facecli.infer.analyzer import crop_for
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.models.registry import Entry, describe, list_models
 from facecli.web.settings import Settings, usable_cores
 
