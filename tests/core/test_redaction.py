@@ -81,6 +81,7 @@ def test_no_secret_in_a_query_is_shown(secret, name):
 
 
 @example("a/@2x")
+@example("@/:")
 @given(PASSWORDS | TRICKY)
 def test_no_key_of_storage_is_shown_and_what_is_shown_stays(secret):
     mark = "⚿"

@@ -64,6 +64,9 @@ def _visible_key(rest: str) -> str:
     end = bucket.rfind("@") + 1
     if rest[:end] == f"{HIDDEN}@":
         end = 0
+    elif end and end == len(bucket):
+        # No bucket is named: what follows may be anything.
+        return HIDDEN
     mark = rest.find("?", end)
     secret = _secret_start(rest[mark:]) if mark >= 0 else None
     return rest[end:] if secret is None else f"{rest[end : mark + secret]}{HIDDEN}"
