@@ -27,8 +27,7 @@ from facecli.models.litert import Predictor
 from facecli.pipeline.stream import run_live
 from facecli.sources.frames import STALL_S, Frame
 from facecli.sources.video import open_source
-from facecli.window.controls import Controls
-from facecli.window.screen import Screen
+from facecli.window.screen import Controls, Screen
 from facecli.window.view import LiveView
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0

@@ -409,8 +409,7 @@ def _build_analyzer(options: dict):
 def _build_view(options: dict, source, files: contextlib.ExitStack):
     """The window; a camera's picture is mirrored unless that was declined."""
     from facecli.sources.video_specs import is_camera
-    from facecli.window.controls import Controls
-    from facecli.window.screen import Screen
+    from facecli.window.screen import Controls, Screen
     from facecli.window.view import LiveView
 
     mirror = is_camera(source.spec) if options["mirror"] is None else options["mirror"]

@@ -62,7 +62,7 @@ def raise_if_damaged(reading) -> None:
 
 
 def show_figures(found: Mapping[str, Any], heads: Iterable[str]) -> None:
-    """Prints the document of `crowd.document` to standard output; `heads` are those that it has shares of."""
+    """Prints the document of `crowd.figures` to standard output; `heads` are those that it has shares of."""
     show_text(_counted(found))
     if found["age"]["count"]:
         show_text("")
@@ -180,8 +180,7 @@ def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, 
     given = _load_model(model_given(model)) if _is_given() else None
     crowd, reading = read_crowd(rows)
     known = given or _model_of(reading.models, model_given(model))
-    from facecli.crowd.document import document
-    from facecli.crowd.figures import figures_of
+    from facecli.crowd.figures import document, figures_of
 
     figures = figures_of(crowd, known.confusions)
     found = document(figures, reading, known.name, known.age_error)
