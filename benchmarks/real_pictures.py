@@ -35,8 +35,7 @@ from webcam import SEVERITIES, degrade
 from facecli.cli.training_options import DEFAULT_SEED
 from facecli.core.faces import Face
 from facecli.core.images import load_image
-from facecli.core.paths import find_model
-from facecli.core.recipes import MODEL_TYPES
+from facecli.core.paths import MODEL_TYPES, find_model
 from facecli.data.boxes import open_boxes, split_of
 from facecli.detect.registry import Detector, build_detector, may_refine
 from facecli.infer.analyzer import Analyzer, crop_for

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 from facecli.core.errors import FacecliError, ImageError, InputError
 from facecli.core.faces import FrameResult, PictureRow
-from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
+from facecli.core.paths import MODEL_FOLDERS, MODEL_TYPES
 from facecli.detect.registry import AUTO, detector_names
 from facecli.results import PictureResult, ResultList
 

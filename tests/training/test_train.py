@@ -9,15 +9,8 @@ import pandas as pd
 import pytest
 
 from facecli.core.errors import CheckpointError, DataError, InputError
-from facecli.core.recipes import (
-    EMBEDDING_MODEL,
-    GENUINE,
-    MODEL_FOLDERS,
-    DistilRequest,
-    FitOptions,
-    TrainRequest,
-    resolve,
-)
+from facecli.core.paths import MODEL_FOLDERS
+from facecli.core.recipes import EMBEDDING_MODEL, GENUINE, DistilRequest, FitOptions, TrainRequest, resolve
 from facecli.models.checkpoint import load_checkpoint, write_config, write_json
 from facecli.training import distil as distillation
 from facecli.training import soft_labels, teachers

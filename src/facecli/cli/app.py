@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import logging
 import os
-import shlex
 import sys
 import threading
 import traceback
@@ -190,6 +189,8 @@ def _meant(word: str) -> str:
     if near := difflib.get_close_matches(word, COMMANDS, 1):
         return f" Did you mean '{near[0]}'?"
     if os.path.exists(word):
+        import shlex
+
         return f" To analyse it: facecli run {shlex.quote(word)}"
     return ""
 

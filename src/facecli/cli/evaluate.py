@@ -30,7 +30,7 @@ from facecli.core.attributes import CLASS_NAMES, FACE_HEADS, HEAD_CLASSES
 from facecli.core.console import printable
 from facecli.core.errors import InputError
 from facecli.core.faces import with_further
-from facecli.core.recipes import DETECTOR
+from facecli.core.paths import DETECTOR
 
 Row = tuple[str, str, str, str, str]
 """Head, measure, value, interval, faces."""

@@ -17,8 +17,7 @@ import click
 from facecli.cli.output import warn_deprecated
 from facecli.core.console import redacted
 from facecli.core.errors import CheckpointError, Deprecation, InputError
-from facecli.core.paths import is_storage_address, is_stream
-from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
+from facecli.core.paths import MODEL_FOLDERS, MODEL_TYPES
 from facecli.detect.registry import AUTO, BEST, FREE, built_in_names, detector_names, find_entry
 
 STDIN = "/dev/stdin"
@@ -378,6 +377,8 @@ def check_stored(targets: Mapping[str, str | os.PathLike[str] | None]) -> None:
     Raises:
         InputError: naming what to do.
     """
+    from facecli.core.paths import is_storage_address
+
     given = [target for target in targets.values() if isinstance(target, str) and is_storage_address(target)]
     for target in given:
         from facecli.sources.cloud import check_target
@@ -386,6 +387,8 @@ def check_stored(targets: Mapping[str, str | os.PathLike[str] | None]) -> None:
 
 
 def _holds_results(target: str) -> bool:
+    from facecli.core.paths import is_storage_address, is_stream
+
     if is_storage_address(target):
         from facecli.sources.cloud import storage_of
 

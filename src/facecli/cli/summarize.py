@@ -23,8 +23,7 @@ from facecli.cli.output import say, say_written, show_table, show_text, warn, wr
 from facecli.core.console import with_bar
 from facecli.core.errors import CheckpointError, FacecliError
 from facecli.core.files import GrowingTextFile
-from facecli.core.paths import is_stream, replacing
-from facecli.core.recipes import MODEL_FOLDERS
+from facecli.core.paths import MODEL_FOLDERS, is_stream, replacing
 
 _SHOWN = 3
 

@@ -7,13 +7,9 @@
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO, TypeVar
-from urllib.parse import unquote
-
-from facecli.core.paths import is_storage_address
 
 HIDDEN = "***"
 """Stands where something was left out."""
@@ -50,6 +46,9 @@ def redacted(given: str) -> str:
     start = _START.search(given)
     if start is None:
         return given
+    # Here and below not above: `--help` has no addresses.
+    from facecli.core.paths import is_storage_address
+
     visible = _visible_key if is_storage_address(given) else _visible
     return given[: start.end()] + visible(given[start.end() :])
 
@@ -99,6 +98,8 @@ def _login_end(rest: str) -> int:
 
 def _secret_start(rest: str) -> int | None:
     """Where the value of the first secret begins, behind the host; None without one."""
+    from urllib.parse import unquote
+
     place = _PLACE.search(rest)
     for named in _NAMED.finditer(rest, place.start()) if place else ():
         if _SECRET.search(unquote(named[1]).lower()):
@@ -108,6 +109,8 @@ def _secret_start(rest: str) -> int | None:
 
 def _has_quoted_secret(rest: str) -> bool:
     """Does an address within this one hold a login or a secret?"""
+    from urllib.parse import unquote
+
     plain = rest
     for _ in range(_MOST_QUOTED):
         plain = unquote(plain)
@@ -149,6 +152,8 @@ def printable(text: str) -> str:
 
 
 def _shown(letter: str) -> str:
+    import unicodedata
+
     if letter.isprintable() or unicodedata.category(letter) == "Zs":
         return letter
     return letter.encode("unicode_escape").decode()

@@ -8,20 +8,26 @@ import contextlib
 import io
 import os
 import re
-import shlex
 import shutil
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import unquote, urlsplit
-
-import platformdirs
 
 from facecli.core.errors import CheckpointError, OutputError
+
+MODEL_TYPES = ("facenet", "normal", "open")
+"""Of models that read faces, the default first: whatever offers a choice of models takes them from here."""
+MODEL_FOLDERS = {model_type: f"{model_type}_model" for model_type in MODEL_TYPES}
+"""Model type -> name of the folder of the model that ships under it."""
+DETECTOR, DETECTOR_MODEL = "detector", "face_detector"
+"""Model type of the network that finds faces, and the folder of the one that ships."""
+LANDMARKS, LANDMARKS_MODEL = "landmarks", "face_landmarks"
+"""The same of the network that looks closer at each face that was found."""
+SHIPPED_MODELS = (*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL)
+"""Names of the folders that come with facecli."""
 
 PACKAGE = Path(__file__).resolve().parent.parent
 _CHECKOUT = PACKAGE.parent.parent
@@ -44,6 +50,9 @@ def home() -> Path:
         return Path(moved).expanduser()
     if _is_checkout():
         return _CHECKOUT
+    # Here and below not above: `--help` starts with this module, and asks for no place.
+    import platformdirs
+
     return Path(platformdirs.user_data_dir("facecli", appauthor=False))
 
 
@@ -71,6 +80,8 @@ def cache_dir() -> Path:
     """Folder of what can be computed again: decoded pictures, frozen features."""
     if moved := os.environ.get("FACECLI_HOME"):
         return Path(moved).expanduser() / "cache"
+    import platformdirs
+
     return Path(platformdirs.user_cache_dir("facecli", appauthor=False))
 
 
@@ -129,6 +140,8 @@ def file_path(given: str) -> str:
     """The path that an address such as "file:///photos/a.jpg" names; anything else as it is."""
     if not given.lower().startswith("file://"):
         return given
+    from urllib.parse import unquote, urlsplit
+
     try:
         parts = urlsplit(given)
     except ValueError:
@@ -144,6 +157,8 @@ def is_storage_address(given: str) -> bool:
 def how_to_install(extra: str) -> str:
     """The command that brings an extra, such as "train": of a checkout, or from an index."""
     if may_hold(_CHECKOUT, "setup.py"):
+        import shlex
+
         here = "." if Path.cwd() == _CHECKOUT else os.fspath(_CHECKOUT)
         return f"pip install -e {shlex.quote(f'{here}[{extra}]')}"
     return f"pip install 'facecli[{extra}]'"
@@ -203,6 +218,8 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _filling(stream: Path) -> Iterator[Path]:
     """Yields a temporary path whose content goes to a pipe or a device when the block succeeds."""
+    import tempfile
+
     try:
         with tempfile.TemporaryDirectory(prefix="facecli-") as folder:
             temporary = Path(folder, f"stream{stream.suffix}")

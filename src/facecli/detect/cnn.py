@@ -33,9 +33,8 @@ from facecli.core.crops import (
     warp,
 )
 from facecli.core.errors import CheckpointError
-from facecli.core.paths import find_model
+from facecli.core.paths import DETECTOR_MODEL, LANDMARKS, LANDMARKS_MODEL, find_model
 from facecli.core.process import quiet_stderr
-from facecli.core.recipes import DETECTOR_MODEL, LANDMARKS, LANDMARKS_MODEL
 from facecli.detect.registry import Detections, DetectorEntry, check_range
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_detector, load_finder
 from facecli.models.litert import open_network

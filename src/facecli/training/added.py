@@ -25,8 +25,8 @@ from facecli.core import paths
 from facecli.core.arrays import Array
 from facecli.core.attributes import HEAD_CLASSES, MISSING
 from facecli.core.errors import CheckpointError, DataError, InputError
-from facecli.core.paths import replacing
-from facecli.core.recipes import GENUINE, MODEL_FOLDERS, FitOptions, ResolvedRequest
+from facecli.core.paths import MODEL_FOLDERS, replacing
+from facecli.core.recipes import GENUINE, FitOptions, ResolvedRequest
 from facecli.models.checkpoint import (
     KERAS_FILE,
     LITERT_FILE,

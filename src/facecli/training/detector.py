@@ -16,7 +16,8 @@ from facecli.core.arrays import Array
 from facecli.core.crops import BOX_SPAN, CELL_OUTPUTS, LANDMARK_SPAN, STRIDES, cell_centres
 from facecli.core.errors import CheckpointError, DataError, InputError
 from facecli.core.images import load_image
-from facecli.core.recipes import DETECTOR, DETECTOR_MODEL, FitOptions
+from facecli.core.paths import DETECTOR, DETECTOR_MODEL
+from facecli.core.recipes import FitOptions
 from facecli.data.boxes import BoxPicture
 from facecli.detect.cnn import (
     CHIP_CROP,

@@ -16,11 +16,11 @@ from facecli.core import paths
 from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, ClassNames
 from facecli.core.errors import InputError
+from facecli.core.paths import MODEL_FOLDERS
 from facecli.core.recipes import (
     EMBEDDING_MODEL,
     GENUINE,
     KEEP_BEST,
-    MODEL_FOLDERS,
     STUDENTS,
     FitOptions,
     ResolvedRequest,

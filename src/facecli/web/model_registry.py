@@ -10,7 +10,7 @@ import numpy as np
 
 from facecli.core.arrays import Array
 from facecli.core.errors import CheckpointError, InputError
-from facecli.core.recipes import MODEL_FOLDERS
+from facecli.core.paths import MODEL_FOLDERS
 from facecli.detect.registry import (
     Detector,
     build_detector,
