@@ -13,14 +13,15 @@ from typing import TextIO, TypeVar
 
 HIDDEN = "***"
 """Stands where something was left out."""
-_START = re.compile(r"\A[a-z][a-z0-9+.-]+:/+|://+", re.IGNORECASE)
+# Patterns are compiled when the first address is shown: `--help` shows none.
+_START = r"(?i)\A[a-z][a-z0-9+.-]+:/+|://+"
 """Also "rtsp:/host", which is mistyped and has its password all the same."""
-_DATA = re.compile(r"data:(?:[^,]{0,60},)?(?=.{40})", re.IGNORECASE | re.DOTALL)
+_DATA = r"(?is)data:(?:[^,]{0,60},)?(?=.{40})"
 """The head of an address that is itself the content (RFC 2397), which may be megabytes long."""
-_PLACE = re.compile("[/?#]")
+_PLACE = "[/?#]"
 """Ends the host."""
-_NAMED = re.compile("(?<![^/?&#;=])([^/?&#;=]*)=")
-_SECRET = re.compile(
+_NAMED = "(?<![^/?&#;=])([^/?&#;=]*)="
+_SECRET = (
     r"pas|pwd|psw|secret|token|credential|signature|hmac|session|bearer|jwt|api.?key|access.?key|auth(?!or)"
     r"|user|usr|login|(?:\A|[^a-z])(?:key|sig|sid|pin|code|pw|sas|ticket)\Z"
 )
@@ -41,9 +42,9 @@ def redacted(given: str) -> str:
     Args:
         given: an address; anything else is given back as it is.
     """
-    if data := _DATA.match(given):
+    if data := re.match(_DATA, given):
         return f"{data[0]}..."
-    start = _START.search(given)
+    start = re.search(_START, given)
     if start is None:
         return given
     # Here and below not above: `--help` has no addresses.
@@ -77,7 +78,7 @@ def _visible(rest: str) -> str:
     if end is not None and end < begin:
         return HIDDEN
     # What was shown before stays as it is.
-    marked = _PLACE.search(rest[:begin]) or rest[:begin] == f"{HIDDEN}@"
+    marked = re.search(_PLACE, rest[:begin]) or rest[:begin] == f"{HIDDEN}@"
     login = f"{HIDDEN}@" if marked else ""
     if end is not None:
         return f"{login}{rest[begin:end]}{HIDDEN}"
@@ -87,7 +88,7 @@ def _visible(rest: str) -> str:
 
 def _login_end(rest: str) -> int:
     """Where "user:password@" ends; 0 without one, as in "host/photo@2x.jpg"."""
-    place = _PLACE.search(rest)
+    place = re.search(_PLACE, rest)
     end = rest.rfind("@") + 1
     if not (end and ("@" in rest[: place.start() if place else None] or ":" in rest[:end])):
         end = 0
@@ -100,9 +101,9 @@ def _secret_start(rest: str) -> int | None:
     """Where the value of the first secret begins, behind the host; None without one."""
     from urllib.parse import unquote
 
-    place = _PLACE.search(rest)
-    for named in _NAMED.finditer(rest, place.start()) if place else ():
-        if _SECRET.search(unquote(named[1]).lower()):
+    place = re.search(_PLACE, rest)
+    for named in re.compile(_NAMED).finditer(rest, place.start()) if place else ():
+        if re.search(_SECRET, unquote(named[1]).lower()):
             return named.end()
     return None
 

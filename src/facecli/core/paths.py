@@ -31,13 +31,13 @@ SHIPPED_MODELS = (*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL)
 
 PACKAGE = Path(__file__).resolve().parent.parent
 _CHECKOUT = PACKAGE.parent.parent
-_TEMPORARY = re.compile(r"\..*-([0-9]{1,10})-([0-9a-f]{4})[0-9a-f]{4}(\.\w+)?")
+_TEMPORARY = r"\..*-([0-9]{1,10})-([0-9a-f]{4})[0-9a-f]{4}(\.\w+)?"
 """Names of files that are not finished, with the process and the machine that write them."""
 _ABANDONED_S = 86_400.0
 """Then nobody goes on with what another machine has begun: whether that runs cannot be seen here."""
 _KEPT_OF_STEM = 40
 """Letters of a file's name in that of its temporary one, which must not become too long."""
-_STORAGE = re.compile(r"\A(?:s3|gs|az|hf)://", re.IGNORECASE)
+_STORAGE = "s3://", "gs://", "az://", "hf://"
 
 
 def _is_checkout() -> bool:
@@ -151,7 +151,7 @@ def file_path(given: str) -> str:
 
 def is_storage_address(given: str) -> bool:
     """Is it an address of object storage: s3://bucket/key, gs://, az:// or hf://?"""
-    return bool(_STORAGE.match(given))
+    return given[:5].lower().startswith(_STORAGE)
 
 
 def how_to_install(extra: str) -> str:
@@ -251,7 +251,7 @@ def remove_leftovers(names: Iterable[Path]) -> None:
     Another machine may write into a shared folder, too: its files stay for a day.
     """
     for path in names:
-        found = _TEMPORARY.match(path.name)
+        found = re.match(_TEMPORARY, path.name)
         with contextlib.suppress(OSError):
             if found and _is_left(int(found[1]), found[2], path):
                 path.unlink()
