@@ -115,9 +115,9 @@ def test_a_quoted_login_behind_another_one_is_not_shown():
 
 @pytest.mark.parametrize("piece", ["a", "=", "%25", "@", ":", "a=", "://", "?"])
 def test_long_addresses_take_no_time(piece):
-    begin = time.perf_counter()
+    begin = time.process_time()
     redacted("http://host/" + piece * (100_000 // len(piece)))
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @given(
