@@ -30,9 +30,9 @@ from facecli.data.boxes import open_boxes
 from facecli.detect.registry import build_detector
 from facecli.draw.anonymize import head_box
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.pipeline.stream import run_live
 from facecli.sources.video import open_source
 

@@ -20,8 +20,8 @@ from ai_edge_litert.interpreter import Interpreter
 from matplotlib.figure import Figure
 
 from facecli.core.attributes import HEAD_CLASSES
-from facecli.models.build import build_model
 from facecli.models.export import export_model
+from facecli.models.networks import build_model
 
 HERE = Path(__file__).resolve().parent
 SIDES = {"compact": 88, "mobile-se": 144, "mobileface": 96}

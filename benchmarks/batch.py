@@ -35,8 +35,8 @@ from facecli.core.images import find_images, load_image
 from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.pipeline.batch import Batch, Parallelism
 from facecli.sources.files import FileSource
 from facecli.sources.inputs import Inputs

@@ -18,8 +18,8 @@ from facecli.core.crops import crop_face
 from facecli.core.images import load_image
 from facecli.core.paths import find_model
 from facecli.detect.registry import Detector, build_detector
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.models.readout import expected_age
 from facecli.training.prepare import prepare_data
 

@@ -21,14 +21,13 @@ import numpy as np
 from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.pipeline.stream import run_live
 from facecli.sources.frames import STALL_S, Frame
 from facecli.sources.video import open_source
-from facecli.window.controls import Controls
-from facecli.window.screen import Screen
+from facecli.window.screen import Controls, Screen
 from facecli.window.view import LiveView
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0

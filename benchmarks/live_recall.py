@@ -20,9 +20,9 @@ from live_reference import Shot, false_boxes, found, read_clip
 from facecli.core.paths import find_cascade, find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 
 LIVE_CNN = {"tiles": False}
 """What `facecli run --video` tells the network."""

@@ -33,8 +33,8 @@ from facecli.core.crops import crop_face
 from facecli.core.images import load_image, save_image
 from facecli.core.recipes import FitOptions, TrainRequest
 from facecli.data.table import build_table
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.training import prepare
 from facecli.training.save import load_network
 from facecli.training.train import train

@@ -20,12 +20,11 @@ from picture_scores import Answers, markdown, years_outside
 from real_pictures import middle_face, test_rows, turned, unknown_to_detector
 
 from facecli.core.images import load_image
-from facecli.core.paths import find_model
-from facecli.core.recipes import MODEL_TYPES
+from facecli.core.paths import MODEL_TYPES, find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.training.metrics import mean_interval
 from facecli.training.prepare import prepare_data
 

@@ -35,13 +35,12 @@ from webcam import SEVERITIES, degrade
 from facecli.cli.training_options import DEFAULT_SEED
 from facecli.core.faces import Face
 from facecli.core.images import load_image
-from facecli.core.paths import find_model
-from facecli.core.recipes import MODEL_TYPES
+from facecli.core.paths import MODEL_TYPES, find_model
 from facecli.data.boxes import open_boxes, split_of
 from facecli.detect.registry import Detector, build_detector, may_refine
 from facecli.infer.analyzer import Analyzer, crop_for
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.training.prepare import PreparedData, prepare_data
 
 OUTPUT = Path(__file__).resolve().with_suffix(".md")

@@ -20,8 +20,7 @@ from facecli.core.recipes import GENUINE, RUN_DEFAULTS, FitOptions
 from facecli.data.groups import METHODS, age_decades, rebalance
 from facecli.models.readout import expected_age
 from facecli.training.engine import Rows, fit
-from facecli.training.prepare import PreparedData, prepare_data
-from facecli.training.targets import build_targets
+from facecli.training.prepare import PreparedData, build_targets, prepare_data
 from facecli.training.teachers import TAPS, facenet_features
 from facecli.training.train import build_feature_heads
 

@@ -12,11 +12,11 @@ import ast
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import date
 from pathlib import Path
 
@@ -56,13 +56,14 @@ def main() -> None:
     print("\n".join(table))
     if len(sources) > 1 and arguments.runs:
         head = f"`python {' '.join(sys.argv)}`, {date.today()}, Python {platform.python_version()}, "
-        head += f"{os.cpu_count()} cores. Medians of {arguments.runs} runs in turns, start included."
+        head += f"{os.cpu_count()} cores. Medians of {arguments.runs} runs in turns, "
+        head += "start included, in time of a processor; bytecode is there before."
         text = "\n".join(["# Rooms, old and new", "", head, "", *table])
         Path(__file__).with_suffix(".md").write_text(f"{text}\n", encoding="utf-8")
 
 
 def times(sources: list[Path], runs: int) -> list[dict[str, str]]:
-    """Medians of some commands, in milliseconds, for each source."""
+    """Medians of some commands, in milliseconds of a processor, for each source."""
     with tempfile.TemporaryDirectory() as folder:
         picture, clip = draw(Path(folder))
         commands = {
@@ -75,20 +76,30 @@ def times(sources: list[Path], runs: int) -> list[dict[str, str]]:
         found: list[dict[str, str]] = [{} for _ in sources]
         for name, command in commands.items():
             taken: list[list[float]] = [[] for _ in sources]
+            for source in sources:
+                # Compiles what was not.
+                timed(source, command, Path(folder, "compiled"))
             for _ in range(runs):
                 for place, source in zip(taken, sources, strict=True):
-                    place.append(timed(source, command))
+                    place.append(timed(source, command, Path(folder, "compiled")))
             for row, place in zip(found, taken, strict=True):
                 row[name] = f"{1000 * statistics.median(place):.0f} ms"
         return found
 
 
-def timed(source: Path, command: list) -> float:
-    """Seconds of one run."""
-    begin = time.perf_counter()
+def timed(source: Path, command: list, compiled: Path) -> float:
+    """Seconds of a processor that one run takes: others on the machine do not matter as they do for a clock.
+
+    `compiled` keeps bytecode, as installed packages have it: where PYTHONDONTWRITEBYTECODE is set, or folders
+    cannot be written, each run would compile all sources anew.
+    """
     given = [sys.executable, "-m", "facecli", *map(str, command)]
-    subprocess.run(given, env={**os.environ, "PYTHONPATH": str(source)}, capture_output=True, check=True)
-    return time.perf_counter() - begin
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPATH": str(source), "PYTHONPYCACHEPREFIX": str(compiled)}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(given, env=environment, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def measured(source: Path) -> dict[str, object]:

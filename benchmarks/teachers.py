@@ -29,11 +29,9 @@ from facecli.core.recipes import GENUINE, RUN_DEFAULTS, FitOptions
 from facecli.data.sources import load_crops
 from facecli.models.checkpoint import load_checkpoint
 from facecli.training.engine import Rows, fit
-from facecli.training.evaluate import evaluate
-from facecli.training.fairness import fairness_metrics
-from facecli.training.prepare import PreparedData, prepare_data
+from facecli.training.evaluate import evaluate, fairness_metrics
+from facecli.training.prepare import PreparedData, build_targets, prepare_data
 from facecli.training.save import load_network
-from facecli.training.targets import build_targets
 from facecli.training.teachers import teacher_looks
 from facecli.training.train import build_feature_heads
 

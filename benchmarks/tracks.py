@@ -21,9 +21,9 @@ from facecli.core.faces import Face
 from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.models.readout import expected_age
 
 CLIPS = ("scene_cuts.mp4", "single_face.mp4", "face_then_no_face.mov")

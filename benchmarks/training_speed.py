@@ -75,7 +75,7 @@ def measure(side: int, setting: Setting) -> dict[str, float]:
 
     from facecli.core.attributes import HEAD_CLASSES
     from facecli.core.recipes import FitOptions
-    from facecli.models.build import build_model
+    from facecli.models.networks import build_model
     from facecli.training.augment import build_augmentation
     from facecli.training.engine import AugmentedModel, _compile, fused_normalization
 

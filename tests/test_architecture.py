@@ -11,7 +11,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "facecli"
 MAX_LINES = 600
-MOST_MODULES = 170
+MOST_MODULES = 157
 
 # Who may import what, from the ground up: a package or a module, within its own package freely.
 ALLOWED = {
@@ -27,9 +27,10 @@ ALLOWED = {
     "pipeline": {"core", "infer", "live", "draw", "sources", "sinks"},
     "window": {"core", "draw", "sinks", "pipeline"},
     "results": {"core", "draw", "schema", "sources", "sinks"},
-    "analyzer": {"core", "detect", "infer", "live", "sources", "pipeline", "results", "models.checkpoint"},
+    "analyzer": {"core", "detect", "infer", "live", "sources", "pipeline", "results"}
+    | {"models.checkpoint", "models.litert"},
     "web": {"core", "detect", "infer", "live", "draw", "sources", "sinks", "pipeline"}
-    | {"models.checkpoint", "models.readout", "models.registry", "models.terms"},
+    | {"models.checkpoint", "models.litert", "models.readout", "models.registry", "models.terms"},
     "crowd": {"core", "sinks", "models.checkpoint"},
     "measure": {"core", "infer", "draw", "sources", "sinks", "pipeline"},
     "data": {"core", "detect", "sources.files", "sources.web"},

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from facecli.cli.app import COMMANDS
-from facecli.core.recipes import SHIPPED_MODELS
+from facecli.core.paths import SHIPPED_MODELS
 from facecli.detect.registry import built_in_names
 
 pytest.importorskip("zensical", reason="the extra 'docs' is not installed (it needs Python 3.11)")

@@ -18,7 +18,7 @@ import cv2
 import pytest
 from skimage import data
 
-from facecli.core.recipes import MODEL_FOLDERS
+from facecli.core.paths import MODEL_FOLDERS
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = tuple(folder for folder in MODEL_FOLDERS.values() if (ROOT / "saved_model" / folder).is_dir())

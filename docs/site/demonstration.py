@@ -13,9 +13,9 @@ import numpy as np
 from ai_edge_litert import interpreter
 from ai_edge_litert import schema_py_generated as schema
 
-from facecli.core import crops, faces, grid
+from facecli.core import crops, faces
 from facecli.core.attributes import CLASS_NAMES, FOLDS
-from facecli.detect import cnn, landmarks
+from facecli.detect import cnn
 from facecli.models import readout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ NETWORKS = {
     "reader": ("open_model", (1, 96, 96, 3)),
 }
 """Name on the page -> model of the checkout, and the shape of what it sees; of the detector the smallest."""
-STEP = grid.STRIDES[-1]
+STEP = crops.STRIDES[-1]
 Shapes = dict[int, np.ndarray]
 """Number of a tensor -> its shape."""
 BEGIN, END = "<!-- demonstration:begin -->", "<!-- demonstration:end -->"
@@ -173,9 +173,9 @@ def facts() -> dict[str, Any]:
     return {
         "detector": {
             "longest_side": cnn.CnnOptions().longest_side,
-            "strides": grid.STRIDES,
-            "box_span": grid.BOX_SPAN,
-            "landmark_span": grid.LANDMARK_SPAN,
+            "strides": crops.STRIDES,
+            "box_span": crops.BOX_SPAN,
+            "landmark_span": crops.LANDMARK_SPAN,
             "nms_threshold": cnn._NMS_THRESHOLD,
             "search_threshold": cnn._searched(fitted["score_threshold"], fitted),
             **{name: fitted[name] for name in ("weights", "bias", "score_threshold")},
@@ -189,7 +189,7 @@ def facts() -> dict[str, Any]:
             "margin": crops.CLOSEUP_MARGIN,
             "landmarks": crops.CLOSEUP_LANDMARKS.tolist(),
             "per_eyes": crops._PER_EYES,
-            "sure": landmarks._SURE,
+            "sure": cnn._SURE,
         },
         "chip": {
             **dict(zip(("margin", "shift_y"), cnn.CHIP_CROP, strict=True)),

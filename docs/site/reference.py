@@ -14,7 +14,7 @@ import griffe
 
 import facecli
 from facecli.cli import app
-from facecli.core.recipes import SHIPPED_MODELS
+from facecli.core.paths import SHIPPED_MODELS
 from facecli.detect.registry import DETECTORS, DetectorEntry
 from facecli.models.terms import Terms, terms_of
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 from facecli.core.errors import FacecliError, ImageError, InputError
 from facecli.core.faces import FrameResult, PictureRow
-from facecli.core.recipes import MODEL_FOLDERS, MODEL_TYPES
+from facecli.core.paths import MODEL_FOLDERS, MODEL_TYPES
 from facecli.detect.registry import AUTO, detector_names
 from facecli.results import PictureResult, ResultList
 
@@ -350,8 +350,8 @@ def _build(model: str, detector: str, threads: int | None, show_rejected: bool, 
     from facecli.core.paths import find_model
     from facecli.detect.registry import build_detector, choose_detector, may_refine
     from facecli.infer.analyzer import Analyzer, ReadoutOptions
-    from facecli.infer.predictor import Predictor
     from facecli.models.checkpoint import load_checkpoint
+    from facecli.models.litert import Predictor
 
     checkpoint = load_checkpoint(find_model(model))
     predictor = Predictor(checkpoint, threads)

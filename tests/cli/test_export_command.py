@@ -13,9 +13,13 @@ from facecli.core.attributes import CLASS_NAMES
 from facecli.models.checkpoint import file_sha256, load_checkpoint, write_config
 
 keras = pytest.importorskip("keras")
-from facecli.infer.predictor import Predictor  # noqa: E402
-from facecli.models.build import attach_heads  # noqa: E402
-from facecli.models.networks import Residual, Stage, build_residual  # noqa: E402
+from facecli.models.litert import Predictor  # noqa: E402
+from facecli.models.networks import (  # noqa: E402
+    Residual,
+    Stage,
+    attach_heads,  # noqa: E402
+    build_residual,
+)
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 

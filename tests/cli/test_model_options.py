@@ -11,7 +11,8 @@ from facecli.cli.options import check_model_path, model_given, model_type_option
 from facecli.core import paths
 from facecli.core.errors import InputError
 from facecli.core.images import save_image
-from facecli.core.recipes import DETECTOR, LANDMARKS, MODEL_FOLDERS, MODEL_TYPES, SHIPPED_MODELS
+from facecli.core.paths import DETECTOR, LANDMARKS, MODEL_FOLDERS, MODEL_TYPES, SHIPPED_MODELS
+from facecli.core.recipes import BACKBONES, HEADS
 
 COMMANDS = [
     "run", "serve", "summarize", "explain", "benchmark", "train", "evaluate", "calibrate", "export",
@@ -25,6 +26,10 @@ def nothing_shipped(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "shipped_places", lambda folder: [])
     (tmp_path / "a.jsonl").touch()
     return str(tmp_path / "a.jsonl")
+
+
+def test_every_model_type_can_be_trained():
+    assert tuple(BACKBONES) == tuple(HEADS) == MODEL_TYPES
 
 
 def test_the_first_type_is_the_default():

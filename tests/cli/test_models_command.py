@@ -7,7 +7,7 @@ import pytest
 
 from facecli.cli.app import main
 from facecli.core import paths
-from facecli.core.recipes import SHIPPED_MODELS
+from facecli.core.paths import SHIPPED_MODELS
 from facecli.models.terms import OPEN
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.cli import overwriting
+from facecli.cli import options
 from facecli.cli.app import main
-from facecli.cli.overwriting import check_existing, check_targets, files_below, lies_in, place_of
+from facecli.cli.options import check_existing, check_targets, files_below, lies_in, place_of
 from facecli.core.errors import InputError
 from facecli.core.images import save_image
 
@@ -84,8 +84,8 @@ def test_upper_and_lower_case_are_one_file_where_the_system_says_so(here, monkey
     (here / "a.jpg").write_text("a picture")
     check_targets({"--json": "A.jpg"}, [("a.jpg", "the picture")])
     find = os.stat
-    monkeypatch.setattr(overwriting.os, "stat", lambda path: find(os.fspath(path).lower()))
-    monkeypatch.setattr(overwriting.os.path, "exists", lambda path: True)
+    monkeypatch.setattr(options.os, "stat", lambda path: find(os.fspath(path).lower()))
+    monkeypatch.setattr(options.os.path, "exists", lambda path: True)
     with pytest.raises(InputError, match="A.jpg is the picture"):
         check_targets({"--json": "A.jpg"}, [("a.jpg", "the picture")])
 
@@ -275,7 +275,7 @@ def test_nor_a_sheet_of_faces_into_the_data(face, refused):
     assert "among what is read" in refused("data", "check", "photos", "--augmented", "photos/b.png")
 
 
-@pytest.mark.skipif(not os.path.exists(overwriting.STDIN), reason="standard input has no name here")
+@pytest.mark.skipif(not os.path.exists(options.STDIN), reason="standard input has no name here")
 def test_nor_rows_into_what_standard_input_comes_from(face, tmp_path):
     before = face.read_bytes()
     with open(face, "rb") as stdin:
@@ -385,7 +385,7 @@ def test_a_clip_is_not_drawn_over_the_file_of_its_tracks(clip, refused, here):
     assert "tracks.mp4 is the file of tracks itself" in told
 
 
-@pytest.mark.skipif(not os.path.exists(overwriting.STDIN), reason="standard input has no name here")
+@pytest.mark.skipif(not os.path.exists(options.STDIN), reason="standard input has no name here")
 def test_nor_into_the_clip_that_standard_input_comes_from(clip):
     before = clip.read_bytes()
     command = [sys.executable, "-m", "facecli", "run", "--video", "-", "--no-show", "--overwrite"]

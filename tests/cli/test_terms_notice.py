@@ -80,6 +80,6 @@ def test_serve_says_it_of_its_own_detector(monkeypatch, capsys, detector, lines)
     )
     app = SimpleNamespace(state=SimpleNamespace(registry=registry))
     monkeypatch.setattr("facecli.web.app.build_app", lambda *_: app)
-    monkeypatch.setattr("facecli.web.server.serve", lambda *_: None)
+    monkeypatch.setattr("facecli.web.app.serve", lambda *_: None)
     assert main(["serve", "--port", "0", "--detector", detector]) == 0
     assert capsys.readouterr().err.count("non-commercial research only") == lines

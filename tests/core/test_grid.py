@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.core.grid import (
+from facecli.core.crops import (
     STRIDES,
     cell_centres,
     decode_boxes,

@@ -18,8 +18,7 @@ from facecli.core.attributes import (
     wrong_in_head,
 )
 from facecli.core.faces import Face, FaceRow, FrameResult
-from facecli.crowd.document import document
-from facecli.crowd.figures import figures_of
+from facecli.crowd.figures import document, figures_of
 from facecli.crowd.gather import gather
 from facecli.crowd.rows import Reading, parse_row
 from facecli.sinks.rows import COLUMNS

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.core.crops import CHIP_LANDMARKS
+from facecli.core.crops import CHIP_LANDMARKS, MIRRORED_LANDMARKS
 from facecli.core.faces import NOSE_AT, NOSE_DEPTH, face_quality, head_pose
-from facecli.core.grid import MIRRORED_LANDMARKS
 
 WIRE = np.array([(-0.5, 0, 0), (0.5, 0, 0), (0, NOSE_AT, -NOSE_DEPTH), (-0.4, 1, 0), (0.4, 1, 0)])
 """Eyes, nose and mouth; x to the viewer's right, y down, z away from the viewer."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from facecli.core.redaction import HIDDEN, redacted
+from facecli.core.console import HIDDEN, redacted
 
 PASSWORDS = st.text(min_size=1, max_size=30)
 TRICKY = st.text(alphabet="aé1:@/?#&=%;| \\\"'[]~", min_size=1, max_size=12)
@@ -81,6 +81,7 @@ def test_no_secret_in_a_query_is_shown(secret, name):
 
 
 @example("a/@2x")
+@example("@/:")
 @given(PASSWORDS | TRICKY)
 def test_no_key_of_storage_is_shown_and_what_is_shown_stays(secret):
     mark = "⚿"
@@ -114,9 +115,9 @@ def test_a_quoted_login_behind_another_one_is_not_shown():
 
 @pytest.mark.parametrize("piece", ["a", "=", "%25", "@", ":", "a=", "://", "?"])
 def test_long_addresses_take_no_time(piece):
-    begin = time.perf_counter()
+    begin = time.process_time()
     redacted("http://host/" + piece * (100_000 // len(piece)))
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @given(

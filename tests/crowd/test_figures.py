@@ -6,8 +6,7 @@ import pytest
 from facecli.core.attributes import GENDERS
 from facecli.core.stats import Z_90, wilson_interval
 from facecli.crowd.correct import Confusion
-from facecli.crowd.document import document
-from facecli.crowd.figures import figures_of
+from facecli.crowd.figures import document, figures_of
 from facecli.crowd.rows import Reading
 
 GENDER = Confusion(np.array([[95, 5], [10, 90]]), "some faces", GENDERS)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from facecli.core.attributes import CLASS_NAMES
 from facecli.core.errors import InputError
 from facecli.core.faces import Face, FrameResult
-from facecli.crowd.document import document
-from facecli.crowd.figures import figures_of
+from facecli.crowd.figures import document, figures_of
 from facecli.crowd.gather import gather
 from facecli.crowd.rows import Reading, read_rows
 from facecli.crowd.search import AgeRange, Wanted, match_row, rank_subjects

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facecli.core.errors import DataError
-from facecli.data.checks import check_trainable
+from facecli.data.statistics import check_trainable
 
 HEADS = ("age", "gender", "race")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.data.checks import MIN_CLASS_SHARE, class_counts, find_gaps, forget_one_sided, knowing_sets
+from facecli.data.statistics import MIN_CLASS_SHARE, class_counts, find_gaps, forget_one_sided, knowing_sets
 
 
 def table(**sets):
@@ -86,7 +86,7 @@ def test_the_rule_saves_the_women_of_the_other_kind_of_picture(ruled, tmp_path):
     from facecli.core.recipes import FitOptions
     from facecli.training.engine import Rows, fit
     from facecli.training.epochs import encoded_figures
-    from facecli.training.targets import build_targets
+    from facecli.training.prepare import build_targets
 
     random = np.random.default_rng(0)
     count = 1200

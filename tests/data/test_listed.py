@@ -17,11 +17,11 @@ from list_pictures import dataturks, encoded, face_picture, picture_server, writ
 from facecli.core.crops import CHIP_LANDMARKS
 from facecli.core.errors import DataError, InputError
 from facecli.core.images import load_image
-from facecli.data.checks import check_trainable
 from facecli.data.chips import CHIP_SIDE, KeptFiles, digest, in_parallel
 from facecli.data.groups import add_groups, fingerprints, split_groups
 from facecli.data.listed import ListOptions, read_list, survey_list
 from facecli.data.sources import load_crops, open_dataset
+from facecli.data.statistics import check_trainable
 from facecli.data.table import join_tables
 from facecli.sources.web import FetchLimits
 from facecli.training.prepare import prepare_data

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from facecli.core.crops import overlaps
+from facecli.core.crops import CELL_OUTPUTS, cell_centres, encode_boxes, encode_landmarks, overlaps
 from facecli.core.errors import InputError
-from facecli.core.grid import OUTPUTS, cell_centres, encode_boxes, encode_landmarks
 from facecli.detect.cnn import CnnDetector, CnnOptions
 
 
@@ -16,7 +15,7 @@ def white_squares(image):
     picture = image[0]
     size = picture.shape[:2]
     centres, strides = cell_centres(size)
-    said = {name: np.zeros((len(centres), n), np.float32) for name, n in OUTPUTS.items()}
+    said = {name: np.zeros((len(centres), n), np.float32) for name, n in CELL_OUTPUTS.items()}
     said["score"][:] = -9
     mask = (picture[..., 0] > 127).astype(np.uint8)
     _, _, boxes, _ = cv2.connectedComponentsWithStats(mask)

@@ -15,7 +15,7 @@ from facecli import FaceAnalyzer, InputError
 from facecli.cli import main
 from facecli.core.images import save_image
 from facecli.detect import registry
-from facecli.detect.landmarks import LandmarkFinder
+from facecli.detect.cnn import LandmarkFinder
 from facecli.detect.registry import (
     FREE,
     WHOLE_PICTURE,

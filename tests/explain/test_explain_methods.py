@@ -15,8 +15,12 @@ from facecli.explain.heat_map import (  # noqa: E402
     reference_of,
     shapley,
 )
-from facecli.models.build import attach_heads  # noqa: E402
-from facecli.models.networks import Residual, Stage, build_residual  # noqa: E402
+from facecli.models.networks import (  # noqa: E402
+    Residual,
+    Stage,
+    attach_heads,  # noqa: E402
+    build_residual,
+)
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 FEMALE, AGE = Target("gender", 1), Target("age")

@@ -5,8 +5,14 @@ import pytest
 
 keras = pytest.importorskip("keras")
 from facecli.explain.network import float_path  # noqa: E402
-from facecli.models.build import attach_heads  # noqa: E402
-from facecli.models.networks import MOBILE_SPECS, Residual, Stage, build_mobile, build_residual  # noqa: E402  # noqa: E402
+from facecli.models.networks import (  # noqa: E402  # noqa: E402
+    MOBILE_SPECS,
+    Residual,
+    Stage,
+    attach_heads,  # noqa: E402
+    build_mobile,
+    build_residual,
+)
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 

@@ -11,8 +11,12 @@ from facecli.explain.heat_map import (  # noqa: E402
     compute_heat_maps,
     reference_of,
 )
-from facecli.models.build import attach_heads  # noqa: E402
-from facecli.models.networks import Residual, Stage, build_residual  # noqa: E402
+from facecli.models.networks import (  # noqa: E402
+    Residual,
+    Stage,
+    attach_heads,  # noqa: E402
+    build_residual,
+)
 
 FEMALE = Target("gender", 1)
 TINY = Residual((8,), (Stage(8, 1), Stage(8, 1)), (16, 16))

@@ -7,13 +7,13 @@ import pytest
 from facecli.core.attributes import EMOTIONS, GENDERS, PRESETS, RACES, RACES_7
 from facecli.core.crops import CHIP_LANDMARKS, crop_face
 from facecli.core.errors import CheckpointError
-from facecli.detect.landmarks import LandmarkFinder
+from facecli.detect.cnn import LandmarkFinder
 from facecli.detect.none import WholePicture
 from facecli.detect.registry import Detections, RefiningDetector, build_detector
 from facecli.infer.analyzer import Analyzer, ComparingAnalyzer, FaceSelection, ReadoutOptions, read_out
-from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import LiveAnalyzer
 from facecli.models.checkpoint import Checkpoint
+from facecli.models.litert import Predictor
 from facecli.models.readout import AgeThresholds, Calibration
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from facecli.detect.registry import Detections
 from facecli.infer.analyzer import Analyzer, ComparingAnalyzer
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import Checkpoint
+from facecli.models.litert import Predictor
 
 
 class TwoBoxes:

@@ -10,10 +10,9 @@ from facecli.core.errors import CheckpointError
 from facecli.core.faces import Face, FrameResult
 from facecli.detect.none import WholePicture
 from facecli.infer.analyzer import AgreementCount, Analyzer, ComparingAnalyzer, Doubts, ReadoutOptions
-from facecli.infer.predictor import Predictor
-from facecli.live.analyzer import LiveAnalyzer
-from facecli.live.evidence import Evidence
+from facecli.live.analyzer import Evidence, LiveAnalyzer
 from facecli.models.checkpoint import load_checkpoint, write_config
+from facecli.models.litert import Predictor
 from facecli.schema import COLUMNS, head_columns
 from facecli.sinks.base import Record
 from facecli.sinks.rows import CsvSink, ParquetSink, flat_rows

@@ -8,8 +8,8 @@ import pytest
 
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.errors import CheckpointError
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint, write_config
+from facecli.models.litert import Predictor
 from facecli.models.readout import temper
 
 

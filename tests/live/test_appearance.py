@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from facecli.core.faces import Face
-from facecli.live.evidence import appearance_distance
+from facecli.live.analyzer import appearance_distance
 
 WOMAN = Face((0, 0, 9, 9), 0.9, 30.0, (20, 42), {"male": 0.0, "female": 1.0}, {"white": 1.0, "asian": 0.0})
 MAN = replace(WOMAN, age_years=70.0, gender_probabilities={"male": 1.0, "female": 0.0})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facecli.live.frames import FrameSignature
+from facecli.live.tracking import FrameSignature
 
 RANDOM = np.random.default_rng(5)
 SCENE = np.kron(RANDOM.integers(0, 256, (9, 16, 3)), np.ones((20, 20, 1))).astype(np.uint8)

@@ -7,8 +7,8 @@ import pytest
 
 from facecli.detect.registry import Detections, build_detector
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.live.analyzer import LiveAnalyzer
+from facecli.models.litert import Predictor
 from facecli.models.readout import IDENTITY, Calibration
 
 SIDE = 60

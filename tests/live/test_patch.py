@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facecli.live.frames import Patch
+from facecli.live.tracking import Patch
 
 BOX = np.array([60.0, 40, 100, 80])
 

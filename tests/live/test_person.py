@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from facecli.core.faces import Face
-from facecli.live.evidence import HOLD_S, SHOWN_S, Person
-from facecli.live.frames import Detection, Patch
+from facecli.live.analyzer import HOLD_S, SHOWN_S, Person
+from facecli.live.tracking import Detection, Patch
 
 BOX = np.array([60.0, 40, 100, 80])
 NOISE = np.random.default_rng(3)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from facecli.core.attributes import MAX_AGE_YEARS
 from facecli.core.faces import FACE_HEADS, Face
-from facecli.live.evidence import AgeEvidence, ClassEvidence, Evidence
+from facecli.live.analyzer import AgeEvidence, ClassEvidence, Evidence
 
 FACE = Face((0, 0, 9, 9), 0.9, 30.0, (20, 42), {"male": 0.2, "female": 0.8}, face_probability=0.9)
 ages = st.floats(0, MAX_AGE_YEARS)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.live.frames import SearchWindow
+from facecli.live.tracking import SearchWindow
 
 places = st.floats(-400, 400)
 

@@ -6,8 +6,16 @@ import pytest
 
 from facecli.core.attributes import HEAD_CLASSES
 from facecli.core.errors import InputError
-from facecli.models.build import BACKBONES, attach_heads, build_backbone, build_model, copy_weights
-from facecli.models.networks import Residual, Stage, build_residual
+from facecli.models.networks import (
+    BACKBONES,
+    Residual,
+    Stage,
+    attach_heads,
+    build_backbone,
+    build_model,
+    build_residual,
+    copy_weights,
+)
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 

@@ -11,7 +11,7 @@ import pytest
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES
 from facecli.core.errors import CheckpointError, InputError, OutputError
-from facecli.core.recipes import SHIPPED_MODELS
+from facecli.core.paths import SHIPPED_MODELS
 from facecli.models.checkpoint import load_checkpoint, load_detector, write_config, write_json
 from facecli.models.registry import describe, find_entry, find_short, list_models, remove, verify
 

@@ -115,7 +115,7 @@ def test_the_model_itself_is_sound(model):
 @settings(max_examples=300)
 def test_wrong_types_are_a_problem_and_never_another_error(model, data):
     """Replaces a value somewhere in config.json by any other JSON."""
-    from facecli.infer.predictor import Predictor
+    from facecli.models.litert import Predictor
     from facecli.web.app import describe_model
     from facecli.web.pages import model_sections
 

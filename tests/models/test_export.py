@@ -9,9 +9,8 @@ import pytest
 
 from facecli.core.errors import FacecliError, InputError, OutputError
 from facecli.models import export
-from facecli.models.build import attach_heads
 from facecli.models.export import export_digest, export_model, export_tflite, heads_only
-from facecli.models.networks import Residual, Stage, build_residual
+from facecli.models.networks import Residual, Stage, attach_heads, build_residual
 
 Interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))

@@ -7,10 +7,14 @@ keras = pytest.importorskip("keras")
 
 from facecli.core import paths  # noqa: E402
 from facecli.core.errors import CheckpointError  # noqa: E402
-from facecli.models.build import attach_heads  # noqa: E402
 from facecli.models.export import export_model, export_tflite  # noqa: E402
 from facecli.models.graft import LinearHead, graft_heads  # noqa: E402
-from facecli.models.networks import Residual, Stage, build_residual  # noqa: E402
+from facecli.models.networks import (  # noqa: E402
+    Residual,
+    Stage,
+    attach_heads,  # noqa: E402
+    build_residual,
+)
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 HEADS = ("age", "gender", "race")

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from facecli.models.build import BACKBONES
-from facecli.models.networks import MOBILE_SPECS, Row, build_mobile
+from facecli.models.networks import BACKBONES, MOBILE_SPECS, Row, build_mobile
 
 
 def tiny(name):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from facecli.models.build import build_model, in_precision
+from facecli.models.networks import build_model, in_precision
 
 
 @pytest.mark.parametrize("backbone", ["normal", "compact"])

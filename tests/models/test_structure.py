@@ -1,8 +1,7 @@
 import cv2
 import keras
 
-from facecli.models.build import attach_heads
-from facecli.models.networks import Residual, Stage, build_residual
+from facecli.models.networks import Residual, Stage, attach_heads, build_residual
 from facecli.models.structure import describe_blocks, draw_parts, draw_structure, structure_table
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))

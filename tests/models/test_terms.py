@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.core.recipes import DETECTOR_MODEL, LANDMARKS_MODEL, MODEL_FOLDERS, MODEL_TYPES
+from facecli.core.paths import DETECTOR_MODEL, LANDMARKS_MODEL, MODEL_FOLDERS, MODEL_TYPES
 from facecli.detect.registry import built_in_names, find_entry
 from facecli.models.terms import (
     COMMERCIAL,

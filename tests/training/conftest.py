@@ -8,8 +8,7 @@ import pytest
 from facecli.core import paths
 from facecli.core.recipes import FitOptions
 from facecli.models import networks
-from facecli.models.build import build_model
-from facecli.models.networks import Residual, Stage
+from facecli.models.networks import Residual, Stage, build_model
 from facecli.training.save import Recipe, save_model
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))

@@ -11,8 +11,8 @@ from glasses_fixtures import CLASSES, glasses_data, prepared, write_glasses_face
 
 from facecli.core.errors import CheckpointError, DataError, InputError
 from facecli.core.recipes import FitOptions, TrainRequest
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint, write_json
+from facecli.models.litert import Predictor
 from facecli.training import added
 from facecli.training.added import ALL_ROWS, added_figures
 from facecli.training.save import load_network

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facecli.core.grid import STRIDES, cell_centres
+from facecli.core.crops import STRIDES, cell_centres
 from facecli.data.boxes import BoxPicture
 from facecli.training.box_batches import (
     FACE_SIZES,

@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from facecli.core.crops import overlaps
+from facecli.core.crops import CELL_OUTPUTS, cell_centres, overlaps
 from facecli.core.errors import CheckpointError, DataError, FacecliError, InputError
-from facecli.core.grid import OUTPUTS, cell_centres
 from facecli.core.recipes import FitOptions
 from facecli.data.boxes import BoxPicture
 from facecli.detect.cnn import CnnDetector, CnnOptions, decode
@@ -46,7 +45,7 @@ def test_any_picture_size_gives_a_row_for_every_cell():
         said = network(np.zeros((2, *size, 3), np.uint8), training=False)
         cells = len(cell_centres(size)[0])
         assert {name: tuple(one.shape) for name, one in said.items()} == {
-            name: (2, cells, values) for name, values in OUTPUTS.items()
+            name: (2, cells, values) for name, values in CELL_OUTPUTS.items()
         }
 
 
@@ -191,7 +190,7 @@ def test_a_loss_that_is_no_number_stops_with_a_word(squares, tmp_path, monkeypat
 
 def test_no_cell_above_the_threshold_is_no_face():
     cells = len(cell_centres((64, 64))[0])
-    silent = {name: np.full((cells, values), -9.0, np.float32) for name, values in OUTPUTS.items()}
+    silent = {name: np.full((cells, values), -9.0, np.float32) for name, values in CELL_OUTPUTS.items()}
     xyxy, scores, landmarks = decode(silent, (64, 64), 0.5)
     assert xyxy.shape == (0, 4) and scores.shape == (0,) and landmarks.shape == (0, 5, 2)
 
@@ -199,10 +198,10 @@ def test_no_cell_above_the_threshold_is_no_face():
 def test_cells_of_one_face_give_one_box():
     centres, strides = cell_centres((64, 64))
     box = np.array([16.0, 16, 48, 48], np.float32)
-    from facecli.core.grid import encode_boxes
+    from facecli.core.crops import encode_boxes
 
     here = ((centres > 20) & (centres < 44)).all(axis=1) & (strides == 8)
-    said = {name: np.zeros((len(centres), values), np.float32) for name, values in OUTPUTS.items()}
+    said = {name: np.zeros((len(centres), values), np.float32) for name, values in CELL_OUTPUTS.items()}
     said["score"][:] = np.where(here, 2.0, -9.0)[:, None]
     said["box"][here] = encode_boxes(np.tile(box, (here.sum(), 1)), centres[here], strides[here])
     xyxy, scores, _ = decode(said, (64, 64), 0.5)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from facecli.core.errors import FacecliError, InputError
-from facecli.models.build import attach_heads
-from facecli.models.networks import Residual, Stage, build_residual
+from facecli.models.networks import Residual, Stage, attach_heads, build_residual
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import FitOptions, Rows, fit
 from facecli.training.epochs import EpochKeeper, validation_score
-from facecli.training.targets import build_targets
+from facecli.training.prepare import build_targets
 
 TINY = Residual((4,), (Stage(4, 1), Stage(6, 1)), (16, 16))
 OPTIONS = FitOptions(epochs=3, batch_size=16, learning_rate=1e-2, seed=5)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facecli.training.fairness import FEWEST_FACES, MEASURES, SLICES, fairness_metrics, fairness_table, gaps
+from facecli.training.evaluate import FEWEST_FACES, MEASURES, SLICES, fairness_metrics, fairness_table, gaps
 from facecli.training.metrics import group_report
 from facecli.training.plots import LOOKS, TITLES, fairness_plot
 

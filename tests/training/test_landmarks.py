@@ -19,7 +19,7 @@ from facecli.core.crops import (
 from facecli.core.errors import CheckpointError, DataError, InputError
 from facecli.core.recipes import FitOptions
 from facecli.data.boxes import BoxPicture
-from facecli.detect.landmarks import LandmarkFinder
+from facecli.detect.cnn import LandmarkFinder
 from facecli.detect.registry import Detections, RefiningDetector
 from facecli.models.checkpoint import load_checkpoint, load_finder
 from facecli.training.box_data import BoxData

@@ -13,7 +13,7 @@ from facecli.training.losses import (
     output_weight,
     years_outside,
 )
-from facecli.training.targets import NO_AGE, encode_age, encode_age_bins, encode_classes
+from facecli.training.prepare import NO_AGE, encode_age, encode_age_bins, encode_classes
 
 
 def number(tensor):

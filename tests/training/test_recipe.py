@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from facecli.cli.app import main
-from facecli.core.recipes import MODEL_TYPES, FitOptions
+from facecli.core.paths import MODEL_TYPES
+from facecli.core.recipes import FitOptions
 from facecli.models.checkpoint import load_checkpoint
 from facecli.models.terms import terms_of
 from facecli.training import soft_labels, teachers

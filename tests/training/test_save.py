@@ -24,7 +24,7 @@ def test_a_starting_point_has_no_file_to_run(save_student):
 
 
 def test_classes_are_named_and_a_folded_head_is_not_in_the_file_that_runs(save_student, crops):
-    from facecli.infer.predictor import Predictor
+    from facecli.models.litert import Predictor
 
     checkpoint = save_student("races", 1, HEADS, starting_point=False)
     assert checkpoint.config["labels"] == {head: list(CLASS_NAMES[head]) for head in HEADS}
@@ -44,7 +44,7 @@ def test_terms_are_written_and_follow_what_a_model_went_on_from(save_student):
 
 
 def test_both_files_tell_a_race_alike_calibrated_before_it_is_folded(save_student, crops):
-    from facecli.infer.predictor import Predictor
+    from facecli.models.litert import Predictor
 
     saved = save_student("races", 1, HEADS, starting_point=False)
     config = {**saved.config, "calibration": {"temperatures": {"race_7": 0.2}}}

@@ -7,8 +7,7 @@ import pytest
 from facecli.cli.app import main
 from facecli.core.errors import CheckpointError
 from facecli.models import networks
-from facecli.models.build import build_model
-from facecli.models.networks import Residual, Stage
+from facecli.models.networks import Residual, Stage, build_model
 from facecli.training.save import load_embedding, load_network
 
 HEADS = ("age", "gender", "race")

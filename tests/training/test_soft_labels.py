@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from facecli.core.recipes import FitOptions
 from facecli.training import soft_labels
-from facecli.training.soft_labels import mix, soften_labels
-from facecli.training.targets import (
+from facecli.training.prepare import (
     IN_BIN,
     NO_AGE,
     build_targets,
@@ -15,6 +14,7 @@ from facecli.training.targets import (
     encode_age_bins,
     encode_classes,
 )
+from facecli.training.soft_labels import mix, soften_labels
 
 
 def test_no_rows():

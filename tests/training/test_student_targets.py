@@ -5,8 +5,7 @@ import pytest
 from facecli.core.recipes import DistilRequest, FitOptions
 from facecli.training import distil, soft_labels
 from facecli.training.distil import frozen_targets, softened_labels
-from facecli.training.prepare import PreparedData
-from facecli.training.targets import build_targets
+from facecli.training.prepare import PreparedData, build_targets
 
 ROWS = 40
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facecli.training.targets import IN_BIN, build_targets, encode_age, encode_age_bins, encode_classes
+from facecli.training.prepare import IN_BIN, build_targets, encode_age, encode_age_bins, encode_classes
 
 
 def test_no_rows():

@@ -7,8 +7,8 @@ from keras import layers
 
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
 from facecli.training import soft_labels
+from facecli.training.prepare import NO_AGE, encode_age, encode_classes
 from facecli.training.soft_labels import are_faces, load_teacher, view_targets
-from facecli.training.targets import NO_AGE, encode_age, encode_classes
 from facecli.training.train import build_feature_heads, compose
 
 

@@ -9,15 +9,8 @@ import pandas as pd
 import pytest
 
 from facecli.core.errors import CheckpointError, DataError, InputError
-from facecli.core.recipes import (
-    EMBEDDING_MODEL,
-    GENUINE,
-    MODEL_FOLDERS,
-    DistilRequest,
-    FitOptions,
-    TrainRequest,
-    resolve,
-)
+from facecli.core.paths import MODEL_FOLDERS
+from facecli.core.recipes import EMBEDDING_MODEL, GENUINE, DistilRequest, FitOptions, TrainRequest, resolve
 from facecli.models.checkpoint import load_checkpoint, write_config, write_json
 from facecli.training import distil as distillation
 from facecli.training import soft_labels, teachers
@@ -61,7 +54,7 @@ def test_a_trained_folder_carries_its_recipe_and_runs(data, home):
     stored = keras.saving.load_model(checkpoint.folder / "model.keras")
     assert {weights.dtype for weights in stored.weights} == {"float16"}
     exact = network.predict(crops, verbose=0)
-    from facecli.infer.predictor import Predictor
+    from facecli.models.litert import Predictor
 
     for head, values in Predictor(load_checkpoint(checkpoint.folder)).predict(crops).items():
         np.testing.assert_allclose(values, exact[head], atol=5e-3)

@@ -3,7 +3,7 @@ import numpy as np
 from facecli.core.attributes import GENDERS
 from facecli.training.epochs import encoded_figures, epoch_logs
 from facecli.training.metrics import AgeFigures, class_figures
-from facecli.training.targets import build_targets
+from facecli.training.prepare import build_targets
 
 
 def sure(classes, *answers):

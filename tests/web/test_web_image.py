@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "docker"))
 import dockerfile  # noqa: E402
 import rehearse  # noqa: E402
 
-from facecli.core.recipes import DETECTOR_MODEL, LANDMARKS_MODEL, MODEL_FOLDERS  # noqa: E402
+from facecli.core.paths import DETECTOR_MODEL, LANDMARKS_MODEL, MODEL_FOLDERS  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,8 @@ from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
 from facecli.draw.anonymize import head_box
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.web.guard import Guard, same_origin
 from facecli.web.live_protocol import LiveLimits, LiveProblem, decode_frame, parse_command, parse_frame
 from facecli.web.live_session import LiveQuery, LiveSession, NewestFrame, TokenBucket, router

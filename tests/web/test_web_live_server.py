@@ -26,8 +26,8 @@ from facecli.core import images
 from facecli.core.paths import find_model
 from facecli.detect.registry import build_detector
 from facecli.infer.analyzer import Analyzer
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.web.guard import Guard, StrictWebSocket
 from facecli.web.live_protocol import LiveLimits
 from facecli.web.live_session import router

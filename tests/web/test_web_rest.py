@@ -616,7 +616,7 @@ def test_a_picture_that_opencv_refuses_is_a_problem(client, photo, monkeypatch):
     def refuse(*_):
         raise cv2.error("secret")
 
-    monkeypatch.setattr("facecli.web.analysis.find_faces_in", refuse)
+    monkeypatch.setattr("facecli.web.service.find_faces_in", refuse)
     assert "secret" not in problem_of(client.post(ANALYZE, files=files(photo)), 422)["detail"]
 
 

@@ -25,9 +25,8 @@ from web_pictures import encoded
 
 from facecli.cli.app import main
 from facecli.core.errors import InputError
-from facecli.web.app import build_app
+from facecli.web.app import address_of, build_app, listen
 from facecli.web.guard import bounded_protocol
-from facecli.web.server import address_of, listen
 from facecli.web.settings import Limits, Settings
 
 BOUNDARY = "b0undary"

@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra 'web' is not installed")
 from facecli.core import paths
 from facecli.core.errors import CheckpointError, InputError
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint, write_json
+from facecli.models.litert import Predictor
 from facecli.web.app import describe_model
 from facecli.web.model_registry import ModelRegistry, SharedPredictor
 from facecli.web.pages import model_sections

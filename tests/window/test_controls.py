@@ -2,7 +2,7 @@
 
 import pytest
 
-from facecli.window.controls import KEYS, Action, Controls, action_of, help_parts
+from facecli.window.screen import KEYS, Action, Controls, action_of, help_parts
 
 
 def test_no_key_is_no_action():

@@ -7,7 +7,7 @@ from facecli.core.faces import Face
 from facecli.draw.plates import build_plate, plain_row, wrap_text
 from facecli.pipeline.playback import mirrored
 from facecli.pipeline.stream import StreamStats
-from facecli.window.controls import Controls, Shown, draw_hud, hud_areas, stats_line
+from facecli.window.screen import Controls, Shown, draw_hud, hud_areas, stats_line
 
 STATS = StreamStats(29.7, 43.2, 12.0, False)
 

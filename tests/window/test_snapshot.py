@@ -10,7 +10,7 @@ from facecli.core.errors import OutputError
 from facecli.core.faces import Face
 from facecli.core.images import load_image
 from facecli.window import view as recorder
-from facecli.window.controls import Controls
+from facecli.window.screen import Controls
 from facecli.window.view import save_snapshot
 
 PICTURE = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)

@@ -13,7 +13,7 @@ from facecli.draw.annotate import annotate
 from facecli.pipeline.stream import StreamStats
 from facecli.sinks.base import Quit
 from facecli.window import view as view_module
-from facecli.window.controls import Controls
+from facecli.window.screen import Controls
 from facecli.window.view import LiveView
 
 STATS = StreamStats(30.0, 40.0, 10.0, False)

@@ -4,7 +4,6 @@ import contextlib
 import importlib
 import logging
 import os
-import shlex
 import sys
 import threading
 import traceback
@@ -15,9 +14,8 @@ import click
 
 from facecli import __version__
 from facecli.cli.output import configure_output, report_error, report_usage, with_output_options
-from facecli.core.console import OUTPUT_POLICY, is_terminal
+from facecli.core.console import OUTPUT_POLICY, is_terminal, redacted
 from facecli.core.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNREAD, FacecliError
-from facecli.core.redaction import redacted
 
 SHELLS = ("bash", "zsh", "fish")
 _PLACES = {
@@ -191,6 +189,8 @@ def _meant(word: str) -> str:
     if near := difflib.get_close_matches(word, COMMANDS, 1):
         return f" Did you mean '{near[0]}'?"
     if os.path.exists(word):
+        import shlex
+
         return f" To analyse it: facecli run {shlex.quote(word)}"
     return ""
 

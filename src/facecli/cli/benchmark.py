@@ -11,12 +11,13 @@ import click
 from facecli.cli.options import (
     check_detector_options,
     check_model_path,
+    check_targets,
     detector_options,
+    model_files,
     model_path_option,
     model_type_option,
 )
 from facecli.cli.output import say, write_text
-from facecli.cli.overwriting import check_targets, model_files
 from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.errors import InputError
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from facecli.cli.options import check_targets, files_below
 from facecli.cli.output import download_bar, say, show_text, warn
-from facecli.cli.overwriting import check_targets, files_below
 from facecli.cli.training_options import list_options, lists_of
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, ClassNames, wrong_in_head
@@ -356,7 +356,7 @@ def _default_statistics() -> Path:
 
 def _show_coverage(frame: "pd.DataFrame", classes: ClassNames) -> None:
     """What each set teaches, and what it lacks, a line each."""
-    from facecli.data.checks import class_counts, find_gaps, knowing_sets
+    from facecli.data.statistics import class_counts, find_gaps, knowing_sets
 
     heads = ("age", *classes)
     gaps = {(gap.set_name, gap.head): gap for gap in find_gaps(frame, heads, classes=classes)}
@@ -451,7 +451,7 @@ def _save_augmented(frame: "pd.DataFrame", folder: Path, image_size: int, seed: 
 def _judge(frame: "pd.DataFrame", classes: ClassNames) -> None:
     """Says that the data can be trained on, or raises DataError."""
     from facecli.core.attributes import LABEL_COLUMNS, MISSING
-    from facecli.data.checks import check_trainable
+    from facecli.data.statistics import check_trainable
 
     columns = {head: column for head, column in LABEL_COLUMNS.items() if column in frame}
     if "age_low" in frame and (frame["age_low"] != MISSING).any():

@@ -10,7 +10,7 @@ from facecli.cli.output import say, show_text, write_text
 from facecli.cli.training_options import command_line, fit_options, import_keras, log_to_stderr, show_plan
 from facecli.core import paths
 from facecli.core.errors import InputError
-from facecli.core.recipes import DETECTOR, DETECTOR_MODEL, LANDMARKS, LANDMARKS_MODEL
+from facecli.core.paths import DETECTOR, DETECTOR_MODEL, LANDMARKS, LANDMARKS_MODEL
 
 CNN = "cnn"
 FINDERS = (DETECTOR, LANDMARKS)

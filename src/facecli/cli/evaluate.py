@@ -30,7 +30,7 @@ from facecli.core.attributes import CLASS_NAMES, FACE_HEADS, HEAD_CLASSES
 from facecli.core.console import printable
 from facecli.core.errors import InputError
 from facecli.core.faces import with_further
-from facecli.core.recipes import DETECTOR
+from facecli.core.paths import DETECTOR
 
 Row = tuple[str, str, str, str, str]
 """Head, measure, value, interval, faces."""
@@ -490,7 +490,7 @@ def _rows(data, split: str, limit: int | None):
 def _predict(checkpoint, runtime: str):
     """The model without its calibration."""
     if runtime == "litert":
-        from facecli.infer.predictor import Predictor
+        from facecli.models.litert import Predictor
 
         return Predictor(checkpoint).predict_raw
     import_keras()

@@ -11,13 +11,14 @@ import click
 
 from facecli.cli.options import (
     check_detector_options,
+    check_targets,
     detector_options,
+    model_files,
     model_given,
     model_path_option,
     model_type_option,
 )
 from facecli.cli.output import say, show_table
-from facecli.cli.overwriting import check_targets, model_files
 from facecli.cli.run_report import Failures
 from facecli.cli.run_setup import build_face_detector
 from facecli.cli.training_options import import_keras

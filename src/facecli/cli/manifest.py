@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
+from facecli.cli.options import check_existing, check_stored, check_targets
 from facecli.cli.output import complain, say
-from facecli.cli.overwriting import check_existing, check_stored, check_targets
+from facecli.core.console import redacted
 from facecli.core.errors import FacecliError, InputError, SourceError
-from facecli.core.paths import cache_dir, file_path
-from facecli.core.redaction import is_storage_address, redacted
+from facecli.core.paths import cache_dir, file_path, is_storage_address
 
 _SAID_EVERY = 100_000
 _SHOWN = 20

@@ -8,15 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from facecli.core.console import OUTPUT_POLICY, bars_wanted, printable, stderr_console, tables_wanted
+from facecli.core.console import (
+    OUTPUT_POLICY,
+    bars_wanted,
+    printable,
+    redacted,
+    stderr_console,
+    tables_wanted,
+)
 from facecli.core.errors import Deprecation
-from facecli.core.redaction import is_storage_address, redacted
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -102,14 +107,14 @@ def _write(level: str, message: str, sentence: str, **extra: object) -> None:
     click.echo(json.dumps({"time": time, "level": level, "message": message, **extra}), err=True)
 
 
-def say_written(*targets: str | Path | None, more: Iterable[str] = ()) -> None:
+def say_written(*targets: str | os.PathLike[str] | None, more: Iterable[str] = ()) -> None:
     """Says where results are.
 
     Args:
         targets: files; None, standard output, pipes and what is not there are left out.
         more: how other results are called.
     """
-    from facecli.core.paths import is_stream
+    from facecli.core.paths import is_storage_address, is_stream
 
     files = [os.fspath(target) for target in targets if target is not None and not is_stream(target)]
     there = (redacted(file) for file in files if is_storage_address(file) or os.path.exists(file))

@@ -30,8 +30,8 @@ from facecli.cli.run_setup import (
     event_options,
     picture_options,
 )
+from facecli.core.console import redacted
 from facecli.core.errors import Deprecation, FacecliError, InputError
-from facecli.core.redaction import redacted
 
 
 def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:

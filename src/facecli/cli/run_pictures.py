@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from facecli.cli.options import STDIN, check_existing, check_stored, check_targets, lies_in, model_files
 from facecli.cli.output import note_terms, say, say_written
-from facecli.cli.overwriting import STDIN, check_existing, check_stored, check_targets, lies_in, model_files
 from facecli.cli.run_report import AgreementSink, Failures, PictureBar, TableSink
 from facecli.cli.run_setup import (
     WRITTEN,
@@ -24,11 +24,11 @@ from facecli.cli.run_setup import (
     protection,
     sink_files,
 )
+from facecli.core.console import redacted
 from facecli.core.errors import ImageError, InputError, OutputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.files import walk_folders
-from facecli.core.paths import remove_leftovers
-from facecli.core.redaction import is_storage_address, redacted
+from facecli.core.paths import is_storage_address, remove_leftovers
 
 _FILES = {"json_target": "--json", "csv_target": "--csv", "parquet": "--parquet", "report": "--report"}
 _OF_EACH = ("output", "crops", "report", "sink")

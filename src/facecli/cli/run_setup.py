@@ -14,7 +14,7 @@ import click
 from facecli.cli.options import SPAN, find_compared, model_given
 from facecli.cli.output import complain, report_error, say, warn
 from facecli.core.errors import CheckpointError, FacecliError, InputError
-from facecli.core.redaction import is_storage_address
+from facecli.core.paths import is_storage_address
 
 if TYPE_CHECKING:
     from facecli.models.checkpoint import Checkpoint
@@ -314,7 +314,7 @@ def build_event_sinks(options: dict, heads: Iterable[str]) -> list:
 
 
 def sink_files(options: dict) -> dict[str, str]:
-    """Files of --sink, as `overwriting.check_targets` takes them. Raises InputError for an unknown sink."""
+    """Files of --sink, as `options.check_targets` takes them. Raises InputError for an unknown sink."""
     from facecli.sinks.base import parse_sink
 
     chosen = [parse_sink(text) for text in options["sink"]]
@@ -415,8 +415,8 @@ def build_analyzer(options: dict):
 
     from facecli.core.paths import find_model
     from facecli.infer.analyzer import Analyzer, FaceSelection
-    from facecli.infer.predictor import Predictor
     from facecli.models.checkpoint import load_checkpoint
+    from facecli.models.litert import Predictor
 
     if options["threads"]:
         cv2.setNumThreads(options["threads"])

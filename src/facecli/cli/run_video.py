@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from facecli.cli.options import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.output import complain, note_terms, say, say_written, show_text, warn
-from facecli.cli.overwriting import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.run_setup import (
     build_analyzer,
     build_event_sinks,
@@ -409,8 +409,7 @@ def _build_analyzer(options: dict):
 def _build_view(options: dict, source, files: contextlib.ExitStack):
     """The window; a camera's picture is mirrored unless that was declined."""
     from facecli.sources.video_specs import is_camera
-    from facecli.window.controls import Controls
-    from facecli.window.screen import Screen
+    from facecli.window.screen import Controls, Screen
     from facecli.window.view import LiveView
 
     mirror = is_camera(source.spec) if options["mirror"] is None else options["mirror"]

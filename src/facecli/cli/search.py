@@ -9,9 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from facecli.cli.options import text_option
+from facecli.cli.options import STDIN, check_targets, text_option
 from facecli.cli.output import say, show_table, warn, write_text
-from facecli.cli.overwriting import STDIN, check_targets
 from facecli.cli.summarize import raise_if_damaged, read_crowd
 from facecli.core.attributes import CLASS_NAMES, NAMED_HEADS
 from facecli.core.errors import FacecliError, InputError

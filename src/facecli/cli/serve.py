@@ -53,9 +53,8 @@ def serve(**options) -> None:
       curl -F file=@photo.jpg http://127.0.0.1:5000/api/v1/analyze
     """
     token = _check_access(options)
-    from facecli.web.app import build_app
+    from facecli.web.app import address_of, build_app, listen, open_browser, serve
     from facecli.web.live_protocol import LiveLimits
-    from facecli.web.server import address_of, listen, open_browser, serve
 
     app = build_app(_settings(options, token), LiveLimits(sessions=options["viewers"]))
     registry = app.state.registry

@@ -10,14 +10,20 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from facecli.cli.options import model_given, model_path_option, model_type_option, text_option
+from facecli.cli.options import (
+    STDIN,
+    check_existing,
+    check_targets,
+    model_given,
+    model_path_option,
+    model_type_option,
+    text_option,
+)
 from facecli.cli.output import say, say_written, show_table, show_text, warn, write_text
-from facecli.cli.overwriting import STDIN, check_existing, check_targets
 from facecli.core.console import with_bar
 from facecli.core.errors import CheckpointError, FacecliError
 from facecli.core.files import GrowingTextFile
-from facecli.core.paths import is_stream, replacing
-from facecli.core.recipes import MODEL_FOLDERS
+from facecli.core.paths import MODEL_FOLDERS, is_stream, replacing
 
 _SHOWN = 3
 
@@ -55,7 +61,7 @@ def raise_if_damaged(reading) -> None:
 
 
 def show_figures(found: Mapping[str, Any], heads: Iterable[str]) -> None:
-    """Prints the document of `crowd.document` to standard output; `heads` are those that it has shares of."""
+    """Prints the document of `crowd.figures` to standard output; `heads` are those that it has shares of."""
     show_text(_counted(found))
     if found["age"]["count"]:
         show_text("")
@@ -173,8 +179,7 @@ def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, 
     given = _load_model(model_given(model)) if _is_given() else None
     crowd, reading = read_crowd(rows)
     known = given or _model_of(reading.models, model_given(model))
-    from facecli.crowd.document import document
-    from facecli.crowd.figures import figures_of
+    from facecli.crowd.figures import document, figures_of
 
     figures = figures_of(crowd, known.confusions)
     found = document(figures, reading, known.name, known.age_error)

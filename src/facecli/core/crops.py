@@ -1,6 +1,11 @@
-"""Boxes as xyxy, and the one function that cuts a face out of a picture, in training and at run time."""
+"""Boxes as xyxy, the one way to cut a face out of a picture, and what the networks that find faces say.
+
+The detector's network looks at cells of the picture, `training` and `detect.cnn` read its numbers by the
+same functions; so they do with those of the network that looks at close-ups.
+"""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -23,6 +28,17 @@ logarithm of how far off they are to be, in sides of the close-up; the logit of 
 CLOSEUP_LANDMARKS = ((CHIP_LANDMARKS - 0.5) / (1 + 2 * CLOSEUP_MARGIN) + 0.5) * CLOSEUP_SIDE
 """(5, 2) where landmarks lie in an upright close-up, pixels."""
 _PER_EYES = CLOSEUP_SIDE / float(np.linalg.norm(CLOSEUP_LANDMARKS[1] - CLOSEUP_LANDMARKS[0]))
+STRIDES = (8, 16, 32, 64)
+"""Pixels between the cells of each level, the finest first."""
+BOX_VALUES, LANDMARK_VALUES = 4, 10
+"""Of a cell: distances to the four sides of a box; x and y of five landmarks."""
+CELL_OUTPUTS = {"score": 1, "box": BOX_VALUES, "landmarks": LANDMARK_VALUES}
+"""Output of the detector's network -> values a cell. The score is a logit; the others lie in (-1, 1)."""
+MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
+"""Of the eyes, the nose and the corners of the mouth, left to right as a viewer sees them."""
+BOX_SPAN, LANDMARK_SPAN = 2.5, 5.0
+"""What -1 and 1 of the network mean: logarithms of distances, and distances, both in strides. Bounded outputs
+keep their precision as 8-bit integers."""
 _LARGEST_SHRINK = 2
 _CHIP_SIDES, _CHIP_OFF = (0.6, 2.5), 0.6
 """Sides that a chip may have, and how far its centre may lie from the box's, in sides of the box. Landmarks
@@ -272,3 +288,48 @@ def encode_points(points: Array) -> Array:
 def decode_error(values: Array) -> Array:
     """(n, 1) of the network -> (n,) float32, the expected mean distance in distances between the eyes."""
     return np.exp(np.asarray(values, np.float32).reshape(-1)) * np.float32(_PER_EYES)
+
+
+@lru_cache(maxsize=32)
+def cell_centres(image_size: tuple[int, int]) -> tuple[Array, Array]:
+    """Centres (cells, 2) x and y in pixels and strides (cells,), float32, of all levels one after the other.
+
+    `image_size`: (height, width), multiples of the last of STRIDES.
+    """
+    centres, strides = [], []
+    for stride in STRIDES:
+        rows, columns = image_size[0] // stride, image_size[1] // stride
+        y, x = np.mgrid[:rows, :columns].astype(np.float32)
+        centres.append(np.stack([x, y], axis=-1).reshape(-1, 2) * stride + stride / 2)
+        strides.append(np.full(rows * columns, stride, np.float32))
+    found = np.concatenate(centres), np.concatenate(strides)
+    for array in found:
+        array.setflags(write=False)
+    return found
+
+
+def encode_boxes(xyxy: Array, centres: Array, strides: Array) -> Array:
+    """Boxes (n, 4) as (n, 4) in [-1, 1]: logarithms of the distances to their sides from centres (n, 2)."""
+    distances = np.concatenate([centres - xyxy[:, :2], xyxy[:, 2:] - centres], axis=1)
+    logarithms = np.log(np.maximum(distances / strides[:, None], np.exp(-BOX_SPAN)))
+    return np.minimum(logarithms / BOX_SPAN, 1.0)
+
+
+def decode_boxes(values: Array, centres: Array, strides: Array) -> Array:
+    """The way back: (n, 4) values of cells -> xyxy (n, 4) float32 in pixels."""
+    distances = np.exp(values * BOX_SPAN) * strides[:, None]
+    return np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1)
+
+
+def encode_landmarks(points: Array, centres: Array, strides: Array) -> Array:
+    """Landmarks (n, 5, 2) in pixels as (n, 10) offsets from centres (n, 2); in [-1, 1] but for far ones."""
+    offsets = (points - centres[:, None]) / strides[:, None, None] / LANDMARK_SPAN
+    return offsets.reshape(len(points), LANDMARK_VALUES)
+
+
+def decode_landmarks(values: Array, centres: Array, strides: Array) -> Array:
+    """The way back: (n, 10) values of cells -> (n, 5, 2) float32 in pixels."""
+    return (
+        values.reshape(-1, LANDMARK_VALUES // 2, 2) * (LANDMARK_SPAN * strides[:, None, None])
+        + centres[:, None]
+    )

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from facecli.core.console import redacted
 from facecli.core.errors import DownloadError, FacecliError, OutputError
-from facecli.core.redaction import redacted
 
 MAX_BYTES = 1 << 30
 _CHUNK = 1 << 16

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from PIL import Image, ImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from facecli.core.errors import FacecliError, ImageError, ImageTooLargeError
 
@@ -211,6 +210,9 @@ def _is_deep(header: ImageFile.ImageFile, data: bytes) -> bool:
 
 def _read_tiff(data: bytes, name: str, max_pixels: int) -> Header:
     """Of a TIFF whose kind of pixels Pillow does not know, such as floats, by its own directory."""
+    # Not above: few pictures are TIFFs.
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
     directory = ImageFileDirectory_v2(data[:8])
     file = io.BytesIO(data)
     file.seek(directory.next)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from facecli.core import paths
 from facecli.core.arrays import Array
@@ -545,6 +545,9 @@ def convert_to_srgb(image_rgb: Array, profile: bytes, name: str) -> None:
     transform = _to_srgb(profile)
     if transform is None:
         return
+    # Here and below not above: few pictures have a profile.
+    from PIL import ImageCms
+
     log.debug("%s has colours of its own (ICC); they become sRGB", name)
     for strip in _strips(image_rgb):
         strip[:] = np.asarray(ImageCms.applyTransform(Image.fromarray(strip), transform))
@@ -553,6 +556,8 @@ def convert_to_srgb(image_rgb: Array, profile: bytes, name: str) -> None:
 @lru_cache(maxsize=16)
 def _to_srgb(profile: bytes):
     """The transform of a profile, or None."""
+    from PIL import ImageCms
+
     try:
         transform = ImageCms.buildTransform(
             io.BytesIO(profile), ImageCms.createProfile("sRGB"), "RGB", "RGB", ImageCms.Intent.PERCEPTUAL

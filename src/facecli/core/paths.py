@@ -8,29 +8,36 @@ import contextlib
 import io
 import os
 import re
-import shlex
 import shutil
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import unquote, urlsplit
-
-import platformdirs
 
 from facecli.core.errors import CheckpointError, OutputError
 
+MODEL_TYPES = ("facenet", "normal", "open")
+"""Of models that read faces, the default first: whatever offers a choice of models takes them from here."""
+MODEL_FOLDERS = {model_type: f"{model_type}_model" for model_type in MODEL_TYPES}
+"""Model type -> name of the folder of the model that ships under it."""
+DETECTOR, DETECTOR_MODEL = "detector", "face_detector"
+"""Model type of the network that finds faces, and the folder of the one that ships."""
+LANDMARKS, LANDMARKS_MODEL = "landmarks", "face_landmarks"
+"""The same of the network that looks closer at each face that was found."""
+SHIPPED_MODELS = (*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL)
+"""Names of the folders that come with facecli."""
+
 PACKAGE = Path(__file__).resolve().parent.parent
 _CHECKOUT = PACKAGE.parent.parent
-_TEMPORARY = re.compile(r"\..*-([0-9]{1,10})-([0-9a-f]{4})[0-9a-f]{4}(\.\w+)?")
+_TEMPORARY = r"\..*-([0-9]{1,10})-([0-9a-f]{4})[0-9a-f]{4}(\.\w+)?"
 """Names of files that are not finished, with the process and the machine that write them."""
 _ABANDONED_S = 86_400.0
 """Then nobody goes on with what another machine has begun: whether that runs cannot be seen here."""
 _KEPT_OF_STEM = 40
 """Letters of a file's name in that of its temporary one, which must not become too long."""
+_STORAGE = "s3://", "gs://", "az://", "hf://"
 
 
 def _is_checkout() -> bool:
@@ -43,6 +50,9 @@ def home() -> Path:
         return Path(moved).expanduser()
     if _is_checkout():
         return _CHECKOUT
+    # Here and below not above: `--help` starts with this module, and asks for no place.
+    import platformdirs
+
     return Path(platformdirs.user_data_dir("facecli", appauthor=False))
 
 
@@ -70,6 +80,8 @@ def cache_dir() -> Path:
     """Folder of what can be computed again: decoded pictures, frozen features."""
     if moved := os.environ.get("FACECLI_HOME"):
         return Path(moved).expanduser() / "cache"
+    import platformdirs
+
     return Path(platformdirs.user_cache_dir("facecli", appauthor=False))
 
 
@@ -128,6 +140,8 @@ def file_path(given: str) -> str:
     """The path that an address such as "file:///photos/a.jpg" names; anything else as it is."""
     if not given.lower().startswith("file://"):
         return given
+    from urllib.parse import unquote, urlsplit
+
     try:
         parts = urlsplit(given)
     except ValueError:
@@ -135,9 +149,16 @@ def file_path(given: str) -> str:
     return unquote(parts.path) if parts.netloc in ("", "localhost") else given
 
 
+def is_storage_address(given: str) -> bool:
+    """Is it an address of object storage: s3://bucket/key, gs://, az:// or hf://?"""
+    return given[:5].lower().startswith(_STORAGE)
+
+
 def how_to_install(extra: str) -> str:
     """The command that brings an extra, such as "train": of a checkout, or from an index."""
     if may_hold(_CHECKOUT, "setup.py"):
+        import shlex
+
         here = "." if Path.cwd() == _CHECKOUT else os.fspath(_CHECKOUT)
         return f"pip install -e {shlex.quote(f'{here}[{extra}]')}"
     return f"pip install 'facecli[{extra}]'"
@@ -197,6 +218,8 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _filling(stream: Path) -> Iterator[Path]:
     """Yields a temporary path whose content goes to a pipe or a device when the block succeeds."""
+    import tempfile
+
     try:
         with tempfile.TemporaryDirectory(prefix="facecli-") as folder:
             temporary = Path(folder, f"stream{stream.suffix}")
@@ -228,7 +251,7 @@ def remove_leftovers(names: Iterable[Path]) -> None:
     Another machine may write into a shared folder, too: its files stay for a day.
     """
     for path in names:
-        found = _TEMPORARY.match(path.name)
+        found = re.match(_TEMPORARY, path.name)
         with contextlib.suppress(OSError):
             if found and _is_left(int(found[1]), found[2], path):
                 path.unlink()

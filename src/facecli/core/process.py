@@ -1,8 +1,9 @@
-"""A process kept in bounds: Ctrl-C, threads, and native code with its sudden exits and its words."""
+"""A process kept in bounds: Ctrl-C, threads, and native code with its sudden exits and its words.
+
+Every command begins here: what few of them need is imported where it is used.
+"""
 
 import contextlib
-import ctypes
-import json
 import os
 import signal
 import sys
@@ -11,13 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from facecli.core.errors import EXIT_FAILED, FacecliError
 
-_AtExit = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-_OnSignal = ctypes.CFUNCTYPE(None, ctypes.c_int)
+if TYPE_CHECKING:
+    import ctypes
 
 
 KILLS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -97,6 +97,8 @@ class OrderedPool(Generic[Task, Result]):
             functions: each is called in one thread only.
             ahead: how many tasks are taken before their results are asked for, above 0.
         """
+        from queue import SimpleQueue
+
         self._ahead = ahead
         self._todo: SimpleQueue = SimpleQueue()
         self._stopped = False
@@ -127,6 +129,8 @@ class OrderedPool(Generic[Task, Result]):
         Raises:
             whatever a function or `tasks` raises, in its place.
         """
+        from queue import Empty, SimpleQueue
+
         waiting: deque[SimpleQueue] = deque()
         tasks = iter(tasks)
         while True:
@@ -187,6 +191,8 @@ def isolated_python(call: str) -> list[str]:
     Not from the folder that it is started in, as `python -m` would: somebody may have put a module there.
     Arguments that are added are `sys.argv[1]` and so on.
     """
+    import json
+
     places = json.dumps([os.path.abspath(place) for place in sys.path])
     code = f"import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); {call}"
     return [sys.executable, "-I", "-B", "-c", code, places]
@@ -285,10 +291,12 @@ def before_exit(act: Callable[[], None], aborts: bool = False) -> Iterator[None]
 
 
 @contextlib.contextmanager
-def _at_exit(library: ctypes.CDLL, act: Callable[[], None]) -> Iterator[None]:
+def _at_exit(library: "ctypes.CDLL", act: Callable[[], None]) -> Iterator[None]:
+    import ctypes
+
     armed = True
     # What is registered last is called first: before the destructors of OpenCV and Qt.
-    callback = _AtExit(lambda _: _leave(act) if armed else None)
+    callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: _leave(act) if armed else None)
     owner = ctypes.create_string_buffer(1)
     library.__cxa_atexit(callback, None, owner)
     try:
@@ -300,8 +308,10 @@ def _at_exit(library: ctypes.CDLL, act: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _at_abort(library: ctypes.CDLL, act: Callable[[], None]) -> Iterator[None]:
-    callback = _OnSignal(lambda _: _leave(act))
+def _at_abort(library: "ctypes.CDLL", act: Callable[[], None]) -> Iterator[None]:
+    import ctypes
+
+    callback = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda _: _leave(act))
     before = library.signal(signal.SIGABRT, ctypes.cast(callback, ctypes.c_void_p))
     try:
         yield
@@ -310,8 +320,10 @@ def _at_abort(library: ctypes.CDLL, act: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _last_words_unheard(library: ctypes.CDLL) -> Iterator[None]:
+def _last_words_unheard(library: "ctypes.CDLL") -> Iterator[None]:
     """C's stderr, where Qt and Xlib say why they leave, goes nowhere; Python has its own."""
+    import ctypes
+
     stderr = ctypes.c_void_p.in_dll(library, "stderr")
     before, stderr.value = stderr.value, _nowhere(library)
     try:
@@ -321,7 +333,7 @@ def _last_words_unheard(library: ctypes.CDLL) -> Iterator[None]:
 
 
 @cache
-def _nowhere(library: ctypes.CDLL) -> int:
+def _nowhere(library: "ctypes.CDLL") -> int:
     """A FILE that nobody reads."""
     return library.fopen(os.devnull.encode(), b"w")
 
@@ -337,10 +349,12 @@ def _leave(act: Callable[[], None]) -> None:
 
 
 @cache
-def _library() -> ctypes.CDLL | None:
+def _library() -> "ctypes.CDLL | None":
     """The C library; None where it is not the GNU one, whose exit handlers can be taken back."""
     if sys.platform != "linux":
         return None
+    import ctypes
+
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
         return None

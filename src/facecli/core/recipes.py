@@ -9,15 +9,11 @@ from facecli.core.errors import InputError
 
 EMBEDDING_MODEL = "facenet_embedding"
 """Name of the distilled student that the compact backbone starts from."""
-DETECTOR, DETECTOR_MODEL = "detector", "face_detector"
-"""Model type of the network that finds faces, and the folder of the one that ships."""
-LANDMARKS, LANDMARKS_MODEL = "landmarks", "face_landmarks"
-"""The same of the network that looks closer at each face that was found."""
 GENUINE = "inception-resnet-v1"
 STUDENTS = ("compact", "mobile-se")
 """Backbones that a distilled student may have, the default first."""
 BACKBONES = {"facenet": (*STUDENTS, GENUINE), "normal": ("normal",), "open": ("compact",)}
-"""Model type -> backbones that it may stand on, the default first."""
+"""Each of `core.paths.MODEL_TYPES` -> backbones that it may stand on, the default first."""
 HEADS = {
     "facenet": UTKFACE_HEADS,
     "normal": UTKFACE_HEADS,
@@ -45,12 +41,6 @@ LEFT_OUT = 0.5
 """Share of crowded ages that an epoch leaves out when nothing else is said, see `data.rebalance`."""
 KEEP_BEST, KEEP_ALL = "best", "all"
 """What `FitOptions.keep_epochs` may be besides a number."""
-MODEL_TYPES = tuple(BACKBONES)
-"""All there are, the default first: whatever offers a choice of models takes them from here."""
-MODEL_FOLDERS = {model_type: f"{model_type}_model" for model_type in MODEL_TYPES}
-"""Model type -> name of the folder of the model that ships under it."""
-SHIPPED_MODELS = (*MODEL_FOLDERS.values(), DETECTOR_MODEL, LANDMARKS_MODEL)
-"""Names of the folders that come with facecli."""
 
 
 @dataclass(frozen=True)

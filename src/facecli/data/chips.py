@@ -15,7 +15,7 @@ from facecli.core.crops import WHOLE_CHIP_MARGIN, box_areas, clip_boxes, crop_fa
 from facecli.core.errors import ImageError
 from facecli.core.images import decode_image, encode_image, read_bytes
 from facecli.core.process import OrderedPool
-from facecli.detect.landmarks import LandmarkFinder
+from facecli.detect.cnn import LandmarkFinder
 from facecli.detect.registry import BEST, build_detector, detect_inside, find_entry
 from facecli.sources.files import shown
 

@@ -1,26 +1,42 @@
-"""facecli's own detector: a small convolutional network, trained here, that also finds landmarks.
+"""facecli's own detector, and the closer look at each face that any detector found: two small networks.
 
-It sees turned, small and half-covered faces, and costs less than Haar's cascade. Its folder is
-`saved_model/face_detector` (docs/detector.md tells how it was trained and what it finds).
+The detector sees turned, small and half-covered faces, finds landmarks too, and costs less than Haar's
+cascade. Its folder is `saved_model/face_detector` (docs/detector.md tells how it was trained and what it
+finds). A closer look is laid upright by what is known by then, whatever way the head is turned. So it
+tells landmarks more exactly than a search of the whole picture could, and how far off it expects to be.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from facecli.core.arrays import Array
-from facecli.core.crops import clip_boxes, order_from_left_to_right
+from facecli.core.crops import (
+    CELL_OUTPUTS,
+    CLOSEUP_OUTPUTS,
+    CLOSEUP_SIDE,
+    STRIDES,
+    cell_centres,
+    clip_boxes,
+    closeup_of_box,
+    decode_boxes,
+    decode_error,
+    decode_landmarks,
+    decode_points,
+    order_from_left_to_right,
+    upright_closeup,
+    warp,
+)
 from facecli.core.errors import CheckpointError
-from facecli.core.grid import OUTPUTS, STRIDES, cell_centres, decode_boxes, decode_landmarks
-from facecli.core.paths import find_model
+from facecli.core.paths import DETECTOR_MODEL, LANDMARKS, LANDMARKS_MODEL, find_model
 from facecli.core.process import quiet_stderr
-from facecli.core.recipes import DETECTOR_MODEL
-from facecli.detect.landmarks import CloseLook, LandmarkFinder
 from facecli.detect.registry import Detections, DetectorEntry, check_range
-from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_detector
+from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_detector, load_finder
 from facecli.models.litert import open_network
 from facecli.models.terms import DETECTOR_TERMS
 
@@ -37,6 +53,8 @@ _OVERLAP, _EDGE = 0.15, 0.05
 """Of tiles, in their sides; and how near to the edge of its tile a face is cut off, in its sides."""
 _SMALL = 0.2
 """Faces of up to that many sides of a tile are looked for in tiles."""
+_SURE = 0.08
+"""Landmarks that are expected to be less far off are not looked at again."""
 _Found = tuple[Array, Array, Array]
 """Boxes (n, 4), scores (n,), landmarks (n, 5, 2)."""
 
@@ -51,7 +69,7 @@ class CnnOptions:
             best for this network.
         longest_side: larger pictures are shrunk to this longer side before the search, pixels.
         tiles: pictures that are larger still are also searched at 1.75 times that size, in overlapping tiles.
-        refine: look closer at each find (`detect.landmarks`): landmarks are exact, what is none is left out.
+        refine: look closer at each find (`LandmarkFinder`): landmarks are exact, what is none is left out.
         cover: faces are to be covered: drop only what scores far below what else is dropped, since a cover
             on something else costs less than a face that is seen.
         threads: of the network; None takes the cores, at most 4.
@@ -71,6 +89,20 @@ class CnnOptions:
             check_range(NAME, "score_threshold", self.score_threshold, 0.01, 1.0)
         check_range(NAME, "longest_side", self.longest_side, 16, 4096)
         check_range(NAME, "threads", 1 if self.threads is None else self.threads, 1)
+
+
+class CloseLook(NamedTuple):
+    """What is seen of each face.
+
+    Attributes:
+        landmarks: (n, 5, 2) float32 pixels, see `detect.registry.Detections`.
+        errors: (n,) float32, how far off these are to be, in distances between the eyes.
+        faces: (n,) float32 in [0, 1], is it a face?
+    """
+
+    landmarks: Array
+    errors: Array
+    faces: Array
 
 
 @dataclass(frozen=True)
@@ -123,7 +155,7 @@ def decode(
         xyxy: (n, 4) float32 in pixels, perhaps beyond the picture; each face once (greedy non-maximum
             suppression), the surest first.
         scores: (n,) float32 in [0, 1].
-        landmarks: (n, 5, 2) float32 in pixels, in the order of `core.grid`.
+        landmarks: (n, 5, 2) float32 in pixels, in the order of `core.crops`.
     """
     logits = np.asarray(outputs["score"], np.float32).reshape(-1)
     chosen = np.flatnonzero(logits >= np.log(score_threshold / (1 - min(score_threshold, 1 - 1e-6))))
@@ -291,10 +323,103 @@ def _opened(checkpoint: Checkpoint, threads: int | None):
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{path} is no face detector of facecli ({reason})") from error
     cells = len(cell_centres((_STEP, _STEP))[0])
-    wanted = {name: (1, cells, values) for name, values in OUTPUTS.items()}
+    wanted = {name: (1, cells, values) for name, values in CELL_OUTPUTS.items()}
     if {name: values.shape for name, values in found.items()} != wanted:
         raise CheckpointError(f"{path} has other outputs than a face detector of facecli")
     return runner
 
 
-DETECTOR = DetectorEntry(CnnDetector, DETECTOR_TERMS, CnnOptions, chip_crop=CHIP_CROP)
+class LandmarkFinder:
+    """Looks closer with the network of one folder. For one thread."""
+
+    def __init__(self, name: str = LANDMARKS_MODEL, threads: int | None = None) -> None:
+        """Loads the network once.
+
+        Raises:
+            CheckpointError: no such folder, or its files are damaged or of another network.
+        """
+        checkpoint = load_finder(find_model(name), LANDMARKS)
+        self._runner = open_network(checkpoint, threads)
+        path = checkpoint.folder / LITERT_FILE
+        try:
+            with quiet_stderr():
+                found = self._runner(image=np.zeros((1, CLOSEUP_SIDE, CLOSEUP_SIDE, 3), np.uint8))
+        except (ValueError, RuntimeError, KeyError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(f"{path} does not find landmarks ({reason})") from error
+        if {name: values.shape for name, values in found.items()} != {
+            name: (1, values) for name, values in CLOSEUP_OUTPUTS.items()
+        }:
+            raise CheckpointError(f"{path} has other outputs than what finds landmarks has")
+
+    def find(
+        self,
+        image_rgb: Array,
+        xyxy: Array,
+        crop: tuple[float, float],
+        landmarks: Array | None = None,
+    ) -> CloseLook:
+        """Looks at each face until its landmarks are sure, three times more at most.
+
+        Args:
+            image_rgb: (H, W, 3) uint8.
+            xyxy: (n, 4) pixels; n may be 0.
+            crop: (margin, shift_y) with which the boxes are chips, see `core.crops.crop_face`.
+            landmarks: (n, 5, 2) pixels, what the detector thinks; the first look is laid upright by them.
+        """
+        if not len(xyxy):
+            nothing = np.empty(0, np.float32)
+            return CloseLook(np.empty((0, 5, 2), np.float32), nothing, nothing)
+        by_box = np.stack([closeup_of_box(box, *crop) for box in xyxy])
+        best = self._look(image_rgb, by_box if landmarks is None else _upright(landmarks, by_box))
+        doubtful = np.flatnonzero(best.errors >= (_SURE if landmarks is not None else 0))
+        if not len(doubtful):
+            return best
+        boxes = by_box[doubtful]
+        starts = [_of(best, doubtful).landmarks]
+        if landmarks is not None:
+            # Of a head that is turned far a detector's landmarks may be upside down.
+            anew = self._look(image_rgb, boxes)
+            best = _better(best, anew, doubtful)
+            starts.append(anew.landmarks)
+        for start in starts:
+            best = _better(best, self._look(image_rgb, _upright(start, boxes)), doubtful)
+        return best
+
+    def _look(self, image_rgb: Array, maps: Array) -> CloseLook:
+        """One look through maps (n, 2, 3) from the picture to close-ups."""
+        closeups = np.stack([warp(image_rgb, one, (CLOSEUP_SIDE, CLOSEUP_SIDE)) for one in maps])
+        found = self._runner(image=closeups)
+        points = decode_points(found["landmarks"]) - maps[:, None, :, 2]
+        # The way back of a similarity.
+        back = np.linalg.inv(maps[:, :, :2]).astype(np.float32)
+        landmarks = np.einsum("nij,nkj->nki", back, points)
+        faces = 1 / (1 + np.exp(-np.asarray(found["face"], np.float32).reshape(-1)))
+        return CloseLook(landmarks.astype(np.float32), decode_error(found["error"]), faces)
+
+
+def _upright(landmarks: Array, otherwise: Array) -> Array:
+    """Maps (n, 2, 3) to close-ups upright by landmarks (n, 5, 2); `otherwise` where these coincide."""
+    fits = [upright_closeup(points) if np.isfinite(points).all() else None for points in landmarks]
+    return np.stack([old if fit is None else fit for old, fit in zip(otherwise, fits, strict=True)])
+
+
+def _of(look: CloseLook, rows: Array) -> CloseLook:
+    return CloseLook(look.landmarks[rows], look.errors[rows], look.faces[rows])
+
+
+def _better(best: CloseLook, other: CloseLook, rows: Array) -> CloseLook:
+    """`best`, with those of `rows` replaced of which `other` is surer."""
+    surer = other.errors < best.errors[rows]
+    for held, seen in zip(best, other, strict=True):
+        held[rows[surer]] = seen[surer]
+    return best
+
+
+DETECTOR = DetectorEntry(
+    CnnDetector,
+    DETECTOR_TERMS,
+    CnnOptions,
+    chip_crop=CHIP_CROP,
+    look_closer=partial(LandmarkFinder, LANDMARKS_MODEL),
+)

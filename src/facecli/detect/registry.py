@@ -17,7 +17,7 @@ from facecli.models.terms import Terms, terms_of
 
 if TYPE_CHECKING:
     from facecli.core.arrays import Array
-    from facecli.detect.landmarks import LandmarkFinder
+    from facecli.detect.cnn import LandmarkFinder
 
 AUTO = "auto"
 """In place of a name: BEST, or FREE for models that may be used for more than BEST may."""
@@ -33,7 +33,7 @@ class Detections(NamedTuple):
         landmarks: (n, 5, 2) float32 pixels: eyes, nose, corners of the mouth, the viewer's left first;
             None from a detector that does not know them. Faces are then cut by their boxes.
         landmark_errors: (n,) float32: how far off these are expected to be, in distances between the eyes;
-            None when nobody has looked closer (`detect.landmarks`).
+            None when nobody has looked closer (`detect.cnn.LandmarkFinder`).
     """
 
     xyxy: "Array"
@@ -104,6 +104,7 @@ class DetectorEntry:
         chip_crop: (margin, shift_y) with which its boxes look like the chips that models learn from
             (benchmarks/chip_margin.py measures it), for models that do not know the detector.
         published_weights: name by which `facecli weights get` fetches what `weights` needs.
+        look_closer: builds what finds landmarks in faces that others found, for so many threads; BEST has it.
     """
 
     build: Callable[[Any], Detector]
@@ -111,6 +112,7 @@ class DetectorEntry:
     options: type = NoOptions
     chip_crop: tuple[float, float] | None = None
     published_weights: str | None = None
+    look_closer: "Callable[[int | None], LandmarkFinder] | None" = None
 
     @property
     def option_names(self) -> tuple[str, ...]:
@@ -125,7 +127,7 @@ DETECTORS = Registry(
     "facecli.detectors",
     first=(BEST, FREE),
     last=(WHOLE_PICTURE,),
-    apart=("registry", "landmarks"),
+    apart=("registry",),
 )
 built_in_names, detector_names, find_entry = DETECTORS.built_in_names, DETECTORS.names, DETECTORS.find
 
@@ -165,7 +167,7 @@ def build_detector(
         options: an instance of the entry's `options`, or names and values, which may be text.
         weights: file for a detector that needs one, in place of published weights; others ignore it.
         threads: that it may use, for one with an option of that name; OpenCV's are set for the whole process.
-        refine: look closer at each face (`detect.landmarks`), if the detector says how its boxes are cut.
+        refine: look closer at each face (`RefiningDetector`), if the detector says how its boxes are cut.
 
     Raises:
         InputError: unknown name or option, or no weights here.
@@ -176,9 +178,8 @@ def build_detector(
     detector = _build(name, entry, options, weights, threads, refine if refines_itself else None)
     if not refine or refines_itself or entry.chip_crop is None or name == WHOLE_PICTURE:
         return detector
-    from facecli.detect.landmarks import LandmarkFinder
-
-    return RefiningDetector(detector, LandmarkFinder(threads=threads), entry.chip_crop)
+    look_closer = find_entry(BEST).look_closer
+    return RefiningDetector(detector, look_closer(threads), entry.chip_crop) if look_closer else detector
 
 
 def _build(

@@ -155,7 +155,7 @@ def map_gradients(model: keras.Model, image: Array, target: Target) -> tuple[Arr
 
 
 class ExplainedNetwork:
-    """Reads crops like `infer.predictor.Predictor`, and says how its outputs come about.
+    """Reads crops like `models.litert.Predictor`, and says how its outputs come about.
 
     Pictures are (n, h, w, 3) RGB, 0..255, uint8 or float; to be read, n may be 0. Everything but the two
     gradients works with every Keras backend.

@@ -76,7 +76,7 @@ def doubts_of(calibration: Calibration, uncertain_below: float | None = None) ->
 
 
 class Network(Protocol):
-    """What reads crops: a `infer.predictor.Predictor`, or what stands in for it."""
+    """What reads crops: a `models.litert.Predictor`, or what stands in for it."""
 
     checkpoint: Checkpoint
     image_size: tuple[int, int]

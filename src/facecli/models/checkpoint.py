@@ -18,8 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from facecli.core import paths
 from facecli.core.attributes import FURTHER_HALF_LIFE_S, HEAD_CLASSES, wrong_in_head
 from facecli.core.errors import CheckpointError
-from facecli.core.paths import replacing
-from facecli.core.recipes import DETECTOR, LANDMARKS
+from facecli.core.paths import DETECTOR, LANDMARKS, replacing
 
 _LONGEST = 60
 _LONGEST_FILE = 1 << 20

@@ -1,4 +1,6 @@
-"""The LiteRT file of a model's folder, opened: how the run lane computes. No TensorFlow.
+"""The LiteRT file of a model's folder, opened and read: how the run lane computes. No TensorFlow.
+
+`LiteRtNetwork` is any such network, `Predictor` one that reads faces: all crops of a frame in one call.
 
 A damaged file can end the process that opens it: what neither ships with facecli nor was made
 here is tried first in a process of its own, and the answer is kept by digest.
@@ -16,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from facecli.core.arrays import Array
+from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES
 from facecli.core.errors import CheckpointError
 from facecli.core.paths import cache_dir, shipped_places
 from facecli.core.process import check_address_space, isolated_python, quiet_stderr
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, file_sha256
+from facecli.models.readout import fold_heads, load_calibration, stored_heads
 
 SIGNATURE = "serve"
 """What computes in such a file."""
@@ -31,6 +35,9 @@ _TRIAL = "import facecli.models.litert as litert; sys.exit(litert.run_trial())"
 _FREE_SIDE = 64
 """In place of a side that may be any, in a trial."""
 _MOST_THREADS = 4
+_INPUT = "image"
+_ROUNDED = 0.02
+"""How far from 1 probabilities may sum up to: int8 weights and float16 leave them exact to some digits."""
 
 log = logging.getLogger(__name__)
 
@@ -188,3 +195,101 @@ def run_trial() -> int:
         sys.stdout.write(f"{_first_line(error)}\n")
         return 1
     return 0
+
+
+class Predictor:
+    """The network of one checkpoint, loaded and checked once."""
+
+    def __init__(self, checkpoint: Checkpoint, num_threads: int | None = None) -> None:
+        """Loads `model.tflite`.
+
+        Args:
+            checkpoint: model folder; the file's digest is checked before it is parsed.
+            num_threads: threads of the XNNPACK kernels; None takes the cores, at most 4.
+
+        Raises:
+            CheckpointError: the file is missing, changed, no LiteRT model, or its input and
+                outputs are not those that `config.json` describes, or its calibration is damaged.
+        """
+        self.checkpoint = checkpoint
+        self.heads = checkpoint.heads
+        self.image_size = checkpoint.image_size
+        self.calibration = load_calibration(checkpoint)
+        path = checkpoint.folder / LITERT_FILE
+        _check_labels(checkpoint)
+        self._network = open_network(checkpoint, num_threads)
+        self._check_input(path)
+        self._check_outputs(path)
+
+    def predict(self, crops: Array) -> dict[str, Array]:
+        """Probabilities of every head, class heads calibrated (`Calibration.apply`).
+
+        Args:
+            crops: (n, height, width, 3) uint8 RGB, of the checkpoint's image size; n may be 0.
+
+        Returns:
+            Head -> (n, classes) float32, rows sum to 1; (0, classes) without crops.
+
+        Raises:
+            ValueError: crops of another shape or type.
+        """
+        return self.calibration.apply(self.predict_raw(crops))
+
+    def predict_raw(self, crops: Array) -> dict[str, Array]:
+        """Like `predict`, as the network itself says it; heads of which it has a finer one are folded."""
+        expected = (*self.image_size, 3)
+        if crops.shape[1:] != expected or crops.dtype != np.uint8:
+            raise ValueError(f"crops are {crops.shape} {crops.dtype}, not (n, {expected}) uint8")
+        if len(crops) == 0:
+            counts = {head: self.checkpoint.class_count(head) for head in self.heads}
+            return {head: np.empty((0, count), np.float32) for head, count in counts.items()}
+        return fold_heads(self._run(crops), self.heads)
+
+    def _run(self, crops: Array) -> dict[str, Array]:
+        return self._network(crops)
+
+    def _check_input(self, path: Path) -> None:
+        inputs = self._network.inputs
+        if list(inputs) != [_INPUT]:
+            raise CheckpointError(f"{path} has inputs {sorted(inputs)}, not '{_INPUT}': not a facecli model")
+        shape = [int(size) for size in inputs[_INPUT]["shape_signature"]]
+        expected = [-1, *self.image_size, 3]
+        if shape != expected or inputs[_INPUT]["dtype"] != np.uint8:
+            raise CheckpointError(
+                f"{path} takes {shape} {np.dtype(inputs[_INPUT]['dtype'])}, but config.json says "
+                f"{expected} uint8; fetch the model folder anew"
+            )
+
+    def _check_outputs(self, path: Path) -> None:
+        """Runs one empty picture: only then are all output shapes known."""
+        stored = stored_heads(self.heads)
+        if missing := set(stored) - set(self._network.outputs):
+            raise CheckpointError(f"{path} lacks the heads {sorted(missing)} that config.json names")
+        try:
+            with quiet_stderr():
+                outputs = self._run(np.zeros((1, *self.image_size, 3), np.uint8))
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be run ({_first_line(error)})") from error
+        for head in stored:
+            count = self.checkpoint.class_count(head)
+            if outputs[head].shape != (1, count):
+                raise CheckpointError(
+                    f"{path}: head '{head}' gives {outputs[head].shape[1:]} classes, not "
+                    f"{count}; it is a model of another kind"
+                )
+            if outputs[head].min() < 0 or abs(outputs[head].sum() - 1) > _ROUNDED:
+                raise CheckpointError(
+                    f"{path}: head '{head}' gives no probabilities; fetch the model folder anew"
+                )
+
+
+def _check_labels(checkpoint: Checkpoint) -> None:
+    """Raises CheckpointError when the classes have other names or another order than here."""
+    labels = checkpoint.config["labels"]
+    for head in (head for head in checkpoint.heads if head in HEAD_CLASSES):
+        known = list(CLASS_NAMES.get(head, map(str, range(HEAD_CLASSES[head]))))
+        found = labels.get(head) if isinstance(labels, dict) else None
+        if found != known:
+            raise CheckpointError(
+                f"{checkpoint.folder}/config.json: the classes of '{head}' are not those of this facecli"
+            )

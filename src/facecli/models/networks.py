@@ -1,4 +1,4 @@
-"""Networks whose shape is data: plain residual ones (He et al. 2016) and inverted residuals.
+"""Networks whose shape is data, by name: plain residual ones (He et al. 2016) and inverted residuals.
 
 Both networks that facecli ships are of this kind. They begin with two strided convolutions,
 because a residual block at half resolution costs as much as all later ones together and
@@ -7,16 +7,21 @@ gave nothing that could be measured at these picture sizes.
 Blocks widen with a 1x1 convolution, look around with a depthwise 3x3 one and narrow again
 (Sandler et al., MobileNetV2, CVPR 2018), with squeeze-excite (Howard et al., MobileNetV3, ICCV
 2019) or with PReLU and a global depthwise convolution (Chen et al., MobileFaceNets, CCBR 2018).
+
+On a backbone stand softmax heads (`build_model`); the networks that find faces have outputs of their own.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
 from keras import layers
 
-from facecli.core.crops import CLOSEUP_OUTPUTS, CLOSEUP_SIDE
-from facecli.core.grid import OUTPUTS
+from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, HEAD_CLASSES, ClassNames
+from facecli.core.crops import CELL_OUTPUTS, CLOSEUP_OUTPUTS, CLOSEUP_SIDE
+from facecli.core.errors import InputError
+from facecli.models.readout import fold_matrix, stored_heads
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,121 @@ def _squeeze_excite(x, name: str):
     return layers.Multiply(name=f"{name}_gate")([x, gate])
 
 
+HIDDEN_UNITS = 128
+DROPOUT = 0.3
+
+HEADED = "facecli"
+"""Name of a network of heads, on a backbone or on stored features."""
+BACKBONES = (*RESIDUAL_SPECS, *MOBILE_SPECS)
+
+
+def attach_heads(
+    backbone: keras.Model,
+    heads: Sequence[str],
+    dropout: float = DROPOUT,
+    projections: Mapping[str, int] | None = None,
+    hidden: int = HIDDEN_UNITS,
+    classes: ClassNames = CLASS_NAMES,
+) -> keras.Model:
+    """Puts heads on a backbone.
+
+    Args:
+        backbone: model from an image (or from stored features) to (n, d) features.
+        heads: "age", and names from `classes`.
+        dropout: share of features dropped while training.
+        projections: name -> size of further linear outputs (what a student reproduces of
+            its teacher's features).
+        hidden: units of the layer between features and each head.
+        classes: head -> names of its classes.
+
+    With `race` and `race_7` among the heads, a race is the sum of those of the seven that fold into it
+    (`folds`): labels of either teach both, and the two never contradict each other.
+
+    Returns:
+        A model with the backbone's input and a dict head -> probabilities (n, classes) and
+        projection -> (n, size), float32 whatever the precision of the backbone.
+    """
+    features = backbone(backbone.input)
+    learnt = stored_heads(heads)
+    sizes = HEAD_CLASSES | {head: len(names) for head, names in classes.items()}
+    outputs = {head: _head(features, head, sizes[head], dropout, hidden) for head in learnt}
+    outputs |= {head: _folded(outputs[FINER_HEADS[head]], head) for head in heads if head not in learnt}
+    for name, size in (projections or {}).items():
+        outputs[name] = layers.Dense(size, dtype="float32", name=name)(features)
+    return keras.Model(backbone.input, outputs, name=HEADED)
+
+
+def _folded(finer, head: str):
+    # A layer with weights that do not learn: it is saved, loaded and exported like any other.
+    fold = layers.Dense(HEAD_CLASSES[head], use_bias=False, trainable=False, dtype="float32", name=head)
+    probabilities = fold(finer)
+    fold.set_weights([fold_matrix(head)])
+    return probabilities
+
+
+def _head(features, name: str, size: int, dropout: float, hidden: int):
+    x = layers.Dropout(dropout, name=f"{name}_dropout")(features)
+    x = layers.Dense(hidden, activation="relu", name=f"{name}_hidden")(x)
+    return layers.Dense(size, activation="softmax", dtype="float32", name=name)(x)
+
+
+def in_precision(network: keras.Model, dtype: str) -> keras.Model:
+    """A copy of a network whose layers hold and compute in `dtype`, with the same weights."""
+    copy = keras.Model.from_config(_with_policy(network.get_config(), dtype))
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _with_policy(value, dtype: str):
+    """A serialised configuration with every layer's policy replaced; inputs stay uint8."""
+    if isinstance(value, dict):
+        if value.get("class_name") == "DTypePolicy":
+            return {**value, "config": {"name": dtype}}
+        return {key: _with_policy(inner, dtype) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_with_policy(inner, dtype) for inner in value)
+    return value
+
+
+def build_backbone(name: str, image_size: tuple[int, int] | None = None) -> keras.Model:
+    """A backbone with random weights; see BACKBONES for the names.
+
+    Raises InputError for an unknown name.
+    """
+    if name in MOBILE_SPECS:
+        return build_mobile(MOBILE_SPECS[name], image_size)
+    if name not in RESIDUAL_SPECS:
+        raise InputError(f"no backbone '{name}'; choose one of {', '.join(BACKBONES)}")
+    return build_residual(RESIDUAL_SPECS[name], image_size)
+
+
+def default_size(name: str) -> tuple[int, int]:
+    """(height, width) of a backbone's pictures unless others are asked for."""
+    if name in MOBILE_SPECS:
+        return MOBILE_SPECS[name].image_size
+    return RESIDUAL_SPECS[name].image_size
+
+
+def build_model(
+    backbone: str,
+    heads: Sequence[str],
+    image_size: tuple[int, int] | None = None,
+    projections: Mapping[str, int] | None = None,
+    classes: ClassNames = CLASS_NAMES,
+) -> keras.Model:
+    """A network with random weights from (n, h, w, 3) uint8 RGB to head -> probabilities.
+
+    `projections`: name -> size of further linear outputs, see `attach_heads`, and `classes`.
+    """
+    return attach_heads(build_backbone(backbone, image_size), heads, projections=projections, classes=classes)
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> keras.Model:
+    """Copies all weights into a network of the same shape, whatever its precision or picture size."""
+    target.set_weights(source.get_weights())
+    return target
+
+
 _RARE = -4.6
 """Logit of a face in a cell before anything was learnt: one cell of a hundred (Lin et al. 2017)."""
 
@@ -242,7 +362,7 @@ def build_detector_network(
 
     Returns:
         A model from (n, h, w, 3) uint8 RGB to a dict output -> (n, cells, values) float32,
-        see `core.grid.OUTPUTS`; cells are ordered as `core.grid.cell_centres` has them.
+        see `core.crops.CELL_OUTPUTS`; cells are ordered as `core.crops.cell_centres` has them.
     """
     spec = spec or DetectorSpec()
     image = keras.Input((*image_size, 3), dtype="uint8", name="image")
@@ -256,7 +376,7 @@ def build_detector_network(
             x = _residual(x, width, f"stage{index}_block{block}")
         features.append(x)
     levels = _pyramid(features, spec.pyramid)
-    return keras.Model(image, _head(levels, spec.pyramid), name="detector")
+    return keras.Model(image, _found_in(levels, spec.pyramid), name="detector")
 
 
 def _convolution(x, width: int, name: str, strides: int = 1, kernel: int = 3, relu: bool = True):
@@ -284,10 +404,10 @@ def _pyramid(features: list, width: int) -> list:
     return levels
 
 
-def _head(levels: list, width: int) -> dict:
+def _found_in(levels: list, width: int) -> dict:
     shared = layers.Conv2D(width, 3, padding="same", use_bias=False, name="head_conv")
     bias = {"score": keras.initializers.Constant(_RARE)}
-    found: dict[str, list] = {name: [] for name in OUTPUTS}
+    found: dict[str, list] = {name: [] for name in CELL_OUTPUTS}
     last = {
         name: layers.Conv2D(
             values,
@@ -297,13 +417,13 @@ def _head(levels: list, width: int) -> dict:
             activation="linear" if name == "score" else "tanh",
             bias_initializer=bias.get(name, "zeros"),
         )
-        for name, values in OUTPUTS.items()
+        for name, values in CELL_OUTPUTS.items()
     }
     for index, level in enumerate(levels):
         # One convolution for all levels, but each has statistics of its own.
         seen = layers.BatchNormalization(momentum=0.97, name=f"head_norm{index}")(shared(level))
         seen = layers.ReLU(name=f"head_relu{index}")(seen)
-        for name, values in OUTPUTS.items():
+        for name, values in CELL_OUTPUTS.items():
             flat = layers.Reshape((-1, values), dtype="float32", name=f"{name}_cells{index}")
             found[name].append(flat(last[name](seen)))
     return {

@@ -16,7 +16,7 @@ from typing import Any
 
 from facecli.core import paths
 from facecli.core.errors import CheckpointError, InputError, OutputError
-from facecli.core.recipes import SHIPPED_MODELS
+from facecli.core.paths import SHIPPED_MODELS
 from facecli.models.checkpoint import (
     CONFIG,
     KERAS_FILE,

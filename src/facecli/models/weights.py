@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from facecli.core import paths
+from facecli.core.console import redacted
 from facecli.core.download import DEFAULT_RETRY, NotFoundError, Progress, RetryPolicy, fetch_file
 from facecli.core.errors import DownloadError, WeightsError
-from facecli.core.redaction import redacted
 from facecli.models.weights_registry import WEIGHTS, Weights, WeightsFile, find_weights, installed, registered
 
 __all__ = ["WEIGHTS", "check", "fetch", "find_weights", "install", "installed"]

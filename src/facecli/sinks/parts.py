@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from facecli.core.errors import InputError, OutputError, SourceError
 from facecli.core.files import AtomicFile, GrowingTextFile, expand_pattern, worth_writing
-from facecli.core.redaction import is_storage_address
+from facecli.core.paths import is_storage_address
 from facecli.schema import check_pyarrow, from_arrow, picture_schema, to_arrow
 from facecli.sinks.base import Record
 from facecli.sinks.rows import Journal

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from facecli.core.arrays import Array
+from facecli.core.console import redacted
 from facecli.core.errors import EncodingError
 from facecli.core.faces import Face
 from facecli.core.images import check_encodable, save_image
-from facecli.core.redaction import redacted
 from facecli.sinks.base import Record, count
 
 Draw = Callable[[Array, Sequence[Face]], Array]

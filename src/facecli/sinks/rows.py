@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from facecli.core.attributes import ClassNames
 from facecli.core.errors import InputError, OutputError
 from facecli.core.files import AtomicFile, GrowingTextFile, worth_writing
-from facecli.core.paths import is_stream
-from facecli.core.redaction import is_storage_address
+from facecli.core.paths import is_storage_address, is_stream
 from facecli.schema import CLASS_COLUMNS, COLUMNS, FurtherColumns, class_columns, face_schema, flattened
 from facecli.sinks.base import Record
 from facecli.sinks.table import csv_lines, from_text_cell

@@ -26,8 +26,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from facecli import __version__
 from facecli.core.attributes import CLASS_NAMES
+from facecli.core.console import redacted
 from facecli.core.errors import ImageError, InputError
-from facecli.core.redaction import redacted
 from facecli.sources.web import is_public_address, resolve_host
 
 PROGRAM = "program:"

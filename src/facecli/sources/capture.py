@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 from facecli.core.arrays import Array
+from facecli.core.console import redacted
 from facecli.core.errors import ImageError, InputError, SourceError
 from facecli.core.images import load_image, over_white
-from facecli.core.redaction import redacted
 from facecli.sources.frames import FALLBACK_FPS, MOST_FPS, STALL_S, ClipOptions, Frame, PickedFrames
 from facecli.sources.video_specs import CaptureOptions, camera_of, cannot_open, is_camera, source_name
 

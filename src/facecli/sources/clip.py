@@ -18,9 +18,9 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from facecli.core.console import redacted
 from facecli.core.errors import InputError, SourceError
 from facecli.core.images import SUFFIXES as PICTURE_SUFFIXES
-from facecli.core.redaction import redacted
 from facecli.sources.filters import Picture, PictureMaker
 from facecli.sources.frames import (
     FALLBACK_FPS,

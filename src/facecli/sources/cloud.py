@@ -20,11 +20,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
+from facecli.core.console import redacted
 from facecli.core.errors import FacecliError, ImageError, InputError, OutputError, SourceError
 from facecli.core.files import TargetNames, harmless_name
 from facecli.core.images import SUFFIXES
-from facecli.core.paths import how_to_install
-from facecli.core.redaction import is_storage_address, redacted
+from facecli.core.paths import how_to_install, is_storage_address
 from facecli.sources.files import Entry, Item, as_text, one_line
 from facecli.sources.web import LIMITS, FetchLimits
 

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from facecli.core.console import redacted
 from facecli.core.errors import ImageError, InputError
 from facecli.core.files import TargetNames
 from facecli.core.images import MAX_BYTES, find_images, read_bytes
-from facecli.core.redaction import redacted
 
 log = logging.getLogger(__name__)
 

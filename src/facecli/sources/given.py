@@ -27,7 +27,7 @@ from facecli.core.images import (
     rows_of,
     to_8_bit,
 )
-from facecli.core.redaction import is_storage_address
+from facecli.core.paths import is_storage_address
 from facecli.sources.files import check_regular, one_line, shown
 from facecli.sources.web import check_url, fetch, is_url
 

@@ -12,8 +12,7 @@ from typing import BinaryIO, Protocol
 from facecli.core.errors import ImageError, InputError
 from facecli.core.files import TargetNames, UnclaimedNames, expand_pattern
 from facecli.core.images import is_image
-from facecli.core.paths import file_path
-from facecli.core.redaction import is_storage_address
+from facecli.core.paths import file_path, is_storage_address
 from facecli.sources.files import (
     Entry,
     FileSource,

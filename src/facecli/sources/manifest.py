@@ -22,8 +22,7 @@ from typing import IO, Any
 from facecli.core.errors import ImageError, InputError, OutputError, SourceError
 from facecli.core.files import GrowingTextFile, TargetNames, harmless_name
 from facecli.core.images import read_bytes
-from facecli.core.paths import how_to_install, replacing
-from facecli.core.redaction import is_storage_address
+from facecli.core.paths import how_to_install, is_storage_address, replacing
 from facecli.sources.files import Entry, Item, check_regular, entry_of, one_line, shown
 from facecli.sources.web import fetch, is_url
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from facecli.core.console import redacted
 from facecli.core.errors import InputError
 from facecli.core.files import expand_pattern, walk_folders
 from facecli.core.images import find_images, is_heif, is_image
-from facecli.core.redaction import is_storage_address, redacted
+from facecli.core.paths import is_storage_address
 from facecli.sources.inputs import is_archive
 
 _PLACE = re.compile(r"%0?\d*d")

@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from facecli.core.console import redacted
 from facecli.core.errors import ImageError, InputError, PrivateAddressError
 from facecli.core.files import TargetNames, harmless_name
-from facecli.core.redaction import redacted
 from facecli.sources.files import Entry, Item, shown
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")

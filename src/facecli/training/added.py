@@ -26,9 +26,8 @@ from facecli.core import paths
 from facecli.core.arrays import Array
 from facecli.core.attributes import HEAD_CLASSES, MISSING
 from facecli.core.errors import CheckpointError, DataError, InputError
-from facecli.core.paths import replacing
-from facecli.core.recipes import GENUINE, MODEL_FOLDERS, FitOptions, ResolvedRequest
-from facecli.models.build import in_precision
+from facecli.core.paths import MODEL_FOLDERS, replacing
+from facecli.core.recipes import GENUINE, FitOptions, ResolvedRequest
 from facecli.models.checkpoint import (
     KERAS_FILE,
     LITERT_FILE,
@@ -40,6 +39,7 @@ from facecli.models.checkpoint import (
 )
 from facecli.models.graft import LinearHead, graft_heads
 from facecli.models.litert import vouch_for
+from facecli.models.networks import in_precision
 from facecli.models.readout import stored_heads, temper
 from facecli.models.terms import Terms, learnt_terms
 from facecli.training.calibrate import FEWEST_ROWS, fit_temperature, fit_uncertain_below

@@ -12,8 +12,7 @@ import keras
 import numpy as np
 
 from facecli.core.arrays import Array
-from facecli.core.crops import box_areas, warp
-from facecli.core.grid import LANDMARK_VALUES, STRIDES, cell_centres, encode_landmarks
+from facecli.core.crops import LANDMARK_VALUES, STRIDES, box_areas, cell_centres, encode_landmarks, warp
 from facecli.core.images import load_image
 from facecli.data.boxes import BoxPicture
 from facecli.training.box_data import mirror

@@ -22,8 +22,7 @@ import numpy as np
 from facecli.core import paths
 from facecli.core.arrays import Array
 from facecli.core.console import with_bar
-from facecli.core.crops import overlaps
-from facecli.core.grid import MIRRORED_LANDMARKS
+from facecli.core.crops import MIRRORED_LANDMARKS, overlaps
 from facecli.core.images import load_image
 from facecli.data.boxes import BoxPicture, open_boxes, split_of
 from facecli.detect.registry import Detector

@@ -22,9 +22,8 @@ from facecli.models.readout import (
 )
 from facecli.training.evaluate import predict_batches, true_labels
 from facecli.training.metrics import AGE_BANDS, age_band_id
-from facecli.training.prepare import PreparedData
+from facecli.training.prepare import PreparedData, encode_age_bins
 from facecli.training.save import load_network
-from facecli.training.targets import encode_age_bins
 
 FEWEST_IN_BAND = 20
 """The 95th of 100 cannot be told from the largest of fewer."""
@@ -162,7 +161,7 @@ def _sets(frame: pd.DataFrame) -> Array:
 
 
 def drawn_ages(frame: pd.DataFrame) -> Array:
-    """(n,) years, -1 where nothing is known; of a bin one of its years, as likely as `targets` says."""
+    """(n,) years, -1 where nothing is known; of a bin one of its years, as likely as `prepare` says."""
     ages = frame["age_years"].to_numpy(np.int64).copy()
     if "age_low" not in frame:
         return ages

@@ -13,21 +13,22 @@ from sklearn.linear_model import LogisticRegression
 
 from facecli.core import paths
 from facecli.core.arrays import Array
+from facecli.core.crops import BOX_SPAN, CELL_OUTPUTS, LANDMARK_SPAN, STRIDES, cell_centres
 from facecli.core.errors import CheckpointError, DataError, InputError
-from facecli.core.grid import BOX_SPAN, LANDMARK_SPAN, OUTPUTS, STRIDES, cell_centres
 from facecli.core.images import load_image
-from facecli.core.recipes import DETECTOR, DETECTOR_MODEL, FitOptions
+from facecli.core.paths import DETECTOR, DETECTOR_MODEL
+from facecli.core.recipes import FitOptions
 from facecli.data.boxes import BoxPicture
 from facecli.detect.cnn import (
     CHIP_CROP,
     CnnDetector,
     CnnOptions,
+    LandmarkFinder,
     ScoreCalibration,
     decode,
     padded,
     score_features,
 )
-from facecli.detect.landmarks import LandmarkFinder
 from facecli.detect.registry import Detections
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, load_detector, write_config, write_json
 from facecli.models.networks import DetectorSpec, build_detector_network
@@ -268,7 +269,7 @@ def save_detector(
     duration_s: float,
 ) -> Path:
     """Writes `model.keras` (float16), `model.tflite` (int8), `history.csv` and, last, `config.json`."""
-    last = [f"{name}{part}" for name in OUTPUTS for part in ("_conv", "_cells", "/")]
+    last = [f"{name}{part}" for name in CELL_OUTPUTS for part in ("_conv", "_cells", "/")]
     # The levels are put together in float, too: one scale for all scores has steps of half a logit.
     pictures = _range_pictures(data, request, options)
     exact = save_finder(network, folder, history, pictures, last, ["CONCATENATION"])
@@ -276,7 +277,7 @@ def save_detector(
         "name": request.name,
         "model_type": DETECTOR,
         "strides": list(STRIDES),
-        "outputs": OUTPUTS,
+        "outputs": CELL_OUTPUTS,
         "spec": asdict(request.spec),
         "samples": asdict(request.how) | {"side": request.side, "an_epoch": request.samples},
         "options": asdict(options),

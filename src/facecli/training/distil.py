@@ -21,16 +21,15 @@ from facecli.core import paths
 from facecli.core.arrays import Array
 from facecli.core.attributes import HEAD_CLASSES, UTKFACE_HEADS
 from facecli.core.recipes import DistilRequest, FitOptions
-from facecli.data.checks import check_trainable
-from facecli.models.build import build_model, default_size
+from facecli.data.statistics import check_trainable
 from facecli.models.checkpoint import KERAS_FILE, Checkpoint, load_checkpoint
+from facecli.models.networks import build_model, default_size
 from facecli.training import soft_labels
 from facecli.training.augment import build_augmentation
 from facecli.training.engine import Rows, fit
-from facecli.training.prepare import PreparedData
+from facecli.training.prepare import PreparedData, build_targets
 from facecli.training.save import Recipe, earlier_stages, load_embedding, save_model
 from facecli.training.soft_labels import ViewMaker, are_faces, build_views, load_teacher, view_targets
-from facecli.training.targets import build_targets
 from facecli.training.teachers import LOOK_MARGINS, projections, teacher_features, teacher_looks
 
 SOFT_HEADS = (*UTKFACE_HEADS, "race_7")

@@ -24,7 +24,7 @@ from facecli.models.checkpoint import write_json
 from facecli.models.registry import remove_epochs
 from facecli.training.losses import output_loss, output_weight
 from facecli.training.metrics import AgeFigures, ClassFigures, age_figures, class_figures, skewed
-from facecli.training.targets import IN_BIN
+from facecli.training.prepare import IN_BIN
 
 
 class CropBatches(keras.utils.PyDataset):

@@ -28,7 +28,8 @@ from facecli.core.crops import (
     warp,
 )
 from facecli.core.errors import DataError, InputError
-from facecli.core.recipes import LANDMARKS, LANDMARKS_MODEL, FitOptions
+from facecli.core.paths import LANDMARKS, LANDMARKS_MODEL
+from facecli.core.recipes import FitOptions
 from facecli.data.boxes import BoxPicture
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, write_config
 from facecli.models.networks import build_landmark_network

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from facecli.core.attributes import HEAD_CLASSES
-from facecli.training.targets import IN_BIN
+from facecli.training.prepare import IN_BIN
 
 EPSILON = 1e-7
 L1_WEIGHT = 0.2
@@ -20,7 +20,7 @@ LABEL_SMOOTHING = 0.05
 
 
 class AgeLoss(keras.losses.Loss):
-    """What a distribution over years costs, by how the age is known (`targets`).
+    """What a distribution over years costs, by how the age is known (`prepare.build_targets`).
 
     * A year: cross-entropy to the soft label, plus 0.2 x the error in years of the expectation.
     * A bin: the negative logarithm of the probability of the whole bin, plus 0.2 x the years by which

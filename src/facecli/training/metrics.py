@@ -20,9 +20,9 @@ from facecli.core.attributes import (
     age_group_id,
     parse_age_groups,
 )
-from facecli.data.checks import POOLED_HEADS
+from facecli.data.statistics import POOLED_HEADS
 from facecli.models.readout import IDENTITY, Calibration, expected_age
-from facecli.training.targets import Columns, encode_age_bins
+from facecli.training.prepare import Columns, encode_age_bins
 
 HALF_YEAR = 0.5
 """An age of 29 is said of everybody between 28.5 and 29.5."""

@@ -18,8 +18,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, MISSING
 from facecli.models.readout import expected_age
-from facecli.training.evaluate import Evaluation, true_labels
-from facecli.training.fairness import FEWEST_FACES, MEASURES, SHARES
+from facecli.training.evaluate import FEWEST_FACES, MEASURES, SHARES, Evaluation, true_labels
 from facecli.training.metrics import CALIBRATION_BINS, calibration_bins, calibration_error
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from facecli.core.paths import replacing
 from facecli.models.checkpoint import write_json
 from facecli.models.readout import expected_age
 from facecli.training import plots
-from facecli.training.evaluate import Evaluation, true_labels
-from facecli.training.fairness import fairness_metrics, fairness_table
+from facecli.training.evaluate import Evaluation, fairness_metrics, fairness_table, true_labels
 from facecli.training.metrics import band_table, class_report, confusion_counts, group_report
 from facecli.training.plots import fairness_plot, prediction_grid
 

@@ -17,9 +17,9 @@ from facecli.core.errors import CheckpointError
 from facecli.core.paths import replacing
 from facecli.core.recipes import FitOptions
 from facecli.detect.registry import built_in_names, find_entry
-from facecli.models.build import in_precision
 from facecli.models.checkpoint import KERAS_FILE, LITERT_FILE, Checkpoint, load_checkpoint, write_config
 from facecli.models.export import export_tflite, heads_only, litert_bytes
+from facecli.models.networks import in_precision
 from facecli.models.readout import stored_heads
 from facecli.models.terms import Terms, learnt_terms
 

@@ -28,14 +28,14 @@ from facecli.core.arrays import Array
 from facecli.core.attributes import HEAD_CLASSES, PRESENCE
 from facecli.core.console import with_bar
 from facecli.core.recipes import FitOptions
-from facecli.models.build import in_precision
 from facecli.models.checkpoint import Checkpoint, write_json
 from facecli.models.inception_resnet_v1 import TAP_DIMS, TAPS
+from facecli.models.networks import in_precision
 from facecli.training.augment import RandomAffine, RandomColour
 from facecli.training.engine import Rows, fit, fused_normalization
 from facecli.training.epochs import reseed
+from facecli.training.prepare import IN_BIN, NO_AGE
 from facecli.training.save import load_network
-from facecli.training.targets import IN_BIN, NO_AGE
 from facecli.training.train import build_feature_heads
 
 LEARNT_TAPS = ("block17", "embedding")

@@ -16,11 +16,11 @@ from facecli.core import paths
 from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, ClassNames
 from facecli.core.errors import InputError
+from facecli.core.paths import MODEL_FOLDERS
 from facecli.core.recipes import (
     EMBEDDING_MODEL,
     GENUINE,
     KEEP_BEST,
-    MODEL_FOLDERS,
     STUDENTS,
     FitOptions,
     ResolvedRequest,
@@ -28,11 +28,11 @@ from facecli.core.recipes import (
     check_head_weights,
     resolve,
 )
-from facecli.data.checks import check_trainable
 from facecli.data.groups import Balanced, rebalance
-from facecli.models.build import HEADED, attach_heads, build_model
+from facecli.data.statistics import check_trainable
 from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.models.inception_resnet_v1 import TAP_DIMS
+from facecli.models.networks import HEADED, attach_heads, build_model
 from facecli.models.pretrained import load_facenet
 from facecli.models.registry import EPOCHS_FOLDER, epoch_folder, kept_epochs, remove_epochs
 from facecli.training.added import add_heads, adds_heads
@@ -40,9 +40,8 @@ from facecli.training.augment import build_augmentation
 from facecli.training.calibrate import calibrate
 from facecli.training.engine import Rows, fit
 from facecli.training.epochs import best_first, kept_weights
-from facecli.training.prepare import PreparedData
+from facecli.training.prepare import PreparedData, build_targets
 from facecli.training.save import HISTORY_FILE, Recipe, earlier_stages, load_embedding, save_model
-from facecli.training.targets import build_targets
 from facecli.training.teachers import TAPS, facenet_features
 
 log = logging.getLogger(__name__)

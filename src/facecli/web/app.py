@@ -1,39 +1,48 @@
-"""The application: routes that analyse, and the layers around them."""
+"""The application: routes that analyse, the layers around them, and the server that listens for it."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import os
+import signal
+import socket
+import threading
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Annotated, Any, Literal
 
+import uvicorn
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from starlette.datastructures import State
 from starlette.responses import JSONResponse
 
 from facecli import __version__
 from facecli.core.attributes import FACE_HEADS
-from facecli.core.errors import CheckpointError
+from facecli.core.errors import CheckpointError, InputError
 from facecli.core.faces import with_further
 from facecli.draw.anonymize import METHODS
 from facecli.models.registry import Entry
 from facecli.models.terms import terms_of
 from facecli.sinks.html import measured_cautions
 from facecli.web import live_session, pages, schemas
-from facecli.web.analysis import (
+from facecli.web.guard import BodyLimit, Guard, StrictWebSocket, bounded_protocol
+from facecli.web.live_protocol import LiveLimits
+from facecli.web.model_registry import ModelRegistry
+from facecli.web.observe import MEDIA_TYPE, Meters, Observe
+from facecli.web.schemas import Problem, busy
+from facecli.web.service import (
     AnalysisQuery,
+    Busy,
     Look,
     QueryParameters,
+    Service,
     analyze_picture,
     annotate_picture,
     failed_row,
     unusable,
 )
-from facecli.web.guard import BodyLimit, Guard
-from facecli.web.live_protocol import LiveLimits
-from facecli.web.model_registry import ModelRegistry
-from facecli.web.observe import MEDIA_TYPE, Meters, Observe
-from facecli.web.schemas import Problem, busy
-from facecli.web.service import Busy, Service
 from facecli.web.settings import Settings
 from facecli.web.upload import Fetcher, Given, PictureAddress, read_given
 
@@ -46,6 +55,13 @@ _MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 compatibility_router = APIRouter(tags=["compatibility"])
+
+_BACKLOG = 512
+_DRAIN_S = 20
+_KEEP_ALIVE_S = 10
+_STAMP_BYTES = 8
+_SIGNALLED = 128
+"""Plus the number of the signal: how shells tell of it."""
 
 log = logging.getLogger(__name__)
 _ABOUT = """Apparent age, gender, race and emotion of every face in a picture. Pictures are analysed in
@@ -320,3 +336,91 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     log.info("waiting for the pictures that are being analysed")
     app.state.service.close()
     app.state.fetcher.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises InputError when the address or the port cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        # asyncio looks at the protocol by number before it switches Nagle's waiting off: 40 ms an answer.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"cannot listen on {host} port {port}: {reason}; choose another --host or --port"
+        ) from error
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The address that a browser on this machine opens."""
+    host, port = listener.getsockname()[:2]
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}/"
+
+
+def serve(app: FastAPI, listener: socket.socket, on_start: Callable[[], None]) -> None:
+    """Serves until SIGINT or SIGTERM, then finishes what was begun; a second one ends the process at once.
+
+    Args:
+        app: see `build_app`.
+        listener: see `listen`; it is closed at the end.
+        on_start: called once requests are answered.
+    """
+    limits = app.state.settings.limits
+    config = uvicorn.Config(
+        app,
+        http=bounded_protocol(limits.head_s, limits.connections),
+        ws=StrictWebSocket,
+        ws_max_size=app.state.live_limits.frame_bytes + _STAMP_BYTES,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_DRAIN_S,
+        proxy_headers=False,
+    )
+    with listener, _stopping_quietly():
+        _Server(config, on_start).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn calls it for a signal, the first time and again."""
+        if self.should_exit:
+            # Threads cannot be ended, and what hangs in one would hold every other way out.
+            log.warning("told to end a second time: requests are cut")
+            os._exit(_SIGNALLED + sig)
+        super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_start()
+
+
+@contextlib.contextmanager
+def _stopping_quietly() -> Iterator[None]:
+    """To be stopped is how a server ends: uvicorn raises the signal again, and it is no error."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def open_browser(address: str) -> None:
+    """Opens the page without waiting for the browser."""
+    threading.Thread(target=webbrowser.open, args=(address,), name="browser", daemon=True).start()

@@ -10,7 +10,7 @@ import numpy as np
 
 from facecli.core.arrays import Array
 from facecli.core.errors import CheckpointError, InputError
-from facecli.core.recipes import MODEL_FOLDERS
+from facecli.core.paths import MODEL_FOLDERS
 from facecli.detect.registry import (
     Detector,
     build_detector,
@@ -21,8 +21,8 @@ from facecli.detect.registry import (
     may_refine,
 )
 from facecli.infer.analyzer import crop_for
-from facecli.infer.predictor import Predictor
 from facecli.models.checkpoint import load_checkpoint
+from facecli.models.litert import Predictor
 from facecli.models.registry import Entry, describe, list_models
 from facecli.web.settings import Settings, usable_cores
 

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facecli.core.recipes import MODEL_TYPES
+from facecli.core.paths import MODEL_TYPES
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _MOST_CORES = 8

@@ -11,8 +11,8 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from facecli.core.console import redacted
 from facecli.core.errors import ImageError, InputError
-from facecli.core.redaction import redacted
 from facecli.sources.files import as_text
 from facecli.sources.web import FetchLimits as FetchLimits
 from facecli.sources.web import check_url, fetch, is_url

@@ -24,8 +24,7 @@ from facecli.pipeline.playback import RecordingClock, mirrored
 from facecli.pipeline.stream import StreamStats
 from facecli.sinks.base import Quit
 from facecli.sinks.video import OpenVideo
-from facecli.window.controls import Action, Controls, Shown, action_of, draw_hud, hud_areas
-from facecli.window.screen import Screen
+from facecli.window.screen import Action, Controls, Screen, Shown, action_of, draw_hud, hud_areas
 
 _LARGEST_WH = 1920, 1080
 """Larger frames are shrunk: encoding them would hold up the live picture."""
@@ -161,7 +160,7 @@ class ToggledMask:
 
 
 class LiveView:
-    """A window that shows frames with their faces and obeys keys (see `controls`).
+    """A window that shows frames with their faces and obeys keys (see `screen`).
 
     A context manager, for one thread. Nothing is stored unless a key asks for it.
 
