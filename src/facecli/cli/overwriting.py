@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from facecli.cli.options import find_compared
 from facecli.core.errors import CheckpointError, InputError
@@ -136,7 +137,7 @@ def files_below(path: Path) -> Iterator[Path]:
         yield from (Path(folder, file) for file in files)
 
 
-def model_files(options: Mapping) -> Iterator[tuple[Path, str]]:
+def model_files(options: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """What the options name as models and as weights, as `check_targets` takes it."""
     if options.get("detector_weights"):
         yield Path(options["detector_weights"]), "the weights of the detector"

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from facecli.core.errors import EXIT_FAILED, FacecliError
 
@@ -98,18 +98,18 @@ class OrderedPool(Generic[Task, Result]):
             ahead: how many tasks are taken before their results are asked for, above 0.
         """
         self._ahead = ahead
-        self._todo: SimpleQueue = SimpleQueue()
+        self._todo: SimpleQueue[Any] = SimpleQueue()
         self._stopped = False
         self._threads = [
             threading.Thread(target=self._work, args=(function,), daemon=True, name=NAME)
             for function in functions
         ]
 
-    def __enter__(self) -> "OrderedPool":
+    def __enter__(self) -> "OrderedPool[Task, Result]":
         start_threads(self._threads)
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stopped = True
         for _ in self._threads:
             self._todo.put(None)
@@ -127,7 +127,7 @@ class OrderedPool(Generic[Task, Result]):
         Raises:
             whatever a function or `tasks` raises, in its place.
         """
-        waiting: deque[SimpleQueue] = deque()
+        waiting: deque[SimpleQueue[Any]] = deque()
         tasks = iter(tasks)
         while True:
             while len(waiting) < self._ahead and (task := next(tasks, _END)) is not _END:

@@ -19,7 +19,7 @@ MIN_ROWS = 50
 MIN_CLASS_ROWS = 2
 MIN_AGE_DECADES = 2
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 MIN_CLASS_SHARE = 0.01
 """A set has a class when at least this share of its labels is of it (FER2013's rarest has 1.5 %)."""

@@ -10,7 +10,7 @@ from facecli.core.errors import CheckpointError
 from facecli.core.process import quiet_stderr
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint
 from facecli.models.litert import open_network
-from facecli.models.readout import fold_heads, load_calibration, stored_heads
+from facecli.models.readout import Calibration, fold_heads, load_calibration, stored_heads
 
 _INPUT = "image"
 _ROUNDED = 0.02
@@ -32,9 +32,9 @@ class Predictor:
                 outputs are not those that `config.json` describes, or its calibration is damaged.
         """
         self.checkpoint = checkpoint
-        self.heads = checkpoint.heads
-        self.image_size = checkpoint.image_size
-        self.calibration = load_calibration(checkpoint)
+        self.heads: tuple[str, ...] = checkpoint.heads
+        self.image_size: tuple[int, int] = checkpoint.image_size
+        self.calibration: Calibration = load_calibration(checkpoint)
         path = checkpoint.folder / LITERT_FILE
         _check_labels(checkpoint)
         self._network = open_network(checkpoint, num_threads)

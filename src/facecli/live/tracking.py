@@ -48,8 +48,8 @@ class Motion:
 
     def __init__(self, xyxy: Box, time_s: float) -> None:
         """Begins at rest."""
-        self.xyxy = np.asarray(xyxy, np.float64)
-        self.time_s = time_s
+        self.xyxy: Array = np.asarray(xyxy, np.float64)
+        self.time_s: float = time_s
         self._velocity = np.zeros(2)
 
     def observe(self, xyxy: Box, time_s: float) -> None:

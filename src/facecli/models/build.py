@@ -1,10 +1,12 @@
 """Models by name: a model type and a backbone become a network with a dict of softmax heads."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 from keras import layers
 
+from facecli.core.arrays import Tensor
 from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, HEAD_CLASSES, ClassNames
 from facecli.core.errors import InputError
 from facecli.models import networks
@@ -54,7 +56,7 @@ def attach_heads(
     return keras.Model(backbone.input, outputs, name=HEADED)
 
 
-def _folded(finer, head: str):
+def _folded(finer: Tensor, head: str) -> Tensor:
     # A layer with weights that do not learn: it is saved, loaded and exported like any other.
     fold = layers.Dense(HEAD_CLASSES[head], use_bias=False, trainable=False, dtype="float32", name=head)
     probabilities = fold(finer)
@@ -62,7 +64,7 @@ def _folded(finer, head: str):
     return probabilities
 
 
-def _head(features, name: str, size: int, dropout: float, hidden: int):
+def _head(features: Tensor, name: str, size: int, dropout: float, hidden: int) -> Tensor:
     x = layers.Dropout(dropout, name=f"{name}_dropout")(features)
     x = layers.Dense(hidden, activation="relu", name=f"{name}_hidden")(x)
     return layers.Dense(size, activation="softmax", dtype="float32", name=name)(x)
@@ -75,7 +77,7 @@ def in_precision(network: keras.Model, dtype: str) -> keras.Model:
     return copy
 
 
-def _with_policy(value, dtype: str):
+def _with_policy(value: Any, dtype: str) -> Any:
     """A serialised configuration with every layer's policy replaced; inputs stay uint8."""
     if isinstance(value, dict):
         if value.get("class_name") == "DTypePolicy":

@@ -32,7 +32,7 @@ _FREE_SIDE = 64
 """In place of a side that may be any, in a trial."""
 _MOST_THREADS = 4
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class LiteRtNetwork:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
+from facecli.core.arrays import Tensor
 from facecli.core.crops import CLOSEUP_OUTPUTS, CLOSEUP_SIDE
 from facecli.core.grid import OUTPUTS
 
@@ -85,13 +86,13 @@ def build_residual(spec: Residual, image_size: tuple[int, int] | None = None) ->
     return keras.Model(image, features, name="backbone")
 
 
-def _residual_convolution(x, width: int, name: str, strides: int = 1, relu: bool = True):
+def _residual_convolution(x: Tensor, width: int, name: str, strides: int = 1, relu: bool = True) -> Tensor:
     x = layers.Conv2D(width, 3, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
     x = layers.BatchNormalization(name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def _residual_block(x, width: int, name: str):
+def _residual_block(x: Tensor, width: int, name: str) -> Tensor:
     inner = _residual_convolution(x, width, f"{name}_a")
     inner = _residual_convolution(inner, width, f"{name}_b", relu=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, inner]))
@@ -171,18 +172,20 @@ def build_mobile(spec: Mobile, image_size: tuple[int, int] | None = None) -> ker
     return keras.Model(image, layers.Concatenate(name="features")([middle, x]), name="backbone")
 
 
-def _mobile_convolution(x, width: int, spec: Mobile, name: str, kernel: int, strides: int = 1):
+def _mobile_convolution(
+    x: Tensor, width: int, spec: Mobile, name: str, kernel: int, strides: int = 1
+) -> Tensor:
     x = layers.Conv2D(width, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return _activation(layers.BatchNormalization(name=f"{name}_norm")(x), spec, name)
 
 
-def _activation(x, spec: Mobile, name: str):
+def _activation(x: Tensor, spec: Mobile, name: str) -> Tensor:
     if spec.prelu:
         return layers.PReLU(shared_axes=[1, 2], name=f"{name}_prelu")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _mobile_block(x, row: Row, strides: int, spec: Mobile, name: str):
+def _mobile_block(x: Tensor, row: Row, strides: int, spec: Mobile, name: str) -> Tensor:
     inner = x
     if row.expand > 1:
         inner = _mobile_convolution(inner, x.shape[-1] * row.expand, spec, f"{name}_widen", kernel=1)
@@ -197,7 +200,7 @@ def _mobile_block(x, row: Row, strides: int, spec: Mobile, name: str):
     return inner
 
 
-def _squeeze_excite(x, name: str):
+def _squeeze_excite(x: Tensor, name: str) -> Tensor:
     channels = x.shape[-1]
     gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
     gate = layers.Conv2D(max(channels // 16, 8), 1, activation="relu", name=f"{name}_reduce")(gate)
@@ -259,19 +262,21 @@ def build_detector_network(
     return keras.Model(image, _head(levels, spec.pyramid), name="detector")
 
 
-def _convolution(x, width: int, name: str, strides: int = 1, kernel: int = 3, relu: bool = True):
+def _convolution(
+    x: Tensor, width: int, name: str, strides: int = 1, kernel: int = 3, relu: bool = True
+) -> Tensor:
     x = layers.Conv2D(width, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
     x = layers.BatchNormalization(momentum=0.97, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def _residual(x, width: int, name: str):
+def _residual(x: Tensor, width: int, name: str) -> Tensor:
     inner = _convolution(x, width, f"{name}_a")
     inner = _convolution(inner, width, f"{name}_b", relu=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, inner]))
 
 
-def _pyramid(features: list, width: int) -> list:
+def _pyramid(features: list[Any], width: int) -> list[Any]:
     """Levels from the finest to the coarsest; each knows what the coarser ones saw (Lin et al. 2017)."""
     above, levels = None, list[Any]()
     for index in reversed(range(len(features))):
@@ -284,10 +289,10 @@ def _pyramid(features: list, width: int) -> list:
     return levels
 
 
-def _head(levels: list, width: int) -> dict:
+def _head(levels: list[Any], width: int) -> dict[str, Any]:
     shared = layers.Conv2D(width, 3, padding="same", use_bias=False, name="head_conv")
     bias = {"score": keras.initializers.Constant(_RARE)}
-    found: dict[str, list] = {name: [] for name in OUTPUTS}
+    found: dict[str, list[Any]] = {name: [] for name in OUTPUTS}
     last = {
         name: layers.Conv2D(
             values,

@@ -27,7 +27,9 @@ MEANS = {
 CLASS_MEANS = ("accuracy", "macro_f1", "ece")
 
 
-def presence_metrics(labels: Array, probabilities: Array, raw: Array, threshold: float | None) -> dict:
+def presence_metrics(
+    labels: Array, probabilities: Array, raw: Array, threshold: float | None
+) -> dict[str, Any]:
     """What `class_metrics` knows, and the shares that are refused.
 
     Args:
@@ -54,7 +56,7 @@ class Evaluation:
     frame: pd.DataFrame
     crops: Array
     predicted: dict[str, Array]
-    metrics: dict
+    metrics: dict[str, Any]
     calibration: Calibration = IDENTITY
     classes: ClassNames = field(default_factory=lambda: CLASS_NAMES)
 
@@ -101,7 +103,7 @@ def evaluate(
     return Evaluation(frame.reset_index(drop=True), crops, predicted, metrics, calibration, classes)
 
 
-def skewed_classes(metrics: Mapping, name: str) -> list[str]:
+def skewed_classes(metrics: Mapping[str, Any], name: str) -> list[str]:
     """A sentence for each head of a set that says a class much oftener, or less often, than it occurs."""
     heads = {
         head: ClassFigures(row["count"], row["accuracy"], {}, row["skew"])
@@ -111,7 +113,7 @@ def skewed_classes(metrics: Mapping, name: str) -> list[str]:
     return skewed(heads, name)
 
 
-def mean_over_sets(documents: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:
+def mean_over_sets(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Part -> number -> mean over the sets that know it, and `sets`, how many those are."""
     found = {}
     further = {part for row in documents.values() for part in row if _is_class_part(row[part])}

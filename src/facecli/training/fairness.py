@@ -35,7 +35,7 @@ AGE_RANGE_21_60 = (21, 60)
 _AXES = ("gender", "race", "race_7", "age_band")
 
 
-def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, dict]:
+def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
     """What `metrics.json` says about groups of faces.
 
     Args:
@@ -74,7 +74,7 @@ def fairness_table(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
+def gaps(table: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
     """How far the best and the worst group of FEWEST_FACES labelled faces or more lie apart.
 
     The best bias is the one nearest to zero. Differences between the extremes of many groups are
@@ -95,7 +95,7 @@ def gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
     return found
 
 
-def _gap(measure: str, groups: pd.DataFrame) -> dict:
+def _gap(measure: str, groups: pd.DataFrame) -> dict[str, Any]:
     values = groups[measure].to_numpy()
     cost = -values if measure in SHARES else np.abs(values)
     best, worst = int(cost.argmin()), int(cost.argmax())
@@ -162,7 +162,7 @@ def _summary(measure: str, values: Array) -> dict[str, float]:
     return {measure: mean, f"{measure}_low": low, f"{measure}_high": high, f"{measure}_count": len(values)}
 
 
-def _age_range(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict:
+def _age_range(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, Any]:
     years = true_labels(frame, "age")
     low, high = AGE_RANGE_21_60
     inside = (low <= years) & (years <= high)

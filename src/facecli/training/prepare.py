@@ -18,7 +18,7 @@ from facecli.data.listed import PLAIN, ListOptions
 from facecli.data.sources import load_crops, open_dataset
 from facecli.data.table import Table, join_classes, join_tables, renumbered
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

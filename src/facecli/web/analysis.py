@@ -22,7 +22,7 @@ from facecli.web.model_registry import ModelRegistry
 from facecli.web.schemas import RETRY_AFTER_S, Problem
 from facecli.web.service import Service
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _QUALITY = 92
 
 _MOST_MODELS = 8

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from facecli.core.errors import InputError
 from facecli.web.guard import StrictWebSocket, bounded_protocol
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _BACKLOG = 512
 _DRAIN_S = 20
 _KEEP_ALIVE_S = 10

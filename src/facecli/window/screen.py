@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 
@@ -58,7 +59,7 @@ def _x_connection() -> socket.socket | None:
     return _connected(socket.AF_UNIX, path) or _connected(socket.AF_UNIX, f"\0{path}")
 
 
-def _connected(family: int, address) -> socket.socket | None:
+def _connected(family: int, address: str | tuple[str, int]) -> socket.socket | None:
     connection = socket.socket(family, socket.SOCK_STREAM)
     connection.settimeout(_TIMEOUT_S)
     try:
@@ -87,7 +88,7 @@ class Screen:
     def __enter__(self) -> "Screen":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes the window, if the display is still there to take it from."""
         if self._open and not self._lost:
             self._open = False
@@ -134,7 +135,7 @@ class Screen:
             self._open = True
             cv2.resizeWindow(self._title, max(1, round(width * shrink)), max(1, round(height * shrink)))
 
-    def _watched(self, message: str, aborts: bool = False) -> contextlib.AbstractContextManager:
+    def _watched(self, message: str, aborts: bool = False) -> contextlib.AbstractContextManager[Any]:
         """For calls in which Qt may end the process."""
         if self._when_lost is None:
             return contextlib.nullcontext()
@@ -155,7 +156,7 @@ class PictureWindow:
     def __enter__(self) -> "PictureWindow":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._screen.__exit__(*error)
 
     def show_until_closed(self, drawn_rgb: Array) -> None:
