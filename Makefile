@@ -48,7 +48,7 @@ campaign: $(VENV)/.test
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src/facecli
+	$(BIN)/mypy src/facecli tests/plugin_example
 
 types: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet 'pyright[nodejs]>=1.1.400,<2'

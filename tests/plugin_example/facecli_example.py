@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facecli.core.arrays import Array
 from facecli.detect.registry import Detections, DetectorEntry
 from facecli.models.terms import COMMERCIAL, Terms
-from facecli.sinks.base import SinkEntry
+from facecli.sinks.base import Record, SinkEntry
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class MiddleDetector:
     def __init__(self, options: MiddleOptions) -> None:
         self._options = options
 
-    def detect(self, frame_rgb):
+    def detect(self, frame_rgb: Array) -> Detections:
         height, width = frame_rgb.shape[:2]
         side = max(1, round(self._options.share * min(height, width)))
         left, top = (width - side) // 2, (height - side) // 2
@@ -41,17 +42,17 @@ class CountingSink:
 
     wants_image = False
 
-    def __init__(self, target):
+    def __init__(self, target: str) -> None:
         self._target = target
 
-    def __enter__(self):
+    def __enter__(self) -> "CountingSink":
         self._file = open(self._target, "w", encoding="utf-8")
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def write(self, record):
+    def write(self, record: Record) -> None:
         self._file.write(f"{record.source}: {len(record.result.faces)}\n")
 
 

@@ -15,7 +15,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, TextIO
 
 import cv2
 import numpy as np
@@ -29,9 +30,6 @@ from facecli.core.faces import FrameResult, with_further
 from facecli.core.files import worth_writing
 from facecli.core.paths import replacing, unopened_text
 from facecli.models.checkpoint import Checkpoint
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 GENERAL_CAUTIONS = (
     "These are apparent attributes: what a network takes a picture for. They are neither identity nor "
@@ -243,7 +241,7 @@ class ReportSink:
             raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
 
     def __exit__(
-        self, error_type: type | None, error: BaseException | None, trace: "TracebackType | None"
+        self, error_type: type | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Ends the page. Raises OutputError when it cannot be written."""
         if self._broken or not (self._begun or worth_writing(error_type)):

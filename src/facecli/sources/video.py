@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from facecli.core.errors import SourceError
 from facecli.sources.frames import FALLBACK_FPS, STALL_S, ClipOptions, Frame, OpenSource
@@ -68,7 +69,7 @@ class ReconnectingSource:
     def __enter__(self) -> "ReconnectingSource":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._closed = True
         self._source.__exit__(*error)
 
