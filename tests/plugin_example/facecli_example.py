@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facecli.core.arrays import Array
+from facecli.core.files import GrowingTextFile
 from facecli.detect.registry import Detections, DetectorEntry
 from facecli.models.terms import COMMERCIAL, Terms
 from facecli.sinks.base import Record, SinkEntry
@@ -43,14 +44,15 @@ class CountingSink:
     wants_image = False
 
     def __init__(self, target: str) -> None:
-        self._target = target
+        # An older file stays until there is a line to write, and nothing is left half-written.
+        self._file = GrowingTextFile(target)
 
     def __enter__(self) -> "CountingSink":
-        self._file = open(self._target, "w", encoding="utf-8")
+        self._file.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        self._file.__exit__(*error)
 
     def write(self, record: Record) -> None:
         self._file.write(f"{record.source}: {len(record.result.faces)}\n")

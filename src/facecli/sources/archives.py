@@ -108,7 +108,7 @@ def _opened_zip(path: Path, stamp: tuple[int, int]) -> zipfile.ZipFile:
 def is_picture_name(name: str) -> bool:
     """Is a member a picture, by its suffix? Hidden ones are none."""
     parts = name.replace("\\", "/").split("/")
-    hidden = any(part.startswith(".") and part != ".." for part in parts) or parts[0] == "__MACOSX"
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in parts) or parts[0] == "__MACOSX"
     return name.lower().endswith(SUFFIXES) and not hidden
 
 
