@@ -58,6 +58,8 @@ def pytest_collection_modifyitems(items):
         for mark, places in _MARKS.items():
             if place.startswith(places):
                 item.add_marker(mark)
+        if "s3" in item.fixturenames:
+            item.add_marker("server")
 
 
 @pytest.hookimpl(wrapper=True)

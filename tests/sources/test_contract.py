@@ -85,7 +85,10 @@ def classes_with(*members):
                 yield known
 
 
-@pytest.fixture(params=[*SOURCES, *STORED], ids=lambda kind: kind.__name__)
+KINDS = [*SOURCES, *(pytest.param(kind, marks=pytest.mark.server) for kind in STORED)]
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
 def source(request, tmp_path, png):
     kind = request.param
     if kind not in STORED:
