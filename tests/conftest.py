@@ -47,6 +47,7 @@ _MARKS = {
         *("web/test_web_openapi.py", "test_packaging.py", "campaign/"),
         *("test_docs_pages.py", "test_docs_site.py", "test_docs_demonstration.py"),
         *("cli/test_run_events.py", "sinks/test_event_kills.py"),
+        *("sources/test_clips.py", "sinks/test_video_sound.py"),
     ),
 }
 """Mark -> the folders and files of its tests, below tests/; `make test-fast` leaves them all out."""
