@@ -1,8 +1,10 @@
 # make run    sets up the run lane and analyses a real face: out/annotated.png
 # make test   sets up everything and passes the tests
 # make test-fast   those of the run lane, without what starts servers, browsers and many processes
+# make coverage   all tests, and how many lines of src they run
 # make campaign MINUTES=30 SEED=7   broken input, kills, full disks, rude clients (docs/reliability.md)
 # make lint   style, format and types
+# make types   how much of the package has a type that those who use it are told (pyright)
 # make release PYTHONS="python3.10 python3.13"   builds and checks what a release consists of: dist/ (docs/releasing.md)
 # make constraints   writes constraints.txt anew: versions and digests that CONSTRAINTS=constraints.txt holds to
 # make docs   the docs site: build/site (docs/site/README.md)
@@ -23,7 +25,7 @@ export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help run test test-fast campaign lint docs release constraints clean
+.PHONY: help run test test-fast coverage campaign lint types docs release constraints clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -41,13 +43,20 @@ test-fast: $(VENV)/.test
 	MPLBACKEND=Agg $(BIN)/python -m pytest -n auto --dist loadfile \
 	  -m "not (train or server or browser or slow)" $(PYTEST_ARGS)
 
+coverage: $(VENV)/.test
+	MPLBACKEND=Agg $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
+
 campaign: $(VENV)/.test
 	PYTHONPATH=tests:tests/support $(BIN)/python -m campaign --minutes $(MINUTES) --seed $(SEED) $(CAMPAIGN_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src/facecli
+	$(BIN)/mypy src/facecli tests/plugin_example
+
+types: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet 'pyright[nodejs]>=1.1.400,<2'
+	$(BIN)/python benchmarks/known_types.py
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/site/build_site.py $(DOCS_ARGS)

@@ -97,6 +97,7 @@ DEV = [
     "pandas-stubs>=2.2,<4",
     "playwright>=1.50,<2",
     "pytest>=8,<10",
+    "pytest-cov>=7,<8",
     "pytest-xdist>=3.5,<4",
     "ruff>=0.9,<1",
     "schemathesis>=4,<5",

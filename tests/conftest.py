@@ -47,6 +47,7 @@ _MARKS = {
         *("web/test_web_openapi.py", "test_packaging.py", "campaign/"),
         *("test_docs_pages.py", "test_docs_site.py", "test_docs_demonstration.py"),
         *("cli/test_run_events.py", "sinks/test_event_kills.py"),
+        *("sources/test_clips.py", "sinks/test_video_sound.py"),
     ),
 }
 """Mark -> the folders and files of its tests, below tests/; `make test-fast` leaves them all out."""
@@ -58,6 +59,8 @@ def pytest_collection_modifyitems(items):
         for mark, places in _MARKS.items():
             if place.startswith(places):
                 item.add_marker(mark)
+        if "s3" in item.fixturenames:
+            item.add_marker("server")
 
 
 @pytest.hookimpl(wrapper=True)

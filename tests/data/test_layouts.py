@@ -1,14 +1,16 @@
 """Kinds of data sets by name: those of facecli, and those that other packages bring."""
 
+import hashlib
 import sys
 
 import cv2
 import numpy as np
 import pytest
 
+from facecli.core.errors import FacecliError
 from facecli.data import sources
 from facecli.data.sources import LAYOUTS, crop_of, open_dataset
-from facecli.data.table import Layout
+from facecli.data.table import COLUMNS, Layout
 
 PLUGIN = """
 from facecli.data.table import Layout, build_table
@@ -54,6 +56,111 @@ def ages(tmp_path):
 def test_a_file_of_the_package_is_a_layout():
     assert LAYOUTS.built_in_names() == ("fairface", "fer2013", "not_face", "wiki", "utkface")
     assert all(isinstance(LAYOUTS.find(name), Layout) for name in LAYOUTS.built_in_names())
+
+
+def utkface_like(folder, write):
+    for number in range(2):
+        write(folder / f"{30 + number}_0_1_2017{number:010d}.png", number)
+    return folder, "31_0_1_20170000000001.png"
+
+
+def fairface_like(folder, write):
+    for number in range(2):
+        write(folder / "train" / f"{number}.png", number)
+    rows = ["file,age,gender,race", "train/0.png,0-2,Male,White", "train/1.png,20-29,Female,Black"]
+    (folder / "fairface_label_train.csv").write_text("\n".join(rows))
+    return folder, "train/1.png"
+
+
+def fer2013_like(folder, write):
+    for number, emotion in enumerate(("angry", "happy")):
+        write(folder / "train" / emotion / "1.png", number)
+    return folder, "train/happy/1.png"
+
+
+def not_face_like(folder, write):
+    for number in range(2):
+        write(folder / "not_face" / f"{number}.png", number)
+    return folder, "not_face/1.png"
+
+
+def wiki_like(folder, write):
+    savemat = pytest.importorskip("scipy.io").savemat
+    paths = np.empty(2, object)
+    for number in range(2):
+        paths[number] = f"01/{number}.png"
+        write(folder / paths[number], number)
+    born, taken = np.full(2, 723000.0), np.full(2, 2010.0)
+    record = {"full_path": paths, "dob": born, "photo_taken": taken, "gender": np.array([0.0, 1.0])}
+    record |= {"face_score": np.full(2, 3.0), "second_face_score": np.full(2, np.nan)}
+    savemat(folder / "wiki.mat", {"wiki": record})
+    return folder, "01/1.png"
+
+
+def ages_like(folder, write):
+    for number in range(2):
+        write(folder / f"{number}.png", number)
+    (folder / "ages.txt").write_text("0.png,30\n1.png,40\n")
+    return folder, "1.png"
+
+
+SETS = {
+    "utkface": utkface_like,
+    "fairface": fairface_like,
+    "fer2013": fer2013_like,
+    "not_face": not_face_like,
+    "wiki": wiki_like,
+    "ages": ages_like,
+}
+"""Layout -> writes a set of two pictures; gives its folder and the second picture."""
+
+
+def test_no_layout_is_left_out(install):
+    install("plugged_ages", PLUGIN, "ages")
+    assert set(SETS) == set(LAYOUTS.names())
+
+
+@pytest.fixture(params=SETS)
+def written(request, tmp_path, write_picture, install):
+    install("plugged_ages", PLUGIN, "ages")
+    folder = tmp_path / "given" / "set"
+    folder.mkdir(parents=True)
+    return request.param, *SETS[request.param](folder, write_picture)
+
+
+def test_every_set_is_read_by_its_layout_into_the_common_columns(written):
+    name, place, _ = written
+    folder, table = open_dataset(place)
+    frame = table.frame
+    assert list(frame.columns[: len(COLUMNS)]) == list(COLUMNS) and set(frame["source"]) == {name}
+    assert len(frame) == 2 and frame["file"].is_monotonic_increasing and table.problems == []
+    digests = [hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in frame["file"]]
+    assert frame["sha256"].tolist() == digests
+    labels = frame[["age_years", "gender", "race"]]
+    assert (labels >= -1).all(axis=None) and all(kind.kind == "i" for kind in labels.dtypes)
+    above, same = open_dataset(place.parent)
+    assert [above / file for file in same.frame["file"]] == [folder / file for file in frame["file"]]
+
+
+def test_a_picture_that_is_none_is_left_out_with_its_reason(written):
+    _, place, second = written
+    (place / second).write_bytes(b"no picture")
+    _, table = open_dataset(place)
+    assert len(table.frame) == 1
+    assert [(file, bool(reason)) for file, reason in table.problems] == [(second, True)]
+
+
+def test_without_pictures_there_is_one_error(written):
+    _, place, _ = written
+    for file in place.rglob("*.png"):
+        file.unlink()
+    with pytest.raises(FacecliError, match=r"\w"):
+        open_dataset(place)
+
+
+def test_every_crop_is_a_margin_and_a_shift(written):
+    margin, shift_y = crop_of(written[0])
+    assert -0.5 < margin < 1 and -0.5 < shift_y < 0.5
 
 
 def test_a_source_that_nobody_knows_is_cut_whole():

@@ -1,5 +1,6 @@
 """One contract for every detector, then what is special about each."""
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ from facecli.core.errors import CheckpointError, InputError
 from facecli.core.images import load_image
 from facecli.core.paths import find_cascade
 from facecli.detect.haar import HaarDetector, HaarOptions, squash
-from facecli.detect.registry import build_detector
+from facecli.detect.registry import build_detector, built_in_names
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 YUNET = SHARED / "weights" / "face_detection_yunet_2026may.onnx"
@@ -18,9 +19,20 @@ needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 FACE_XYXY = (177, 69, 272, 164)
 
 
-@pytest.fixture(scope="module", params=["haar", pytest.param("yunet", marks=needs_shared), "none"], ids=str)
-def detector(request):
-    return build_detector(request.param, weights=YUNET)
+WHOLE = ("none", "example")
+"""Those that take a part of any picture for a face."""
+
+
+@cache
+def built(name):
+    return build_detector(name, weights=YUNET if name == "yunet" else None)
+
+
+@pytest.fixture(params=[*built_in_names(), "example"])
+def detector(request, example):
+    if request.param == "yunet" and not SHARED.exists():
+        pytest.skip("needs ../shared")
+    return built(request.param)
 
 
 def overlap(a, b):
@@ -31,10 +43,21 @@ def overlap(a, b):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (13, 17), (240, 320), (3000, 40)])
 def test_blank_frames_of_any_size_give_well_formed_arrays(detector, shape):
-    xyxy, scores, *_ = detector.detect(np.full((*shape, 3), 128, np.uint8))
-    expected = 1 if detector.name == "none" else 0
-    assert xyxy.shape == (expected, 4) and xyxy.dtype == np.int32
-    assert scores.shape == (expected,) and scores.dtype == np.float32
+    found = detector.detect(np.full((*shape, 3), 128, np.uint8))
+    expected = 1 if detector.name in WHOLE else 0
+    assert found.xyxy.shape == (expected, 4) and found.xyxy.dtype == np.int32
+    assert found.scores.shape == (expected,) and found.scores.dtype == np.float32
+    assert found.landmarks is None or found.landmarks.shape == (expected, 5, 2)
+
+
+def test_each_is_called_what_it_is_asked_for_by(detector, request):
+    assert detector.name == request.node.callspec.params["detector"]
+
+
+def test_the_same_picture_gives_the_same_faces(detector, astronaut):
+    first, *_ = detector.detect(astronaut)
+    detector.detect(astronaut[:200])
+    assert detector.detect(astronaut).xyxy.tolist() == first.tolist()
 
 
 @needs_shared

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facecli.core.arrays import Array
+from facecli.core.files import GrowingTextFile
 from facecli.detect.registry import Detections, DetectorEntry
 from facecli.models.terms import COMMERCIAL, Terms
-from facecli.sinks.base import SinkEntry
+from facecli.sinks.base import Record, SinkEntry
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class MiddleDetector:
     def __init__(self, options: MiddleOptions) -> None:
         self._options = options
 
-    def detect(self, frame_rgb):
+    def detect(self, frame_rgb: Array) -> Detections:
         height, width = frame_rgb.shape[:2]
         side = max(1, round(self._options.share * min(height, width)))
         left, top = (width - side) // 2, (height - side) // 2
@@ -41,17 +43,18 @@ class CountingSink:
 
     wants_image = False
 
-    def __init__(self, target):
-        self._target = target
+    def __init__(self, target: str) -> None:
+        # An older file stays until there is a line to write, and nothing is left half-written.
+        self._file = GrowingTextFile(target)
 
-    def __enter__(self):
-        self._file = open(self._target, "w", encoding="utf-8")
+    def __enter__(self) -> "CountingSink":
+        self._file.__enter__()
         return self
 
-    def __exit__(self, *error):
-        self._file.close()
+    def __exit__(self, *error: object) -> None:
+        self._file.__exit__(*error)
 
-    def write(self, record):
+    def write(self, record: Record) -> None:
         self._file.write(f"{record.source}: {len(record.result.faces)}\n")
 
 

@@ -1,13 +1,17 @@
 """What holds for every sink: records in order, no half-written file, no older one lost for nothing."""
 
-import importlib.util
+import importlib
+import inspect
+import pkgutil
 
 import numpy as np
 import pytest
 
+import facecli.sinks
 from facecli.core.errors import EncodingError, OutputError
 from facecli.core.faces import Face, FrameResult
 from facecli.draw.annotate import annotate
+from facecli.sinks import base
 from facecli.sinks.base import Record, feed
 from facecli.sinks.html import ReportSink
 from facecli.sinks.parts import PartsSink, Shard
@@ -28,6 +32,11 @@ SINKS = {
     "annotated": ("drawn.png", lambda path: AnnotatedSink(path, annotate, False)),
     "crops": ("crops", CropsSink),
     "video": ("drawn.mp4", lambda path: VideoFileSink(path, 25)),
+    "example": ("counts.txt", lambda path: base.SINKS.find("example").build(str(path))),
+}
+NO_RESULT_OF_ITS_OWN = {
+    "RowSink": "the base of those that write rows",
+    "EventSink": "tells a target, see test_events.py",
 }
 
 
@@ -37,11 +46,27 @@ def record(number, faces=(FACE,), error=None):
 
 
 @pytest.fixture(params=SINKS)
-def sink_and_path(request, tmp_path):
-    if request.param in ("parquet", "parts") and importlib.util.find_spec("pyarrow") is None:
-        pytest.skip("pyarrow is not installed")
+def sink_and_path(request, tmp_path, example_sink):
+    if request.param in ("parquet", "parts"):
+        pytest.importorskip("pyarrow", reason="Parquet needs it")
     name, build = SINKS[request.param]
     return build(tmp_path / name), tmp_path / name
+
+
+def sink_classes():
+    """Names of all classes of `facecli.sinks` that take records, or that open what does."""
+    for found in pkgutil.iter_modules(facecli.sinks.__path__, "facecli.sinks."):
+        module = importlib.import_module(found.name)
+        for name, known in inspect.getmembers(module, inspect.isclass):
+            is_sink = hasattr(known, "write") and hasattr(known, "__exit__")
+            if is_sink and known.__module__ == found.name and name != "Sink":
+                yield {"OpenVideo": "VideoFileSink"}.get(name, name)
+
+
+def test_no_sink_is_left_out(tmp_path, example_sink):
+    pytest.importorskip("pyarrow", reason="Parquet needs it")
+    held = {type(build(tmp_path / name)).__name__ for name, build in SINKS.values()}
+    assert set(sink_classes()) - set(NO_RESULT_OF_ITS_OWN) == held - {"CountingSink"}
 
 
 def hidden(path):

@@ -104,6 +104,7 @@ def test_one_member_is_no_larger_than_one_file(packed, png, monkeypatch):
     ("name", "picture", "out"),
     [
         ("a.PNG", True, False),
+        ("./a.jpg", True, False),
         ("b/.x/a.jpg", False, False),
         ("a/../b.jpg", True, True),
         ("a.txt", False, False),

@@ -44,7 +44,7 @@ Write the script once; fish finds it there by itself:
 }
 """Where each shell looks for it."""
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 COMMANDS = {
     "run": ("facecli.cli.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),

@@ -2,9 +2,9 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,10 @@ from facecli.cli.options import (
 from facecli.cli.output import say, write_text
 from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.errors import InputError
+
+if TYPE_CHECKING:
+    from facecli.infer.analyzer import Analyzer
+    from facecli.measure.stages import Scene
 
 SCENE_HEADER = ("scene", "faces", "decode", "detect", "predict", "annotate", "all", "fps")
 
@@ -68,7 +72,7 @@ def once_rows(results: Mapping[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def scene_row(scene) -> tuple[str, ...]:
+def scene_row(scene: "Scene") -> tuple[str, ...]:
     """Cells under SCENE_HEADER."""
     steps = (f"{timing.median_ms:.1f}" for timing in scene.steps.values())
     together = f"{scene.end_to_end_ms:.1f}", f"{1000 / scene.end_to_end_ms:.0f}"
@@ -94,7 +98,7 @@ def scene_row(scene) -> tuple[str, ...]:
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of detector and network.  [default: cores, at most 4]"
 )
-def benchmark(**options) -> None:
+def benchmark(**options: Any) -> None:
     """Measure start-up, every step of a frame, and all of it together.
 
     The scene is drawn by code, four faces at 480p, 720p and 1080p, so that machines can be compared.
@@ -115,7 +119,7 @@ def benchmark(**options) -> None:
         _print(results)
 
 
-def _check(options: dict) -> None:
+def _check(options: dict[str, Any]) -> None:
     """What can be refused before minutes are spent."""
     clip = options["video"]
     if clip is not None and not Path(clip).is_file():
@@ -131,12 +135,12 @@ def _check(options: dict) -> None:
         check_chart_suffix(options["plot"])
 
 
-def _measured(options: dict) -> dict[str, Any]:
+def _measured(options: dict[str, Any]) -> dict[str, Any]:
     """Title -> conditions, timings and scenes."""
     from facecli.cli.run_setup import build_analyzer
     from facecli.measure.stages import measure_predict, measure_startup, measurement_conditions
 
-    analyzer = build_analyzer(_run_options(options))
+    analyzer: Any = build_analyzer(_run_options(options))
     checkpoint = analyzer.predictor.checkpoint
     settings = {key: options[key] for key in ("threads", "repeats", "video")}
     settings["detector"] = analyzer.detector.name
@@ -155,18 +159,18 @@ def _measured(options: dict) -> dict[str, Any]:
     }
 
 
-def _run_options(options: dict) -> dict:
+def _run_options(options: dict[str, Any]) -> dict[str, Any]:
     """The options of `facecli run` at their defaults, those of this command in their place."""
     from facecli.cli.run import run
 
     return {**run.make_context("run", []).params, **options}
 
 
-def _scenes(options: dict, analyzer, say) -> Iterator:
+def _scenes(options: dict[str, Any], analyzer: "Analyzer", say: Callable[[str], None]) -> Iterator[Any]:
     from facecli.live.analyzer import LiveAnalyzer
     from facecli.measure.stages import RESOLUTIONS, measure_clip, write_scene
 
-    def build_analyze():
+    def build_analyze() -> Callable[..., Any]:
         return LiveAnalyzer(analyzer).analyze
 
     repeats = options["repeats"]
@@ -192,7 +196,7 @@ def _folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator:
+def _progress() -> Iterator[Any]:
     """A function that tells on stderr what is measured, on a terminal."""
     if not bars_wanted():
         yield lambda step: None

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from facecli.data.lists import Label
     from facecli.data.statistics import Distribution
     from facecli.data.table import Table
+    from facecli.training.prepare import PreparedData
 
 
 _PARTS = {"train": 0.9, "test": 0.1}
@@ -71,7 +72,7 @@ def negatives(path: Path, output: Path | None, count: int, side: int, seed: int,
     show_text(f"{output}: {', '.join(f'{number} {split}' for split, number in written.items())}")
 
 
-def _write(data, split: str, folder: Path, count: int, side: int, seed: int) -> int:
+def _write(data: "PreparedData", split: str, folder: Path, count: int, side: int, seed: int) -> int:
     """Writes at most `count` crops of a split's pictures as PNG; gives the number."""
     import itertools
 
@@ -189,7 +190,7 @@ def check(
     retry: bool,
     no_fetch: bool,
     verbose: bool,
-    **options,
+    **options: Any,
 ) -> None:
     """Count what is in each PATH, a folder, an archive or a list of face pictures.
 

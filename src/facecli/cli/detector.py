@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,10 +13,13 @@ from facecli.core import paths
 from facecli.core.errors import InputError
 from facecli.core.paths import DETECTOR, DETECTOR_MODEL, LANDMARKS, LANDMARKS_MODEL
 
+if TYPE_CHECKING:
+    from facecli.detect.registry import Detector
+
 CNN = "cnn"
 FINDERS = (DETECTOR, LANDMARKS)
 """Model types that are trained here."""
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     DETECTOR: {
         "epochs": 40,
         "batch_size": 16,
@@ -50,7 +54,7 @@ FOR_MEASURING = ("teacher_weights", "detector", "detector_weights")
 """Options of `train` and of `evaluate` that are for detectors only."""
 
 
-def teacher_option(command: Callable) -> Callable:
+def teacher_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: `--teacher-weights`."""
     return click.option(
         "--teacher-weights",
@@ -60,7 +64,7 @@ def teacher_option(command: Callable) -> Callable:
     )(command)
 
 
-def train_finder(options: dict, places: list[Path]) -> None:
+def train_finder(options: dict[str, Any], places: list[Path]) -> None:
     """Trains one of FINDERS. Raises UsageError for options that mean nothing to it."""
     kind = options["model_type"]
     _check(options)
@@ -85,7 +89,7 @@ def train_finder(options: dict, places: list[Path]) -> None:
     say(f"measure it with 'facecli evaluate --model-type {DETECTOR}' {measured}")
 
 
-def _run_training(kind: str, data: list, options: dict) -> Path:
+def _run_training(kind: str, data: list[Any], options: dict[str, Any]) -> Path:
     if kind == LANDMARKS:
         from facecli.training.landmarks import LandmarkRequest, train_landmarks
 
@@ -127,7 +131,7 @@ def _is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) in (source.COMMANDLINE, source.DEFAULT_MAP)
 
 
-def _check(options: Mapping) -> None:
+def _check(options: Mapping[str, Any]) -> None:
     refuse_given(_NOT_FOR_TRAINING)
     if options["model_type"] == LANDMARKS:
         refuse_given(("image_size", "initial"))
@@ -136,7 +140,7 @@ def _check(options: Mapping) -> None:
         raise click.UsageError("--image-size of a detector is a multiple of 64")
 
 
-def _need_data(options: Mapping) -> None:
+def _need_data(options: Mapping[str, Any]) -> None:
     if not options["data_paths"]:
         raise click.UsageError("give sets of boxes with --data-path; docs/detector.md tells of their layouts")
 
@@ -150,7 +154,7 @@ def teacher_file(given: Path | None) -> Path | None:
     return given or find_weights("yunet")
 
 
-def evaluate_detector(options: Mapping, places: list[Path]) -> None:
+def evaluate_detector(options: Mapping[str, Any], places: list[Path]) -> None:
     """Measures a detector on sets of boxes; prints a table, writes `metrics.json` and a sheet of misses."""
     refuse_given(_NOT_FOR_MEASURING)
     _need_data(options)
@@ -187,7 +191,9 @@ def evaluate_detector(options: Mapping, places: list[Path]) -> None:
             _show(name, document)
 
 
-def _keep_with_detector(options: Mapping, weights: Path | None, documents: Mapping) -> None:
+def _keep_with_detector(
+    options: Mapping[str, Any], weights: Path | None, documents: Mapping[str, Any]
+) -> None:
     """The numbers of whole test splits travel with the user's own detector that they are about."""
     from facecli.models.checkpoint import read_json, write_json
 
@@ -203,7 +209,7 @@ def _keep_with_detector(options: Mapping, weights: Path | None, documents: Mappi
         write_json(folder / "metrics.json", {"sets": {**known, **documents}})
 
 
-def _build_generous(name: str, weights: Path | None):
+def _build_generous(name: str, weights: Path | None) -> "Detector | None":
     """The same detector at a low threshold, for average precision; None when it has none."""
     from facecli.detect.registry import build_detector, find_entry
 
@@ -212,7 +218,7 @@ def _build_generous(name: str, weights: Path | None):
     return build_detector(name, {"score_threshold": LOWEST_SCORE}, weights, refine=name == CNN)
 
 
-def _show(name: str, document: Mapping) -> None:
+def _show(name: str, document: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -225,7 +231,7 @@ def _show(name: str, document: Mapping) -> None:
     Console().print(table)
 
 
-def detector_rows(document: Mapping) -> list[tuple[str, str, str, str]]:
+def detector_rows(document: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """Every number of the table: measure, value, interval, count."""
     faces, pictures = str(document["faces"]), str(document["pictures"])
     shares = {"faces of 16 px and more found": (document["found"], faces)}

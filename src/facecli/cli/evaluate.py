@@ -1,8 +1,9 @@
 """`facecli evaluate`: measure a saved model on labelled faces."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,6 +33,14 @@ from facecli.core.errors import InputError
 from facecli.core.faces import with_further
 from facecli.core.paths import DETECTOR
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from facecli.core.arrays import Array
+    from facecli.models.checkpoint import Checkpoint
+    from facecli.training.evaluate import Evaluation
+    from facecli.training.prepare import PreparedData
+
 Row = tuple[str, str, str, str, str]
 """Head, measure, value, interval, faces."""
 _NOT_BY_CLASS = ("race", "race_7", "emotion", "face")
@@ -40,7 +49,7 @@ _NOT_BY_CLASS = ("race", "race_7", "emotion", "face")
 SPLITS = ("train", "val", "test", "all")
 
 
-def show_metrics(documents: Mapping[str, Mapping]) -> None:
+def show_metrics(documents: Mapping[str, Mapping[str, Any]]) -> None:
     """Prints a table for each data set, and the mean over several, on stdout."""
     from rich.console import Console
     from rich.markup import escape
@@ -61,7 +70,7 @@ def show_metrics(documents: Mapping[str, Mapping]) -> None:
         Console().print(table)
 
 
-def metric_rows(metrics: Mapping) -> list[Row]:
+def metric_rows(metrics: Mapping[str, Any]) -> list[Row]:
     """Every number in the table."""
     rows = _age_rows(metrics["age"]) if metrics.get("age", {}).get("count") else []
     if metrics.get("age_bins", {}).get("count"):
@@ -75,7 +84,7 @@ def metric_rows(metrics: Mapping) -> list[Row]:
     return rows
 
 
-def mean_rows(documents: Mapping[str, Mapping]) -> list[Row]:
+def mean_rows(documents: Mapping[str, Mapping[str, Any]]) -> list[Row]:
     """The same of the mean over data sets; in place of faces, the sets that have such labels."""
     from facecli.training.evaluate import mean_over_sets
 
@@ -99,7 +108,7 @@ def _sets(count: int) -> str:
     return "1 set" if count == 1 else f"{count} sets"
 
 
-def _bin_rows(bins: Mapping) -> list[Row]:
+def _bin_rows(bins: Mapping[str, Any]) -> list[Row]:
     low, high = (100 * bound for bound in bins["in_bin_ci95"])
     first = ("age", "expectation in its bin", _percent(bins["in_bin"]), f"{low:.1f}-{high:.1f}")
     worst = min(bins["by_bin"], key=lambda name: bins["by_bin"][name]["in_bin"])
@@ -111,7 +120,7 @@ def _bin_rows(bins: Mapping) -> list[Row]:
     ]
 
 
-def _age_rows(age: Mapping) -> list[Row]:
+def _age_rows(age: Mapping[str, Any]) -> list[Row]:
     low, high = age["mae_ci95"]
     worst = min(age["coverage_90_by_band"], key=age["coverage_90_by_band"].get)
     values = {
@@ -131,7 +140,7 @@ def _age_rows(age: Mapping) -> list[Row]:
     return [first, *rest, *bands]
 
 
-def _class_rows(head: str, row: Mapping) -> list[Row]:
+def _class_rows(head: str, row: Mapping[str, Any]) -> list[Row]:
     classes = [
         (head, f"... of {name}", _percent(of["accuracy"]), _range(of), str(of["count"]))
         for name, of in (row.get("by_class", {}) if head not in _NOT_BY_CLASS else {}).items()
@@ -145,7 +154,7 @@ def _class_rows(head: str, row: Mapping) -> list[Row]:
     ]
 
 
-def _refused_rows(face: Mapping) -> list[Row]:
+def _refused_rows(face: Mapping[str, Any]) -> list[Row]:
     values = {"faces refused": face["faces_refused"], "others refused": face["not_faces_refused"]}
     return [
         ("face", name, _percent(share), "", str(face["count"]))
@@ -154,7 +163,7 @@ def _refused_rows(face: Mapping) -> list[Row]:
     ]
 
 
-def _range(row: Mapping) -> str:
+def _range(row: Mapping[str, Any]) -> str:
     if row["accuracy_ci95"] is None:
         return ""
     low, high = (100 * bound for bound in row["accuracy_ci95"])
@@ -165,7 +174,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _epochs_option(context: click.Context, parameter: click.Parameter, value: str | None):
+def _epochs_option(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
     """Callback of --epochs: None when not given, () for all, else the numbers."""
     if value is None or value.strip() == "all":
         return None if value is None else ()
@@ -217,7 +228,7 @@ def _epochs_option(context: click.Context, parameter: click.Parameter, value: st
 )
 @text_option("json", "Metrics as JSON to FILE; without FILE, or with -, in place of the tables.")
 @click.option("--show", is_flag=True, help="Open the plots when they are written.")
-def evaluate(**options) -> None:
+def evaluate(**options: Any) -> None:
     """Measure a saved model on a split; print a table, write tables and plots.
 
     Every face is a whole chip and is looked at once: no test-time augmentation. Several data sets are
@@ -263,7 +274,7 @@ def evaluate(**options) -> None:
         _open_plots(files)
 
 
-def _tell(documents: Mapping[str, Mapping], target: str | None) -> None:
+def _tell(documents: Mapping[str, Mapping[str, Any]], target: str | None) -> None:
     """Writes JSON where that is asked for, and prints the tables where it does not take their place."""
     from facecli.training.evaluate import mean_over_sets
 
@@ -286,7 +297,9 @@ def _chosen_epochs(folder: Path, numbers: Sequence[int]) -> dict[int, Path]:
     return {number: find_epoch(folder, number) for number in sorted(wanted)}
 
 
-def _compare_epochs(checkpoint, folders: Mapping[int, Path], data, options: Mapping) -> None:
+def _compare_epochs(
+    checkpoint: "Checkpoint", folders: Mapping[int, Path], data: "PreparedData", options: Mapping[str, Any]
+) -> None:
     """Measures epochs on every set; prints a table of each set, writes tables and plots."""
     from facecli.models.checkpoint import load_checkpoint
     from facecli.training.report import epoch_row, write_epochs
@@ -321,7 +334,7 @@ def _compare_epochs(checkpoint, folders: Mapping[int, Path], data, options: Mapp
             _show_epochs(title, [epoch_row(row) for row in rows])
 
 
-def _show_epochs(title: str, rows: Sequence[Mapping]) -> None:
+def _show_epochs(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """A row an epoch, a column a measure, each value with its 95 % interval."""
     from rich.console import Console
     from rich.markup import escape
@@ -337,7 +350,7 @@ def _show_epochs(title: str, rows: Sequence[Mapping]) -> None:
     Console().print(table)
 
 
-def _with_interval(value) -> str:
+def _with_interval(value: Any) -> str:
     if value is None:
         return ""
     scale, digits = (1, 2) if value.in_years else (100, 1)
@@ -347,7 +360,7 @@ def _with_interval(value) -> str:
     return f"{shown} ({scale * value.low:.{digits}f}-{scale * value.high:.{digits}f})"
 
 
-def _measured(options: Mapping) -> dict:
+def _measured(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: options[key] for key in ("split", "runtime", "batch_size", "output", "limit")}
 
 
@@ -358,7 +371,9 @@ def _open_plots(files: Sequence[Path]) -> None:
         warn(f"no viewer opened {failed[0]}; look at the files there")
 
 
-def evaluate_sets(checkpoint, data, **options) -> dict[str, tuple[dict, list[Path]]]:
+def evaluate_sets(
+    checkpoint: "Checkpoint", data: "PreparedData", **options: Any
+) -> dict[str, tuple[dict[str, Any], list[Path]]]:
     """Set -> the content of its `metrics.json` and the files, of every set of prepared data.
 
     Options: see `evaluate_checkpoint`; an `output` holds a folder for each of several sets.
@@ -371,8 +386,14 @@ def evaluate_sets(checkpoint, data, **options) -> dict[str, tuple[dict, list[Pat
 
 
 def evaluate_checkpoint(
-    checkpoint, data, split="test", runtime="litert", batch_size=64, output=None, limit=None
-):
+    checkpoint: "Checkpoint",
+    data: "PreparedData",
+    split: str = "test",
+    runtime: str = "litert",
+    batch_size: int = 64,
+    output: Path | None = None,
+    limit: int | None = None,
+) -> tuple[dict[str, Any], list[Path]]:
     """Measures a checkpoint on a split of one prepared data set and writes the report.
 
     The numbers of a whole test split, of a set that the model has learnt from, are also written into
@@ -412,7 +433,14 @@ def evaluate_checkpoint(
     return {**about, **evaluation.metrics}, files
 
 
-def measure_checkpoint(checkpoint, data, split="test", runtime="litert", batch_size=64, limit=None):
+def measure_checkpoint(
+    checkpoint: "Checkpoint",
+    data: "PreparedData",
+    split: str = "test",
+    runtime: str = "litert",
+    batch_size: int = 64,
+    limit: int | None = None,
+) -> "Evaluation":
     """The `training.evaluate.Evaluation` of a split of one data set. Raises DataError when it is empty."""
     from facecli.data.sources import load_crops
     from facecli.models.readout import load_calibration
@@ -425,7 +453,9 @@ def measure_checkpoint(checkpoint, data, split="test", runtime="litert", batch_s
     return run_evaluation(_predict(checkpoint, runtime), frame, crops, batch_size, calibration, classes)
 
 
-def _keep_with_model(checkpoint, about: Mapping, metrics: Mapping, other: str | None) -> None:
+def _keep_with_model(
+    checkpoint: "Checkpoint", about: Mapping[str, Any], metrics: Mapping[str, Any], other: str | None
+) -> None:
     """The numbers travel with the model that they are about, if it is one of the user's own.
 
     Of `other` data only what the model has learnt from them, and has no labels for in its own.
@@ -443,7 +473,7 @@ def _keep_with_model(checkpoint, about: Mapping, metrics: Mapping, other: str | 
         write_json(path, with_other_data(before, about, metrics, other))
 
 
-def learnt_digests(checkpoint) -> set[str]:
+def learnt_digests(checkpoint: "Checkpoint") -> set[str]:
     """Digests of the splits of all sets that a model has learnt from."""
     config = checkpoint.config
     # `extra_data` is what earlier releases wrote in place of `sets`.
@@ -451,7 +481,7 @@ def learnt_digests(checkpoint) -> set[str]:
     return {config.get("split_digest"), *(digest for digests in further for digest in digests)}
 
 
-def check_split(checkpoint, data) -> bool:
+def check_split(checkpoint: "Checkpoint", data: "PreparedData") -> bool:
     """Is this the data set that the model is measured on, split alike?
 
     Warns on stderr when the split is not that of any set that the model has learnt from.
@@ -474,7 +504,7 @@ def _report_folder(model: str, split: str, limit: int | None, other: str | None)
     return folder / (split if limit is None else f"{split}-{limit}")
 
 
-def _rows(data, split: str, limit: int | None):
+def _rows(data: "PreparedData", split: str, limit: int | None) -> "DataFrame":
     """The split's part of the table, or `limit` random rows of it. Raises DataError when empty."""
     from facecli.core.errors import DataError
 
@@ -487,7 +517,7 @@ def _rows(data, split: str, limit: int | None):
     return frame.sample(limit, random_state=0) if limit and limit < len(frame) else frame
 
 
-def _predict(checkpoint, runtime: str):
+def _predict(checkpoint: "Checkpoint", runtime: str) -> "Callable[[Array], Mapping[str, Array]]":
     """The model without its calibration."""
     if runtime == "litert":
         from facecli.models.litert import Predictor

@@ -3,9 +3,9 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,7 +28,13 @@ from facecli.core.faces import FACE_HEADS
 from facecli.core.paths import replacing
 
 if TYPE_CHECKING:
+    from facecli.core.faces import Face
     from facecli.core.files import GrowingTextFile
+    from facecli.explain.face import Explained
+    from facecli.explain.network import ExplainedNetwork
+    from facecli.infer.analyzer import Analyzer
+    from facecli.models.checkpoint import Checkpoint
+    from facecli.sources.files import Item
 
 
 HEADS = ("age", *FACE_HEADS)
@@ -39,11 +45,11 @@ REFERENCES = ("blur", "mean", "grey")
 class ExplainFiles:
     """A folder of pictures with its page, and the rows. Pictures are written as they come, the page last."""
 
-    def __init__(self, options: dict, model: str) -> None:
+    def __init__(self, options: dict[str, Any], model: str) -> None:
         self._folder = Path(options["output"])
         self._target = options["json_target"]
         self._reference, self._model = options["reference"], model
-        self._faces: list = []
+        self._faces: list[Any] = []
         self._table: list[tuple[str, ...]] = []
         self._stack = contextlib.ExitStack()
         self._rows: GrowingTextFile | None = None
@@ -59,14 +65,14 @@ class ExplainFiles:
             self._rows = self._stack.enter_context(GrowingTextFile(self._target))
         return self
 
-    def __exit__(self, *failure) -> None:
+    def __exit__(self, *failure: Any) -> None:
         self._stack.__exit__(*failure)
         if self._is_new:
             # Without a result it was made only to see that it can be; rmdir takes empty ones alone.
             with contextlib.suppress(OSError):
                 self._folder.rmdir()
 
-    def add_face(self, item, number: int, face, explained: list) -> None:
+    def add_face(self, item: "Item", number: int, face: "Face", explained: list[Any]) -> None:
         """Writes a picture for each of its maps, then their rows. Raises OutputError."""
         from facecli.explain.page import FaceOnPage, Shown, render_png
 
@@ -104,7 +110,7 @@ class ExplainFiles:
             show_table([header, *self._table], right=(1, 4, 5), folded=0)
         say(f"wrote {self._count} heat maps and {page}")
 
-    def _write(self, row: dict) -> None:
+    def _write(self, row: dict[str, Any]) -> None:
         if self._rows is not None:
             self._rows.write(json.dumps(row, ensure_ascii=False) + "\n")
 
@@ -130,7 +136,7 @@ def file_name(target_name: str, number: int, head: str, method: str) -> str:
     return path.with_name(f"{path.name}-face{number}-{head}-{method}.png").as_posix()
 
 
-def _cells(source: str, number: int, explained) -> tuple[str, ...]:
+def _cells(source: str, number: int, explained: "Explained") -> tuple[str, ...]:
     """A row for people: the result, and what it is without the hottest and without a random tenth."""
     found = explained.deletion
     is_age = explained.target.class_index is None
@@ -139,7 +145,7 @@ def _cells(source: str, number: int, explained) -> tuple[str, ...]:
     return (printable(source), str(number), f"{explained.target.name} {before}", explained.method, *after)
 
 
-def run_explain(options: dict) -> None:
+def run_explain(options: dict[str, Any]) -> None:
     """Explains every face of the pictures and writes what was asked for.
 
     Raises FacecliError at the end when a picture could not be analysed or has no face.
@@ -174,7 +180,7 @@ def run_explain(options: dict) -> None:
         raise FacecliError(f"{failures.count} of {count} pictures could not be explained")
 
 
-def chosen_heads(checkpoint, asked: tuple[str, ...]) -> tuple[str, ...]:
+def chosen_heads(checkpoint: "Checkpoint", asked: tuple[str, ...]) -> tuple[str, ...]:
     """The heads to explain, in the order in which they are shown. Raises InputError for one that lacks."""
     there = tuple(head for head in checkpoint.heads if head != "face")
     lacking = [head for head in asked if head not in there]
@@ -187,7 +193,7 @@ def chosen_heads(checkpoint, asked: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(head for head in there if not asked or head in asked)
 
 
-def _build(options: dict, checkpoint) -> tuple:
+def _build(options: dict[str, Any], checkpoint: "Checkpoint") -> tuple[Any, ...]:
     """What finds faces and reads them with the Keras network, and that network."""
     detector = build_face_detector(options, [checkpoint])
     import_keras()
@@ -200,7 +206,14 @@ def _build(options: dict, checkpoint) -> tuple:
     return Analyzer(detector, network, show_rejected=False), network
 
 
-def _explain_picture(item, analyzer, network, heads, options: dict, files: ExplainFiles) -> str | None:
+def _explain_picture(
+    item: "Item",
+    analyzer: "Analyzer",
+    network: "ExplainedNetwork",
+    heads: Sequence[str],
+    options: dict[str, Any],
+    files: ExplainFiles,
+) -> str | None:
     """Explains a picture's faces and hands them on; returns why there is nothing, or None."""
     from facecli.explain.face import explain_face
     from facecli.pipeline.batch import UnreadablePicture, prepare_picture
@@ -280,7 +293,7 @@ def _saying(text: str) -> Iterator[None]:
 @click.option(
     "--allow-private", is_flag=True, help="Fetch from addresses of the own network and machine, too."
 )
-def explain(**options) -> None:
+def explain(**options: Any) -> None:
     """Show what in each face drove the age, gender, race and emotion that the model gives.
 
     Writes a picture for each face and head (the crop, its heat map, one over the other) and index.html,
@@ -297,7 +310,7 @@ def explain(**options) -> None:
     run_explain(options)
 
 
-def _check(options: dict) -> None:
+def _check(options: dict[str, Any]) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     output = Path(options["output"])
     if output.exists() and not output.is_dir():

@@ -1,6 +1,8 @@
 """`facecli calibrate` and `facecli export`: what a trained model goes through before others run it."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +26,12 @@ from facecli.cli.training_options import (
 from facecli.core import paths
 from facecli.core.errors import DataError, InputError
 
+if TYPE_CHECKING:
+    from facecli.core.arrays import Array
+    from facecli.data.listed import ListOptions
+    from facecli.models.checkpoint import Checkpoint
+    from facecli.training.prepare import PreparedData
+
 
 @click.command()
 @model_type_option()
@@ -31,7 +39,7 @@ from facecli.core.errors import DataError, InputError
 @data_options
 @click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
-def calibrate(**options) -> None:
+def calibrate(**options: Any) -> None:
     """Fit temperatures and the age interval of a model of yours on the validation split.
 
     'facecli train' does this at its end; it is needed for older models and other data. Only
@@ -69,7 +77,7 @@ def _is_own(folder: Path, given: str | None) -> bool:
     return named or folder.resolve().parent == paths.saved_model_dir().resolve()
 
 
-def _show(checkpoint) -> None:
+def _show(checkpoint: "Checkpoint") -> None:
     calibration = checkpoint.config["calibration"]
     temperatures, uncertain = calibration["temperatures"], calibration.get("uncertain_below", {})
     for head in dict.fromkeys((*temperatures, *uncertain)):
@@ -119,7 +127,7 @@ DTYPES = ("float32", "float16", "int8")
     show_default=True,
     help="int8: that many random training faces of --data-path set the ranges of the activations.",
 )
-def export(**options) -> None:
+def export(**options: Any) -> None:
     """Write a saved model for another runtime, with what its outputs mean beside it.
 
     Prints "<sha256>  <path>". Beside the file goes <file>.json, a copy of the model's config.json
@@ -149,7 +157,15 @@ def export(**options) -> None:
     show_text(f"{digest}  {path}")
 
 
-def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces=300, lists=None):
+def export_checkpoint(
+    checkpoint: "Checkpoint",
+    path: Path,
+    file_format: str,
+    dtype: str,
+    data: Sequence[Path] = (),
+    range_faces: int = 300,
+    lists: "ListOptions | None" = None,
+) -> str:
     """Exports the network of a checkpoint and records it.
 
     Args:
@@ -186,14 +202,14 @@ def export_checkpoint(checkpoint, path, file_format, dtype, data=(), range_faces
     return digest
 
 
-def exported_heads(heads, file_format: str) -> tuple[str, ...]:
+def exported_heads(heads: Sequence[str], file_format: str) -> tuple[str, ...]:
     """What a file holds: LiteRT's not what facecli folds from another head, the others all that is known."""
     from facecli.models.readout import stored_heads
 
     return stored_heads(heads) if file_format == "tflite" else tuple(heads)
 
 
-def training_crops(checkpoint, prepared, count: int):
+def training_crops(checkpoint: "Checkpoint", prepared: "PreparedData", count: int) -> "Array":
     """(n, h, w, 3) uint8 RGB: at most `count` random faces of the training split.
 
     Raises DataError when there are none.

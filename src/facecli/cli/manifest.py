@@ -1,7 +1,9 @@
 """`facecli manifest` lists pictures once; `facecli merge` joins what many machines made of them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,11 @@ from facecli.cli.output import complain, say
 from facecli.core.console import redacted
 from facecli.core.errors import FacecliError, InputError, SourceError
 from facecli.core.paths import cache_dir, file_path, is_storage_address
+
+if TYPE_CHECKING:
+    from facecli.sinks.parts import Account
+    from facecli.sources.inputs import Inputs
+    from facecli.sources.manifest import Entry as ManifestEntry
 
 _SAID_EVERY = 100_000
 _SHOWN = 20
@@ -69,7 +76,7 @@ def _listing_place(target: str) -> Path:
     return folder / target.rpartition("/")[2]
 
 
-def _find(sources: tuple[str, ...], target: str):
+def _find(sources: tuple[str, ...], target: str) -> "Inputs":
     """Raises InputError when there is nothing, or the manifest itself is among what is read."""
     from facecli.sources.inputs import Rules, find_inputs
 
@@ -160,7 +167,7 @@ def _check_merge(
     check_existing(targets.items(), overwrite)
 
 
-def _entries(listed: str):
+def _entries(listed: str) -> "Iterator[ManifestEntry]":
     """The entries of a manifest, wherever it lies. Raises InputError."""
     from facecli.sources.manifest import read_manifest, stored_manifest
 
@@ -169,7 +176,7 @@ def _entries(listed: str):
     return read_manifest(Path(listed))
 
 
-def _write(target: str, found) -> None:
+def _write(target: str, found: "Account") -> None:
     from facecli.sinks.parts import rows_of
     from facecli.sinks.rows import CsvSink, JsonSink, ParquetSink
 
@@ -179,13 +186,13 @@ def _write(target: str, found) -> None:
             sink.write_row(row)
 
 
-def _write_missing(target: str, found) -> None:
+def _write_missing(target: str, found: "Account") -> None:
     from facecli.sources.manifest import write_manifest
 
     write_manifest(Path(target), found.missing, Path(target).suffix.lower())
 
 
-def _raise_unless_whole(found) -> None:
+def _raise_unless_whole(found: "Account") -> None:
     """Says what is wrong with the rows. Raises FacecliError when anything is."""
     for line in found.damaged:
         complain(line)

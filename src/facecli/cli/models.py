@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,10 +15,13 @@ from facecli.core.attributes import FACE_HEADS, NAMED_HEADS
 from facecli.core.console import printable, tables_wanted
 from facecli.core.errors import CheckpointError, FacecliError, InputError, WeightsError
 
+if TYPE_CHECKING:
+    from facecli.models.registry import Entry
+
 _WRAPPED = ("heads", "note")
 
 
-def list_rows(entries: Sequence) -> list[tuple[str, ...]]:
+def list_rows(entries: Sequence[Any]) -> list[tuple[str, ...]]:
     """The header, then a row for each `models.registry.Entry`; blank is what is not known.
 
     A head that a model brings has a column when one of the models has it.
@@ -26,7 +30,7 @@ def list_rows(entries: Sequence) -> list[tuple[str, ...]]:
     return [("model", "heads", "size", "age", *heads, "note"), *(_row(entry, heads) for entry in entries)]
 
 
-def _row(entry, heads: Sequence[str]) -> tuple[str, ...]:
+def _row(entry: "Entry", heads: Sequence[str]) -> tuple[str, ...]:
     sound = entry.problem is None
     notes = ["shipped"] if entry.shipped else []
     if not entry.runs:
@@ -41,7 +45,7 @@ def _row(entry, heads: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _number(metrics: dict, head: str, measure: str, form: str) -> str:
+def _number(metrics: dict[str, Any], head: str, measure: str, form: str) -> str:
     value = _part(metrics, head).get(measure)
     return form.format(value) if isinstance(value, int | float) else ""
 
@@ -70,7 +74,7 @@ def show_model_table(rows: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
-def describe_lines(entry) -> Iterator[str]:
+def describe_lines(entry: "Entry") -> Iterator[str]:
     """A model's facts, one a line: name, two spaces, value."""
     facts: dict[str, object] = {
         "model": entry.name,
@@ -87,7 +91,7 @@ def describe_lines(entry) -> Iterator[str]:
         yield f"{name:<{width}}  {value}".rstrip()
 
 
-def _configured(config: dict) -> Iterator[tuple[str, object]]:
+def _configured(config: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield (
         "kind",
         " ".join(dict.fromkeys(str(config[key]) for key in ("model_type", "backbone") if key in config)),
@@ -133,7 +137,7 @@ def _named(names: Sequence[str]) -> str:
     return (", " if any(" " in name for name in names) else " ").join(names)
 
 
-def _terms(config: dict) -> Iterator[tuple[str, object]]:
+def _terms(config: dict[str, Any]) -> Iterator[tuple[str, object]]:
     """What the model may be used for, and why."""
     from facecli.models.terms import terms_of
 
@@ -147,7 +151,7 @@ def _terms(config: dict) -> Iterator[tuple[str, object]]:
         yield f"learnt from ({number})", f"{name}: {source.terms}"
 
 
-def _measured(metrics: dict, further: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
+def _measured(metrics: dict[str, Any], further: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
     if not metrics:
         yield "measured", "nothing yet; 'facecli evaluate' does it"
         return
@@ -166,7 +170,7 @@ def _measured(metrics: dict, further: Iterable[str] = ()) -> Iterator[tuple[str,
             yield f"{head} right", right + _interval(part.get("accuracy_ci95"), "{:.1%}") + on
 
 
-def _found(sets: dict) -> Iterator[tuple[str, str]]:
+def _found(sets: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a detector finds in each set: share and precision, each with its interval."""
     for name in sets:
         row = _part(sets, name)
@@ -180,7 +184,7 @@ def _found(sets: dict) -> Iterator[tuple[str, str]]:
                 yield f"{told} {name}", f"{share[0]:.1%}{_interval(share[1:], '{:.1%}')}"
 
 
-def _part(value: dict, key: str) -> dict:
+def _part(value: dict[str, Any], key: str) -> dict[str, Any]:
     """What lies under the key when that is an object: files may say anything."""
     part = value.get(key)
     return part if isinstance(part, dict) else {}
@@ -192,7 +196,7 @@ def _interval(bounds: object, form: str) -> str:
     return f" (95 % interval {' to '.join(form.format(bound) for bound in bounds)})"
 
 
-def json_entry(entry, whole: bool = False) -> dict:
+def json_entry(entry: "Entry", whole: bool = False) -> dict[str, Any]:
     """A model as plain JSON; `whole` adds all that its `config.json` and `metrics.json` say."""
     from facecli.models.registry import best_epoch, kept_epochs
     from facecli.models.terms import terms_of
@@ -310,7 +314,7 @@ def verify(name: str | None) -> None:
         raise CheckpointError(f"{files} not what config.json says; train or fetch the model anew")
 
 
-def _verified(entry) -> int:
+def _verified(entry: "Entry") -> int:
     """Prints a line for each file of a model and returns how many are wrong."""
     from facecli.models.registry import verify as verify_files
 
@@ -365,7 +369,7 @@ def rm(name: str, epochs: bool, yes: bool) -> None:
     show_text(f"removed {what}")
 
 
-def _to_remove(name: str):
+def _to_remove(name: str) -> "Entry":
     """The model, or InputError: who removes by name has named something wrong."""
     from facecli.models.registry import find_entry
 

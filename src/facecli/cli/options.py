@@ -10,7 +10,7 @@ import stat
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -19,6 +19,14 @@ from facecli.core.console import redacted
 from facecli.core.errors import CheckpointError, Deprecation, InputError
 from facecli.core.paths import MODEL_FOLDERS, MODEL_TYPES
 from facecli.detect.registry import AUTO, BEST, FREE, built_in_names, detector_names, find_entry
+
+if TYPE_CHECKING:
+    # Older releases of click take no arguments of types.
+    Kind: TypeAlias = click.ParamType[Any]
+    Choice: TypeAlias = click.Choice[str]
+else:
+    Kind, Choice = click.ParamType, click.Choice
+
 
 STDIN = "/dev/stdin"
 """Of that name is the file that standard input was redirected from, on systems that give it one."""
@@ -29,7 +37,7 @@ _LONGEST_S = 1e8
 """Three years: no clip is longer."""
 
 
-class Moment(click.ParamType):
+class Moment(Kind):
     """Seconds, or hours, minutes and seconds with colons between: 90, 1:30, 0:01:30.5."""
 
     name = "time"
@@ -68,7 +76,7 @@ class Span(Moment):
 SPAN = Span()
 
 
-def config_option(command: Callable) -> Callable:
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator that adds `--config`.
 
     Keys are the long names of the command's options without dashes in front (`image-size = 64`). An
@@ -132,7 +140,7 @@ def _as_typed(option: click.Parameter, value: Any, where: str) -> Any:
     return [str(value)] if option.multiple else value
 
 
-def renamed_option(earlier: str, deprecation: Deprecation, name: str, kind: click.ParamType) -> Callable:
+def renamed_option(earlier: str, deprecation: Deprecation, name: str, kind: Kind) -> Callable[..., Any]:
     """Decorator: the earlier name of an option, which `--help` leaves out; it works, with a warning.
 
     Args:
@@ -158,14 +166,14 @@ def renamed_option(earlier: str, deprecation: Deprecation, name: str, kind: clic
     )
 
 
-def text_option(name: str, told: str) -> Callable:
+def text_option(name: str, told: str) -> Callable[..., Any]:
     """`--json [FILE]` and the like: FILE, or standard output when nothing or - follows."""
     return click.option(
         f"--{name}", f"{name}_target", metavar="[FILE]", is_flag=False, flag_value="-", help=told
     )
 
 
-def model_type_option(told: str | None = None, further: tuple[str, ...] = ()) -> Callable:
+def model_type_option(told: str | None = None, further: tuple[str, ...] = ()) -> Callable[..., Any]:
     """The option, with what is said of it in `--help`; `further` are types that only this command knows."""
     return click.option(
         "--model-type",
@@ -176,19 +184,19 @@ def model_type_option(told: str | None = None, further: tuple[str, ...] = ()) ->
     )
 
 
-def model_path_option() -> Callable:
+def model_path_option() -> Callable[..., Any]:
     """The option that names another model, as all commands have it."""
     return click.option(
         "--model-path", metavar="MODEL", help="Name or folder of a model, instead of --model-type."
     )
 
 
-def model_given(options: Mapping) -> str:
+def model_given(options: Mapping[str, Any]) -> str:
     """Name or folder of the model: that of `--model-path`, else the one that ships as `--model-type`."""
     return options["model_path"] or MODEL_FOLDERS[options["model_type"]]
 
 
-def epoch_option() -> Callable:
+def epoch_option() -> Callable[..., Any]:
     """`--epoch`, one that training kept."""
     return click.option(
         "--epoch",
@@ -198,7 +206,7 @@ def epoch_option() -> Callable:
     )
 
 
-def choose_epoch(options: dict) -> None:
+def choose_epoch(options: dict[str, Any]) -> None:
     """Lets `--model-path` name the folder of the model's `--epoch`, when that is given.
 
     Raises InputError for an epoch that was not kept, CheckpointError when there is no such model.
@@ -227,7 +235,7 @@ def find_compared(name: str) -> Path:
             raise error from None
 
 
-def check_model_path(options: Mapping) -> None:
+def check_model_path(options: Mapping[str, Any]) -> None:
     """Raises InputError when `--model-path` is given and is neither a folder nor a model's name."""
     from facecli.core.paths import find_model
 
@@ -243,7 +251,7 @@ def check_model_path(options: Mapping) -> None:
         ) from error
 
 
-class DetectorName(click.Choice):
+class DetectorName(Choice):
     """One of the detectors of facecli, or of other packages.
 
     The latter are looked up when one is asked for: that takes longer than all the rest of `--help`.
@@ -265,7 +273,7 @@ def detector_option(
     told: str = f"How faces are found. {AUTO}: {BEST}, or {FREE} for a model whose terms are free; none: the "
     "whole picture is one face.",
     default: str = AUTO,
-) -> Callable:
+) -> Callable[..., Any]:
     """`--detector`, with what is said of it in `--help`."""
     return click.option(
         "--detector",
@@ -276,7 +284,7 @@ def detector_option(
     )
 
 
-def detector_options(command: Callable) -> Callable:
+def detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--detector`, and what detectors are told."""
     for option in (
         click.option(
@@ -302,7 +310,7 @@ def detector_options(command: Callable) -> Callable:
     return command
 
 
-def check_detector_options(options: Mapping) -> None:
+def check_detector_options(options: Mapping[str, Any]) -> None:
     """Raises InputError for weights that are not there or not needed, and for what is no NAME=VALUE."""
     weights = options["detector_weights"]
     if weights is not None and not Path(weights).exists():
@@ -440,7 +448,7 @@ def files_below(path: Path) -> Iterator[Path]:
         yield from (Path(folder, file) for file in files)
 
 
-def model_files(options: Mapping) -> Iterator[tuple[Path, str]]:
+def model_files(options: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """What the options name as models and as weights, as `check_targets` takes it."""
     if options.get("detector_weights"):
         yield Path(options["detector_weights"]), "the weights of the detector"

@@ -208,7 +208,7 @@ def write_text(target: str, text: str) -> None:
 
 
 @contextmanager
-def download_bar(name: str) -> Iterator:
+def download_bar(name: str) -> Iterator[Any]:
     """A callback (bytes so far, total or None) that draws a bar on stderr, on a terminal only."""
     if not bars_wanted():
         yield lambda done, total: None

@@ -241,7 +241,7 @@ class _FrameStep(click.IntRange):
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of detector and network.  [default: cores, at most 4]"
 )
-def run(**options) -> None:
+def run(**options: Any) -> None:
     """Find every face and read its age, gender, race and, when the model has learnt it, emotion.
 
     SOURCE is whatever --img and --video take: what it is, is looked at.
@@ -291,7 +291,7 @@ _TARGETS = ("output", "json_target", "csv_target", "parquet", "parts", "crops", 
 """Options that may have a path as an address, "file:///..."."""
 
 
-def _name_files(options: dict) -> None:
+def _name_files(options: dict[str, Any]) -> None:
     """Targets at addresses of the kind "file:///..." become paths."""
     # For the help alone nobody waits for it.
     from facecli.core.paths import file_path
@@ -300,7 +300,7 @@ def _name_files(options: dict) -> None:
         options[name] = options[name] and file_path(options[name])
 
 
-def _sort_sources(options: dict) -> None:
+def _sort_sources(options: dict[str, Any]) -> None:
     """Puts what was named without an option to the pictures or the videos."""
     pictures, videos = options["img"], options["video"]
     if pictures and videos:
@@ -316,7 +316,7 @@ def _sort_sources(options: dict) -> None:
     options["img"], options["video"] = pictures or None, videos or None
 
 
-def _run_both(options: dict) -> None:
+def _run_both(options: dict[str, Any]) -> None:
     """Pictures first, then videos, whose rows go on in the files that those of pictures have begun."""
     from facecli.cli.run_pictures import plan_pictures, run_pictures
     from facecli.cli.run_video import check_videos, run_video
@@ -346,7 +346,7 @@ def _run_both(options: dict) -> None:
         raise failure
 
 
-def _check_both(options: dict) -> None:
+def _check_both(options: dict[str, Any]) -> None:
     """Raises InputError when results cannot be of pictures and videos alike."""
     output = options["output"]
     if output and Path(output).suffix and not (output.endswith((os.sep, "/")) or Path(output).is_dir()):
@@ -375,7 +375,7 @@ _OF_VIDEO = dict.fromkeys(
 """Options that need --video, and what they are when they are not given."""
 
 
-def _check_paths(options: dict) -> None:
+def _check_paths(options: dict[str, Any]) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     image = options["img"]
     if image is not None and len(image) == 1 and _is_missing(image[0]):

@@ -4,10 +4,10 @@ import contextlib
 import copy
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from facecli.cli.options import STDIN, check_existing, check_stored, check_targets, lies_in, model_files
 from facecli.cli.output import note_terms, say, say_written
@@ -25,10 +25,21 @@ from facecli.cli.run_setup import (
     sink_files,
 )
 from facecli.core.console import redacted
-from facecli.core.errors import ImageError, InputError, OutputError
+from facecli.core.errors import EncodingError, ImageError, InputError, OutputError
 from facecli.core.faces import FACE_HEADS
 from facecli.core.files import walk_folders
 from facecli.core.paths import is_storage_address, remove_leftovers
+
+if TYPE_CHECKING:
+    from facecli.core.arrays import Array
+    from facecli.core.faces import Face
+    from facecli.infer.analyzer import Analyzer, ComparingAnalyzer
+    from facecli.pipeline.batch import Batch
+    from facecli.sinks.base import Record
+    from facecli.sinks.parts import PartsSink
+    from facecli.sources.files import Item
+    from facecli.sources.inputs import Inputs, Source
+
 
 _FILES = {"json_target": "--json", "csv_target": "--csv", "parquet": "--parquet", "report": "--report"}
 _OF_EACH = ("output", "crops", "report", "sink")
@@ -37,7 +48,13 @@ _MOST_WORKERS = 8
 _BATCH_SIZE = 16
 
 
-def build_sinks(options: dict, output: str | Path | None, is_folder: bool, analyzer, bar) -> list:
+def build_sinks(
+    options: dict[str, Any],
+    output: str | Path | None,
+    is_folder: bool,
+    analyzer: "Analyzer | ComparingAnalyzer",
+    bar: PictureBar,
+) -> list[Any]:
     """What the options ask for, not yet entered; files before rows, so that a row promises its files.
 
     Args:
@@ -50,7 +67,7 @@ def build_sinks(options: dict, output: str | Path | None, is_folder: bool, analy
     from facecli.sinks.pictures import AnnotatedSink, CropsSink
     from facecli.sinks.rows import CsvSink, JsonSink, ParquetSink
 
-    sinks: list = []
+    sinks: list[Any] = []
     more = further_columns(options, analyzer.checkpoints)
     if output is not None:
         sinks.append(AnnotatedSink(output, drawing(options), is_folder))
@@ -75,7 +92,7 @@ def build_sinks(options: dict, output: str | Path | None, is_folder: bool, analy
     return sinks
 
 
-def build_parts(options: dict):
+def build_parts(options: dict[str, Any]) -> "PartsSink":
     """The sink of --parts, not yet entered."""
     from facecli.sinks.parts import PART_SIZE, PartsSink, parse_shard
 
@@ -83,7 +100,7 @@ def build_parts(options: dict):
     return PartsSink(options["parts"], shard, options["resume"], options["part_size"] or PART_SIZE)
 
 
-def further_columns(options: dict, models: Mapping) -> dict[str, tuple[str, ...]]:
+def further_columns(options: dict[str, Any], models: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Columns of tables beyond the usual ones: name -> keys that lead there in JSON rows.
 
     `models`: name -> checkpoint of each model that reads; of several the first one's faces are the rows'.
@@ -102,7 +119,7 @@ def further_columns(options: dict, models: Mapping) -> dict[str, tuple[str, ...]
     return columns
 
 
-def drawing(options: dict):
+def drawing(options: dict[str, Any]) -> "Callable[[Array, Sequence[Face]], Array]":
     """What draws faces into a picture."""
     from facecli.draw.annotate import annotate
     from facecli.draw.panel import draw_compared, draw_details
@@ -111,7 +128,7 @@ def drawing(options: dict):
     return functools.partial(draw, label_size=options["label_size"])
 
 
-def resolve_output(given: str | None, inputs) -> str | Path | None:
+def resolve_output(given: str | None, inputs: "Inputs") -> str | Path | None:
     """File (for one picture) or folder (for more) of the annotated result. Raises InputError.
 
     An address of storage stays a text.
@@ -135,7 +152,7 @@ def resolve_output(given: str | None, inputs) -> str | Path | None:
     return output
 
 
-def _resolve_stored(given: str, inputs) -> str:
+def _resolve_stored(given: str, inputs: "Inputs") -> str:
     if not inputs.is_single:
         check_folder_name("--output", given)
         return given
@@ -158,7 +175,7 @@ def check_folder_name(flag: str, given: str) -> None:
         )
 
 
-def check_folders(options: dict, inputs) -> None:
+def check_folders(options: dict[str, Any], inputs: "Inputs") -> None:
     """Raises InputError when pictures lie where results of several would be written."""
     for option in ("output", "crops"):
         if inputs.is_single or not options[option]:
@@ -175,7 +192,7 @@ def check_folders(options: dict, inputs) -> None:
             outside |= folders
 
 
-def check_prefixes(options: dict, inputs) -> None:
+def check_prefixes(options: dict[str, Any], inputs: "Inputs") -> None:
     """Raises InputError when annotated pictures would go among those of storage that are read."""
     output = options["output"]
     if not (output and is_storage_address(output)):
@@ -191,7 +208,7 @@ def check_prefixes(options: dict, inputs) -> None:
                 )
 
 
-def _addresses(source) -> Iterator[str]:
+def _addresses(source: "Source") -> Iterator[str]:
     """What a manifest names in storage."""
     from facecli.sources.manifest import ManifestSource
 
@@ -220,14 +237,14 @@ class Plan(NamedTuple):
     left_out: list[str]
 
 
-def plan_pictures(options: dict) -> Plan:
+def plan_pictures(options: dict[str, Any]) -> Plan:
     """Refuses what cannot work, before anything is loaded or written. Raises InputError."""
     left_out: list[str] = []
     inputs, output = _find(options, left_out.append)
     return Plan(inputs, output, left_out)
 
 
-def run_pictures(options: dict, plan: Plan | None = None) -> None:
+def run_pictures(options: dict[str, Any], plan: Plan | None = None) -> None:
     """Analyses the pictures and writes what was asked for.
 
     Args:
@@ -269,14 +286,14 @@ def run_pictures(options: dict, plan: Plan | None = None) -> None:
     run.failures.raise_if_any(run.count)
 
 
-def _say_written(options: dict, sinks: list) -> None:
+def _say_written(options: dict[str, Any], sinks: list[Any]) -> None:
     made = [sink.made() for sink in sinks if hasattr(sink, "made")]
     # Rows that videos go on with are told of at the end.
     rows = [] if "begun" in options else [options["json_target"], options["csv_target"]]
     say_written(*rows, options["parquet"], options["report"], more=filter(None, made))
 
 
-def _find(options: dict, notify: Callable[[str], None]) -> tuple:
+def _find(options: dict[str, Any], notify: Callable[[str], None]) -> tuple[Any, ...]:
     """The inputs, and where annotated pictures go. `notify` is told what is left out. Raises InputError."""
     from facecli.core.images import DECODING, OWN_MEMORY
     from facecli.sources.inputs import Rules, find_inputs
@@ -316,7 +333,7 @@ def _find(options: dict, notify: Callable[[str], None]) -> tuple:
     return inputs, output
 
 
-def _share(options: dict) -> Callable[[str], bool] | None:
+def _share(options: dict[str, Any]) -> Callable[[str], bool] | None:
     """Which pictures are of this shard; None for all."""
     if not options["shard"]:
         return None
@@ -325,7 +342,7 @@ def _share(options: dict) -> Callable[[str], bool] | None:
     return parse_shard(options["shard"]).has
 
 
-def _beside(options: dict) -> Iterator[Path]:
+def _beside(options: dict[str, Any]) -> Iterator[Path]:
     """Files where the run that is gone on with has written."""
     for name in ("json_target", "csv_target"):
         if options[name]:
@@ -335,7 +352,7 @@ def _beside(options: dict) -> Iterator[Path]:
             yield from (Path(root, file) for file in files)
 
 
-def _read(options: dict, inputs) -> Iterator[tuple[Path | str, str]]:
+def _read(options: dict[str, Any], inputs: "Inputs") -> Iterator[tuple[Path | str, str]]:
     """Every file that the run reads, and what to call it."""
     called = "the picture itself" if inputs.is_single else "among what is read"
     yield from ((path, called) for path in inputs.files())
@@ -345,7 +362,13 @@ def _read(options: dict, inputs) -> Iterator[tuple[Path | str, str]]:
     yield from model_files(options)
 
 
-def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
+def _build_batch(
+    options: dict[str, Any],
+    inputs: "Inputs",
+    analyzer: "Analyzer | ComparingAnalyzer",
+    sinks: list[Any],
+    window: bool,
+) -> "Batch":
     from facecli.core import images
     from facecli.pipeline.batch import Batch, LenientDecoder, Parallelism
 
@@ -358,7 +381,7 @@ def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
         # Each worker searches a picture of its own.
         cv2.setNumThreads(1)
 
-    def looker():
+    def looker() -> "Analyzer | ComparingAnalyzer":
         own = copy.copy(analyzer)
         own.detector = build_face_detector(options, threads=1)
         return own
@@ -377,7 +400,7 @@ def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
     )
 
 
-def _refusal(sinks: list):
+def _refusal(sinks: list[Any]) -> "Callable[[str, int], EncodingError | None] | None":
     """What tells that no pixels are needed; None when somebody needs those of every picture."""
     from facecli.sinks.pictures import AnnotatedSink
 
@@ -402,7 +425,7 @@ class _Run:
         self.count = self._skipped = 0
         self._unwritten: Exception | None = None
 
-    def go(self, inputs: Iterable, batch, sinks: list) -> None:
+    def go(self, inputs: Iterable[Any], batch: "Batch", sinks: list[Any]) -> None:
         """Raises what the only picture fails of, after its row is written, and what sinks raise."""
         from facecli.sinks.base import feed
         from facecli.sinks.rows import remaining_items
@@ -418,7 +441,7 @@ class _Run:
         if not self._is_single:
             self.failures.show()
 
-    def _counted(self, records: Iterable) -> Iterator:
+    def _counted(self, records: Iterable[Any]) -> Iterator[Any]:
         for record in records:
             error = record.result.error
             self.count += 1
@@ -432,11 +455,11 @@ class _Run:
             if self._unwritten is not None and self._is_single:
                 raise self._unwritten
 
-    def _note(self, record, error: Exception) -> None:
+    def _note(self, record: "Record", error: Exception) -> None:
         self.failures.add(record.source, str(error))
         self._unwritten = error
 
-    def _skip(self, item, error: str | None) -> None:
+    def _skip(self, item: "Item", error: str | None) -> None:
         self.count += 1
         self._skipped += 1
         self._bar.advance()
@@ -450,7 +473,7 @@ def _has_display() -> bool:
     return display_available()
 
 
-def _show(record, options: dict) -> None:
+def _show(record: Any, options: dict[str, Any]) -> None:
     """Opens the window; where that fails, the table has said all that matters."""
     from facecli.window.screen import PictureWindow
 

@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,13 @@ from facecli.core.console import (
     tables_wanted,
 )
 from facecli.core.errors import FacecliError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import ProgressColumn, Task
+
+    from facecli.core.faces import FrameResult
+    from facecli.sinks.base import Record
 
 _SHOWN = 50
 
@@ -36,16 +44,16 @@ class AgreementSink:
 
     def __init__(self) -> None:
         """Has seen nothing yet."""
-        self._counts: dict = {}
+        self._counts: dict[tuple[str, str], Any] = {}
 
     def __enter__(self) -> "AgreementSink":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._counts:
             print_agreement({pair: count.result() for pair, count in self._counts.items()})
 
-    def write(self, record) -> None:
+    def write(self, record: "Record") -> None:
         """Takes a picture's faces."""
         from facecli.infer.analyzer import AgreementCount
 
@@ -54,7 +62,7 @@ class AgreementSink:
                 self._counts.setdefault((one, other), AgreementCount()).add(said, answered)
 
 
-def print_agreement(results: dict) -> None:
+def print_agreement(results: dict[tuple[str, str], Any]) -> None:
     """Writes a line for each pair of models to standard output."""
     from facecli.core.faces import percent
 
@@ -70,7 +78,7 @@ class Failures:
     """Counts them, and keeps the first ones to show."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
         self._kept: list[tuple[str, str]] = []
 
     def add(self, source: str, error: str) -> None:
@@ -143,7 +151,7 @@ class PictureBar:
             self._progress.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._progress is not None:
             self._progress.stop()
 
@@ -177,12 +185,12 @@ def format_pace(done: int, total: int | None, elapsed_s: float | None) -> str:
     return text if total is None else f"{text}, {timedelta(seconds=round((total - done) / rate))} left"
 
 
-def _pace_column():
+def _pace_column() -> "ProgressColumn":
     from rich.progress import ProgressColumn
     from rich.text import Text
 
     class Pace(ProgressColumn):
-        def render(self, task) -> Text:
+        def render(self, task: "Task") -> Text:
             total = None if task.total is None else int(task.total)
             return Text(format_pace(int(task.completed), total, task.elapsed))
 
@@ -194,7 +202,7 @@ class TableSink:
 
     wants_image = False
 
-    def __init__(self, details: bool = False, bar=None) -> None:
+    def __init__(self, details: bool = False, bar: PictureBar | None = None) -> None:
         """Takes what a table needs.
 
         Args:
@@ -202,19 +210,19 @@ class TableSink:
             bar: is `paused` while something is printed.
         """
         self._details, self._bar = details, bar
-        self._results: list = []
-        self._header: tuple | None = None
+        self._results: list[Any] = []
+        self._header: tuple[Any, ...] | None = None
 
     def __enter__(self) -> "TableSink":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         # A single failure is said by the error that ends the run.
         is_alone = self._header is None and len(self._results) == 1
         if self._results and not (is_alone and self._results[0].error is not None):
             self._print()
 
-    def write(self, record) -> None:
+    def write(self, record: "Record") -> None:
         """Takes a picture's result."""
         self._results.append(record.result)
         if len(self._results) >= _AT_ONCE:
@@ -226,7 +234,9 @@ class TableSink:
         self._results = []
 
 
-def print_table(results: list, details: bool = False, printed: tuple | None = None) -> tuple:
+def print_table(
+    results: list[Any], details: bool = False, printed: tuple[Any, ...] | None = None
+) -> tuple[Any, ...]:
     """Writes a table of results to standard output; gives back its header.
 
     `printed` is the header of what stands above: a plain table repeats only another one.
@@ -247,13 +257,13 @@ def print_table(results: list, details: bool = False, printed: tuple | None = No
     return header
 
 
-def _printable(result):
+def _printable(result: "FrameResult") -> "FrameResult":
     """The result, with names and errors that no terminal obeys."""
     error = result.error if result.error is None else printable(result.error)
     return dataclasses.replace(result, source=printable(result.source), error=error)
 
 
-def _print_rich(header: tuple, rows: list) -> None:
+def _print_rich(header: tuple[Any, ...], rows: list[Any]) -> None:
     """A table; what is too wide for the terminal is a list for each face, and no word is cut."""
     from rich import box
     from rich.cells import cell_len
@@ -282,7 +292,7 @@ def _print_rich(header: tuple, rows: list) -> None:
     console.print(table)
 
 
-def _print_lists(console, header: tuple, rows: list) -> None:
+def _print_lists(console: "Console", header: tuple[Any, ...], rows: list[Any]) -> None:
     """Each face in lines of its own, for terminals that are too narrow for a table."""
     from rich.padding import Padding
     from rich.table import Table

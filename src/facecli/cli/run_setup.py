@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,13 @@ from facecli.core.errors import CheckpointError, FacecliError, InputError
 from facecli.core.paths import is_storage_address
 
 if TYPE_CHECKING:
+    from facecli.detect.registry import Detector
+    from facecli.draw.anonymize import Protect
+    from facecli.infer.analyzer import Analyzer, ComparingAnalyzer, ReadoutOptions
     from facecli.models.checkpoint import Checkpoint
+    from facecli.sinks.events import EventOptions
+    from facecli.sinks.html import ReportSink
+    from facecli.sinks.targets import Target
 
 _PICTURE_OPTIONS = (
     click.option("--crops", metavar="DIR", help="Each face as a picture of its own: DIR/photo-face1.jpg."),
@@ -144,7 +150,7 @@ _EVENT_OPTIONS = (
         "--mqtt-discovery", is_flag=True, help="With --notify mqtt://...: tell Home Assistant what comes."
     ),
 )
-EVENT_DEFAULTS = {
+EVENT_DEFAULTS: dict[str, Any] = {
     "notify": None,
     "after_people": None,
     "notify_every": None,
@@ -160,14 +166,14 @@ _OF_HAAR = ("scale_factor", "min_neighbors", "min_size")
 """Options of the cascade that have names of their own."""
 
 
-def picture_options(command: Callable) -> Callable:
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options to a command."""
     for option in reversed(_PICTURE_OPTIONS):
         command = option(command)
     return command
 
 
-def check_picture_options(options: dict) -> None:
+def check_picture_options(options: dict[str, Any]) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     if not options["img"]:
         strays = [name for name in PICTURE_OPTIONS if options[name]]
@@ -190,7 +196,7 @@ def check_picture_options(options: dict) -> None:
         _check_resume(options)
 
 
-def check_places(options: dict) -> None:
+def check_places(options: dict[str, Any]) -> None:
     """Raises InputError when what is written to files of this machine shall go to object storage."""
     local = ["crops", "report", "summary", "save_tracks"]
     for name in local + (["output"] if options["video"] is not None else []):
@@ -200,7 +206,7 @@ def check_places(options: dict) -> None:
             )
 
 
-def _check_resume(options: dict) -> None:
+def _check_resume(options: dict[str, Any]) -> None:
     if options["overwrite"]:
         raise InputError("--resume keeps the rows that --overwrite would replace; give one of them")
     targets = [options[name] for name in ("json_target", "csv_target", "parts") if options[name]]
@@ -213,14 +219,14 @@ def _check_resume(options: dict) -> None:
             )
 
 
-def details_options(command: Callable) -> Callable:
+def details_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options to a command."""
     for option in reversed(_DETAIL_OPTIONS):
         command = option(command)
     return command
 
 
-def check_details(options: dict) -> None:
+def check_details(options: dict[str, Any]) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     if not options["img"]:
         strays = [name for name in DETAIL_OPTIONS if options[name]]
@@ -243,14 +249,14 @@ def _check_report(target: str) -> None:
         raise InputError(f"--report {target} is no page; name a file that ends in .html")
 
 
-def event_options(command: Callable) -> Callable:
+def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options to a command."""
     for option in reversed(_EVENT_OPTIONS):
         command = option(command)
     return command
 
 
-def check_events(options: dict) -> None:
+def check_events(options: dict[str, Any]) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     if options["notify"] is None:
         strays = [name for name, default in EVENT_DEFAULTS.items() if options[name] != default]
@@ -261,7 +267,7 @@ def check_events(options: dict) -> None:
     _event_target(options)
 
 
-def _event_choices(options: dict):
+def _event_choices(options: dict[str, Any]) -> "EventOptions":
     """When there are events and what they tell. Raises InputError."""
     from facecli.sinks.events import USUAL_ATTRIBUTES, EventOptions
 
@@ -272,7 +278,7 @@ def _event_choices(options: dict):
     return EventOptions(options["after_people"], options["notify_every"], options["min_people"], attributes)
 
 
-def _event_target(options: dict):
+def _event_target(options: dict[str, Any]) -> "Target":
     """Who is told. Raises InputError."""
     from facecli.sinks.targets import Credentials, build_target
 
@@ -295,7 +301,7 @@ def _event_key(file: str | None) -> bytes | None:
         ) from error
 
 
-def build_event_sinks(options: dict, heads: Iterable[str]) -> list:
+def build_event_sinks(options: dict[str, Any], heads: Iterable[str]) -> list[Any]:
     """The sink of --notify, not yet entered, in a list; an empty one without.
 
     `heads` are those that the model reads. Raises InputError: it lacks one that was asked for by name.
@@ -313,7 +319,7 @@ def build_event_sinks(options: dict, heads: Iterable[str]) -> list:
     return [EventSink(choices, _event_target(options), say, complain)]
 
 
-def sink_files(options: dict) -> dict[str, str]:
+def sink_files(options: dict[str, Any]) -> dict[str, str]:
     """Files of --sink, as `options.check_targets` takes them. Raises InputError for an unknown sink."""
     from facecli.sinks.base import parse_sink
 
@@ -329,20 +335,20 @@ def sink_files(options: dict) -> dict[str, str]:
     return files
 
 
-def build_other_sinks(options: dict) -> list:
+def build_other_sinks(options: dict[str, Any]) -> list[Any]:
     """The sinks of other packages that were asked for, not yet entered."""
     from facecli.sinks.base import parse_sink
 
     return [choice.entry.build(choice.target) for choice in map(parse_sink, options["sink"])]
 
 
-def further_heads(analyzer) -> dict[str, tuple[str, ...]]:
+def further_heads(analyzer: object) -> dict[str, tuple[str, ...]]:
     """Heads that the model brings whose answers rows give, with their classes; {} for what reads no faces."""
     first = next(iter(getattr(analyzer, "checkpoints", {}).values()), None)
     return {} if first is None else first.further
 
 
-def build_report(options: dict, analyzer):
+def build_report(options: dict[str, Any], analyzer: "Analyzer | ComparingAnalyzer") -> "ReportSink":
     """The sink of --report, not yet entered."""
     from facecli.models.registry import describe
     from facecli.sinks.html import ReportSink
@@ -378,7 +384,7 @@ def _find(name: str) -> Path:
         ) from error
 
 
-def build_reading(options: dict):
+def build_reading(options: dict[str, Any]) -> "ReadoutOptions":
     """What is wanted of each face beside its labels and age."""
     from facecli.core.attributes import parse_age_groups
     from facecli.infer.analyzer import ReadoutOptions
@@ -388,7 +394,7 @@ def build_reading(options: dict):
     return ReadoutOptions(bool(options.get("details")), groups, options.get("uncertain_below"))
 
 
-def build_comparison(checkpoints: dict[str, "Checkpoint"], build: Callable):
+def build_comparison(checkpoints: dict[str, "Checkpoint"], build: Callable[..., Any]) -> "ComparingAnalyzer":
     """The analyzer that lets several models read each face.
 
     Args:
@@ -406,7 +412,7 @@ def build_comparison(checkpoints: dict[str, "Checkpoint"], build: Callable):
     return ComparingAnalyzer(dict(zip(names, analyzers, strict=True)))
 
 
-def build_analyzer(options: dict):
+def build_analyzer(options: dict[str, Any]) -> "Analyzer | ComparingAnalyzer":
     """The analyzer that the options of `run` describe.
 
     Raises InputError or CheckpointError.
@@ -430,7 +436,7 @@ def build_analyzer(options: dict):
         options.get("min_size") or 0, options.get("largest"), options.get("min_quality") or 0.0
     )
 
-    def build(checkpoint) -> Analyzer:
+    def build(checkpoint: "Checkpoint") -> Analyzer:
         predictor = Predictor(checkpoint, options["threads"])
         # A face that the model refuses is a face to be covered nevertheless.
         covered = options["anonymize"] or options.get("save_tracks")
@@ -442,7 +448,9 @@ def build_analyzer(options: dict):
     return build(checkpoints[""])
 
 
-def build_face_detector(options: dict, checkpoints: Iterable["Checkpoint"] = (), threads: int | None = None):
+def build_face_detector(
+    options: dict[str, Any], checkpoints: Iterable["Checkpoint"] = (), threads: int | None = None
+) -> "Detector":
     """The detector that the options of a command describe; one thread at a time may use it.
 
     `checkpoints` of the models decide what `auto` means; the options then have its name. `threads` are of
@@ -495,7 +503,7 @@ def closing_all(files: contextlib.ExitStack) -> Callable[[FacecliError], None]:
     return close
 
 
-def protection(options: dict):
+def protection(options: dict[str, Any]) -> "Protect | None":
     """What covers faces in a picture, or None."""
     if options["anonymize"] is None:
         return None

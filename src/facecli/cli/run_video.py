@@ -5,8 +5,9 @@ import functools
 import importlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from facecli.cli.options import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.output import complain, note_terms, say, say_written, show_text, warn
@@ -24,6 +25,18 @@ from facecli.cli.run_setup import (
 from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.errors import FacecliError, InputError, SourceError
 from facecli.core.process import interrupts_held
+
+if TYPE_CHECKING:
+    from facecli.core.arrays import Array
+    from facecli.core.faces import Face
+    from facecli.infer.analyzer import Analyzer, ComparingAnalyzer
+    from facecli.live.saved_tracks import SavedTracks
+    from facecli.pipeline.stream import StreamSummary
+    from facecli.sinks.base import Record
+    from facecli.sinks.video import Sound
+    from facecli.sources.frames import OpenSource
+    from facecli.sources.video_specs import CaptureOptions
+    from facecli.window.view import LiveView
 
 _FILES = {
     "json_target": "--json",
@@ -52,10 +65,11 @@ class _Job:
     """A video, where its drawn frames go (None: nowhere), and what its rows are called by messages."""
 
     def __init__(self, spec: str, output: Path | None) -> None:
-        self.spec, self.output = spec, output
+        self.spec: str = spec
+        self.output: Path | None = output
 
 
-def plan_jobs(options: dict) -> list[_Job]:
+def plan_jobs(options: dict[str, Any]) -> list[_Job]:
     """Every video that is meant, with its output.
 
     Raises InputError: nothing is there, the output is no folder for several, or results would be written over
@@ -87,7 +101,7 @@ def _names_folder(output: str) -> bool:
     return output.endswith((os.sep, "/")) or Path(output).is_dir()
 
 
-def _check_results(options: dict, jobs: Sequence[_Job]) -> None:
+def _check_results(options: dict[str, Any], jobs: Sequence[_Job]) -> None:
     """Raises InputError when two results would go to one place, into what is read, or cannot be made."""
     from facecli.sinks.video import check_suffix, choose_encoder
 
@@ -119,7 +133,7 @@ def _check_results(options: dict, jobs: Sequence[_Job]) -> None:
         say(note)
 
 
-def check_thumbnails(options: dict, read: Iterable[tuple[Path | str, str]]) -> None:
+def check_thumbnails(options: dict[str, Any], read: Iterable[tuple[Path | str, str]]) -> None:
     """Raises InputError when --save-tracks would put its pictures among others."""
     folder = Path(options["save_tracks"]).with_suffix("")
     # Of thousands of pictures few folders are looked at.
@@ -161,13 +175,13 @@ def _read_by(spec: str) -> Iterator[tuple[Path | str, str]]:
         yield spec, "the clip itself"
 
 
-def build_row_sinks(options: dict, analyzer) -> list:
+def build_row_sinks(options: dict[str, Any], analyzer: object) -> list[Any]:
     """What the options ask for of all videos together, not yet entered; `analyzer` knows the model."""
     from facecli.schema import head_columns
     from facecli.sinks.rows import CsvSink, JsonSink
     from facecli.sinks.summary import LONGEST_GAP_S, SummarySink
 
-    sinks: list = []
+    sinks: list[Any] = []
     # Behind the rows of pictures.
     begun = options.get("begun", ())
     if json_target := options["json_target"]:
@@ -182,11 +196,11 @@ def build_row_sinks(options: dict, analyzer) -> list:
     return sinks + build_other_sinks(options)
 
 
-def build_frame_sinks(options: dict, job: _Job, source) -> list:
+def build_frame_sinks(options: dict[str, Any], job: _Job, source: "OpenSource") -> list[Any]:
     """What the options ask for of one video, not yet entered."""
     from facecli.sinks.video import VideoFileSink, VideoOptions
 
-    sinks: list = []
+    sinks: list[Any] = []
     if job.output is not None:
         sound = _sound_of(options, source)
         # What will be encoded otherwise than expected was said before anything was read.
@@ -199,7 +213,7 @@ def build_frame_sinks(options: dict, job: _Job, source) -> list:
     return sinks
 
 
-def _sound_of(options: dict, source):
+def _sound_of(options: dict[str, Any], source: Any) -> "Callable[[float], Sound | None] | None":
     """What opens the sound of the drawn video, or None; what is left out unasked is said."""
     from facecli.sources.video_specs import is_pipe
 
@@ -232,19 +246,19 @@ class ProgressSink:
         self._bar.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def write(self, record) -> None:
+    def write(self, record: "Record") -> None:
         self._bar.advance(self._task)
 
 
-def check_videos(options: dict) -> None:
+def check_videos(options: dict[str, Any]) -> None:
     """Raises InputError for what `run_video` would refuse before it begins."""
     _checked(options)
 
 
-def run_video(options: dict) -> None:
+def run_video(options: dict[str, Any]) -> None:
     """Analyses frames until the end of every video, q, Esc, the window's close button or Ctrl-C.
 
     Of several videos one that cannot be read does not keep the others from it.
@@ -269,7 +283,9 @@ def run_video(options: dict) -> None:
         raise SourceError(f"{failed} of {len(jobs)} videos could not be read to their end")
 
 
-def _play_all(options: dict, jobs: Sequence[_Job], analyzer, events: list) -> tuple[list[_Job], int]:
+def _play_all(
+    options: dict[str, Any], jobs: Sequence[_Job], analyzer: Any, events: list[Any]
+) -> tuple[list[_Job], int]:
     """Those that were played, and how many could not be. Raises FacecliError when there is but one.
 
     `events` are sinks of all videos, not yet entered.
@@ -277,7 +293,7 @@ def _play_all(options: dict, jobs: Sequence[_Job], analyzer, events: list) -> tu
     done: list[_Job] = []
     failed = 0
     with closing_on_sigterm(), contextlib.ExitStack() as stack:
-        rows: list | None = None
+        rows: list[Any] | None = None
         for job in jobs:
             try:
                 # Opened before any result is: what cannot be read costs no older file.
@@ -303,7 +319,7 @@ def _import_clips() -> None:
         importlib.import_module("facecli.sources.clip")
 
 
-def _chosen_tracks(options: dict):
+def _chosen_tracks(options: dict[str, Any]) -> "SavedTracks | None":
     """What is to be covered by --tracks, or None.
 
     Raises InputError: it is no such file, or options contradict each other.
@@ -326,7 +342,7 @@ def _chosen_tracks(options: dict):
     return known.chosen(*(parse_tracks(options[name]) if options[name] else () for name in ("only", "but")))
 
 
-def _play(options: dict, job: _Job, source, analyzer, rows: list) -> bool:
+def _play(options: dict[str, Any], job: _Job, source: "OpenSource", analyzer: Any, rows: list[Any]) -> bool:
     """Analyses one video, or covers the faces of saved tracks. Did the user end it?"""
     from facecli.draw.annotate import LabelHabits, annotate
     from facecli.live.analyzer import LiveAnalyzer
@@ -361,12 +377,12 @@ def _play(options: dict, job: _Job, source, analyzer, rows: list) -> bool:
     return summary.quit
 
 
-def _draw_nothing(image_rgb, faces):
+def _draw_nothing(image_rgb: "Array", faces: "Sequence[Face]") -> "Array":
     """What is covered by hand is not labelled."""
     return image_rgb
 
 
-def _checked(options: dict) -> list[_Job]:
+def _checked(options: dict[str, Any]) -> list[_Job]:
     """Refuses what cannot work, before anything is loaded. Raises InputError."""
     from facecli.sources.video_specs import check_capture_options
 
@@ -381,7 +397,7 @@ def _checked(options: dict) -> list[_Job]:
     return jobs
 
 
-def _open(options: dict, spec: str):
+def _open(options: dict[str, Any], spec: str) -> "OpenSource":
     """The source that the options describe. Raises SourceError."""
     from facecli.sources.frames import ClipOptions
     from facecli.sources.video import ReconnectingSource, open_source
@@ -393,20 +409,20 @@ def _open(options: dict, spec: str):
     return ReconnectingSource(reopen, say) if options["reconnect"] else reopen()
 
 
-def _capture_options(options: dict):
+def _capture_options(options: dict[str, Any]) -> "CaptureOptions":
     from facecli.sources.video_specs import CaptureOptions
 
     return CaptureOptions(options["width"], options["height"], options["fps"])
 
 
-def _build_analyzer(options: dict):
+def _build_analyzer(options: dict[str, Any]) -> "Analyzer | ComparingAnalyzer":
     """The detector and the model; says on what terms they come."""
     analyzer = build_analyzer(options)
     note_terms(options["detector"], (known.config for known in analyzer.checkpoints.values()))
     return analyzer
 
 
-def _build_view(options: dict, source, files: contextlib.ExitStack):
+def _build_view(options: dict[str, Any], source: "OpenSource", files: contextlib.ExitStack) -> "LiveView":
     """The window; a camera's picture is mirrored unless that was declined."""
     from facecli.sources.video_specs import is_camera
     from facecli.window.screen import Controls, Screen
@@ -422,7 +438,7 @@ def _build_view(options: dict, source, files: contextlib.ExitStack):
     )
 
 
-def _counted(summary, broken: int) -> str:
+def _counted(summary: "StreamSummary", broken: int) -> str:
     from facecli.sinks.base import count
 
     frames = count(summary.frames, "frame")

@@ -4,17 +4,21 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from facecli.cli.options import STDIN, check_targets, text_option
+from facecli.cli.options import STDIN, Kind, check_targets, text_option
 from facecli.cli.output import say, show_table, warn, write_text
 from facecli.cli.summarize import raise_if_damaged, read_crowd
 from facecli.core.attributes import CLASS_NAMES, NAMED_HEADS
 from facecli.core.errors import FacecliError, InputError
 from facecli.core.faces import percent, round_years, with_further
+
+if TYPE_CHECKING:
+    from facecli.crowd.search import AgeRange, Ranking
+
 
 _MEANT = {
     "man": "male", "men": "male", "boy": "male", "m": "male",
@@ -36,7 +40,7 @@ Rows = Sequence[Mapping[str, Any]]
 _SHOWN = 3
 
 
-class ClassNames(click.ParamType):
+class ClassNames(Kind):
     """One name of a head's classes, or several with commas between them."""
 
     name = "class"
@@ -59,11 +63,15 @@ class ClassNames(click.ParamType):
         hint = f" did you mean '{meant[0]}'?" if meant else ""
         return f"'{name}' is no {self._head};{hint} it is one of {', '.join(self._names)}"
 
-    def shell_complete(self, ctx, param, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         return [CompletionItem(name) for name in self._names if name.startswith(incomplete)]
 
 
-def attributes_option(context, parameter, value: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def attributes_option(
+    context: click.Context, parameter: click.Parameter, value: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
     """Callback of --attribute: head -> names of classes."""
     wanted = {}
     for text in value:
@@ -92,12 +100,12 @@ def check_attributes(asked: Mapping[str, Sequence[str]], known: Mapping[str, Seq
                 raise InputError(f"'{name}' is no {head}; it is one of {', '.join(known[head])}")
 
 
-class Years(click.ParamType):
+class Years(Kind):
     """A range of years."""
 
     name = "years"
 
-    def convert(self, value: str, param, ctx):
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> "AgeRange":
         from facecli.crowd.search import parse_age_range
 
         try:
@@ -197,7 +205,7 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     help="Texts of --csv as they are, also those that a spreadsheet would run as a formula.",
 )
 @click.option("--copy-to", metavar="FOLDER", help="Copy the pictures there; no file is ever written over.")
-def search(rows: tuple[str, ...], **options) -> None:
+def search(rows: tuple[str, ...], **options: Any) -> None:
     """Rank the people in files that 'facecli run --json' wrote by how well they fit.
 
     ROWS are such files, of pictures and of videos; - is standard input. The probability is that of
@@ -235,7 +243,7 @@ def search(rows: tuple[str, ...], **options) -> None:
     raise_if_damaged(reading)
 
 
-def _show(matches: list, options: dict) -> None:
+def _show(matches: list[Any], options: dict[str, Any]) -> None:
     from facecli.crowd.search import match_row
 
     found = [match_row(number, match) for number, match in enumerate(matches, start=1)]
@@ -247,7 +255,7 @@ def _show(matches: list, options: dict) -> None:
         show_matches(found)
 
 
-def _say(ranking, shown: int, options: dict, people: int) -> None:
+def _say(ranking: "Ranking", shown: int, options: dict[str, Any], people: int) -> None:
     """What the ranking itself does not tell."""
     if not ranking.matches:
         best = ranking.best_below
@@ -266,7 +274,7 @@ def _say(ranking, shown: int, options: dict, people: int) -> None:
         )
 
 
-def _copy(matches: list, folder: str) -> int:
+def _copy(matches: list[Any], folder: str) -> int:
     """Copies pictures, says what became of them; gives the number of those that could not be."""
     from facecli.crowd.search import copy_pictures
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +10,9 @@ from facecli.cli.options import check_model_path, detector_option, model_path_op
 from facecli.cli.output import note_terms, say, warn
 from facecli.core.console import OUTPUT_POLICY
 from facecli.core.errors import InputError
+
+if TYPE_CHECKING:
+    from facecli.web.settings import Settings
 
 _TOKEN_VARIABLE = "FACECLI_TOKEN"
 _SHORTEST_TOKEN = 8
@@ -40,7 +44,7 @@ _SHORTEST_TOKEN = 8
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--access-log/--no-access-log", default=True, help="A line on standard error for each request.")
-def serve(**options) -> None:
+def serve(**options: Any) -> None:
     """Serve the page, REST and live mode: http://127.0.0.1:5000/ on this machine.
 
     Pictures are analysed in memory and not stored. Ctrl-C ends it, after what was begun.
@@ -72,7 +76,7 @@ def serve(**options) -> None:
     serve(app, listener, started)
 
 
-def _check_access(options: dict) -> str | None:
+def _check_access(options: dict[str, Any]) -> str | None:
     """The token; empty is none. Raises InputError when others could use the server without one."""
     token = (options["token"] if options["token"] is not None else os.environ.get(_TOKEN_VARIABLE)) or None
     check_model_path(options)
@@ -99,7 +103,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _settings(options: dict, token: str | None):
+def _settings(options: dict[str, Any], token: str | None) -> "Settings":
     from facecli.core.paths import find_model
     from facecli.web.settings import LOOPBACK, Settings, default_workers, own_names
 

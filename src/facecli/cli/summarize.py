@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from click.core import ParameterSource
@@ -25,13 +25,16 @@ from facecli.core.errors import CheckpointError, FacecliError
 from facecli.core.files import GrowingTextFile
 from facecli.core.paths import MODEL_FOLDERS, is_stream, replacing
 
+if TYPE_CHECKING:
+    from facecli.crowd.rows import Reading
+
 _SHOWN = 3
 
 _BAR = 30
 _SHARES = ("head", "class", "people", "as said", "interval", "corrected", "interval")
 
 
-def read_crowd(files: Sequence[str]) -> tuple:
+def read_crowd(files: Sequence[str]) -> tuple[Any, ...]:
     """The crowd and what was read. Warns of damaged and cut lines. Raises InputError."""
     from facecli.crowd.gather import gather
     from facecli.crowd.rows import Reading, read_rows
@@ -42,7 +45,7 @@ def read_crowd(files: Sequence[str]) -> tuple:
     return crowd, reading
 
 
-def _say_left_out(reading) -> None:
+def _say_left_out(reading: "Reading") -> None:
     """Warns of damaged and cut lines."""
     for damaged in reading.damaged[:_SHOWN]:
         warn(f"{damaged}; left out")
@@ -53,7 +56,7 @@ def _say_left_out(reading) -> None:
         warn(f"the last line of {name} is cut off and left out: the run was interrupted, or still goes on")
 
 
-def raise_if_damaged(reading) -> None:
+def raise_if_damaged(reading: "Reading") -> None:
     """Raises FacecliError when lines were left out that are no rows; a cut last line is none of them."""
     if count := reading.damaged_lines:
         lines = "1 line is no row" if count == 1 else f"{count:,} lines are no rows"

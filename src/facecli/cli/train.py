@@ -1,5 +1,7 @@
 """`facecli train` and `facecli distil`: retrain a model, or let a compact one learn from FaceNet."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from facecli.cli.detector import FINDERS, FOR_TRAINING, refuse_given, teacher_option, train_finder
@@ -32,6 +34,10 @@ from facecli.core.recipes import (
     resolve,
     run_defaults,
 )
+
+if TYPE_CHECKING:
+    from facecli.models.checkpoint import Checkpoint
+    from facecli.training.prepare import PreparedData
 
 TEACHERS = ("facenet", "mobilenet")
 
@@ -91,7 +97,7 @@ def _teachers(context: click.Context, parameter: click.Parameter, value: str) ->
     help="Side of the views in pixels, to share them among students.  [default: the student's]",
 )
 @training_options
-def distil(**options) -> None:
+def distil(**options: Any) -> None:
     """Train the compact backbone from random weights to reproduce FaceNet's features.
 
     Needs the genuine weights ('facecli weights get facenet'). What it writes is what
@@ -201,7 +207,7 @@ def distil(**options) -> None:
     help="A further model that went on from one with --initial: the start is the mean of all their weights.",
 )
 @training_options
-def train(**options) -> None:
+def train(**options: Any) -> None:
     """Train a model on labelled faces and write saved_model/NAME.
 
     \b
@@ -248,7 +254,7 @@ def train(**options) -> None:
         _evaluate(checkpoint, data, options)
 
 
-def _show_added(checkpoint, heads: tuple[str, ...]) -> bool:
+def _show_added(checkpoint: "Checkpoint", heads: tuple[str, ...]) -> bool:
     """How good heads are that were added to a finished model; False where there is none."""
     from facecli.cli.evaluate import metric_rows
     from facecli.cli.output import show_table
@@ -265,7 +271,7 @@ def _show_added(checkpoint, heads: tuple[str, ...]) -> bool:
     return bool(figures)
 
 
-def _evaluate(checkpoint, data, options: dict) -> None:
+def _evaluate(checkpoint: "Checkpoint", data: "PreparedData", options: dict[str, Any]) -> None:
     from facecli.cli.evaluate import evaluate_sets, show_metrics
     from facecli.core.paths import replacing
     from facecli.data.statistics import save_data_stats

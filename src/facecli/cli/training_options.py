@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,7 +36,7 @@ _TENSORFLOW = {
 """Settings that TensorFlow reads when it is imported; what the user has set stays."""
 
 
-def training_options(command: Callable) -> Callable:
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator that adds the options of a training run; numbers left out follow the model type."""
     options = [
         click.option(
@@ -128,7 +128,7 @@ def training_options(command: Callable) -> Callable:
     return config_option(data_options(command))
 
 
-def list_options(command: Callable) -> Callable:
+def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: how lists of pictures among the data sets are read, see `lists_of`."""
     for option in (
         click.option(
@@ -161,7 +161,7 @@ def list_options(command: Callable) -> Callable:
     return command
 
 
-def lists_of(options: Mapping) -> "ListOptions":
+def lists_of(options: Mapping[str, Any]) -> "ListOptions":
     """How lists are read, by the options of `list_options`. Raises InputError for meanings that are none."""
     from facecli.data.labels import load_given, parse_pairs
     from facecli.data.listed import ListOptions
@@ -183,7 +183,7 @@ def tell_of_list(report: "ListReport") -> None:
         warn("addresses of the own network were not asked; --allow-private asks them")
 
 
-def data_options(command: Callable) -> Callable:
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: `--data-path`, which may recur, and `--extra-data`, an earlier name for further sets."""
     for option in (
         list_options,
@@ -201,7 +201,7 @@ def data_options(command: Callable) -> Callable:
     return command
 
 
-def data_paths(options: dict) -> list[Path]:
+def data_paths(options: dict[str, Any]) -> list[Path]:
     """The data sets' places: as given, else data/UTKFace."""
     if options.get("extra_data"):
         warn_deprecated(EXTRA_DATA)
@@ -227,7 +227,7 @@ def check_data(places: Sequence[Path]) -> None:
         check_dataset(place)
 
 
-def shares_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict:
+def shares_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict[str, Any]:
     """Callback of --share: set -> share of an epoch."""
     shares = {}
     for text in value:
@@ -244,7 +244,7 @@ def shares_option(context: click.Context, parameter: click.Parameter, value: Seq
     return shares
 
 
-def weights_option(context: click.Context, parameter: click.Parameter, value: str | None) -> dict:
+def weights_option(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, Any]:
     """Callback of --head-weights: head -> weight; {} when not given. Which heads there are is seen later."""
     weights: dict[str, float] = {}
     for text in (part.strip() for part in (value or "").split(",") if part.strip()):
@@ -273,7 +273,9 @@ def keep_option(context: click.Context, parameter: click.Parameter, value: str) 
     raise click.BadParameter(f"{value!r}: give best, all, or how many of the best epochs stay")
 
 
-def one_sided_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> tuple:
+def one_sided_option(
+    context: click.Context, parameter: click.Parameter, value: Sequence[str]
+) -> tuple[Any, ...]:
     """Callback of --allow-one-sided: the texts, each a set and one of the heads."""
     for text in value:
         name, _, head = text.rpartition(":")
@@ -284,7 +286,7 @@ def one_sided_option(context: click.Context, parameter: click.Parameter, value: 
     return tuple(value)
 
 
-def checked_shares(options: dict, data: "PreparedData") -> dict[str, float]:
+def checked_shares(options: dict[str, Any], data: "PreparedData") -> dict[str, float]:
     """The shares of `--share`, or those that the deprecated `--extra-share` means.
 
     Raises UsageError when a set is not there, or when all sets have shares that do not sum to 1.
@@ -328,13 +330,13 @@ def heads_option(context: click.Context, parameter: click.Parameter, value: str 
     return (*(head for head in HEAD_CLASSES if head in heads), *further)
 
 
-def resolved(values: dict, defaults: Mapping[str, object]) -> dict:
+def resolved(values: dict[str, Any], defaults: Mapping[str, object]) -> dict[str, Any]:
     """The options' values with what was left out filled in."""
     given = {key: value for key, value in values.items() if value is not None}
     return {**values, **defaults, **given}
 
 
-def fit_options(values: dict) -> FitOptions:
+def fit_options(values: dict[str, Any]) -> FitOptions:
     """FitOptions out of resolved values; sets Keras's precision policy."""
     import keras
 
@@ -349,7 +351,7 @@ def command_line() -> str:
     return " ".join(["facecli", *sys.argv[1:]])
 
 
-def show_plan(title: str, plan: dict) -> None:
+def show_plan(title: str, plan: dict[str, Any]) -> None:
     """Prints resolved options, a line each, on stdout."""
     show_text(title)
     for key, value in plan.items():

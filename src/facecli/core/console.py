@@ -9,7 +9,10 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 HIDDEN = "***"
 """Stands where something was left out."""
@@ -175,7 +178,7 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def stderr_console():
+def stderr_console() -> "Console":
     """A rich console on standard error; it keeps silent when sentences are not wanted there."""
     from rich.console import Console
 

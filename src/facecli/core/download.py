@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from facecli.core.console import redacted
 from facecli.core.errors import DownloadError, FacecliError, OutputError
@@ -20,7 +21,7 @@ _CHUNK = 1 << 16
 _GONE = (404, 410)
 _RETRIED_STATUS = (408, 429, 500, 502, 503, 504)
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 Progress = Callable[[int, int | None], None]
 
 
@@ -156,7 +157,7 @@ def _attempt(url: str, part: Path, on_progress: Progress, max_bytes: int, timeou
         _receive(answer, part, have if resumed else 0, on_progress, max_bytes)
 
 
-def _receive(answer, part: Path, have: int, on_progress: Progress, max_bytes: int) -> None:
+def _receive(answer: Any, part: Path, have: int, on_progress: Progress, max_bytes: int) -> None:
     length = answer.headers.get("Content-Length")
     total = have + int(length) if length and length.isdigit() else None
     if total is not None and total > max_bytes:
@@ -179,7 +180,7 @@ def _receive(answer, part: Path, have: int, on_progress: Progress, max_bytes: in
         raise _CutShortError(f"cut after {have} of {total} bytes")
 
 
-def _read(answer) -> bytes:
+def _read(answer: Any) -> bytes:
     try:
         return answer.read(_CHUNK)
     except OSError as error:  # told apart from a failing disk

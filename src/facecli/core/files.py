@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 from facecli.core.errors import InputError, OutputError
 from facecli.core.paths import is_stream, replacing, unopened_text
@@ -40,7 +40,7 @@ class AtomicFile:
     def __init__(self, path: Path) -> None:
         """Makes the temporary file. Raises OutputError when the folder cannot be written."""
         self._replacing = replacing(path)
-        self.temporary = self._replacing.__enter__()
+        self.temporary: Path = self._replacing.__enter__()
 
     def keep(self) -> None:
         """Puts the temporary file in place of the old one. Raises OutputError."""
@@ -137,7 +137,7 @@ class GrowingTextFile:
             self._pending = AtomicFile(path)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._pending is not None:
             self._pending.discard()
         if self._file is self._stdout:
@@ -218,7 +218,7 @@ def check_unlocked(path: Path) -> None:
         raise _locked(path)
 
 
-def _lock(file: IO) -> bool:
+def _lock(file: IO[Any]) -> bool:
     """Keeps other runs from a file until it is closed; False when one of them has it."""
     if fcntl is None:
         return True

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -34,7 +35,11 @@ from facecli.core.image_header import (
     read_header,
 )
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from PIL import ImageCms
+
+
+log: logging.Logger = logging.getLogger(__name__)
 
 HEIF_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
 _HEIF_BYTES = 10
@@ -494,7 +499,7 @@ def to_8_bit(image: Array, name: str) -> Array:
     return eight
 
 
-def _scale(dtype: np.dtype, largest: float, name: str) -> float:
+def _scale(dtype: np.dtype[Any], largest: float, name: str) -> float:
     """What values are multiplied with."""
     if dtype.kind in "ui":
         bits = max(8, int(largest).bit_length())
@@ -554,7 +559,7 @@ def convert_to_srgb(image_rgb: Array, profile: bytes, name: str) -> None:
 
 
 @lru_cache(maxsize=16)
-def _to_srgb(profile: bytes):
+def _to_srgb(profile: bytes) -> "ImageCms.ImageCmsTransform | None":
     """The transform of a profile, or None."""
     from PIL import ImageCms
 

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from facecli.core.errors import EXIT_FAILED, FacecliError
 
@@ -100,18 +100,18 @@ class OrderedPool(Generic[Task, Result]):
         from queue import SimpleQueue
 
         self._ahead = ahead
-        self._todo: SimpleQueue = SimpleQueue()
+        self._todo: SimpleQueue[Any] = SimpleQueue()
         self._stopped = False
         self._threads = [
             threading.Thread(target=self._work, args=(function,), daemon=True, name=NAME)
             for function in functions
         ]
 
-    def __enter__(self) -> "OrderedPool":
+    def __enter__(self) -> "OrderedPool[Task, Result]":
         start_threads(self._threads)
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stopped = True
         for _ in self._threads:
             self._todo.put(None)
@@ -131,7 +131,7 @@ class OrderedPool(Generic[Task, Result]):
         """
         from queue import Empty, SimpleQueue
 
-        waiting: deque[SimpleQueue] = deque()
+        waiting: deque[SimpleQueue[Any]] = deque()
         tasks = iter(tasks)
         while True:
             while len(waiting) < self._ahead and (task := next(tasks, _END)) is not _END:

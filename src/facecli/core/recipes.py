@@ -12,9 +12,13 @@ EMBEDDING_MODEL = "facenet_embedding"
 GENUINE = "inception-resnet-v1"
 STUDENTS = ("compact", "mobile-se")
 """Backbones that a distilled student may have, the default first."""
-BACKBONES = {"facenet": (*STUDENTS, GENUINE), "normal": ("normal",), "open": ("compact",)}
+BACKBONES: dict[str, tuple[str, ...]] = {
+    "facenet": (*STUDENTS, GENUINE),
+    "normal": ("normal",),
+    "open": ("compact",),
+}
 """Each of `core.paths.MODEL_TYPES` -> backbones that it may stand on, the default first."""
-HEADS = {
+HEADS: dict[str, tuple[str, ...]] = {
     "facenet": UTKFACE_HEADS,
     "normal": UTKFACE_HEADS,
     "open": ("age", "gender", "race", "race_7", "face"),
@@ -28,7 +32,7 @@ _STUDENT = {
     "degraded_share": 0.1,
 }
 _SCRATCH = {"epochs": 30, "batch_size": 128, "learning_rate": 2e-3, "weight_decay": 0.05}
-RUN_DEFAULTS = {
+RUN_DEFAULTS: dict[str, dict[str, float]] = {
     "open": _SCRATCH,
     "normal": {"epochs": 30, "batch_size": 96, "learning_rate": 2e-3},
     **dict.fromkeys(STUDENTS, _STUDENT),

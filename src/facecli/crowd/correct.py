@@ -27,7 +27,7 @@ from facecli.core.arrays import Array
 from facecli.core.attributes import CLASS_NAMES, NAMED_HEADS, ClassNames
 from facecli.models.checkpoint import Checkpoint, read_json
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 LEVEL = 0.9
 DRAWS = 1000

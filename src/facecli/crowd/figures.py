@@ -137,7 +137,7 @@ def _ages(people: Sequence[Person]) -> Ages:
 def _shares(names: Sequence[str], said: Array, corrected: Corrected | None) -> dict[str, Share]:
     total, found = int(said.sum()), {}
     for index, name in enumerate(names):
-        right: tuple = ()
+        right: tuple[Any, ...] = ()
         if corrected is not None:
             right = float(corrected.share[index]), (float(corrected.low[index]), float(corrected.high[index]))
         count = int(said[index])
@@ -152,6 +152,7 @@ def _rounded(value: float | Sequence[float] | None) -> float | list[float] | Non
 
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.typing import RcKeyType
 
 _SAID, _CORRECTED, _DARK = "#B8C4CE", "#0072B2", "#333333"
@@ -216,7 +217,7 @@ def _footnote(figures: Figures, model: str) -> str:
     return said
 
 
-def _draw_ages(axes, figures: Figures) -> None:
+def _draw_ages(axes: Any, figures: Figures) -> None:
     ages = figures.ages
     names = list(ages.histogram)
     axes.bar(range(len(names)), list(ages.histogram.values()), width=0.9, color=_CORRECTED)
@@ -239,7 +240,7 @@ def _draw_ages(axes, figures: Figures) -> None:
         axes.axvspan(low, high, color=_DARK, alpha=0.12, linewidth=0)
 
 
-def _draw_shares(axes, head: str, shares: dict[str, Share]) -> None:
+def _draw_shares(axes: "Axes", head: str, shares: dict[str, Share]) -> None:
     names = list(shares)
     corrected = all(share.corrected_share is not None for share in shares.values())
     height = 0.38 if corrected else 0.6
@@ -262,7 +263,7 @@ def _draw_shares(axes, head: str, shares: dict[str, Share]) -> None:
 
 
 def _draw_bar(
-    axes,
+    axes: "Axes",
     place: float,
     height: float,
     share: float | None,

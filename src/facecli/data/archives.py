@@ -27,7 +27,7 @@ from facecli.core.console import bars_wanted, stderr_console
 from facecli.core.download import DEFAULT_RETRY, NotFoundError, PublishedFile, RetryPolicy, fetch_file
 from facecli.core.errors import DataError, DownloadError, InputError, OutputError
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 MAX_FILES = 1_000_000

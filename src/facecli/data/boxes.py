@@ -26,7 +26,7 @@ from facecli.core.image_header import read_header
 from facecli.core.images import find_images, read_bytes
 from facecli.data.archives import archive_stem, unpack
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 LANDMARK_NAMES = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 """As a viewer sees them: the left eye is the one at the left of an upright picture."""

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from facecli.core import paths
 from facecli.core.attributes import (
@@ -27,6 +27,10 @@ from facecli.core.console import printable
 from facecli.core.errors import InputError
 from facecli.core.paths import how_to_install
 from facecli.data.lists import Label, Listing
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
 
 IGNORE = "ignore"
 _MAX_FILE = 4 << 20
@@ -221,7 +225,7 @@ def save_reading(path: Path, reading: Reading) -> None:
         temporary.write_text(f"{unknown}{text}", encoding="utf-8")
 
 
-def _yaml():
+def _yaml() -> "ModuleType":
     try:
         import yaml
     except ImportError as error:

@@ -34,7 +34,7 @@ from facecli.data.table import Table, build_table
 from facecli.sources.files import check_regular, shown
 from facecli.sources.web import LIMITS, FetchLimits, check_url, fetch, is_url
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 SOURCE = "list"
 """Column `source` of its tables."""

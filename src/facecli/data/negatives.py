@@ -11,7 +11,7 @@ from facecli.core.crops import crop_face
 
 Draw = Callable[[np.random.Generator, int], Array]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 FACE_BOX = (0.25, 0.2, 0.75, 0.85)
 """Where the face lies in a UTKFace chip, as fractions of its sides: x_min, y_min, x_max, y_max."""

@@ -37,7 +37,7 @@ from facecli.data.listed import PLAIN, ListOptions, read_list
 from facecli.data.lists import is_list
 from facecli.data.table import Layout, Table
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 LAYOUTS = Registry(
     "data set",

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,11 @@ from facecli.core.attributes import (
 from facecli.core.errors import DataError
 from facecli.core.recipes import LEFT_OUT
 from facecli.data.groups import age_decades, rebalance
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 MIN_ROWS = 50
 MIN_CLASS_ROWS = 2
@@ -328,7 +334,7 @@ def _save(found: Mapping[str, Distribution], folder: Path, title: str) -> None:
         _save_figure(_class_figure(found[label], f"{label}: {title}"), folder / f"{label}.png")
 
 
-def _figure(title: str, widths: tuple[int, int]):
+def _figure(title: str, widths: tuple[int, int]) -> "tuple[Figure, Any]":
     # No pyplot: nothing global, no display; Figure draws with Agg by itself.
     from matplotlib.figure import Figure
 
@@ -342,7 +348,7 @@ def _figure(title: str, widths: tuple[int, int]):
     return figure, axes
 
 
-def _age_figure(years: Distribution, decades: Distribution, title: str):
+def _age_figure(years: Distribution, decades: Distribution, title: str) -> "Figure":
     figure, (left, right) = _figure(f"age: {title}", (3, 2))
     left.bar(np.arange(len(years.names)), years.counts, width=1.0, color=_BAR)
     left.set(xlabel="age in years", ylabel="pictures", xlim=(-1, len(years.names)))
@@ -352,7 +358,7 @@ def _age_figure(years: Distribution, decades: Distribution, title: str):
     return figure
 
 
-def _class_figure(distribution: Distribution, title: str):
+def _class_figure(distribution: Distribution, title: str) -> "Figure":
     figure, (left, right) = _figure(title, (3, 2))
     colours = _PALETTE[: len(distribution.names)]
     _bars(left, distribution, colours)
@@ -375,12 +381,12 @@ def _class_figure(distribution: Distribution, title: str):
     return figure
 
 
-def _bars(axis, distribution: Distribution, colours) -> None:
+def _bars(axis: "Axes", distribution: Distribution, colours: Sequence[str]) -> None:
     bars = axis.bar(distribution.names, distribution.counts, color=colours)
     axis.bar_label(bars, [f"{count:,.0f}" for count in distribution.counts], fontsize=8)
     axis.margins(y=0.1)
 
 
-def _save_figure(figure, path: Path) -> None:
+def _save_figure(figure: "Figure", path: Path) -> None:
     with paths.replacing(path) as temporary:
         figure.savefig(temporary)

@@ -21,7 +21,7 @@ from facecli.data.groups import Fingerprints, shared_pictures
 COLUMNS = ("file", "sha256", "age_years", "gender", "race")
 LABELS = COLUMNS[2:]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 LEFT_OUT = "left_out"
 """Split of rows that are neither trained nor judged by."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -39,6 +39,10 @@ from facecli.detect.registry import Detections, DetectorEntry, check_range
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, load_detector, load_finder
 from facecli.models.litert import open_network
 from facecli.models.terms import DETECTOR_TERMS
+
+if TYPE_CHECKING:
+    from facecli.models.litert import LiteRtNetwork
+
 
 NAME = "cnn"
 CHIP_CROP = (-0.004, 0.030)
@@ -182,7 +186,7 @@ class CnnDetector:
     """Finds faces and their landmarks with the network of one folder."""
 
     name = NAME
-    every_s = 0.05
+    every_s: float = 0.05
 
     def __init__(self, options: CnnOptions) -> None:
         """Loads the network once.
@@ -204,7 +208,7 @@ class CnnDetector:
         self._search_threshold = wanted if fitted is None else _searched(wanted, fitted)
         self._checkpoint = checkpoint
         self._runner = _opened(checkpoint, options.threads)
-        self._tile_runner = None
+        self._tile_runner: LiteRtNetwork | None = None
 
     def detect(self, frame_rgb: Array) -> Detections:
         """Finds every face of a (H, W, 3) uint8 RGB picture, with landmarks."""
@@ -230,7 +234,7 @@ class CnnDetector:
         kept = scores >= self.score_threshold
         return Detections(found.xyxy[kept], scores[kept], look.landmarks[kept], look.errors[kept])
 
-    def _search(self, image_rgb: Array, longest_side: int, runner=None) -> _Found:
+    def _search(self, image_rgb: Array, longest_side: int, runner: "LiteRtNetwork | None" = None) -> _Found:
         """One look at a picture, shrunk to that longer side: boxes and landmarks are float32 pixels of it."""
         height, width = image_rgb.shape[:2]
         scale = min(1.0, longest_side / max(height, width))
@@ -313,7 +317,7 @@ def _suppress_overlaps(xyxy: Array, scores: Array) -> Array:
     return np.array(cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), 0.0, _NMS_THRESHOLD), np.intp)
 
 
-def _opened(checkpoint: Checkpoint, threads: int | None):
+def _opened(checkpoint: Checkpoint, threads: int | None) -> "LiteRtNetwork":
     """The network, after an empty picture was searched. Raises CheckpointError."""
     runner, path = open_network(checkpoint, threads), checkpoint.folder / LITERT_FILE
     try:

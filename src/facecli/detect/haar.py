@@ -143,7 +143,7 @@ class HaarDetector:
 
     def __init__(self, cascade: Path, options: HaarOptions | None = None) -> None:
         """Raises CheckpointError when `cascade` is not a cascade that OpenCV reads."""
-        self.options = options or HaarOptions()
+        self.options: HaarOptions = options or HaarOptions()
         self._cascade, self._threshold = load_cascade(cascade)
 
     def detect(self, frame_rgb: Array) -> Detections:

@@ -11,7 +11,7 @@ class WholePicture:
     """Says that the whole picture is a face."""
 
     name = WHOLE_PICTURE
-    every_s = 0.0
+    every_s: float = 0.0
 
     def detect(self, frame_rgb: Array) -> Detections:
         """The frame itself as the only box, score 1."""

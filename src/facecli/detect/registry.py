@@ -69,12 +69,15 @@ def detect_inside(detector: Detector, image_rgb: "Array") -> Detections:
 class RefiningDetector:
     """A detector whose finds are looked at closer: boxes are its own, landmarks are not."""
 
+    detector: Detector
+    name: str
+
     def __init__(self, detector: Detector, finder: "LandmarkFinder", crop: tuple[float, float]) -> None:
         """`crop`: (margin, shift_y) with which the detector's boxes are chips."""
         self.detector, self.name = detector, detector.name
         self._finder, self._crop = finder, crop
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         # What a detector may say beside, such as `every_s`.
         return getattr(self.detector, name)
 
@@ -129,7 +132,9 @@ DETECTORS = Registry(
     last=(WHOLE_PICTURE,),
     apart=("registry",),
 )
-built_in_names, detector_names, find_entry = DETECTORS.built_in_names, DETECTORS.names, DETECTORS.find
+built_in_names: Callable[[], tuple[str, ...]] = DETECTORS.built_in_names
+detector_names: Callable[[], tuple[str, ...]] = DETECTORS.names
+find_entry: Callable[[str], DetectorEntry] = DETECTORS.find
 
 
 def choose_detector(name: str, configs: Iterable[Mapping[str, Any]]) -> str:

@@ -42,11 +42,11 @@ class YunetDetector:
     """Finds faces with `cv2.FaceDetectorYN` and weights from an ONNX file."""
 
     name = "yunet"
-    every_s = 0.05
+    every_s: float = 0.05
 
     def __init__(self, options: YunetOptions) -> None:
         """Loads the network once. Raises InputError without a file, CheckpointError for another file."""
-        self.longest_side = options.longest_side
+        self.longest_side: int = options.longest_side
         weights, score_threshold = options.weights, options.score_threshold
         if weights is None:
             raise InputError("the yunet detector needs a file of weights", "name one with --detector-weights")

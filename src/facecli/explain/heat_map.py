@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from keras import ops
 
-from facecli.core.arrays import Array
+from facecli.core.arrays import Array, Tensor
 from facecli.core.attributes import CLASS_NAMES, FACE_HEADS
 from facecli.explain import check_installed
 from facecli.models.readout import expected_age
@@ -83,7 +83,7 @@ class Target:
             return "younger", "older"
         return f"against {self.name}", f"for {self.name}"
 
-    def score(self, outputs):
+    def score(self, outputs: Tensor) -> Tensor:
         """(n,) of a tensor of the head's probabilities (n, classes); differentiable.
 
         The age is the expectation of its distribution, as `models.readout.expected_age` reads it.

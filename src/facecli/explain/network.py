@@ -12,11 +12,11 @@ import keras
 import numpy as np
 from keras import tree
 
-from facecli.core.arrays import Array
+from facecli.core.arrays import Array, Tensor
 from facecli.core.errors import InputError
 from facecli.explain.heat_map import Target
 from facecli.models.checkpoint import Checkpoint
-from facecli.models.readout import load_calibration
+from facecli.models.readout import Calibration, load_calibration
 
 NEEDED_BACKEND = "tensorflow"
 
@@ -50,7 +50,7 @@ def float_path(network: keras.Model) -> FloatPath:
     return FloatPath(model, _last_spatial(calls, image))
 
 
-def _laid(network: keras.Model, image, call: Callable) -> keras.Model:
+def _laid(network: keras.Model, image: Tensor, call: Callable[..., Any]) -> keras.Model:
     # A fresh tensor of the same kind where the network has a list or dict of one input.
     inputs = tree.pack_sequence_as(network.input, [image])
     return keras.models.clone_model(
@@ -58,10 +58,10 @@ def _laid(network: keras.Model, image, call: Callable) -> keras.Model:
     )
 
 
-def _recorder(calls: list[_Call]) -> Callable:
+def _recorder(calls: list[_Call]) -> Callable[..., Any]:
     """A function that calls a layer, goes into nested networks, and writes down what it called."""
 
-    def call(layer, *arguments, **options):
+    def call(layer: Any, *arguments: Any, **options: Any) -> Tensor:
         if isinstance(layer, keras.Sequential):
             (x,) = arguments
             for inner in layer.layers:
@@ -78,7 +78,7 @@ def _recorder(calls: list[_Call]) -> Callable:
     return call
 
 
-def _last_spatial(calls: list[_Call], image):
+def _last_spatial(calls: list[_Call], image: Tensor) -> Tensor | None:
     """The last 4-D tensor that no path from picture to heads goes around."""
     made_at = {id(image): -1}
     for position, call in enumerate(calls):
@@ -94,7 +94,7 @@ def _last_spatial(calls: list[_Call], image):
     return found
 
 
-def _is_map(output) -> bool:
+def _is_map(output: Tensor) -> bool:
     if not isinstance(output, keras.KerasTensor) or len(output.shape) != 4:
         return False
     return None not in output.shape[1:] and output.shape[1] * output.shape[2] > 1
@@ -168,9 +168,9 @@ class ExplainedNetwork:
         """
         self.network = network
         self.checkpoint = checkpoint
-        self.heads = checkpoint.heads
-        self.image_size = checkpoint.image_size
-        self.calibration = load_calibration(checkpoint)
+        self.heads: tuple[str, ...] = checkpoint.heads
+        self.image_size: tuple[int, int] = checkpoint.image_size
+        self.calibration: Calibration = load_calibration(checkpoint)
         self._path = float_path(network)
         self._maps: keras.Model | None = None
 
@@ -227,7 +227,7 @@ class ExplainedNetwork:
         return {head: keras.ops.convert_to_numpy(outputs[head]) for head in self.heads}
 
 
-def _batched(compute: Callable[[Array], Mapping], crops: Array) -> dict:
+def _batched(compute: Callable[[Array], Mapping[Any, Array]], crops: Array) -> dict[Any, Array]:
     starts = range(0, len(crops), _BATCH_SIZE)
     parts = [compute(crops[start : start + _BATCH_SIZE]) for start in starts]
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

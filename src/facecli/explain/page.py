@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from html import escape
 from string import Template
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -17,6 +17,9 @@ from facecli.core.arrays import Array
 from facecli.explain import METHODS
 from facecli.explain.face import Explained
 from facecli.explain.heat_map import REFERENCES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SIZE_INCHES = (11.0, 4.9)
 _DPI = 110
@@ -130,7 +133,7 @@ def _scaled(explained: Explained) -> tuple[Array, str]:
     return values / (np.abs(values).max() or 1.0), "relative, strongest = 1"
 
 
-def _name_ends(axis, explained: Explained) -> None:
+def _name_ends(axis: "Axes", explained: Explained) -> None:
     low, high = explained.target.ends if explained.heat.signed else ("no matter", "matters")
     for place, name, side in ((1.02, high, "bottom"), (-0.02, low, "top")):
         axis.text(

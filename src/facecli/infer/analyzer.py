@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -151,6 +151,8 @@ def _known(quality: float | None) -> float:
 class Analyzer:
     """A detector and a network, with the crop that fits the one to the other."""
 
+    shift_y: float
+
     def __init__(
         self,
         detector: Detector,
@@ -177,15 +179,15 @@ class Analyzer:
         self.detector = detector
         self.predictor = predictor
         measured, self.shift_y = crop_for(predictor.checkpoint, detector)
-        self.margin = measured if margin is None else margin
-        self.by_box = margin is not None
-        self.chip_margin = chip_margin_of(predictor.checkpoint)
+        self.margin: float = measured if margin is None else margin
+        self.by_box: bool = margin is not None
+        self.chip_margin: float = chip_margin_of(predictor.checkpoint)
         self.show_rejected = show_rejected
-        self.reading = reading or ReadoutOptions()
-        self.selection = selection or FaceSelection()
+        self.reading: ReadoutOptions = reading or ReadoutOptions()
+        self.selection: FaceSelection = selection or FaceSelection()
         # Who says that the whole picture is a face is believed.
         searched = detector.name != WHOLE_PICTURE
-        self.face_threshold = predictor.calibration.face_threshold if searched else None
+        self.face_threshold: float | None = predictor.calibration.face_threshold if searched else None
 
     @property
     def checkpoints(self) -> dict[str, Checkpoint]:
@@ -318,7 +320,7 @@ def read_out(
     `alignments`: what is known of each face beside; `further`: heads that the model brings.
     """
     reading = reading or ReadoutOptions()
-    columns: dict[str, list] = {"face_probability": _presence(outputs, len(xyxy))}
+    columns: dict[str, list[Any]] = {"face_probability": _presence(outputs, len(xyxy))}
     if alignments is not None:
         columns |= {name: [getattr(one, name) for one in alignments] for name in Alignment._fields}
     if "age" in outputs:
@@ -338,10 +340,10 @@ def read_out(
     ]
 
 
-def _ages(probabilities: Array, calibration: Calibration, reading: ReadoutOptions) -> dict[str, list]:
+def _ages(probabilities: Array, calibration: Calibration, reading: ReadoutOptions) -> dict[str, list[Any]]:
     """Fields of `Face` that tell of the age, a value for each face."""
     low, high = calibration.age_interval(probabilities)
-    columns: dict[str, list] = {
+    columns: dict[str, list[Any]] = {
         "age_years": expected_age(probabilities).tolist(),
         "age_interval_90": list(zip(low.tolist(), high.tolist(), strict=True)),
     }
@@ -419,8 +421,8 @@ class ComparingAnalyzer:
         """Takes a name for each model's analyzer, two at least; they share the first's detector."""
         self._analyzers = dict(analyzers)
         self._first = next(iter(self._analyzers.values()))
-        self.detector = self._first.detector
-        self.show_rejected = self._first.show_rejected
+        self.detector: Detector = self._first.detector
+        self.show_rejected: bool = self._first.show_rejected
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -170,8 +171,8 @@ class Evidence:
     def __init__(self, half_lives_s: Mapping[str, float] = MappingProxyType({})) -> None:
         """Has seen nothing yet; `half_lives_s` are those of the model's further heads."""
         self._half_lives_s = HALF_LIVES_S | dict(half_lives_s)
-        self.count = 0
-        self.last_s = -np.inf
+        self.count: int = 0
+        self.last_s: float = -np.inf
         self._age = AgeEvidence()
         self._classes: dict[str, ClassEvidence] = {}
 
@@ -193,9 +194,9 @@ class Evidence:
         self.count += 1
         self.last_s = time_s
 
-    def fields(self) -> dict:
+    def fields(self) -> dict[str, Any]:
         """What `core.faces.Face` says of the person: the keywords that are known, {} before any frame."""
-        known: dict = {}
+        known: dict[str, Any] = {}
         if self._age.count:
             known["age_years"], known["age_interval_90"] = self._age.estimate()
         said = {head: evidence.probabilities() for head, evidence in self._classes.items()}

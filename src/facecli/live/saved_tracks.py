@@ -58,7 +58,7 @@ class TrackRecorder:
     def __enter__(self) -> "TrackRecorder":
         return self
 
-    def __exit__(self, error_type: type[BaseException] | None = None, *_) -> None:
+    def __exit__(self, error_type: type[BaseException] | None = None, *_: object) -> None:
         """Raises OutputError when the file cannot be written."""
         if error_type is None or self._boxes:
             self._write()
@@ -133,6 +133,8 @@ def _readable(document: Mapping[str, Any]) -> str:
 
 class SavedTracks:
     """The tracks of a file that `TrackRecorder` wrote, perhaps edited since."""
+
+    source: str
 
     def __init__(
         self,

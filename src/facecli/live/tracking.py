@@ -49,10 +49,10 @@ class FrameSignature:
 
     def __init__(self, image_rgb: Array) -> None:
         """Looks at a (H, W, 3) uint8 RGB frame."""
-        self.shape = image_rgb.shape
+        self.shape: tuple[int, ...] = image_rgb.shape
         small = cv2.resize(image_rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-        self.cells = small.astype(np.float32)
-        self.grey = self.cells.mean(axis=-1)
+        self.cells: Array = small.astype(np.float32)
+        self.grey: Array = self.cells.mean(axis=-1)
 
     def is_cut_from(self, before: "FrameSignature") -> bool:
         """Is it another scene: nothing is where it was, or the colours are others?
@@ -119,7 +119,7 @@ class PreparedFrame:
     def __init__(self, image_rgb: Array, signature: FrameSignature) -> None:
         """Takes a (H, W, 3) uint8 RGB frame and what it is at a signature."""
         self.image_rgb = image_rgb
-        self.grey = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY)
+        self.grey: Array = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY)
         self.signature = signature
 
 
@@ -167,10 +167,10 @@ class SearchWindow:
         x_min, y_min, x_max, y_max = (float(value) for value in xyxy)
         side = max(round(max(x_max - x_min, y_max - y_min) * share), _SMALLEST)
         self._left, self._top = round((x_min + x_max - side) / 2), round((y_min + y_max - side) / 2)
-        self.scale = side / size
+        self.scale: float = side / size
         interpolation = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
         square = _square(grey, self._left, self._top, side)
-        self.pixels = cv2.resize(square, (size, size), interpolation=interpolation)
+        self.pixels: Array = cv2.resize(square, (size, size), interpolation=interpolation)
 
 
 def _square(grey: Array, left: int, top: int, side: int) -> Array:
@@ -245,8 +245,8 @@ class Motion:
 
     def __init__(self, xyxy: Box, time_s: float) -> None:
         """Begins at rest."""
-        self.xyxy = np.asarray(xyxy, np.float64)
-        self.time_s = time_s
+        self.xyxy: Array = np.asarray(xyxy, np.float64)
+        self.time_s: float = time_s
         self._velocity = np.zeros(2)
 
     def observe(self, xyxy: Box, time_s: float) -> None:

@@ -61,7 +61,7 @@ class Ellipse(NamedTuple):
     line: float = 0.0
 
 
-def _pair(x: float, *rest) -> tuple[Ellipse, Ellipse]:
+def _pair(x: float, *rest: Any) -> tuple[Ellipse, Ellipse]:
     """Left and right of the middle."""
     return Ellipse(x, *rest), Ellipse(1 - x, *rest)
 
@@ -329,7 +329,7 @@ class _Limit:
     def __enter__(self) -> "_Limit":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         """Nothing is open."""
 
     def write(self, record: Record) -> None:

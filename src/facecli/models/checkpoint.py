@@ -27,7 +27,7 @@ _MOST = 1 << 53
 """Numbers beyond it are none that facecli writes; floats do not tell them apart."""
 _LARGEST_SIDE = 10_000
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 FORMAT = 1
 KERAS_FILE = "model.keras"
@@ -75,7 +75,7 @@ class Each(Kind):
     """A list whose items are all of a kind, or an object whose values are."""
 
     wanted: str
-    container: type[list] | type[dict]
+    container: type[list[Any]] | type[dict[str, Any]]
     kind: Kind
 
     def wrong(self, value: Any, key: str) -> Iterator[Wrong]:

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ OPSET = 17
 _SMALLEST_HALVED = 256
 """Values of a tensor; smaller ones (biases, scales) save nothing."""
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 SAVED_MODEL_FILE = "saved_model.pb"
 
@@ -171,16 +171,16 @@ def write_saved_model(network: keras.Model, folder: Path) -> None:
         ) from error
 
 
-def serving(network: keras.Model):
+def serving(network: keras.Model) -> Callable[[Any], dict[str, Any]]:
     """What the signature computes, as a function of `image`."""
 
-    def serve(image):
+    def serve(image: Any) -> dict[str, Any]:
         return dict(network(image, training=False))
 
     return serve
 
 
-def image_spec(network: keras.Model):
+def image_spec(network: keras.Model) -> Any:
     """The `tf.TensorSpec` of the input. Raises FacecliError unless Keras computes with TensorFlow."""
     import keras
 
@@ -259,7 +259,7 @@ def _nodes_of(model: bytes, layers: Sequence[str]) -> list[str]:
 
 
 def _convert_to_litert(
-    converter,
+    converter: Any,
     dtype: str,
     ranges: Sequence[Array],
     float_nodes: Sequence[str],
@@ -328,7 +328,7 @@ def check_onnx() -> None:
         ) from error
 
 
-def _convert_to_onnx(network: keras.Model):
+def _convert_to_onnx(network: keras.Model) -> Any:
     import tensorflow as tf
     import tf2onnx
 
@@ -339,7 +339,7 @@ def _convert_to_onnx(network: keras.Model):
     return model
 
 
-def _halve_weights(model) -> None:
+def _halve_weights(model: Any) -> None:
     """Stores large float32 weights as float16, each behind a cast that runtimes fold when they load."""
     import onnx
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import keras
 
+from facecli.core.arrays import Tensor
+
 IMAGE_SIZE = (160, 160)
 EMBEDDING_DIM = 512
 TAPS = ("block17", "block8", "embedding")
@@ -144,14 +146,14 @@ def build_inception_resnet_v1(taps: Sequence[str] = ("embedding",)) -> keras.Mod
     return keras.Model(image, {tap: features[tap] for tap in taps}, name="inception_resnet_v1")
 
 
-def _embedding(pooled):
+def _embedding(pooled: Tensor) -> Tensor:
     x = keras.layers.Dropout(0.2, name="Dropout")(pooled)
     x = keras.layers.Dense(EMBEDDING_DIM, use_bias=False, name="Bottleneck")(x)
     x = _normalize(x, "Bottleneck_BatchNorm")
     return keras.layers.UnitNormalization(name="embedding", dtype="float32")(x)
 
 
-def _blocks(x, blocks):
+def _blocks(x: Tensor, blocks: Sequence[Residual | Reduction]) -> Tensor:
     for block in blocks:
         if isinstance(block, Reduction):
             x = _reduction(x, block)
@@ -161,7 +163,7 @@ def _blocks(x, blocks):
     return x
 
 
-def _residual(x, block: Residual, name: str):
+def _residual(x: Tensor, block: Residual, name: str) -> Tensor:
     branches = [_chain(x, convs, f"{name}_") for convs in block.branches]
     up = keras.layers.Concatenate(name=f"{name}_Concatenate")(branches)
     up = keras.layers.Conv2D(x.shape[-1], 1, name=f"{name}_Conv2d_1x1")(up)
@@ -170,13 +172,13 @@ def _residual(x, block: Residual, name: str):
     return keras.layers.ReLU(name=f"{name}_Activation")(x) if block.relu else x
 
 
-def _reduction(x, block: Reduction):
+def _reduction(x: Tensor, block: Reduction) -> Tensor:
     branches = [_chain(x, convs, f"{block.name}_") for convs in block.branches]
     pool = keras.layers.MaxPooling2D(3, strides=2, name=f"{block.name}_MaxPool")(x)
     return keras.layers.Concatenate(name=block.name)([*branches, pool])
 
 
-def _chain(x, convs: Sequence[Conv], prefix: str = ""):
+def _chain(x: Tensor, convs: Sequence[Conv], prefix: str = "") -> Tensor:
     for conv in convs:
         name = prefix + conv.name
         x = keras.layers.Conv2D(
@@ -187,5 +189,5 @@ def _chain(x, convs: Sequence[Conv], prefix: str = ""):
     return x
 
 
-def _normalize(x, name: str):
+def _normalize(x: Tensor, name: str) -> Tensor:
     return keras.layers.BatchNormalization(momentum=0.995, epsilon=0.001, scale=False, name=name)(x)

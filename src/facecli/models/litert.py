@@ -23,7 +23,7 @@ from facecli.core.errors import CheckpointError
 from facecli.core.paths import cache_dir, shipped_places
 from facecli.core.process import check_address_space, isolated_python, quiet_stderr
 from facecli.models.checkpoint import LITERT_FILE, Checkpoint, file_sha256
-from facecli.models.readout import fold_heads, load_calibration, stored_heads
+from facecli.models.readout import Calibration, fold_heads, load_calibration, stored_heads
 
 SIGNATURE = "serve"
 """What computes in such a file."""
@@ -39,7 +39,7 @@ _INPUT = "image"
 _ROUNDED = 0.02
 """How far from 1 probabilities may sum up to: int8 weights and float16 leave them exact to some digits."""
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class LiteRtNetwork:
@@ -212,9 +212,9 @@ class Predictor:
                 outputs are not those that `config.json` describes, or its calibration is damaged.
         """
         self.checkpoint = checkpoint
-        self.heads = checkpoint.heads
-        self.image_size = checkpoint.image_size
-        self.calibration = load_calibration(checkpoint)
+        self.heads: tuple[str, ...] = checkpoint.heads
+        self.image_size: tuple[int, int] = checkpoint.image_size
+        self.calibration: Calibration = load_calibration(checkpoint)
         path = checkpoint.folder / LITERT_FILE
         _check_labels(checkpoint)
         self._network = open_network(checkpoint, num_threads)

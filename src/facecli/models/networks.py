@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
+from facecli.core.arrays import Tensor
 from facecli.core.attributes import CLASS_NAMES, FINER_HEADS, HEAD_CLASSES, ClassNames
 from facecli.core.crops import CELL_OUTPUTS, CLOSEUP_OUTPUTS, CLOSEUP_SIDE
 from facecli.core.errors import InputError
@@ -90,13 +91,13 @@ def build_residual(spec: Residual, image_size: tuple[int, int] | None = None) ->
     return keras.Model(image, features, name="backbone")
 
 
-def _residual_convolution(x, width: int, name: str, strides: int = 1, relu: bool = True):
+def _residual_convolution(x: Tensor, width: int, name: str, strides: int = 1, relu: bool = True) -> Tensor:
     x = layers.Conv2D(width, 3, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
     x = layers.BatchNormalization(name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def _residual_block(x, width: int, name: str):
+def _residual_block(x: Tensor, width: int, name: str) -> Tensor:
     inner = _residual_convolution(x, width, f"{name}_a")
     inner = _residual_convolution(inner, width, f"{name}_b", relu=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, inner]))
@@ -176,18 +177,20 @@ def build_mobile(spec: Mobile, image_size: tuple[int, int] | None = None) -> ker
     return keras.Model(image, layers.Concatenate(name="features")([middle, x]), name="backbone")
 
 
-def _mobile_convolution(x, width: int, spec: Mobile, name: str, kernel: int, strides: int = 1):
+def _mobile_convolution(
+    x: Tensor, width: int, spec: Mobile, name: str, kernel: int, strides: int = 1
+) -> Tensor:
     x = layers.Conv2D(width, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return _activation(layers.BatchNormalization(name=f"{name}_norm")(x), spec, name)
 
 
-def _activation(x, spec: Mobile, name: str):
+def _activation(x: Tensor, spec: Mobile, name: str) -> Tensor:
     if spec.prelu:
         return layers.PReLU(shared_axes=[1, 2], name=f"{name}_prelu")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _mobile_block(x, row: Row, strides: int, spec: Mobile, name: str):
+def _mobile_block(x: Tensor, row: Row, strides: int, spec: Mobile, name: str) -> Tensor:
     inner = x
     if row.expand > 1:
         inner = _mobile_convolution(inner, x.shape[-1] * row.expand, spec, f"{name}_widen", kernel=1)
@@ -202,7 +205,7 @@ def _mobile_block(x, row: Row, strides: int, spec: Mobile, name: str):
     return inner
 
 
-def _squeeze_excite(x, name: str):
+def _squeeze_excite(x: Tensor, name: str) -> Tensor:
     channels = x.shape[-1]
     gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
     gate = layers.Conv2D(max(channels // 16, 8), 1, activation="relu", name=f"{name}_reduce")(gate)
@@ -254,7 +257,7 @@ def attach_heads(
     return keras.Model(backbone.input, outputs, name=HEADED)
 
 
-def _folded(finer, head: str):
+def _folded(finer: Tensor, head: str) -> Tensor:
     # A layer with weights that do not learn: it is saved, loaded and exported like any other.
     fold = layers.Dense(HEAD_CLASSES[head], use_bias=False, trainable=False, dtype="float32", name=head)
     probabilities = fold(finer)
@@ -262,7 +265,7 @@ def _folded(finer, head: str):
     return probabilities
 
 
-def _head(features, name: str, size: int, dropout: float, hidden: int):
+def _head(features: Tensor, name: str, size: int, dropout: float, hidden: int) -> Tensor:
     x = layers.Dropout(dropout, name=f"{name}_dropout")(features)
     x = layers.Dense(hidden, activation="relu", name=f"{name}_hidden")(x)
     return layers.Dense(size, activation="softmax", dtype="float32", name=name)(x)
@@ -275,7 +278,7 @@ def in_precision(network: keras.Model, dtype: str) -> keras.Model:
     return copy
 
 
-def _with_policy(value, dtype: str):
+def _with_policy(value: Any, dtype: str) -> Any:
     """A serialised configuration with every layer's policy replaced; inputs stay uint8."""
     if isinstance(value, dict):
         if value.get("class_name") == "DTypePolicy":
@@ -379,19 +382,21 @@ def build_detector_network(
     return keras.Model(image, _found_in(levels, spec.pyramid), name="detector")
 
 
-def _convolution(x, width: int, name: str, strides: int = 1, kernel: int = 3, relu: bool = True):
+def _convolution(
+    x: Tensor, width: int, name: str, strides: int = 1, kernel: int = 3, relu: bool = True
+) -> Tensor:
     x = layers.Conv2D(width, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
     x = layers.BatchNormalization(momentum=0.97, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def _residual(x, width: int, name: str):
+def _residual(x: Tensor, width: int, name: str) -> Tensor:
     inner = _convolution(x, width, f"{name}_a")
     inner = _convolution(inner, width, f"{name}_b", relu=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, inner]))
 
 
-def _pyramid(features: list, width: int) -> list:
+def _pyramid(features: list[Any], width: int) -> list[Any]:
     """Levels from the finest to the coarsest; each knows what the coarser ones saw (Lin et al. 2017)."""
     above, levels = None, list[Any]()
     for index in reversed(range(len(features))):
@@ -404,10 +409,10 @@ def _pyramid(features: list, width: int) -> list:
     return levels
 
 
-def _found_in(levels: list, width: int) -> dict:
+def _found_in(levels: list[Any], width: int) -> dict[str, Any]:
     shared = layers.Conv2D(width, 3, padding="same", use_bias=False, name="head_conv")
     bias = {"score": keras.initializers.Constant(_RARE)}
-    found: dict[str, list] = {name: [] for name in CELL_OUTPUTS}
+    found: dict[str, list[Any]] = {name: [] for name in CELL_OUTPUTS}
     last = {
         name: layers.Conv2D(
             values,

@@ -14,6 +14,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import keras
@@ -92,7 +93,7 @@ def from_state_dict(state: Mapping[str, Array]) -> dict[str, Array]:
     return arrays
 
 
-def _normalized(state: dict, module: str, layer: str, kernel: Array) -> dict[str, Array]:
+def _normalized(state: dict[str, Any], module: str, layer: str, kernel: Array) -> dict[str, Array]:
     """Arrays of a bias-free layer and the batch normalisation after it.
 
     Our normalisation has no gamma. gamma (Wx - mean) / s = ((gamma W)x - gamma mean) / s, so
@@ -166,7 +167,7 @@ def load_h5(path: Path) -> dict[str, Array]:
 
     arrays = {}
 
-    def collect(name: str, item) -> None:
+    def collect(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             # The outer group is the layer; inner ones repeat it, sometimes with a suffix.
             arrays[f"{name.split('/')[0]}_{name.split('/')[-1].removesuffix(':0')}"] = item[()]

@@ -32,7 +32,7 @@ from facecli.models.checkpoint import (
     read_json,
 )
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 CONFIG_FILE, METRICS_FILE = "config.json", "metrics.json"
 EPOCHS_FOLDER = "epochs"

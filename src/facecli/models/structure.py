@@ -13,6 +13,7 @@ from facecli.core.paths import replacing
 from facecli.models.networks import Part
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Pale fills, so that black text is readable; Okabe and Ito's hues.
@@ -110,7 +111,7 @@ def _places(boxes: Sequence[_Box]) -> dict[str, tuple[float, float]]:
     return places
 
 
-def _draw_box(axis, box: _Box, x: float, y: float) -> None:
+def _draw_box(axis: "Axes", box: _Box, x: float, y: float) -> None:
     part = box.part
     from matplotlib.patches import FancyBboxPatch
 
@@ -130,7 +131,7 @@ def _draw_box(axis, box: _Box, x: float, y: float) -> None:
     axis.text(x, y - 0.15, part.shape_text + weights, ha="center", va="center", fontsize=8, zorder=3)
 
 
-def _arrow(axis, start: tuple[float, float], end: tuple[float, float], fan: bool) -> None:
+def _arrow(axis: "Axes", start: tuple[float, float], end: tuple[float, float], fan: bool) -> None:
     path = _route(start, end, fan)
     axis.plot(*zip(*path[:-1], strict=True), color=_LINE, lw=1.1, solid_capstyle="butt", zorder=1)
     arrow = {"arrowstyle": "-|>", "color": _LINE, "lw": 1.1, "shrinkA": 0, "shrinkB": 0}

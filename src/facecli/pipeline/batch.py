@@ -28,7 +28,7 @@ SEARCHED_SIDE = 1280
 UNREADABLE = (ImageError, MemoryError, cv2.error)
 """What a picture may be to blame for."""
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _MOST_PICTURES = 64
 _MOST_BYTES = 256 << 20
 """A batch is read when it has as many faces as wanted, this many pictures, or this much to hold."""

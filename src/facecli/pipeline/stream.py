@@ -116,7 +116,7 @@ class FramePresenter:
         now: Callable[[], float],
         model: str | None = None,
     ) -> None:
-        self.summary = StreamSummary()
+        self.summary: StreamSummary = StreamSummary()
         self._model = model
         self._given = source.given
         self._rows = [sink for sink in sinks if not sink.wants_image]

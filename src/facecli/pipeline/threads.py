@@ -122,7 +122,7 @@ class NewestChannel:
 Channel = OrderedChannel | NewestChannel
 
 
-def _taken(items: queue.SimpleQueue, timeout_s: float | None) -> Any | None:
+def _taken(items: queue.SimpleQueue[Any], timeout_s: float | None) -> Any | None:
     try:
         return items.get(block=timeout_s != 0, timeout=timeout_s or None)
     except queue.Empty:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import NamedTuple, Protocol
 
 from facecli.core.arrays import Array
@@ -47,7 +48,13 @@ class Sink(Protocol):
     wants_image: bool
 
     def __enter__(self) -> "Sink": ...
-    def __exit__(self, *error) -> None: ...
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
     def write(self, record: Record) -> None: ...
 
 

@@ -89,8 +89,8 @@ class _Tally:
 
     people: int = 0
     age_sum: float = 0.0
-    bands: Counter = field(default_factory=Counter)
-    labels: dict[str, Counter] = field(default_factory=dict)
+    bands: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str]] = field(default_factory=dict)
     sources: dict[str, None] = field(default_factory=dict)
 
     def add(self, person: Person, source: str) -> None:
@@ -196,7 +196,7 @@ class EventSink:
         self._courier.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Raises OutputError when the last event cannot be kept."""
         try:
             self._count(self._visits.end())
@@ -287,6 +287,9 @@ class Outbox:
         dropped: events that this one has dropped since it was opened, because too many waited.
     """
 
+    path: Path
+    dropped: int
+
     def __init__(self, path: Path, most: int = MOST_KEPT) -> None:
         """Opens or makes it. Raises OutputError when it cannot be written or is damaged."""
         self.path, self.dropped, self._most = path, 0, most
@@ -348,7 +351,7 @@ class Outbox:
         return row[0] if row else 0
 
     @contextlib.contextmanager
-    def _translated(self):
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -375,7 +378,7 @@ class Courier:
         """`tell` takes what goes wrong and that it goes well again, a line each, in the thread."""
         self._path, self._target, self._tell, self._patience = path, target, tell, patience
         # Whose calls Ctrl-C cannot tear apart, unlike those of `threading`.
-        self._calls: queue.SimpleQueue = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._is_last, self._is_over = False, False
         self._trouble = ""
         self._thread = threading.Thread(target=self._run, name="notify", daemon=True)

@@ -15,6 +15,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TextIO
 
 import cv2
@@ -49,7 +50,7 @@ _QUALITY = 72
 _MARGIN = 0.2
 """Of a face's crop."""
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def measured_cautions(metrics: Mapping[str, Any], further: Iterable[str] = ()) -> str:
@@ -127,7 +128,7 @@ class ThumbnailBudget:
 
     def __init__(self) -> None:
         """Nothing is taken."""
-        self.bytes = 0
+        self.bytes: int = 0
         self.smaller_from: int | None = None
         self.none_from: int | None = None
         self._asked = 0
@@ -239,7 +240,9 @@ class ReportSink:
             self._broken = True
             raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
 
-    def __exit__(self, error_type: type | None, error: BaseException | None, trace) -> None:
+    def __exit__(
+        self, error_type: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Ends the page. Raises OutputError when it cannot be written."""
         if self._broken or not (self._begun or worth_writing(error_type)):
             # Told of the error, the stack leaves the older page as it is.

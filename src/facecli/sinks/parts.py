@@ -26,7 +26,7 @@ from facecli.sources.files import Entry, one_line, shown
 if TYPE_CHECKING:
     import pyarrow
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 PART_SIZE = 2000
 """Pictures of a part, when nothing else is said."""
@@ -211,6 +211,10 @@ class PartsSink:
         journal: once entered, what its parts hold of this shard.
         written: how many parts this run has written.
     """
+
+    target: str
+    journal: Journal
+    written: int
 
     wants_image = False
 

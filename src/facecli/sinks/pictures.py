@@ -34,7 +34,7 @@ class AnnotatedSink:
     def __enter__(self) -> "AnnotatedSink":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def made(self) -> str | None:
@@ -99,7 +99,7 @@ class CropsSink:
     def __enter__(self) -> "CropsSink":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def made(self) -> str | None:

@@ -52,7 +52,7 @@ class Journal:
         end: bytes of the file that hold whole rows.
     """
 
-    rows: Counter = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
     end: int = 0
 
@@ -128,7 +128,7 @@ def resume_csv(target: Path, columns: Sequence[str], is_raw: bool = False) -> Jo
     return journal
 
 
-def _number(row: dict) -> int:
+def _number(row: dict[str, Any]) -> int:
     return int(row["face"] or 0)
 
 
@@ -209,6 +209,8 @@ class RowSink:
         has_begun: something was written to the target; then nothing of an older file is left there.
     """
 
+    target: str
+
     wants_image = False
 
     def __init__(
@@ -227,8 +229,8 @@ class RowSink:
         self._spool: Spool | None = None
         self._file: GrowingTextFile | None = None
         self._skipped: Counter[str] = Counter()
-        self.journal = Journal()
-        self.has_begun = False
+        self.journal: Journal = Journal()
+        self.has_begun: bool = False
 
     def __enter__(self) -> "RowSink":
         """Raises OutputError when the file cannot be written.
@@ -252,7 +254,7 @@ class RowSink:
             raise
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         """Raises OutputError when a file cannot be closed, or does not reach the storage."""
         if self._file is not None:
             self._file.__exit__(*error)
@@ -349,7 +351,7 @@ class CsvSink(RowSink):
         self._begun = self._begun or self.journal.end > 0
         return self
 
-    def __exit__(self, error_type=None, *error) -> None:
+    def __exit__(self, error_type: Any = None, *error: object) -> None:
         try:
             if not self._begun and worth_writing(error_type):
                 self._write(self._head())
@@ -370,7 +372,7 @@ class CsvSink(RowSink):
         return head + csv_lines(rows, self._is_raw)
 
 
-def _cell(value) -> object:
+def _cell(value: object) -> object:
     # 0 and 1: spreadsheets translate true and false.
     return int(value) if isinstance(value, bool) else value
 
@@ -434,7 +436,7 @@ class ParquetSink:
             raise self._failed(error) from error
         return self
 
-    def __exit__(self, error_type=None, *_) -> None:
+    def __exit__(self, error_type: type[BaseException] | None = None, *_: object) -> None:
         """Raises OutputError when the file cannot be completed: then the old one stays."""
         is_whole = False
         try:

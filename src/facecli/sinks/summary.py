@@ -44,10 +44,12 @@ class Person:
         frames: analysed frames that show it.
     """
 
+    last_s: float
+
     def __init__(self, time_s: float) -> None:
         self.first_s = self.last_s = time_s
-        self.in_view_s = 0.0
-        self.frames = 0
+        self.in_view_s: float = 0.0
+        self.frames: int = 0
         self._ages, self._age_sum = 0, 0.0
         self._interval = _Mean()
         self._distribution = _Mean()
@@ -129,6 +131,9 @@ class People:
         first_s, last_s: times of the first and the last analysed frame; None before.
     """
 
+    frames: int
+    untracked: int
+
     def __init__(self, longest_gap_s: float = LONGEST_GAP_S) -> None:
         self._longest_gap_s = longest_gap_s
         self.by_track: dict[int, Person] = {}
@@ -192,7 +197,7 @@ class SummarySink:
         self._file.__enter__()
         return self
 
-    def __exit__(self, error_type=None, *error) -> None:
+    def __exit__(self, error_type: type[BaseException] | None = None, *error: object) -> None:
         """Raises OutputError when the document cannot be written."""
         try:
             if self._people.frames or worth_writing(error_type):

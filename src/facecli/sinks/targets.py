@@ -210,6 +210,9 @@ class HttpTarget:
     Certificates are checked against those of the system, or of the file that SSL_CERT_FILE names.
     """
 
+    called: str
+    place: str
+
     def __init__(self, given: str, credentials: Credentials, answer_s: float) -> None:
         """Raises InputError."""
         parts = _parts_of(given)
@@ -270,6 +273,9 @@ class MqttTarget:
     Raises InputError and ModuleNotFoundError when it is made.
     """
 
+    called: str
+    place: str
+
     def __init__(
         self, given: str, credentials: Credentials, answer_s: float, attributes: Sequence[str] | None = None
     ) -> None:
@@ -290,7 +296,7 @@ class MqttTarget:
         self._key, self._answer_s, self._attributes = credentials.key, answer_s, attributes
         self._is_old = False
         self._client: Any = None
-        self._news: queue.SimpleQueue = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def _check_topic(self, given: str) -> None:
         topic = self._topic
@@ -403,11 +409,14 @@ class ProgramTarget:
     Its end with exit code 0 means that the event has arrived. What it prints goes to standard error.
     """
 
+    called: str
+    place: str
+
     def __init__(self, given: str, credentials: Credentials, program_s: float) -> None:
         """Raises InputError."""
         self.called = self.place = given
         self._key, self._program_s = credentials.key, program_s
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         try:
             self._words = shlex.split(given.removeprefix(PROGRAM), posix=os.name == "posix")
         except ValueError as error:

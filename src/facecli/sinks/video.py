@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import av
 import av.error
@@ -23,13 +23,13 @@ from facecli.core.files import AtomicFile
 from facecli.core.process import interrupts_held, ordinary_scheduling
 from facecli.sinks.base import Record
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 # The encoder of AV1 tells of itself on stderr otherwise.
 os.environ.setdefault("SVT_LOG", "1")
 
 QUALITIES = ("small", "medium", "high")
 _H264, _HEVC, _VP9, _AV1, _MPEG4, _MJPEG = "h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg"
-CONTAINERS = {
+CONTAINERS: dict[str, tuple[str, ...]] = {
     ".mp4": (_H264, _AV1, _HEVC, _MPEG4),
     ".m4v": (_H264, _MPEG4),
     ".mov": (_H264, _HEVC, _MPEG4, _MJPEG),
@@ -81,7 +81,7 @@ _MUXING = {
     **dict.fromkeys((".mkv", ".webm"), _FLUSHED),
     ".avi": {"flush_packets": "1"},
 }
-ENCODERS = {
+ENCODERS: dict[str, tuple[Encoder, ...]] = {
     _H264: (
         Encoder("libx264", _scale("crf", 29, 24, 18), {"preset": "veryfast", "bf": "0"}),
         Encoder("libopenh264", _scale("b", 1_000_000, 3_000_000, 8_000_000), {}),
@@ -159,7 +159,7 @@ class VideoFileSink:
         self._end.callback(video.close)
         return video
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Raises OutputError when the file cannot be completed, as on a full disk."""
         self._end.close()
 
@@ -197,7 +197,7 @@ class OpenVideo:
     def __enter__(self) -> "OpenVideo":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def write(self, record: Record) -> None:
@@ -332,7 +332,7 @@ class _Encoding:
         if self._sound is not None:
             self._sound.copy_until(next_s)
 
-    def _mux(self, packets: list[av.Packet]) -> None:
+    def _mux(self, packets: list["av.Packet[Any]"]) -> None:
         for packet in packets:
             if packet.pts is not None and packet.time_base == self._ticks:
                 packet.duration = self._lengths.pop(packet.pts, packet.duration)

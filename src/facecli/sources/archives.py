@@ -51,6 +51,9 @@ _DAMAGED_TAR = (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError,
 class ZipSource:
     """The pictures of a .zip file, in its order."""
 
+    path: Path
+    name: str
+
     is_single = False
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +68,7 @@ class ZipSource:
             raise InputError(f"{as_text(path)} cannot be read as a .zip file ({error})") from error
         if not self._members:
             raise InputError(f"no pictures in {as_text(path)}; name an archive that holds some")
-        self.total = len(self._members)
+        self.total: int = len(self._members)
 
     def files(self) -> Iterator[Path]:
         """The archive."""
@@ -105,7 +108,7 @@ def _opened_zip(path: Path, stamp: tuple[int, int]) -> zipfile.ZipFile:
 def is_picture_name(name: str) -> bool:
     """Is a member a picture, by its suffix? Hidden ones are none."""
     parts = name.replace("\\", "/").split("/")
-    hidden = any(part.startswith(".") and part != ".." for part in parts) or parts[0] == "__MACOSX"
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in parts) or parts[0] == "__MACOSX"
     return name.lower().endswith(SUFFIXES) and not hidden
 
 
@@ -157,6 +160,9 @@ TAR_SUFFIXES = tuple(_OPENERS)
 
 class TarSource:
     """The pictures of a .tar file, in its order. Its bytes are read while items are taken."""
+
+    path: Path
+    name: str
 
     is_single = False
     total = None

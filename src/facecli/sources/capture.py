@@ -19,7 +19,7 @@ from facecli.core.images import load_image, over_white
 from facecli.sources.frames import FALLBACK_FPS, MOST_FPS, STALL_S, ClipOptions, Frame, PickedFrames
 from facecli.sources.video_specs import CaptureOptions, camera_of, cannot_open, is_camera, source_name
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 NUMBERS = range(10)
 _MOST_BROKEN = 100
@@ -51,8 +51,9 @@ class CaptureSource:
         broken: pictures that could not be read and were left out.
     """
 
-    stall_s = STALL_S
-    has_sound, bits_per_s = False, 0
+    stall_s: float = STALL_S
+    has_sound: bool = False
+    bits_per_s: int = 0
 
     def __init__(self, spec: str, capture: Capture, options: ClipOptions | None = None) -> None:
         """Takes over `capture`, which is released at the end of the block.
@@ -60,25 +61,25 @@ class CaptureSource:
         Raises SourceError when it is not open.
         """
         self.spec = spec
-        self.name = source_name(spec)
-        self.given = redacted(spec.removeprefix("camera:"))
-        self.options = options or ClipOptions()
+        self.name: str = source_name(spec)
+        self.given: str = redacted(spec.removeprefix("camera:"))
+        self.options: ClipOptions = options or ClipOptions()
         self._capture = capture
         self._reading = threading.Lock()
         self._closed = False
         if not capture.isOpened():
             capture.release()
             raise SourceError(cannot_open(spec))
-        self.live = is_camera(spec)
-        self.promised = 0 if self.live else max(0, int(_number(capture, cv2.CAP_PROP_FRAME_COUNT)))
+        self.live: bool = is_camera(spec)
+        self.promised: int = 0 if self.live else max(0, int(_number(capture, cv2.CAP_PROP_FRAME_COUNT)))
         fps = _number(capture, cv2.CAP_PROP_FPS)
-        self.fps = fps if 0 < fps <= MOST_FPS else FALLBACK_FPS
-        self.broken = 0
+        self.fps: float = fps if 0 < fps <= MOST_FPS else FALLBACK_FPS
+        self.broken: int = 0
 
     def __enter__(self) -> "CaptureSource":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Releases the capture; one that hangs in a read is released by its reader, later."""
         self._closed = True
         self._release_if_idle()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import av.error
@@ -35,7 +35,7 @@ from facecli.sources.video_specs import cannot_open, is_address, is_pipe, local_
 
 Track = TypeVar("Track", bound=Stream)
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 _MOST_FPS = 1000
 _MOST_BROKEN = 100
@@ -179,7 +179,11 @@ class ClipSource:
         ended: it was read to its end.
     """
 
-    stall_s = STALL_S
+    name: str
+    given: str
+    broken: int
+    ended: bool
+    stall_s: float = STALL_S
 
     def __init__(self, spec: str, options: ClipOptions | None = None) -> None:
         """Opens it.
@@ -190,7 +194,7 @@ class ClipSource:
         """
         self.spec = spec
         self.name, self.given = source_name(spec), redacted(spec)
-        self.options = options or ClipOptions()
+        self.options: ClipOptions = options or ClipOptions()
         self._container = open_container(spec, self.options.hwaccel)
         try:
             self._track = pick_video(self._container, spec)
@@ -198,18 +202,18 @@ class ClipSource:
             self._container.close()
             raise
         rate = self._track.guessed_rate or self._track.average_rate or self._track.base_rate
-        self.fps = float(rate) if rate and 0 < rate <= _MOST_FPS else FALLBACK_FPS
-        self.live = is_address(spec) and not self._container.duration and self._container.size <= 0
+        self.fps: float = float(rate) if rate and 0 < rate <= _MOST_FPS else FALLBACK_FPS
+        self.live: bool = is_address(spec) and not self._container.duration and self._container.size <= 0
         # Threads of whole frames hold frames back, which a live picture cannot wait for.
         self._track.thread_type = "SLICE" if self.live else "AUTO"
         self._time_base = self._track.time_base or Fraction(1, 1000)
-        self.promised = self._count()
+        self.promised: int = self._count()
         self.broken, self.ended = 0, False
         self._reading, self._closed = threading.Lock(), False
         self._clock, self._seen = SteadyClock(1 / self.fps), _Seen()
         self._begun = False
-        self.has_sound = bool(self._container.streams.audio) and not self.live
-        self.bits_per_s = self._bits_per_s()
+        self.has_sound: bool = bool(self._container.streams.audio) and not self.live
+        self.bits_per_s: int = self._bits_per_s()
         if is_pipe(spec):
             self.stall_s = float("inf")
 
@@ -248,7 +252,7 @@ class ClipSource:
     def __enter__(self) -> "ClipSource":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes the container; one that hangs in a read is closed by its reader, later."""
         self._closed = True
         if self._reading.acquire(blocking=False):
@@ -358,7 +362,7 @@ class ClipSource:
                 broken = in_a_row = 0
         yield 0, None
 
-    def _packets(self) -> Iterator[av.Packet]:
+    def _packets(self) -> Iterator["av.Packet[Any]"]:
         """Packets of the pictures; of the other tracks it is noted where they end."""
         try:
             for packet in self._container.demux():
@@ -436,7 +440,7 @@ class _Seen:
         self.failed = False
         self._ends: dict[int, tuple[int, Fraction | None]] = {}
 
-    def note(self, packet: av.Packet) -> None:
+    def note(self, packet: "av.Packet[Any]") -> None:
         """Takes where a packet of any track ends."""
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:

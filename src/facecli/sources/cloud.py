@@ -28,7 +28,7 @@ from facecli.core.paths import how_to_install, is_storage_address
 from facecli.sources.files import Entry, Item, as_text, one_line
 from facecli.sources.web import LIMITS, FetchLimits
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 _MAGIC = re.compile(r"[*?\[]")
 _LISTED_WITHIN_S = 60.0
@@ -358,8 +358,8 @@ class ObjectSource:
     def __init__(self, entry: Entry) -> None:
         """`entry` as `Storage.entry` gives it."""
         self._entry = entry
-        self.address = entry.source
-        self.name = harmless_name(PurePosixPath(_path(entry.source)).name)
+        self.address: str = entry.source
+        self.name: str = harmless_name(PurePosixPath(_path(entry.source)).name)
 
     def files(self) -> Iterator[Path]:
         """None here."""
@@ -396,8 +396,8 @@ class PrefixSource:
             self._prefix = address[: address.rindex("/", 0, _first_magic(address)) + 1]
         else:
             self._prefix = f"{address.rstrip('/')}/"
-        self.address = self._prefix
-        self.name = harmless_name(PurePosixPath(_path(self._prefix.rstrip("/"))).name)
+        self.address: str = self._prefix
+        self.name: str = harmless_name(PurePosixPath(_path(self._prefix.rstrip("/"))).name)
         try:
             first = next(self.entries(), None)
         except SourceError as error:
@@ -466,7 +466,7 @@ class Spool:
         self.address = address
         self._storage = storage_of(address)
         self._folder = Path(tempfile.mkdtemp(prefix="facecli-"))
-        self.path = self._folder / (harmless_name(PurePosixPath(_path(address)).name) or "object")
+        self.path: Path = self._folder / (harmless_name(PurePosixPath(_path(address)).name) or "object")
 
     def fetch(self) -> None:
         """Begins with the object that is there, if there is one. Raises InputError when it cannot be read."""

@@ -15,7 +15,7 @@ from facecli.core.errors import ImageError, InputError
 from facecli.core.files import TargetNames
 from facecli.core.images import MAX_BYTES, find_images, read_bytes
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 _KINDS = {
     stat.S_ISDIR: "a folder",
@@ -85,6 +85,9 @@ def one_line(error: Exception) -> str:
 class FileSource:
     """One picture file."""
 
+    path: Path
+    name: str
+
     is_single = True
     total = 1
 
@@ -107,6 +110,9 @@ class FileSource:
 
 class FolderSource:
     """Every picture of a folder and below, sorted; hidden ones are left out."""
+
+    path: Path
+    name: str
 
     is_single = False
 
@@ -137,7 +143,7 @@ class FolderSource:
             raise InputError(f"no pictures in {as_text(path)}; name a picture or a folder that holds some")
         # Plain text takes a tenth of what paths do.
         self._found = [os.path.relpath(one, path) for one in found]
-        self.total = len(found)
+        self.total: int = len(found)
 
     def files(self) -> Iterator[Path]:
         """The pictures."""
@@ -159,7 +165,8 @@ class StdinSource:
 
     is_single = True
     total = 1
-    name, path = "stdin.png", None
+    name: str = "stdin.png"
+    path: Path | None = None
 
     def __init__(self, stdin: BinaryIO | None = None) -> None:
         self._stdin = stdin

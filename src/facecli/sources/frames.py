@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import TracebackType
 from typing import NamedTuple, Protocol
 
 from facecli.core.arrays import Array
@@ -77,7 +78,13 @@ class OpenSource(FrameSource, Protocol):
 
     def __enter__(self) -> "OpenSource": ...
 
-    def __exit__(self, *error) -> None: ...
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
 
 
 class ClipOptions(NamedTuple):

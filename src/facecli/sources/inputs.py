@@ -26,7 +26,7 @@ from facecli.sources.files import (
 
 _MAX_BYTES = 64 << 20
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _ZIP = ".zip"
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ARCHIVES = (_ZIP, *_TAR)
@@ -131,6 +131,8 @@ class Rules:
 class Inputs:
     """All pictures of a run, in the order in which they were given; can be gone through again."""
 
+    sources: tuple[Source, ...]
+
     def __init__(self, sources: Sequence[Source], are_plain: bool = False, rules: Rules = Rules()) -> None:  # noqa: B008
         """Nothing is read yet.
 
@@ -143,9 +145,9 @@ class Inputs:
         totals = [source.total for source in self.sources]
         known = [total for total in totals if total is not None]
         is_whole = not rules.all_pages and rules.share is None
-        self.total = sum(known) if len(known) == len(totals) and is_whole else None
+        self.total: int | None = sum(known) if len(known) == len(totals) and is_whole else None
         alone = are_plain and len(self.sources) == 1 and is_whole
-        self.is_single = alone and self.sources[0].is_single
+        self.is_single: bool = alone and self.sources[0].is_single
 
     @property
     def has_remote(self) -> bool:
@@ -184,11 +186,13 @@ class Inputs:
 class FailedSource:
     """What was given and cannot be read: a row with its reason, while the rest goes on."""
 
-    is_single, total, path = True, 1, None
+    is_single: bool = True
+    total: int | None = 1
+    path: Path | None = None
 
     def __init__(self, given: str, reason: str) -> None:
         self._given, self._path, self._reason = shown(given), Path(given), reason
-        self.name = Path(self._given).name
+        self.name: str = Path(self._given).name
 
     def files(self) -> Iterator[Path]:
         """A damaged archive is somebody's file, too."""

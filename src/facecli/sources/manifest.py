@@ -26,7 +26,7 @@ from facecli.core.paths import how_to_install, is_storage_address, replacing
 from facecli.sources.files import Entry, Item, check_regular, entry_of, one_line, shown
 from facecli.sources.web import fetch, is_url
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 COLUMNS = ("source", "size", "etag", "mtime_ns")
 SUFFIXES = (".parquet", ".csv", ".jsonl")
@@ -167,13 +167,13 @@ class ManifestSource:
         Raises InputError: no manifest, cut short, empty, or it needs pyarrow.
         """
         self._file, self._allow_private = path, allow_private
-        self.path = None
-        self.name = Path(given or path.absolute()).stem
+        self.path: Path | None = None
+        self.name: str = Path(given or path.absolute()).stem
         first = next(read_manifest(path), None)
         if first is None:
             raise InputError(f"{shown(given or path)} names no pictures; list some that are there")
-        self.is_remote = is_url(first.source) or is_storage_address(first.source)
-        self.total = _count(path)
+        self.is_remote: bool = is_url(first.source) or is_storage_address(first.source)
+        self.total: int | None = _count(path)
 
     def files(self) -> Iterator[Path]:
         """The manifest itself."""
@@ -296,8 +296,9 @@ class Listing:
         if target.suffix.lower() == ".parquet":
             _pyarrow_parquet()
         self._target, self._given, self._resumes = target, [shown(one) for one in given], resume
-        self.path = target.with_name(f".{target.name}.listing")
-        self.count = self.bytes = 0
+        self.path: Path = target.with_name(f".{target.name}.listing")
+        self.count: int = 0
+        self.bytes: int = 0
 
     def make(self, list_after: Callable[[str], Iterable[Entry]], notify: Callable[[int], None]) -> None:
         """Lists and writes the manifest.

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.error
@@ -14,7 +15,7 @@ from av.container import InputContainer, OutputContainer
 from facecli.core.errors import FacecliError
 from facecli.sources.clip import ClipSource, open_container, pick_default
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 _AAC = "aac"
 _COPIED = {
@@ -68,7 +69,7 @@ class ClipSound:
         self._resampler: AudioResampler | None = None
         self._packets = self._timed()
         self._end_s = 0.0
-        self._waiting: tuple[float, av.Packet] | None = None
+        self._waiting: tuple[float, av.Packet[Any]] | None = None
         self._fills_gaps, self._written_s = False, 0.0
 
     def add_to(self, container: OutputContainer) -> None:
@@ -120,7 +121,7 @@ class ClipSound:
         finally:
             self._container.close()
 
-    def _until(self, last_s: float) -> Iterator[tuple[float, av.Packet]]:
+    def _until(self, last_s: float) -> Iterator[tuple[float, "av.Packet[Any]"]]:
         """Packets that begin before that moment of the new file, none over another."""
         while True:
             self._waiting = self._waiting or next(self._packets, None)
@@ -130,7 +131,7 @@ class ClipSound:
             if taken[0] > self._end_s - _SLACK_S:
                 yield taken
 
-    def _timed(self) -> Iterator[tuple[float, av.Packet] | None]:
+    def _timed(self) -> Iterator[tuple[float, "av.Packet[Any]"] | None]:
         """Packets from the start on with their moments in the new file; None while nobody can know them."""
         base, origin_s = self._track.time_base or Fraction(1, 1000), self._source.origin_s
         shift_s, last_s, joins = -(origin_s + self._start_s), None, 0
@@ -158,7 +159,7 @@ class ClipSound:
         except (av.error.FFmpegError, OSError) as error:
             log.warning("%s: the sound cannot be read on: %s", self._source.name, error)
 
-    def _write(self, heard_s: float, packet: av.Packet) -> None:
+    def _write(self, heard_s: float, packet: "av.Packet[Any]") -> None:
         assert self._out is not None and self._to is not None
         self._end_s = heard_s + float((packet.duration or 0) * (packet.time_base or 0))
         if self._resampler is None:

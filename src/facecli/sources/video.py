@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from facecli.core.errors import SourceError
 from facecli.sources.frames import FALLBACK_FPS, STALL_S, ClipOptions, Frame, OpenSource
@@ -17,7 +18,7 @@ from facecli.sources.video_specs import (
     source_name,
 )
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Pauses before the tries; after the last one the source is given up."""
@@ -30,9 +31,15 @@ class ReconnectingSource:
     A frame that arrives makes all tries new.
     """
 
-    broken = bits_per_s = 0
-    has_sound = False
-    stall_s = sum(BACK_OFF_S) + (2 + len(BACK_OFF_S)) * STALL_S
+    name: str
+    given: str
+    fps: float
+    promised: int
+    live: bool
+    broken: int = 0
+    bits_per_s: int = 0
+    has_sound: bool = False
+    stall_s: float = sum(BACK_OFF_S) + (2 + len(BACK_OFF_S)) * STALL_S
 
     def __init__(
         self,
@@ -55,14 +62,14 @@ class ReconnectingSource:
         self._wait = wait
         self._closed = False
         self._source = source = reopen()
-        self.spec = source.spec
+        self.spec: str = source.spec
         self.name, self.given, self.fps = source.name, source.given, source.fps
         self.promised, self.live = source.promised, source.live
 
     def __enter__(self) -> "ReconnectingSource":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._closed = True
         self._source.__exit__(*error)
 

@@ -13,12 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from facecli.core.console import redacted
 from facecli.core.errors import ImageError, InputError, PrivateAddressError
 from facecli.core.files import TargetNames, harmless_name
 from facecli.sources.files import Entry, Item, shown
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
@@ -44,7 +48,7 @@ _HEADERS = {
 }
 
 
-def resolve_host(host: str, port: int, allow_private: bool, within_s: float = 30.0) -> list[tuple]:
+def resolve_host(host: str, port: int, allow_private: bool, within_s: float = 30.0) -> list[tuple[Any, ...]]:
     """Addresses of a host, to be connected to as they are: a name may mean another one a moment later.
 
     Args:
@@ -74,9 +78,9 @@ def resolve_host(host: str, port: int, allow_private: bool, within_s: float = 30
     return found
 
 
-def _looked_up(host: str, port: int, within_s: float) -> list[tuple]:
+def _looked_up(host: str, port: int, within_s: float) -> list[tuple[Any, ...]]:
     """As `socket.getaddrinfo`, which itself waits as long as the system likes. Raises TimeoutError beside."""
-    answers: queue.SimpleQueue = queue.SimpleQueue()
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def look_up() -> None:
         try:
@@ -229,7 +233,7 @@ def _redirected(url: str, location: str) -> str:
     return target
 
 
-def _path(parts) -> str:
+def _path(parts: "SplitResult") -> str:
     path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._") or "/"
     return f"{path}?{quote(parts.query, safe='/%:@!$&()*+,;=~-._?[]')}" if parts.query else path
 
@@ -260,7 +264,7 @@ class _Connection:
     def __enter__(self) -> "_Connection":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if self._socket is not None:
@@ -330,7 +334,7 @@ class WebSource:
         self._shown = shown(url)
         host, *folders = re.split("[?#]", self._shown.partition("://")[2], maxsplit=1)[0].split("/")
         last = unquote(folders[-1]).rpartition("/")[2] if folders else ""
-        self.name = harmless_name(last or host)
+        self.name: str = harmless_name(last or host)
 
     def files(self) -> Iterator[Path]:
         """None here."""

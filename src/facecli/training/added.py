@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from facecli.core import paths
-from facecli.core.arrays import Array
+from facecli.core.arrays import Array, Tensor
 from facecli.core.attributes import HEAD_CLASSES, MISSING
 from facecli.core.errors import CheckpointError, DataError, InputError
 from facecli.core.paths import MODEL_FOLDERS, replacing
@@ -47,7 +47,7 @@ from facecli.training.metrics import class_metrics
 from facecli.training.prepare import PreparedData
 from facecli.training.save import HISTORY_FILE, earlier_stages, load_network, versions
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 FEWEST_FOR_SPLIT = 1000
 """With fewer labelled faces a head is cross-validated: a test on fewer than 100 of them says little."""
@@ -127,7 +127,7 @@ def added_figures(checkpoint: Checkpoint, heads: Sequence[str]) -> dict[str, dic
     return {head: row for head, row in rows.items() if isinstance(row, dict) and "split" in row}
 
 
-def _features_of(network: keras.Model, checkpoint: Checkpoint):
+def _features_of(network: keras.Model, checkpoint: Checkpoint) -> Tensor:
     """The tensor that all heads read. Raises CheckpointError when there is none."""
     names = {layer.name for layer in network.layers}
     found = {}
@@ -243,7 +243,7 @@ def _calibrated(labels: Array, probabilities: Array) -> tuple[float | None, floa
 
 
 def _write_networks(
-    network: keras.Model, features, before: Checkpoint, heads: Mapping[str, LinearHead], folder: Path
+    network: keras.Model, features: Tensor, before: Checkpoint, heads: Mapping[str, LinearHead], folder: Path
 ) -> None:
     """`model.keras`, `model.tflite` and the history of the model that was begun with."""
     grafted = graft_heads(before.folder / LITERT_FILE, heads)

@@ -6,13 +6,13 @@ batches are shuffled, so that part is a random one.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from facecli.core.arrays import Array
+from facecli.core.arrays import Array, Tensor
 
 BLOCK = 8
 LUMINANCE_TABLE = np.array(
@@ -39,25 +39,28 @@ BOX_SHARE = 0.5
 class WebcamDegradation(layers.Layer):
     """Degrades the first `share` of a shuffled batch of RGB 0..255 pictures."""
 
-    def __init__(self, share=0.25, noise=8.0, seed=0, **kwargs):
+    share: float
+    noise: float
+
+    def __init__(self, share: float = 0.25, noise: float = 8.0, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.share, self.noise = share, noise
-        self.seeds = keras.random.SeedGenerator(seed)
+        self.seeds: Any = keras.random.SeedGenerator(seed)
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         if not training or self.share <= 0:
             return images
         count = self._count(ops.shape(images)[0])
         chosen = self._degrade(images[:count])
         return ops.concatenate([chosen, images[count:]], axis=0)
 
-    def _count(self, images):
+    def _count(self, images: Tensor) -> Tensor:
         # JAX cuts at plain numbers only and knows the batch; TensorFlow may not know it yet.
         if isinstance(images, int):
             return math.ceil(self.share * images)
         return ops.cast(ops.ceil(self.share * ops.cast(images, "float32")), "int32")
 
-    def _degrade(self, images):
+    def _degrade(self, images: Tensor) -> Tensor:
         images = self._fewer_pixels(images)
         shape = ops.shape(images)
         strength = self._uniform(shape[0], 0.0, self.noise)
@@ -65,7 +68,7 @@ class WebcamDegradation(layers.Layer):
         quality = self._uniform(shape[0], 25.0, 90.0)
         return ops.clip(jpeg_like(ops.clip(images, 0.0, 255.0), quality), 0.0, 255.0)
 
-    def _fewer_pixels(self, images):
+    def _fewer_pixels(self, images: Tensor) -> Tensor:
         """Mixes each picture with its half- and third-size copies, scaled up again."""
         height, width = images.shape[1:3]
         copies = [images]
@@ -75,11 +78,11 @@ class WebcamDegradation(layers.Layer):
         pick = self._uniform(ops.shape(images)[0], 0.0, 3.0)
         return ops.where(pick < 1, copies[0], ops.where(pick < 2, copies[1], copies[2]))
 
-    def _uniform(self, count, low, high):
+    def _uniform(self, count: Tensor, low: float, high: float) -> Tensor:
         return keras.random.uniform((count, 1, 1, 1), low, high, seed=self.seeds)
 
 
-def jpeg_like(images, quality):
+def jpeg_like(images: Tensor, quality: Tensor) -> Tensor:
     """Quantises 8x8 cosine blocks as JPEG does (luminance table, no chroma subsampling).
 
     Args:
@@ -146,12 +149,17 @@ class RandomAffine(layers.Layer):
     scales all bounds.
     """
 
-    def __init__(self, box_share=BOX_SHARE, strength=1.0, seed=0, **kwargs):
+    box_share: float
+    strength: float
+
+    def __init__(
+        self, box_share: float = BOX_SHARE, strength: float = 1.0, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.box_share, self.strength = box_share, strength
-        self.seeds = keras.random.SeedGenerator(seed)
+        self.seeds: Any = keras.random.SeedGenerator(seed)
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         if not training:
             return images
         count, height, width = ops.shape(images)[0], images.shape[1], images.shape[2]
@@ -159,7 +167,7 @@ class RandomAffine(layers.Layer):
             images, self._transforms(count, height, width), interpolation="bilinear", fill_mode="nearest"
         )
 
-    def _transforms(self, count, height, width):
+    def _transforms(self, count: Tensor, height: int, width: int) -> Tensor:
         """(n, 8) rows a0 a1 a2 b0 b1 b2 0 0: output (x, y) reads input (a.x, b.y)."""
         cut = self._cuts(count)
         angle = self._uniform(count, 1.0) * cut.degrees * (np.pi / 180)
@@ -174,26 +182,39 @@ class RandomAffine(layers.Layer):
         zero = ops.zeros_like(a0)
         return ops.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
 
-    def _cuts(self, count) -> Cut:
+    def _cuts(self, count: Tensor) -> Cut:
         """The bounds of each picture, (n,) each."""
         boxed = keras.random.uniform((count,), seed=self.seeds) < self.box_share
         pairs = zip(WHOLE_CROP, DETECTOR_BOX, strict=True)
         return Cut(*(self.strength * ops.where(boxed, box, whole) for whole, box in pairs))
 
-    def _uniform(self, count, bound):
+    def _uniform(self, count: Tensor, bound: float) -> Tensor:
         return keras.random.uniform((count,), -bound, bound, seed=self.seeds)
 
 
 class RandomColour(layers.Layer):
     """Brightness, contrast and saturation; some pictures lose all colour."""
 
-    def __init__(self, brightness=0.2, contrast=0.25, saturation=0.4, grey=0.1, seed=0, **kwargs):
+    brightness: float
+    contrast: float
+    saturation: float
+    grey: float
+
+    def __init__(
+        self,
+        brightness: float = 0.2,
+        contrast: float = 0.25,
+        saturation: float = 0.4,
+        grey: float = 0.1,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.brightness, self.contrast = brightness, contrast
         self.saturation, self.grey = saturation, grey
-        self.seeds = keras.random.SeedGenerator(seed)
+        self.seeds: Any = keras.random.SeedGenerator(seed)
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         if not training:
             return images
         count = ops.shape(images)[0]
@@ -210,7 +231,7 @@ class RandomColour(layers.Layer):
         coloured = ops.matmul(pixels, matrix * contrast) + offset
         return ops.clip(ops.reshape(coloured, ops.shape(images)), 0.0, 255.0)
 
-    def _uniform(self, count, bound):
+    def _uniform(self, count: Tensor, bound: float) -> Tensor:
         return keras.random.uniform((count, 1, 1), -bound, bound, seed=self.seeds)
 
 
@@ -220,12 +241,18 @@ class RandomErasing(layers.Layer):
     What is covered by a hand, a mask or a hat must not decide alone.
     """
 
-    def __init__(self, share=0.25, low=0.15, high=0.45, seed=0, **kwargs):
+    share: float
+    low: float
+    high: float
+
+    def __init__(
+        self, share: float = 0.25, low: float = 0.15, high: float = 0.45, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.share, self.low, self.high = share, low, high
-        self.seeds = keras.random.SeedGenerator(seed)
+        self.seeds: Any = keras.random.SeedGenerator(seed)
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         if not training or self.share <= 0:
             return images
         count, height, width = ops.shape(images)[0], images.shape[1], images.shape[2]
@@ -235,14 +262,14 @@ class RandomErasing(layers.Layer):
         mean = ops.mean(images, axis=(1, 2), keepdims=True)
         return ops.where(chosen & rows & columns, mean, images)
 
-    def _covered(self, count, pixels):
+    def _covered(self, count: Tensor, pixels: int) -> Tensor:
         """(n, pixels) bool: a stretch of `low` to `high` of the side, wherever it fits."""
         length = self._uniform((count, 1), self.low, self.high)
         start = self._uniform((count, 1), 0.0, 1.0) * (1 - length)
         place = (ops.arange(pixels, dtype="float32") + 0.5)[None] / pixels
         return (place >= start) & (place < start + length)
 
-    def _uniform(self, shape, low, high):
+    def _uniform(self, shape: tuple[Any, ...], low: float, high: float) -> Tensor:
         return keras.random.uniform(shape, low, high, seed=self.seeds)
 
 
@@ -253,9 +280,16 @@ class Augmentation(layers.Layer):
     `training=True` values of that size pass unchanged.
     """
 
-    def __init__(self, image_size, degraded_share=0.25, seed=0, strength=1.0, **kwargs):
+    def __init__(
+        self,
+        image_size: tuple[int, int],
+        degraded_share: float = 0.25,
+        seed: int = 0,
+        strength: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype="float32", **kwargs)
-        self.image_size = tuple(image_size)
+        self.image_size: tuple[int, ...] = tuple(image_size)
         self.steps: list[layers.Layer] = [
             RandomAffine(strength=strength, seed=seed),
             RandomColour(0.2 * strength, 0.25 * strength, 0.4 * strength, seed=seed + 1),
@@ -263,7 +297,7 @@ class Augmentation(layers.Layer):
             WebcamDegradation(degraded_share, seed=seed + 2),
         ]
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         images = ops.cast(images, "float32")
         if tuple(images.shape[1:3]) != self.image_size:
             images = ops.image.resize(images, self.image_size, antialias=True)

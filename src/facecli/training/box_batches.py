@@ -6,6 +6,7 @@ tilt; half of the samples choose a face and its size first, since most faces of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import keras
@@ -69,7 +70,7 @@ class PictureCache:
     """Decoded pictures, as many as fit."""
 
     most_bytes: int = 3 << 30
-    _held: dict = field(default_factory=dict)
+    _held: dict[Path, Array] = field(default_factory=dict)
     _bytes: int = 0
 
     def load(self, picture: BoxPicture) -> Array:
@@ -92,10 +93,15 @@ class DrawnBatches(keras.utils.PyDataset):
         seed: decides everything, together with the epoch and the batch.
     """
 
+    samples: int
+    batch_size: int
+    seed: int
+    epoch: int
+
     def __init__(self, samples: int, batch_size: int, seed: int, workers: int = 1) -> None:
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
         self.samples, self.batch_size, self.seed, self.epoch = samples, batch_size, seed, 0
-        self.cache = PictureCache()
+        self.cache: PictureCache = PictureCache()
 
     def __len__(self) -> int:
         return max(self.samples // self.batch_size, 1)
@@ -123,6 +129,10 @@ class BoxBatches(DrawnBatches):
         how: see SampleShares.
     """
 
+    shares: Array
+    side: int
+    how: SampleShares
+
     def __init__(
         self,
         sets: Sequence[Sequence[BoxPicture]],
@@ -135,10 +145,10 @@ class BoxBatches(DrawnBatches):
         workers: int = 1,
     ) -> None:
         super().__init__(samples, batch_size, seed, workers)
-        self.sets = [list(one) for one in sets]
+        self.sets: list[list[BoxPicture]] = [list(one) for one in sets]
         self.shares, self.side, self.how = np.asarray(shares, float), side, how or SampleShares()
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[Array, Array]:
         random = self.random_of(index)
         samples = [self._sample(random) for _ in range(self.batch_size)]
         images = np.stack([one.image_rgb for one in samples])

@@ -29,7 +29,7 @@ from facecli.detect.registry import Detector
 from facecli.detect.yunet import YunetDetector, YunetOptions
 from facecli.models.checkpoint import file_sha256
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 SMALLEST = 16
 """Smaller faces need not be found: they count neither way."""

@@ -29,7 +29,7 @@ FEWEST_IN_BAND = 20
 """The 95th of 100 cannot be told from the largest of fewer."""
 _SCALES = np.arange(0.5, 1.5001, 0.01)
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 FEWEST_ROWS = 100
 """With fewer labelled faces a head stays as it is: chance would speak."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ from keras import ops
 from sklearn.linear_model import LogisticRegression
 
 from facecli.core import paths
-from facecli.core.arrays import Array
+from facecli.core.arrays import Array, Tensor
 from facecli.core.crops import BOX_SPAN, CELL_OUTPUTS, LANDMARK_SPAN, STRIDES, cell_centres
 from facecli.core.errors import CheckpointError, DataError, InputError
 from facecli.core.images import load_image
@@ -46,7 +47,7 @@ from facecli.training.detector_report import (
 from facecli.training.engine import compile_model, run_epochs
 from facecli.training.save import save_finder, versions
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 BOX_WEIGHT, LANDMARK_WEIGHT = 2.0, 2.0
 _LOWEST_SCORE = 0.02
@@ -68,12 +69,19 @@ class DetectorTrainer(keras.Model):
         self.network = network
         centres, strides = cell_centres((side, side))
         self.centres, self.strides = centres[None], strides[None, :, None]
-        self.reach = LANDMARK_SPAN * self.strides
+        self.reach: Array = LANDMARK_SPAN * self.strides
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         return self.network(inputs, training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Tensor | None = None,
+        y: Tensor | None = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
         """The mean over the faces of a batch; every cell that is to find one weighs alike."""
         ends = np.cumsum(list(VALUES.values()))[:-1].tolist()
         positive, weight, box, landmarks, has_landmarks = ops.split(ops.cast(y, "float32"), ends, axis=-1)
@@ -87,20 +95,20 @@ class DetectorTrainer(keras.Model):
         point_loss = ops.sum(known * distance) / ops.maximum(ops.sum(known), 1.0)
         return score_loss + BOX_WEIGHT * box_loss + LANDMARK_WEIGHT * point_loss
 
-    def _corners(self, values):
+    def _corners(self, values: Tensor) -> Tensor:
         distances = ops.exp(values * BOX_SPAN) * self.strides
         return ops.concatenate(
             [self.centres - distances[..., :2], self.centres + distances[..., 2:]], axis=-1
         )
 
 
-def _side_of(box):
+def _side_of(box: Tensor) -> Tensor:
     """Longer sides (n, cells, 1) of boxes; 1 where there is none."""
     sides = ops.maximum(box[..., 2:3] - box[..., 0:1], box[..., 3:4] - box[..., 1:2])
     return ops.where(sides > 0, sides, 1.0)
 
 
-def quality_focal_loss(goal, logit, focus: float = 2.0):
+def quality_focal_loss(goal: Tensor, logit: Tensor, focus: float = 2.0) -> Tensor:
     """Li et al., "Generalized Focal Loss", NeurIPS 2020: a cell says how well its box lies, 0 for no face."""
     probability = ops.sigmoid(logit)
     # Binary cross-entropy with logits, which neither overflows nor needs a clip.
@@ -108,14 +116,14 @@ def quality_focal_loss(goal, logit, focus: float = 2.0):
     return ops.abs(goal - probability) ** focus * entropy
 
 
-def smooth_l1(difference, beta: float = 0.02):
+def smooth_l1(difference: Tensor, beta: float = 0.02) -> Tensor:
     """Huber's loss, summed over the last axis, which stays; quadratic below `beta`."""
     size = ops.abs(difference)
     loss = ops.where(size < beta, 0.5 * size**2 / beta, size - 0.5 * beta)
     return ops.sum(loss, axis=-1, keepdims=True)
 
 
-def giou(boxes, others):
+def giou(boxes: Tensor, others: Tensor) -> Tensor:
     """Rezatofighi et al., CVPR 2019: (n, cells, 1) in [-1, 1]; 0 or less for boxes of no size."""
     low, high = ops.maximum(boxes[..., :2], others[..., :2]), ops.minimum(boxes[..., 2:], others[..., 2:])
     shared = ops.prod(ops.maximum(high - low, 0.0), axis=-1, keepdims=True)
@@ -128,7 +136,7 @@ def giou(boxes, others):
     return shared / ops.maximum(both, 1e-6) - (around - both) / ops.maximum(around, 1e-6)
 
 
-def _area(boxes):
+def _area(boxes: Tensor) -> Tensor:
     return ops.prod(ops.maximum(boxes[..., 2:] - boxes[..., :2], 0.0), axis=-1, keepdims=True)
 
 
@@ -139,7 +147,7 @@ class DetectorValidation(keras.callbacks.Callback):
         super().__init__()
         self.data = data
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None:
             return
         for one in self.data:

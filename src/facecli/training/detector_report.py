@@ -28,7 +28,7 @@ _TILE, _COLUMNS, _TILES = 240, 6, 24
 _MISSED, _FALSE, _RIGHT = (255, 64, 64), (255, 176, 0), (64, 200, 64)
 SAME, STRICT = 0.4, 0.5
 """Overlap of a find, and the overlap of average precision at 0.5."""
-BANDS = {"16-32 px": (16, 32), "32-64 px": (32, 64), "64 px on": (64, 1e9)}
+BANDS: dict[str, tuple[float, float]] = {"16-32 px": (16, 32), "32-64 px": (32, 64), "64 px on": (64, 1e9)}
 """Of the longer side of a marked face."""
 LANDMARKS_FROM = 48
 

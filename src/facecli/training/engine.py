@@ -12,14 +12,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 from keras import layers, ops
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from facecli.core.arrays import Array
+from facecli.core.arrays import Array, Tensor
 from facecli.core.attributes import CLASS_NAMES, ClassNames
 from facecli.core.console import OUTPUT_POLICY, stderr_console
 from facecli.core.errors import FacecliError, InputError
@@ -27,7 +28,7 @@ from facecli.core.recipes import FitOptions, check_head_weights
 from facecli.training.epochs import CropBatches, EpochKeeper, SetValidation
 from facecli.training.losses import NO_WEIGHTS, head_metric, output_loss, output_weight
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 SHOWN = (
     "loss",
@@ -43,17 +44,20 @@ SHOWN = (
 class Throughput(keras.callbacks.Callback):
     """Adds `seconds` and `images_per_s` of the training part of an epoch to its logs."""
 
+    images: int
+    batches_end: float
+
     def __init__(self, images_per_epoch: int) -> None:
         super().__init__()
         self.images, self.batches_end = images_per_epoch, 0.0
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.perf_counter()
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.started: float = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.batches_end = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs["seconds"] = time.perf_counter() - self.started
             logs["images_per_s"] = self.images / max(self.batches_end - self.started, 1e-9)
@@ -62,24 +66,31 @@ class Throughput(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.Callback):
     """A bar for each epoch and one line when it ends, on stderr."""
 
+    steps: int
+    epochs: int
+
     def __init__(self, steps: int, epochs: int) -> None:
         super().__init__()
         self.steps, self.epochs = steps, epochs
-        self.console = stderr_console()
+        self.console: Console = stderr_console()
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"))
-        self.progress = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+        self.progress: Progress = Progress(
+            *columns, TimeRemainingColumn(), console=self.console, transient=True
+        )
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.progress.start()
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.task = self.progress.add_task(f"epoch {epoch + 1}/{self.epochs}", total=self.steps, loss="")
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.task: TaskID = self.progress.add_task(
+            f"epoch {epoch + 1}/{self.epochs}", total=self.steps, loss=""
+        )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch % 10 == 0 or batch + 1 == self.steps:
             self.progress.update(self.task, completed=batch + 1, loss=f"loss {logs['loss']:.3f}")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.progress.remove_task(self.task)
         shown = "  ".join(f"{key} {logs[key]:.3f}" for key in SHOWN if key in (logs or {}))
         said = f"epoch {epoch + 1}/{self.epochs}  {shown}"
@@ -88,7 +99,7 @@ class ProgressBar(keras.callbacks.Callback):
         else:
             self.console.print(said, highlight=False, soft_wrap=True)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.progress.stop()
 
 
@@ -114,13 +125,16 @@ class Rows:
 class AugmentedModel(keras.Model):
     """A network behind an augmentation that is active while training only."""
 
+    network: Any
+    augmentation: Any | None
+
     def __init__(self, network: keras.Model, augmentation: keras.layers.Layer | None) -> None:
         super().__init__(name="augmented")
         self.network, self.augmentation = network, augmentation
-        self.feature_weight = 1.0
+        self.feature_weight: float = 1.0
         self.head_weights = NO_WEIGHTS
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if self.augmentation is not None:
             inputs = self.augmentation(inputs, training=training)
         return self.network(inputs, training=training)
@@ -261,7 +275,7 @@ def _compile(
     compile_model(model, options, steps, loss=losses, loss_weights=weights, metrics=metrics)
 
 
-def compile_model(model: keras.Model, options: FitOptions, steps: int, **told) -> None:
+def compile_model(model: keras.Model, options: FitOptions, steps: int, **told: Any) -> None:
     """Compiles with AdamW and the schedule of the options; `told` are further arguments of `compile`.
 
     `steps`: of an epoch.
@@ -275,7 +289,7 @@ def compile_model(model: keras.Model, options: FitOptions, steps: int, **told) -
     model.compile(optimizer, jit_compile=jit, **told)
 
 
-def _schedule(options: FitOptions, steps: int):
+def _schedule(options: FitOptions, steps: int) -> Any:
     warmup = round(options.warmup_epochs * steps)
     total = max(options.epochs * steps - warmup, 1)
     if options.schedule == "cosine":
@@ -294,7 +308,7 @@ def _schedule(options: FitOptions, steps: int):
 class _FusedNormalization(layers.BatchNormalization):
     """Takes (n, h, w, c) only; `fused_normalization` picks such layers."""
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         from tensorflow.compat.v1.nn import fused_batch_norm
 
         if not (training and self.trainable):
@@ -308,7 +322,7 @@ class _FusedNormalization(layers.BatchNormalization):
         self._follow(self.moving_variance, variance * (count - 1) / count)
         return normed
 
-    def _affine(self):
+    def _affine(self) -> tuple[Tensor, Tensor]:
         ones = ops.ones(self.moving_mean.shape, "float32")
         gamma = ops.cast(self.gamma, "float32") if self.scale else ones
         beta = ops.cast(self.beta, "float32") if self.center else ops.zeros_like(ones)
@@ -317,7 +331,7 @@ class _FusedNormalization(layers.BatchNormalization):
     def _options(self, training: bool) -> dict[str, object]:
         return {"epsilon": self.epsilon, "is_training": training}
 
-    def _follow(self, moving, value) -> None:
+    def _follow(self, moving: Tensor, value: Tensor) -> None:
         value = ops.stop_gradient(ops.cast(value, moving.dtype))
         moving.assign(moving * self.momentum + value * (1 - self.momentum))
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ from facecli.core.arrays import Array
 from facecli.core.attributes import AGE_CLASSES, CLASS_NAMES, HEAD_CLASSES, MISSING, ClassNames
 from facecli.core.errors import InputError
 from facecli.core.paths import replacing
-from facecli.core.recipes import KEEP_ALL, KEEP_BEST
+from facecli.core.recipes import KEEP_ALL, KEEP_BEST, FitOptions
 from facecli.models.checkpoint import write_json
 from facecli.models.registry import remove_epochs
 from facecli.training.losses import output_loss, output_weight
@@ -49,6 +50,13 @@ class CropBatches(keras.utils.PyDataset):
             each epoch, as many of every set and share; None: every epoch sees all.
     """
 
+    inputs: Array
+    targets: dict[str, Array]
+    rows: Array
+    seed: int
+    epoch: int
+    views: int
+
     def __init__(
         self,
         inputs: Array,
@@ -65,19 +73,19 @@ class CropBatches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self.inputs, self.targets, self.rows = inputs, dict(targets), np.asarray(rows)
-        self.weights = None if weights is None else np.asarray(weights, np.float32)
+        self.weights: Array | None = None if weights is None else np.asarray(weights, np.float32)
         self.seed, self.epoch = seed, first_epoch
         self.views, self._rows_a_view = views, len(inputs) // views
         of_set = np.full(len(inputs), "") if sets is None else np.asarray(sets)
         self._of_set, self._shares = of_set[self.rows], dict(shares or {})
         self._strata = _strata(self._of_set, seen)
         self._shuffle()
-        self.batch_size = min(batch_size, len(self.order))
+        self.batch_size: int = min(batch_size, len(self.order))
 
     def __len__(self) -> int:
         return len(self.order) // self.batch_size
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         picked = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         rows = self.rows[picked] + self.epoch % self.views * self._rows_a_view
         # Stored answers of teachers are float16: half the memory.
@@ -102,7 +110,7 @@ class CropBatches(keras.utils.PyDataset):
             seen = np.sort(np.concatenate([_draw(*stratum, random) for stratum in self._strata]))
         whole, parts = _epoch_plan(self._of_set[seen], self._shares)
         drawn = [_draw(positions, wanted, random) for positions, wanted in parts]
-        self.order = seen[random.permutation(np.concatenate([whole, *drawn]))]
+        self.order: Array = seen[random.permutation(np.concatenate([whole, *drawn]))]
 
 
 def _strata(sets: Array, seen: Array | None) -> list[tuple[Array, int]]:
@@ -133,7 +141,7 @@ def _draw(positions: Array, wanted: int, random: np.random.Generator) -> Array:
     return np.concatenate([np.tile(positions, times), random.choice(positions, rest, replace=False)])
 
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 SCORE_PARTS = {
     "val_age_mae": 0.1,
@@ -160,6 +168,11 @@ class SetValidation(keras.callbacks.Callback):
     the mean over the sets that have such labels, which chooses the epoch. `val_loss` is over all rows.
     """
 
+    inputs: Array
+    targets: Mapping[str, Array]
+    sets: Array
+    batch_size: int
+
     def __init__(
         self,
         inputs: Array,
@@ -173,7 +186,7 @@ class SetValidation(keras.callbacks.Callback):
         self.inputs, self.targets, self.sets, self.batch_size = inputs, targets, sets, batch_size
         self.figures: dict[str, dict[str, ClassFigures | AgeFigures]] = {}
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None or not len(self.inputs):
             return
         predicted = self.model.network.predict(self.inputs, batch_size=self.batch_size, verbose=0)
@@ -187,7 +200,7 @@ class SetValidation(keras.callbacks.Callback):
             logs["val_further_accuracy"] = float(np.mean(known))
         logs["val_loss"] = self._loss(predicted)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         for name, figures in self.figures.items():
             for sentence in skewed(figures, name or "validation"):
                 log.warning("%s", sentence)
@@ -286,7 +299,10 @@ class EpochKeeper(keras.callbacks.Callback):
     The weights of further epochs that are kept lie beside, without those of the optimizer.
     """
 
-    def __init__(self, folder: Path, options) -> None:
+    folder: Path
+    options: FitOptions
+
+    def __init__(self, folder: Path, options: FitOptions) -> None:
         super().__init__()
         self.folder, self.options = Path(folder), options
         self.history: list[dict[str, float]] = []
@@ -331,10 +347,10 @@ class EpochKeeper(keras.callbacks.Callback):
         log.info("resuming after epoch %d of %d", len(self.history), self.options.epochs)
         return len(self.history)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         reseed(self.model, self.options.seed, epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             # Neither saved nor judged: what was learnt before stays the best and the last epoch.
             self.diverged_in = epoch + 1

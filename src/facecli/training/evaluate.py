@@ -72,7 +72,9 @@ AGE_RANGE_21_60 = (21, 60)
 _AXES = ("gender", "race", "race_7", "age_band")
 
 
-def presence_metrics(labels: Array, probabilities: Array, raw: Array, threshold: float | None) -> dict:
+def presence_metrics(
+    labels: Array, probabilities: Array, raw: Array, threshold: float | None
+) -> dict[str, Any]:
     """What `class_metrics` knows, and the shares that are refused.
 
     Args:
@@ -99,7 +101,7 @@ class Evaluation:
     frame: pd.DataFrame
     crops: Array
     predicted: dict[str, Array]
-    metrics: dict
+    metrics: dict[str, Any]
     calibration: Calibration = IDENTITY
     classes: ClassNames = field(default_factory=lambda: CLASS_NAMES)
 
@@ -146,7 +148,7 @@ def evaluate(
     return Evaluation(frame.reset_index(drop=True), crops, predicted, metrics, calibration, classes)
 
 
-def skewed_classes(metrics: Mapping, name: str) -> list[str]:
+def skewed_classes(metrics: Mapping[str, Any], name: str) -> list[str]:
     """A sentence for each head of a set that says a class much oftener, or less often, than it occurs."""
     heads = {
         head: ClassFigures(row["count"], row["accuracy"], {}, row["skew"])
@@ -156,7 +158,7 @@ def skewed_classes(metrics: Mapping, name: str) -> list[str]:
     return skewed(heads, name)
 
 
-def mean_over_sets(documents: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:
+def mean_over_sets(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Part -> number -> mean over the sets that know it, and `sets`, how many those are."""
     found = {}
     further = {part for row in documents.values() for part in row if _is_class_part(row[part])}
@@ -196,7 +198,7 @@ def predict_batches(
     return {head: np.concatenate([np.asarray(part[head]) for part in parts]) for head in heads}
 
 
-def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, dict]:
+def fairness_metrics(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
     """What `metrics.json` says about groups of faces.
 
     Args:
@@ -235,7 +237,7 @@ def fairness_table(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
+def gaps(table: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
     """How far the best and the worst group of FEWEST_FACES labelled faces or more lie apart.
 
     The best bias is the one nearest to zero. Differences between the extremes of many groups are
@@ -256,7 +258,7 @@ def gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
     return found
 
 
-def _gap(measure: str, groups: pd.DataFrame) -> dict:
+def _gap(measure: str, groups: pd.DataFrame) -> dict[str, Any]:
     values = groups[measure].to_numpy()
     cost = -values if measure in SHARES else np.abs(values)
     best, worst = int(cost.argmin()), int(cost.argmax())
@@ -323,7 +325,7 @@ def _summary(measure: str, values: Array) -> dict[str, float]:
     return {measure: mean, f"{measure}_low": low, f"{measure}_high": high, f"{measure}_count": len(values)}
 
 
-def _age_range(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict:
+def _age_range(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str, Any]:
     years = true_labels(frame, "age")
     low, high = AGE_RANGE_21_60
     inside = (low <= years) & (years <= high)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import keras
@@ -16,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from facecli.core import paths
-from facecli.core.arrays import Array
+from facecli.core.arrays import Array, Tensor
 from facecli.core.crops import (
     CLOSEUP_LANDMARKS,
     CLOSEUP_MARGIN,
@@ -40,7 +41,7 @@ from facecli.training.detector import drawn_shares
 from facecli.training.engine import compile_model, run_epochs
 from facecli.training.save import save_finder, versions
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 SMALLEST = 20
 """Pixels of the longer side of a face that is learnt from or measured on."""
@@ -99,6 +100,9 @@ class CloseupBatches(DrawnBatches):
         how: see CloseupShares.
     """
 
+    shares: Any
+    how: CloseupShares
+
     def __init__(
         self,
         sets: Sequence[Sequence[BoxPicture]],
@@ -110,14 +114,14 @@ class CloseupBatches(DrawnBatches):
         workers: int = 1,
     ) -> None:
         super().__init__(samples, batch_size, seed, workers)
-        self.pictures = [list(one) for one in sets]
-        self.faces = [known_faces(one) for one in sets]
+        self.pictures: list[list[BoxPicture]] = [list(one) for one in sets]
+        self.faces: list[list[KnownFace]] = [known_faces(one) for one in sets]
         shares = np.array([share if faces else 0 for share, faces in zip(shares, self.faces, strict=True)])
         if not shares.sum():
             raise DataError("no face with known landmarks to learn from; name a teacher or give landmarks")
         self.shares, self.how = shares / shares.sum(), how or CloseupShares()
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[Array, Array]:
         random = self.random_of(index)
         drawn = [self._draw(random) for _ in range(self.batch_size)]
         return np.stack([image for image, _ in drawn]), np.stack([target for _, target in drawn])
@@ -198,10 +202,17 @@ class LandmarkTrainer(keras.Model):
         super().__init__(name="landmark_trainer")
         self.network = network
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         return self.network(inputs, training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Tensor | None = None,
+        y: Tensor | None = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
         """The mean over the close-ups of a batch; those without a face say nothing of landmarks."""
         y = ops.cast(y, "float32")
         face = y[:, 10]
@@ -220,11 +231,14 @@ class LandmarkTrainer(keras.Model):
 class LandmarkValidation(keras.callbacks.Callback):
     """After each epoch adds the error on close-ups of validation pictures to its logs."""
 
+    closeups: Array
+    targets: Array
+
     def __init__(self, closeups: Array, targets: Array) -> None:
         super().__init__()
         self.closeups, self.targets = closeups, targets
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None:
             return
         logs |= measure_closeups(self.model.network, self.closeups, self.targets)

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import keras
 from keras import ops
 
+from facecli.core.arrays import Tensor
 from facecli.core.attributes import HEAD_CLASSES
 from facecli.training.prepare import IN_BIN
 
@@ -29,7 +31,7 @@ class AgeLoss(keras.losses.Loss):
     * A distribution alone (`targets.NO_AGE`): cross-entropy to it.
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         soft, age = y_true[:, :-1], y_true[:, -1]
         binned = ops.cast(age < IN_BIN + 0.5, soft.dtype)
         known = ops.sum(soft, axis=-1) * ops.cast(age >= 0, soft.dtype)
@@ -41,7 +43,7 @@ class AgeLoss(keras.losses.Loss):
         return share * whole + (1 - share) * cross_entropy + L1_WEIGHT * years
 
 
-def years_outside(inside, probabilities):
+def years_outside(inside: Tensor, probabilities: Tensor) -> Tensor:
     """(n,) years between the expectation and a bin of consecutive years, 0 within it.
 
     Args:
@@ -57,7 +59,7 @@ def years_outside(inside, probabilities):
 class ClassLoss(keras.losses.Loss):
     """Cross-entropy to smoothed one-hot rows."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         known = ops.sum(y_true, axis=-1, keepdims=True)
         smooth = (1 - LABEL_SMOOTHING) * y_true + LABEL_SMOOTHING * known / y_true.shape[-1]
         return -ops.sum(smooth * ops.log(ops.maximum(y_pred, EPSILON)), axis=-1)
@@ -66,11 +68,11 @@ class ClassLoss(keras.losses.Loss):
 class CosineDistance(keras.losses.Loss):
     """1 - cosine between the rows of a teacher's features and the student's, 0..2."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return 1 - ops.sum(ops.normalize(y_true, axis=-1) * ops.normalize(y_pred, axis=-1), axis=-1)
 
 
-def expectation(probabilities):
+def expectation(probabilities: Tensor) -> Tensor:
     """(n, classes) distributions over 0..classes-1 years -> (n,) years."""
     return ops.matmul(probabilities, ops.arange(probabilities.shape[-1], dtype=probabilities.dtype))
 
@@ -78,26 +80,26 @@ def expectation(probabilities):
 class _MaskedMean(keras.metrics.Metric):
     """Mean of a per-row value over the rows that have a label."""
 
-    def __init__(self, name=None, **kwargs):
+    def __init__(self, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.total = self.add_weight(name="total", initializer="zeros")
         self.count = self.add_weight(name="count", initializer="zeros")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
         # PyTorch hands over arrays as labels and predictions that still want gradients.
         y_true, y_pred = (ops.stop_gradient(ops.convert_to_tensor(part)) for part in (y_true, y_pred))
         known, values = self.row_values(y_true, y_pred)
         self.total.assign_add(ops.sum(known * values))
         self.count.assign_add(ops.sum(known))
 
-    def result(self):
+    def result(self) -> Tensor:
         return self.total / ops.maximum(self.count, 1.0)
 
 
 class AgeMAE(_MaskedMean):
     """Mean absolute error of the expected age, years."""
 
-    def row_values(self, y_true, y_pred):
+    def row_values(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         known = ops.sum(y_true[:, :-1], axis=-1) * ops.cast(y_true[:, -1] >= 0, y_true.dtype)
         return known, ops.abs(expectation(y_pred) - y_true[:, -1])
 
@@ -105,7 +107,7 @@ class AgeMAE(_MaskedMean):
 class Accuracy(_MaskedMean):
     """Share of rows whose most probable class is the label's."""
 
-    def row_values(self, y_true, y_pred):
+    def row_values(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         hit = ops.argmax(y_pred, axis=-1) == ops.argmax(y_true, axis=-1)
         return ops.sum(y_true, axis=-1), ops.cast(hit, "float32")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -183,7 +184,7 @@ def mean_interval(
     return float(low), float(high)
 
 
-def interval_metrics(true_age: Array, probabilities: Array, calibration: Calibration) -> dict:
+def interval_metrics(true_age: Array, probabilities: Array, calibration: Calibration) -> dict[str, Any]:
     """How many of (n,) true ages, all known, lie in their 90 % interval, in [0, 1].
 
     Returns:
@@ -210,7 +211,7 @@ def age_band_id(true_age: Array) -> Array:
     return np.searchsorted(_BAND_STARTS, true_age, side="right") - 1
 
 
-def band_metrics(true_age: Array, probabilities: Array) -> dict[str, dict]:
+def band_metrics(true_age: Array, probabilities: Array) -> dict[str, dict[str, Any]]:
     """The accuracy of every set of bands.
 
     Args:
@@ -226,7 +227,7 @@ def band_metrics(true_age: Array, probabilities: Array) -> dict[str, dict]:
     return {name: _metrics(true_age, probabilities, groups) for name, groups in BAND_SETS.items()}
 
 
-def _metrics(true_age: Array, probabilities: Array, groups: AgeGroups) -> dict:
+def _metrics(true_age: Array, probabilities: Array, groups: AgeGroups) -> dict[str, Any]:
     rows = np.asarray(probabilities, np.float64)
     shares = np.stack([rows[:, band.first : band.last + 1].sum(axis=1) for band in groups.bands], axis=1)
     predicted = shares.argmax(axis=1)
@@ -247,7 +248,7 @@ def _metrics(true_age: Array, probabilities: Array, groups: AgeGroups) -> dict:
     }
 
 
-def band_table(bands: Mapping[str, Mapping]) -> pd.DataFrame:
+def band_table(bands: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """A row for each set of bands and for each band of it, from what `band_metrics` gives."""
     rows = []
     for name, row in bands.items():
@@ -259,7 +260,7 @@ def band_table(bands: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["bands", "band", "count", "accuracy", "low", "high", "off_by_one"])
 
 
-def age_metrics(true_age: Array, probabilities: Array, calibration: Calibration = IDENTITY) -> dict:
+def age_metrics(true_age: Array, probabilities: Array, calibration: Calibration = IDENTITY) -> dict[str, Any]:
     """Errors of the expected age.
 
     Args:
@@ -298,7 +299,7 @@ def class_metrics(
     probabilities: Array,
     raw: Array | None = None,
     names: Sequence[str] | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """How good the answers of a class head are.
 
     Args:
@@ -336,7 +337,7 @@ def class_metrics(
     }
 
 
-def _by_class(names: Sequence[str], true_class: Array, probabilities: Array) -> dict:
+def _by_class(names: Sequence[str], true_class: Array, probabilities: Array) -> dict[str, Any]:
     figures = figures_of_known(names, true_class, probabilities)
     hit, rows = probabilities.argmax(axis=1) == true_class, {}
     for name, accuracy in figures.by_class.items():
@@ -351,7 +352,7 @@ def _by_class(names: Sequence[str], true_class: Array, probabilities: Array) -> 
 
 def age_bin_metrics(
     low: Array, high: Array, probabilities: Array, calibration: Calibration = IDENTITY
-) -> dict:
+) -> dict[str, Any]:
     """How good the expected age is where a bin of ages is known.
 
     Args:
@@ -483,7 +484,7 @@ def _row_scores(table: pd.DataFrame, predicted: Mapping[str, Array]) -> dict[str
     return scores
 
 
-def _by_decade(true_age: Array, error: Array) -> dict[str, dict]:
+def _by_decade(true_age: Array, error: Array) -> dict[str, dict[str, Any]]:
     decade = np.array([age_group_id(age) for age in true_age])
     rows = {}
     for index, name in enumerate(AGE_GROUPS):

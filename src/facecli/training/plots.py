@@ -22,6 +22,7 @@ from facecli.training.evaluate import FEWEST_FACES, MEASURES, SHARES, Evaluation
 from facecli.training.metrics import CALIBRATION_BINS, calibration_bins, calibration_error
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.typing import RcKeyType
 
 
@@ -91,7 +92,7 @@ def plot_style(draw: Callable[_Given, _Drawn]) -> Callable[_Given, _Drawn]:
     return in_style
 
 
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1):
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Array]:
     """A figure of `width` x `height` inches and its (rows, columns) array of axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
@@ -165,7 +166,7 @@ def fairness_plot(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panel(axis, measure: str, shown: pd.DataFrame, y: Array) -> None:
+def _panel(axis: "Axes", measure: str, shown: pd.DataFrame, y: Array) -> None:
     for slice_name, part in shown.groupby("slice", sort=False):
         colour, marker = LOOKS[str(slice_name)]
         values, low, high = (part[f"{measure}{end}"].to_numpy() for end in ("", "_low", "_high"))
@@ -239,7 +240,7 @@ def age_scatter(true_age: Array, guess: Array) -> Figure:
 
 
 @plot_style
-def age_by_decade(by_decade: Mapping[str, Mapping]) -> Figure:
+def age_by_decade(by_decade: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Error and bias of each decade with 95 % intervals."""
     figure, axes = new_figure(7.5, 4.4)
     axis, names = axes[0, 0], list(by_decade)
@@ -287,7 +288,7 @@ def reliability(frame: pd.DataFrame, predicted: Mapping[str, Array]) -> Figure:
     return figure
 
 
-def _reliability_panel(axis, bins: pd.DataFrame) -> None:
+def _reliability_panel(axis: "Axes", bins: pd.DataFrame) -> None:
     share = bins["count"] / max(bins["count"].sum(), 1)
     solid, pale = bins[bins["count"] >= FEW_FACES], bins[bins["count"] < FEW_FACES]
     axis.plot([0, 1], [0, 1], color=GREY, ls="--", label="perfectly calibrated")

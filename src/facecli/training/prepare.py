@@ -33,7 +33,7 @@ from facecli.data.sources import load_crops, open_dataset
 from facecli.data.statistics import forget_one_sided, knowing_sets
 from facecli.data.table import Table, join_classes, join_tables, renumbered
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 NO_AGE = -1.0
 """Last column of an encoded age of which a distribution is known, but no years."""

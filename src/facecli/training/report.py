@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,10 +18,15 @@ from facecli.training.evaluate import Evaluation, fairness_metrics, fairness_tab
 from facecli.training.metrics import band_table, class_report, confusion_counts, group_report
 from facecli.training.plots import fairness_plot, prediction_grid
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log: logging.Logger = logging.getLogger(__name__)
 
 
-def own_numbers(about: Mapping, metrics: Mapping, before: Mapping) -> dict:
+def own_numbers(
+    about: Mapping[str, Any], metrics: Mapping[str, Any], before: Mapping[str, Any]
+) -> dict[str, Any]:
     """The content of `metrics.json` after the model was measured on its own test split.
 
     Args:
@@ -33,7 +39,9 @@ def own_numbers(about: Mapping, metrics: Mapping, before: Mapping) -> dict:
     return {**about, **metrics, **unknown}
 
 
-def with_other_data(before: Mapping, about: Mapping, metrics: Mapping, data: str) -> dict:
+def with_other_data(
+    before: Mapping[str, Any], about: Mapping[str, Any], metrics: Mapping[str, Any], data: str
+) -> dict[str, Any]:
     """The content of `metrics.json` after the model was measured on other data that it has learnt from.
 
     Class heads that its own data have no labels for get what was measured here, and say so.
@@ -53,22 +61,22 @@ def with_other_data(before: Mapping, about: Mapping, metrics: Mapping, data: str
     return {**before, **found}
 
 
-def _class_heads(metrics: Mapping) -> list[str]:
+def _class_heads(metrics: Mapping[str, Any]) -> list[str]:
     """Heads of which something is told, those that a model brought behind the others."""
     further = [name for name, row in metrics.items() if isinstance(row, Mapping) and "confusion" in row]
     return [*FACE_HEADS, *(name for name in further if name not in HEAD_CLASSES)]
 
 
-def _counted(metrics: Mapping, head: str) -> bool:
+def _counted(metrics: Mapping[str, Any], head: str) -> bool:
     row = metrics.get(head)
     return isinstance(row, Mapping) and bool(row.get("count"))
 
 
-def _from_elsewhere(metrics: Mapping, head: str) -> bool:
+def _from_elsewhere(metrics: Mapping[str, Any], head: str) -> bool:
     return _counted(metrics, head) and "data" in metrics[head]
 
 
-def metrics_document(evaluation: Evaluation, about: Mapping[str, object]) -> dict:
+def metrics_document(evaluation: Evaluation, about: Mapping[str, object]) -> dict[str, Any]:
     """What `metrics.json` says: `about`, every head's numbers, then those of groups of faces."""
     groups = fairness_metrics(evaluation.frame, evaluation.predicted)
     return {**about, **evaluation.metrics, **groups}
@@ -157,7 +165,7 @@ def _group_files(frame: pd.DataFrame, predicted: Mapping[str, Array], folder: Pa
     return files
 
 
-def age_table(age: Mapping) -> pd.DataFrame:
+def age_table(age: Mapping[str, Any]) -> pd.DataFrame:
     """All ages, then a row a decade."""
     keys = ("count", "mae", "mae_ci95", "bias", "within_5", "rmse", "r2")
     rows = {"all": age, **age["by_decade"]}
@@ -179,7 +187,7 @@ class Measure:
     in_years: bool = False
 
 
-def epoch_row(metrics: Mapping) -> dict:
+def epoch_row(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What is compared of an epoch: `epoch`, `best`, and `measures`, name -> Measure.
 
     Args:
@@ -198,7 +206,7 @@ def epoch_row(metrics: Mapping) -> dict:
     return {"epoch": metrics["epoch"], "best": metrics["best"], "measures": measures}
 
 
-def write_epochs(rows: Sequence[Mapping], folder: Path) -> list[Path]:
+def write_epochs(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     """Writes `epochs.csv`, a row for each measure of each epoch, and `epochs.png`; returns the files.
 
     Args:
@@ -233,7 +241,7 @@ def _csv(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def _png(figure, path: Path) -> Path:
+def _png(figure: "Figure", path: Path) -> Path:
     with replacing(path) as temporary:
         figure.savefig(temporary)
     return path

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ from facecli.models.networks import in_precision
 from facecli.models.readout import stored_heads
 from facecli.models.terms import Terms, learnt_terms
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 HISTORY_FILE = "history.csv"
 
@@ -88,7 +89,7 @@ def _detectors() -> dict[str, dict[str, float]]:
     return {name: dict(zip(("margin", "shift_y"), crop, strict=True)) for name, crop in crops.items() if crop}
 
 
-def _config(network: keras.Model, recipe: Recipe) -> dict:
+def _config(network: keras.Model, recipe: Recipe) -> dict[str, Any]:
     return {
         **{
             key: value

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ import numpy.typing as npt
 from keras import ops
 from numpy.lib.format import open_memmap
 
-from facecli.core.arrays import Array
+from facecli.core.arrays import Array, Tensor
 from facecli.core.attributes import HEAD_CLASSES, PRESENCE
 from facecli.core.console import with_bar
 from facecli.core.recipes import FitOptions
@@ -41,7 +41,7 @@ from facecli.training.train import build_feature_heads
 LEARNT_TAPS = ("block17", "embedding")
 """Of a FaceNet's taps, those that a student reproduces."""
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 FOLDS = 4
 """Each teacher learns from three quarters of the rows and speaks of the last one."""
@@ -242,12 +242,15 @@ class ViewMaker(keras.Model):
         seed: see `reseed`.
     """
 
+    teacher: Any
+    image_size: tuple[int, int]
+
     def __init__(self, teacher: keras.Model, image_size: tuple[int, int], seed: int = 0) -> None:
         super().__init__(name="views")
         self.teacher, self.image_size = teacher, image_size
         self.steps: list[keras.layers.Layer] = [RandomAffine(seed=seed), RandomColour(seed=seed + 1)]
 
-    def call(self, crops, training=False):
+    def call(self, crops: Tensor, training: bool = False) -> dict[str, Tensor]:
         images = ops.cast(crops, "float32")
         for step in self.steps:
             images = step(images, training=True)
@@ -316,5 +319,5 @@ def _open(
     }, 0
 
 
-def _pixels(images):
+def _pixels(images: Tensor) -> Tensor:
     return ops.cast(ops.round(ops.clip(images, 0.0, 255.0)), "uint8")

@@ -23,7 +23,7 @@ from facecli.core.images import load_image
 from facecli.training.engine import fused_normalization
 from facecli.training.prepare import PreparedData
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 CHUNK_ROWS = 1024
 CHUNKS_A_WRITE = 8
@@ -49,7 +49,7 @@ class FeatureStore:
     """Features by picture hash: `<cache>/features/<name>.npz`, float16."""
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
-        self.path = (folder or paths.cache_dir() / "features") / f"{name}.npz"
+        self.path: Path = (folder or paths.cache_dir() / "features") / f"{name}.npz"
         self.rows: dict[str, int] = {}
         self.arrays: dict[str, Array] = {}
         if self.path.is_file():

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ from facecli.training.prepare import PreparedData, build_targets
 from facecli.training.save import HISTORY_FILE, Recipe, earlier_stages, load_embedding, save_model
 from facecli.training.teachers import TAPS, facenet_features
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Checkpoint:
@@ -141,7 +142,9 @@ def _rebalanced(data: PreparedData, plan: ResolvedRequest, seed: int) -> Balance
     return replace(found, rows=train_rows[found.rows])
 
 
-def _rows(inputs: Array, targets: Mapping, balanced: Balanced, sets: Array, classes: ClassNames) -> Rows:
+def _rows(
+    inputs: Array, targets: Mapping[str, Any], balanced: Balanced, sets: Array, classes: ClassNames
+) -> Rows:
     """Training rows; without weights or shares of epochs where all are 1."""
     weights = None if (balanced.weights == 1).all() else balanced.weights
     return Rows(inputs, targets, balanced.rows, weights, sets, seen=balanced.seen, classes=classes)

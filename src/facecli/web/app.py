@@ -46,15 +46,15 @@ from facecli.web.service import (
 from facecli.web.settings import Settings
 from facecli.web.upload import Fetcher, Given, PictureAddress, read_given
 
-server_router = APIRouter(tags=["server"])
+server_router: APIRouter = APIRouter(tags=["server"])
 
-analysis_router = APIRouter(prefix="/api/v1", tags=["analysis"])
+analysis_router: APIRouter = APIRouter(prefix="/api/v1", tags=["analysis"])
 _AGAIN_S, _SELDOM_S = 0.02, 0.5
 """How soon a full queue is asked again, at first and in the long run."""
 _MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
-compatibility_router = APIRouter(tags=["compatibility"])
+compatibility_router: APIRouter = APIRouter(tags=["compatibility"])
 
 _BACKLOG = 512
 _DRAIN_S = 20
@@ -63,7 +63,7 @@ _STAMP_BYTES = 8
 _SIGNALLED = 128
 """Plus the number of the signal: how shells tell of it."""
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _ABOUT = """Apparent age, gender, race and emotion of every face in a picture. Pictures are analysed in
 memory and not stored. Errors are problem details (RFC 9457)."""
 
@@ -239,7 +239,9 @@ async def in_turn(state: State, function: Callable[..., Any], *arguments: Any, w
         ) from None
 
 
-async def _when_free(state: State, function: Callable[..., Any], arguments: tuple, waits: bool) -> Any:
+async def _when_free(
+    state: State, function: Callable[..., Any], arguments: tuple[Any, ...], waits: bool
+) -> Any:
     pause_s = _AGAIN_S
     while True:
         try:

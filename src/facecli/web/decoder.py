@@ -27,7 +27,7 @@ from facecli.core.image_header import MAX_PIXELS, has_more_scans
 from facecli.core.images import DecodingMemory, decode_image, decode_reduced
 from facecli.core.process import isolated_python
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 HEAVY_BYTES, _LEFT_BYTES = 64_000_000, 32_000_000
 """Decoding that takes more is a heavy picture's, and what such ones always leave to the others."""
@@ -102,6 +102,9 @@ class DecoderPool:
             count. When the machine is busy it may take three times as long.
         timeouts, deaths: how many children were ended for their slowness, and how many ended by themselves.
     """
+
+    timeouts: int
+    deaths: int
 
     def __init__(self, count: int, limit_s: float) -> None:
         """Starts nothing yet.

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers
@@ -19,7 +20,7 @@ from facecli.web.pages import render_token_page
 from facecli.web.schemas import Problem, busy
 from facecli.web.settings import Limits
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _INVALID_TEXT = 1007
 """Code of closing for what is no UTF-8 (RFC 6455, section 7.4.1)."""
 _PORTS = {"http": 80, "https": 443}
@@ -145,7 +146,7 @@ def _refusal(headers: Headers) -> Response:
 def _denying(send: Send) -> Send:
     """Turns an HTTP answer into the refusal of a WebSocket (ASGI extension `websocket.http.response`)."""
 
-    async def deny(message) -> None:
+    async def deny(message: Message) -> None:
         await send({**message, "type": message["type"].replace("http.", "websocket.http.", 1)})
 
     return deny
@@ -208,7 +209,9 @@ class _Body:
 
     def __init__(self, limit: BodyLimit, receive: Receive) -> None:
         self._limit, self._receive = limit, receive
-        self.bytes, self.start_s, self._whole = 0, time.monotonic(), False
+        self.bytes: int = 0
+        self.start_s: float = time.monotonic()
+        self._whole = False
 
     async def receive(self) -> Message:
         """As ASGI's `receive`. Raises Problem."""
@@ -252,7 +255,7 @@ def bounded_protocol(head_s: float, connections: int) -> type[H11Protocol]:
             self._head_timer.cancel()
             self._head_timer = self.loop.call_later(head_s, self._give_up)
 
-        def handle_websocket_upgrade(self, event) -> None:
+        def handle_websocket_upgrade(self, event: Any) -> None:
             self._head_timer.cancel()
             super().handle_websocket_upgrade(event)
 
@@ -269,7 +272,7 @@ class StrictWebSocket(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         if self.curr_msg_data_type == "text" and not self.close_sent and not _is_text(self.frames):
-            self.frames = []
+            self.frames: list[bytes] = []
             log.info("live: a text message was no UTF-8")
             self.conn.send_close(_INVALID_TEXT)
             self.handle_parser_exception()

@@ -27,6 +27,11 @@ _NAME = "the frame"
 class LiveProblem(Exception):
     """Ends a session: an HTTP status with its words (RFC 9457), and the code of the closing."""
 
+    status: int
+    title: str
+    detail: str
+    code: int
+
     def __init__(self, status: int, title: str, detail: str, code: int = POLICY) -> None:
         super().__init__(detail)
         self.status, self.title, self.detail, self.code = status, title, detail, code

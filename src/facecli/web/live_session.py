@@ -42,10 +42,10 @@ from facecli.web.live_protocol import (
 )
 from facecli.web.service import Busy
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _AGAIN_S, _TRIES = 0.05, 200
 Answer = TypeVar("Answer")
-router = APIRouter()
+router: APIRouter = APIRouter()
 _FAREWELL_S = 2.0
 
 
@@ -220,7 +220,7 @@ class LiveSession:
         self._slot = NewestFrame()
         self._news = asyncio.Event()
         self._new_query: LiveQuery | None = None
-        self.frames = 0
+        self.frames: int = 0
 
     async def serve(self) -> None:
         """Receives and answers at once; whichever ends first ends the other.

@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +22,16 @@ from facecli.detect.registry import (
     may_refine,
 )
 from facecli.infer.analyzer import crop_for
-from facecli.models.checkpoint import load_checkpoint
+from facecli.models.checkpoint import Checkpoint, load_checkpoint
 from facecli.models.litert import Predictor
+from facecli.models.readout import Calibration
 from facecli.models.registry import Entry, describe, list_models
 from facecli.web.settings import Settings, usable_cores
 
 _MOST_CROPS = 64
 """Of one call: more would keep the first of them waiting."""
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _SHORT = {folder: model_type for model_type, folder in MODEL_FOLDERS.items()}
 
 
@@ -46,11 +48,11 @@ class SharedPredictor:
         self._free: queue.SimpleQueue[Predictor] = queue.SimpleQueue()
         for one in predictors:
             self._free.put(one)
-        self.checkpoint = predictor.checkpoint
-        self.heads = predictor.heads
-        self.image_size = predictor.image_size
-        self.calibration = predictor.calibration
-        self._waiting: list[tuple[Array, Future]] = []
+        self.checkpoint: Checkpoint = predictor.checkpoint
+        self.heads: tuple[str, ...] = predictor.heads
+        self.image_size: tuple[int, int] = predictor.image_size
+        self.calibration: Calibration = predictor.calibration
+        self._waiting: list[tuple[Array, Future[Any]]] = []
         self._list_lock = threading.Lock()
         self.calls = self.crops = 0
 
@@ -69,7 +71,7 @@ class SharedPredictor:
         if len(crops) == 0 or crops.dtype != np.uint8 or crops.shape[1:] != (*self.image_size, 3):
             # Nothing to run, or what the predictor itself refuses.
             return self._first.predict(crops)
-        mine: Future = Future()
+        mine: Future[Any] = Future()
         with self._list_lock:
             self._waiting.append((crops, mine))
         while self._is_waiting(mine):
@@ -80,7 +82,7 @@ class SharedPredictor:
                 self._free.put(predictor)
         return mine.result()
 
-    def _is_waiting(self, future: Future) -> bool:
+    def _is_waiting(self, future: Future[Any]) -> bool:
         """Has nobody begun to read it?"""
         with self._list_lock:
             return any(one is future for _, one in self._waiting)
@@ -104,7 +106,7 @@ class SharedPredictor:
         with self._list_lock:
             self.calls, self.crops = self.calls + 1, self.crops + start
 
-    def _take(self) -> list[tuple[Array, Future]]:
+    def _take(self) -> list[tuple[Array, Future[Any]]]:
         with self._list_lock:
             count, crops = 0, 0
             for one, _ in self._waiting:
@@ -129,14 +131,16 @@ class ModelRegistry:
             CheckpointError, InputError: the model or the detector that is to be used cannot be.
         """
         self.entries: dict[str, Entry] = _find_entries(settings)
-        self.default = settings.model if settings.model_path is None else _name(describe(settings.model_path))
-        self.default_detector = choose_detector(settings.detector, [self.entries[self.default].config])
+        self.default: str = (
+            settings.model if settings.model_path is None else _name(describe(settings.model_path))
+        )
+        self.default_detector: str = choose_detector(settings.detector, [self.entries[self.default].config])
         self._calls = min(settings.workers, usable_cores())
         self._predictors: dict[str, SharedPredictor] = {}
         self._lock = threading.Lock()
         crop_for(self.predictor(self.default).checkpoint, build_detector(self.default_detector))
         here = [name for name in detector_names() if _is_here(name)]
-        self.detectors = tuple(sorted(here, key=lambda name: name != self.default_detector))
+        self.detectors: tuple[str, ...] = tuple(sorted(here, key=lambda name: name != self.default_detector))
 
     @property
     def loaded(self) -> Mapping[str, SharedPredictor]:

@@ -22,8 +22,8 @@ MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _CLIENT_LEFT = 499
 """As nginx has it: no status was sent, because nobody was there to read it."""
 
-log = logging.getLogger(__name__)
-access = logging.getLogger("facecli.access")
+log: logging.Logger = logging.getLogger(__name__)
+access: logging.Logger = logging.getLogger("facecli.access")
 _LONGEST_PATH = 200
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -60,7 +60,7 @@ class Meters:
             ("facecli_workers", "Pictures that are analysed at once.", lambda: service.workers),
         ):
             Gauge(name, what, registry=self._registry).set_function(value)
-        self.viewers = Gauge("facecli_live_viewers", "Viewers of live mode.", registry=self._registry)
+        self.viewers: Gauge = Gauge("facecli_live_viewers", "Viewers of live mode.", registry=self._registry)
 
     def _counter(self, name: str, what: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, what, labels, registry=self._registry)

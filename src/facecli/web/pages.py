@@ -21,7 +21,7 @@ from facecli.models.registry import Entry
 from facecli.sinks.html import GENERAL_CAUTIONS, measured_cautions
 from facecli.sinks.rows import COLUMNS
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 NAMES = ("age_group", "gender", "race", "age")
 BEFORE, AFTER, ALL = "training", "adjusted", "raw"
 """Folders of `facecli.data.statistics`: training rows before and after rebalancing, and all pictures."""
@@ -37,7 +37,7 @@ _FEWEST = 100
 
 _TOKEN = " -H 'Authorization: Bearer TOKEN'"
 
-router = APIRouter(include_in_schema=False)
+router: APIRouter = APIRouter(include_in_schema=False)
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _TEMPLATES = Environment(
     loader=PackageLoader("facecli.web"),
@@ -128,7 +128,7 @@ def _counts(path: Path) -> dict[str, float]:
         return {}
 
 
-def _pairs(rows: csv.DictReader) -> Iterator[tuple[str, float]]:
+def _pairs(rows: "csv.DictReader[str]") -> Iterator[tuple[str, float]]:
     for row in rows:
         count = float(row["count"] or 0)
         if not 0 <= count < 1e12:

@@ -24,6 +24,12 @@ RETRY_AFTER_S = 1
 class Problem(Exception):
     """Ends a request with a status and a sentence that tells the client what to do."""
 
+    status: int
+    title: str
+    detail: str
+    headers: dict[str, str]
+    more: dict[str, Any]
+
     def __init__(
         self, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None, **more: Any
     ) -> None:

@@ -33,7 +33,7 @@ from facecli.web.schemas import RETRY_AFTER_S, Problem
 from facecli.web.settings import Limits, usable_cores
 
 Answer = TypeVar("Answer")
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 WORKERS = "web-worker"
 """What the names of their threads begin with."""
 _QUALITY = 92
@@ -53,6 +53,10 @@ class Service:
     other: together they fill no memory, and others need not wait behind them.
     """
 
+    registry: ModelRegistry
+    workers: int
+    places: int
+
     def __init__(
         self,
         registry: ModelRegistry,
@@ -71,8 +75,8 @@ class Service:
             clock: seconds, rising.
         """
         self.registry, self.workers, self.places = registry, workers, places
-        self.taken = 0
-        self.decoders = DecoderPool(min(workers, usable_cores()), limits.decode_s)
+        self.taken: int = 0
+        self.decoders: DecoderPool = DecoderPool(min(workers, usable_cores()), limits.decode_s)
         self._stuck_s, self._clock = limits.answer_s, clock
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=WORKERS)
@@ -81,7 +85,7 @@ class Service:
         self._numbers = itertools.count()
         self._begun_s: dict[int, float] = {}
         self._moved_s = clock()
-        self._futures: set[Future] = set()
+        self._futures: set[Future[Any]] = set()
         self._heavy = 0
         if workers > 1:
             # Each worker searches a picture of its own.
@@ -127,7 +131,9 @@ class Service:
             if name not in self.registry.loaded:
                 await asyncio.get_running_loop().run_in_executor(self._loader, self.registry.predictor, name)
 
-    async def _submit(self, pool: ThreadPoolExecutor, function: Callable[..., Answer], args: tuple) -> Answer:
+    async def _submit(
+        self, pool: ThreadPoolExecutor, function: Callable[..., Answer], args: tuple[Any, ...]
+    ) -> Answer:
         loop = asyncio.get_running_loop()
         if not self.taken:
             self._moved_s = self._clock()
@@ -141,7 +147,7 @@ class Service:
         running.add_done_callback(lambda future: self._told(loop, future))
         return await asyncio.wrap_future(running)
 
-    def _work(self, number: int, function: Callable[..., Answer], args: tuple) -> Answer:
+    def _work(self, number: int, function: Callable[..., Answer], args: tuple[Any, ...]) -> Answer:
         self._moved_s = self._begun_s[number] = self._clock()
         try:
             return function(*args)
@@ -149,12 +155,12 @@ class Service:
             del self._begun_s[number]
             self._moved_s = self._clock()
 
-    def _told(self, loop: asyncio.AbstractEventLoop, future: Future) -> None:
+    def _told(self, loop: asyncio.AbstractEventLoop, future: Future[Any]) -> None:
         # A worker that was left in the middle may end after everything else.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._give_back, future)
 
-    def _give_back(self, future: Future) -> None:
+    def _give_back(self, future: Future[Any]) -> None:
         self._futures.discard(future)
         self.taken -= 1
 

@@ -19,7 +19,7 @@ from facecli.sources.web import check_url, fetch, is_url
 from facecli.web.schemas import Problem, busy
 from facecli.web.settings import Limits
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 _THREADS, _MOST_WAITING = 8, 32
 
 FIELDS = ("file", "image")

@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 
@@ -244,7 +244,7 @@ def _x_connection() -> socket.socket | None:
     return _connected(socket.AF_UNIX, path) or _connected(socket.AF_UNIX, f"\0{path}")
 
 
-def _connected(family: int, address) -> socket.socket | None:
+def _connected(family: int, address: str | tuple[str, int]) -> socket.socket | None:
     connection = socket.socket(family, socket.SOCK_STREAM)
     connection.settimeout(_TIMEOUT_S)
     try:
@@ -273,7 +273,7 @@ class Screen:
     def __enter__(self) -> "Screen":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes the window, if the display is still there to take it from."""
         if self._open and not self._lost:
             self._open = False
@@ -320,7 +320,7 @@ class Screen:
             self._open = True
             cv2.resizeWindow(self._title, max(1, round(width * shrink)), max(1, round(height * shrink)))
 
-    def _watched(self, message: str, aborts: bool = False) -> contextlib.AbstractContextManager:
+    def _watched(self, message: str, aborts: bool = False) -> contextlib.AbstractContextManager[Any]:
         """For calls in which Qt may end the process."""
         if self._when_lost is None:
             return contextlib.nullcontext()
@@ -341,7 +341,7 @@ class PictureWindow:
     def __enter__(self) -> "PictureWindow":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._screen.__exit__(*error)
 
     def show_until_closed(self, drawn_rgb: Array) -> None:

@@ -91,7 +91,7 @@ class Recorder:
     def __init__(self, folder: Path, fps: float, now: Callable[[], float]) -> None:
         """Raises OutputError when the folder cannot be written."""
         self._reserved = reserve_names(folder, (SUFFIX,))
-        self.path = self._reserved[0]
+        self.path: Path = self._reserved[0]
         self._clock = RecordingClock(fps)
         self._now = now
         self._video = OpenVideo(self.path, fps)
@@ -128,7 +128,7 @@ def _shrunk(image: Array) -> Array:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 Drawn = tuple[Array, list[Face]]
 """A frame as it is seen, and its faces there."""
@@ -207,7 +207,7 @@ class LiveView:
         self._screen.__enter__()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         """Ends the recording and closes the window. Raises OutputError when the video is incomplete."""
         try:
             if self._recorder is not None:

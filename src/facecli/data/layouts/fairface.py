@@ -15,7 +15,7 @@ from facecli.core.attributes import GENDERS, MAX_AGE_YEARS, RACE_OF_7, RACES, RA
 from facecli.core.errors import DataError
 from facecli.data.table import Layout, Table, build_table
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 PATTERN = "fairface_label_*.csv"
 _DATES = {"3-sep": "3-9", "03-sep": "3-9", "oct-19": "10-19", "19-oct": "10-19"}

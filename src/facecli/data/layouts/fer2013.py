@@ -10,7 +10,9 @@ import csv
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,7 +77,7 @@ def _write_pictures(table: Path, folder: Path) -> list[tuple[str, str]]:
     return problems
 
 
-def _rows(table: Path, file):
+def _rows(table: Path, file: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Rows by lower-case column names, each with its `line`."""
     reader = csv.reader(file, skipinitialspace=True)
     try:
@@ -88,7 +90,7 @@ def _rows(table: Path, file):
         raise DataError(f"{table} cannot be read as CSV ({error}); download it again") from error
 
 
-def _write_picture(row: dict, folder: Path) -> str:
+def _write_picture(row: dict[str, Any], folder: Path) -> str:
     """Writes one row's picture; the reason why not, or ""."""
     try:
         emotion = dict(enumerate(CSV_ORDER))[int(row["emotion"])]
