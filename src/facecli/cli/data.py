@@ -43,15 +43,27 @@ _SHEET_COLUMNS = 8
     type=click.Path(path_type=Path, file_okay=False),
     help="New folder.  [default: data/not_face]",
 )
-@click.option("--count", type=click.IntRange(10), default=4000, show_default=True, help="How many, at most.")
-@click.option("--side", type=click.IntRange(32, 512), default=112, show_default=True, help="Side in pixels.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the choice.")
-@click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try).")
+@click.option(
+    "--count", type=click.IntRange(10), default=4000, show_default=True, help="Maximum number of crops."
+)
+@click.option(
+    "--side",
+    type=click.IntRange(32, 512),
+    default=112,
+    show_default=True,
+    help="Side of the crops in pixels.",
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Random seed of the split and the selection."
+)
+@click.option(
+    "--limit", type=click.IntRange(10), help="Use only this many random pictures, for a quick test."
+)
 def negatives(path: Path, output: Path | None, count: int, side: int, seed: int, limit: int | None) -> None:
-    """Cut what is no face out of PATH, a folder or archive of face chips, and draw more.
+    """Create pictures without a face, cut from the face pictures in PATH (a folder or archive) and drawn.
 
-    Train on it with one more --data-path. A picture of the test split gives test crops only. Pictures of
-    your own room may be laid beside them, into train/not_face/.
+    Use the result as a further --data-path of 'facecli train'. Pictures of the test split give only test
+    crops. You may add pictures of your own room to train/not_face/.
 
     \b
     Examples:
@@ -90,7 +102,7 @@ def _write(data, split: str, folder: Path, count: int, side: int, seed: int) -> 
 
 @click.group()
 def data() -> None:
-    """Fetch a data set of faces, and look at one.
+    """Download and check data sets of faces.
 
     \b
     Examples:
@@ -105,19 +117,19 @@ data.add_command(negatives)
 
 @data.command()
 @click.argument("name", type=click.Choice(["utkface", "fairface", "fer2013", "lfw", "wiki"]))
-@click.option("--accept-terms", is_flag=True, help="Do not ask: the terms of the data set are agreed to.")
+@click.option("--accept-terms", is_flag=True, help="Agree to the terms of the data set without being asked.")
 @click.option(
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="Unpack this archive of it instead of downloading one.",
+    help="Unpack this archive instead of downloading one.",
 )
 @click.option("--url", help="Download from this address instead of the known ones.")
 def get(name: str, accept_terms: bool, source: Path | None, url: str | None) -> None:
     """Download the public data set NAME and unpack it into the data folder.
 
-    Its terms are shown and asked about first. A download that was cut goes on where it stopped when the
-    command is given again. Of sets that need an account it is said where to get them.
+    You are asked to agree to its terms first. If a download is interrupted, the same command continues it.
+    For data sets that need an account, it prints where to get them.
 
     \b
     Examples:
@@ -148,13 +160,15 @@ def _ask_for_consent() -> None:
 
 @data.command()
 @click.argument("places", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the augmentation.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Random seed of the split and the augmentation."
+)
 @click.option(
     "--rebalance",
     type=click.Choice(REBALANCINGS),
     default="none",
     show_default=True,
-    help="What the adjusted statistics show, see 'facecli train --help'.",
+    help="Rebalancing to show in the adjusted statistics; see 'facecli train --help'.",
 )
 @click.option(
     "--output",
@@ -173,10 +187,11 @@ def _ask_for_consent() -> None:
 @click.option(
     "--save-labels",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what the labels of a list were taken for, to be corrected and given with --labels.",
+    help="Write how the labels of a list were interpreted, so that you can correct it and pass it "
+    "with --labels.",
 )
-@click.option("--retry", is_flag=True, help="Ask again for what a list names and could not be had before.")
-@click.option("--no-fetch", is_flag=True, help="Only read lists: no picture is fetched or looked at.")
+@click.option("--retry", is_flag=True, help="Try downloads again that failed before.")
+@click.option("--no-fetch", is_flag=True, help="Only read the list: no picture is downloaded or opened.")
 @click.option("--verbose", is_flag=True, help="List every problem, label, conflict and duplicate group.")
 def check(
     places: tuple[Path, ...],
@@ -191,14 +206,15 @@ def check(
     verbose: bool,
     **options,
 ) -> None:
-    """Count what is in each PATH, a folder, an archive or a list of face pictures.
+    """Check the data sets at each PATH (a folder, an archive or a list of face pictures).
 
-    Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
-    tables of ages, genders and races. Several sets are counted apart, and it is said which of them
-    lack a class and would therefore not teach it. Ends with exit code 2 when no model can be trained.
+    Shows malformed names, duplicates, conflicting labels and the split, and writes plots and tables of
+    ages, genders and races. Several sets are counted separately; a set that lacks a class of an attribute is
+    reported, because it is not used to train that attribute. The exit code is 2 if no model can be trained.
 
-    A list (.json, .jsonl, .csv, .tsv, .parquet) has a row for each picture: file or url, labels, and maybe
-    a box. Its pictures are fetched and its faces cut, once; it is said what its labels were taken for.
+    A list (.json, .jsonl, .csv, .tsv, .parquet) has a row for each picture: file or url, labels, and
+    optionally a box. Its pictures are downloaded and its faces cropped, once, and the interpretation of its
+    labels is shown.
 
     \b
     Examples:

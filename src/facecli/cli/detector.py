@@ -55,8 +55,8 @@ def teacher_option(command: Callable) -> Callable:
     return click.option(
         "--teacher-weights",
         type=click.Path(path_type=Path),
-        help="ONNX file of YuNet, with --model-type detector: it tells landmarks, and faces that nobody "
-        "marked.  [default: that of 'facecli weights get yunet', if it is here]",
+        help="ONNX file of YuNet, the teacher of --model-type detector: it provides landmarks, and faces"
+        " that are not annotated.  [default: that of 'facecli weights get yunet', if installed]",
     )(command)
 
 

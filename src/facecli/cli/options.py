@@ -72,7 +72,8 @@ def config_option(command: Callable) -> Callable:
         is_eager=True,
         expose_value=False,
         callback=_read,
-        help="TOML file of options, such as those of docs/recipes; options that are typed win.",
+        help="Read options from a TOML file, such as those in docs/recipes; options on the command line "
+        "take precedence.",
     )(command)
 
 
@@ -184,8 +185,8 @@ def epoch_option() -> Callable:
     return click.option(
         "--epoch",
         type=click.IntRange(1),
-        help="Epoch of the model, kept by 'facecli train --keep-epochs'; 'facecli models show' tells which "
-        "there are.  [default: its best]",
+        help="Use this epoch of the model, kept by 'facecli train --keep-epochs'; 'facecli models show' "
+        "lists them.  [default: the best]",
     )
 
 
@@ -275,17 +276,19 @@ def detector_options(command: Callable) -> Callable:
             "detector_option",
             metavar="NAME=VALUE",
             multiple=True,
-            help="An option of the detector (yunet: score_threshold=0.8); may recur.",
+            help="Set an option of the detector (yunet: score_threshold=0.8); may be repeated.",
         ),
         click.option(
             "--search-size",
             metavar="PIXELS",
             type=click.IntRange(16, 4096),
-            help="Longer side to which larger pictures are shrunk for the search: more finds smaller "
-            "faces and takes longer.  [default: 640]",
+            help="Longer side to which larger pictures are resized for detection; larger values find "
+            "smaller faces and take longer.  [default: 640]",
         ),
         click.option(
-            "--detector-weights", metavar="FILE", help="ONNX file for --detector yunet, folder for cnn."
+            "--detector-weights",
+            metavar="FILE",
+            help="Weights of the detector: an ONNX file for yunet, a folder for cnn.",
         ),
         detector_option(),
     ):

@@ -163,7 +163,7 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     "--race",
     metavar="NAME",
     type=ClassNames("race"),
-    help="white, black, asian, indian, other; or several: asian,indian.",
+    help="white, black, asian, indian, other; or several, such as asian,indian.",
 )
 @click.option(
     "--emotion",
@@ -177,7 +177,7 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     metavar="HEAD=NAME",
     multiple=True,
     callback=attributes_option,
-    help="Of any head that the rows know, such as glasses=yes; or several. May recur.",
+    help="Any attribute in the rows, such as glasses=yes, or several values; may be repeated.",
 )
 @click.option("--age", metavar="YEARS", type=Years(), help="A range of years: 20-30, 65+ or 7.")
 @click.option(
@@ -185,25 +185,34 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     metavar="P",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Leave out whom all of it fits with a smaller probability (0 to 1).",
+    help="Leave out people whose probability of matching is smaller than P (0 to 1).",
 )
 @click.option(
-    "--top", metavar="N", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all."
+    "--top",
+    metavar="N",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Number of matches to show; 0 for all.",
 )
-@text_option("json", "A JSON object a line to FILE; without FILE, or with -, in place of the table.")
-@text_option("csv", "A table for spreadsheets to FILE; without FILE, or with -, in place of the other.")
+@text_option("json", "Write JSON lines to FILE; without FILE, or with -, print them instead of the table.")
+@text_option("csv", "Write a CSV table to FILE; without FILE, or with -, print it instead of the table.")
 @click.option(
     "--raw-csv",
     is_flag=True,
-    help="Texts of --csv as they are, also those that a spreadsheet would run as a formula.",
+    help="Write texts to --csv unchanged, even if a spreadsheet would run them as a formula.",
 )
-@click.option("--copy-to", metavar="FOLDER", help="Copy the pictures there; no file is ever written over.")
+@click.option(
+    "--copy-to",
+    metavar="FOLDER",
+    help="Copy the matching pictures to FOLDER; existing files are never overwritten.",
+)
 def search(rows: tuple[str, ...], **options) -> None:
-    """Rank the people in files that 'facecli run --json' wrote by how well they fit.
+    """Find people in files that 'facecli run --json' wrote, ranked by the probability that they match.
 
-    ROWS are such files, of pictures and of videos; - is standard input. The probability is that of
-    everything asked for together: the product of the probabilities of gender, race, emotion and of the
-    range of years, and of whatever other heads the rows know. Each track of a video is one person.
+    ROWS are such files, of pictures or videos; - is standard input. The probability is the product of the
+    probabilities of all the criteria: gender, race, emotion, age range and other attributes in the rows.
+    Each track of a video is one person.
 
     \b
     Examples:

@@ -143,21 +143,22 @@ def _span(interval: Sequence[float], form: str) -> str:
 
 @click.command()
 @click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
-@text_option("json", "One JSON document to FILE; without FILE, or with -, in place of the tables.")
+@text_option(
+    "json", "Write one JSON document to FILE; without FILE, or with -, print it instead of the tables."
+)
 @click.option(
-    "--plot", metavar="FILE", help="Draw the figures: .png, .svg or .pdf (needs matplotlib, facecli[plot])."
+    "--plot", metavar="FILE", help="Draw charts: .png, .svg or .pdf (needs matplotlib, facecli[plot])."
 )
 @model_type_option(
-    "The model that wrote the rows, where they do not name it themselves: shares are corrected by what it is "
-    "known to confuse."
+    "Model that wrote the rows, if they do not name it: its confusion matrix is used to correct the shares."
 )
 @model_path_option()
 def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, **model: str | None) -> None:
-    """Count people, their ages and shares, in files that 'facecli run --json' wrote.
+    """Count people and summarise their ages and shares, from files that 'facecli run --json' wrote.
 
-    ROWS are such files, of pictures and of videos; - is standard input. Each face of a picture is one
-    person, and each track of a video, however many frames show it. Shares are given as the model says
-    them, and corrected for the classes that it is known to take for others, with 90 % intervals.
+    ROWS are such files, of pictures or videos; - is standard input. Each face in a picture is one person, and
+    so is each track of a video. Shares are printed as predicted, and corrected with the confusion matrix of
+    the model, both with 90 % intervals.
 
     \b
     Examples:
@@ -242,7 +243,7 @@ def _load_model(name: str) -> _Model:
 
 @click.group()
 def rows() -> None:
-    """Work on files that 'facecli run --json' wrote.
+    """Convert files that 'facecli run --json' wrote.
 
     \b
     Examples:
@@ -250,21 +251,21 @@ def rows() -> None:
     """
 
 
-@rows.command(short_help="Write rows of older versions as today's are.")
+@rows.command(short_help="Convert rows of older versions to the current format.")
 @click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
-@click.option("--output", metavar="FILE", required=True, help="The rows of all; - is standard output.")
+@click.option("--output", metavar="FILE", required=True, help="File for all rows; - is standard output.")
 @click.option(
     "--model",
     metavar="NAME",
-    help="The model that wrote those rows that name none (before 2026-11-30), as facenet.",
+    help="Model of the rows that do not name one (before 2026-11-30), such as facenet.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def upgrade(rows: tuple[str, ...], output: str, model: str | None, overwrite: bool) -> None:
-    """Write the rows of older versions, each once, with the keys that rows have today.
+    """Convert rows of older versions to the current format, without duplicates.
 
-    ROWS are files that 'facecli run --json' wrote; - is standard input. No picture is looked at again:
-    numbers stay as they were, and what an older version did not look for stays unknown. Lines that are
-    no rows are left out and named.
+    ROWS are files that 'facecli run --json' wrote; - is standard input. Pictures are not analysed again:
+    numbers stay as they were, and what an older version did not measure stays unknown. Invalid lines are
+    left out and reported.
 
     \b
     Examples:
