@@ -120,7 +120,7 @@ def test_better_quality_is_larger(tmp_path):
 
 
 def test_a_codec_that_such_files_do_not_hold_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"\.webm files do not hold h264; they hold vp9, av1"):
+    with pytest.raises(InputError, match=r"\.webm files do not support h264; they support vp9, av1"):
         choose_encoder(".webm", "h264", print)
 
 

@@ -72,7 +72,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(tmp_p
     callback = None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("facecli.training.engine.EpochKeeper", Keeper)
-        with pytest.raises(FacecliError, match=r"no number any more in epoch 2.*--learning-rate"):
+        with pytest.raises(FacecliError, match=r"NaN or infinite in epoch 2.*--learning-rate"):
             run(tmp_path)
     state = json.loads((tmp_path / "state.json").read_text())
     assert [row["epoch"] for row in state["history"]] == [1]

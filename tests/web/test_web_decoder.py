@@ -211,7 +211,7 @@ def test_without_a_child_it_is_said_until_there_is_one(pictures, monkeypatch):
         for _ in range(3):
             with pytest.raises(DecoderLostError):
                 pool.lane(False).decode_image(pictures["a JPEG"], "a.jpg")
-        assert "can be started" in pool.trouble
+        assert "cannot start" in pool.trouble
     with monkeypatch.context() as broken:
         broken.setattr(decoder, "_START", "raise SystemExit(3)")
         for _ in range(3):

@@ -153,9 +153,9 @@ def get(name: str, accept_terms: bool, source: Path | None, url: str | None) -> 
 def _ask_for_consent() -> None:
     """Raises InputError when nobody can be asked, FacecliError when they do not agree."""
     if not is_terminal(sys.stdin):
-        raise InputError("nobody is here to agree to the terms; add --accept-terms if you do")
+        raise InputError("cannot ask for agreement to the terms: no terminal; add --accept-terms to agree")
     if not click.confirm("Do you agree to these terms?", err=True):
-        raise FacecliError("nothing was fetched: the terms were not agreed to")
+        raise FacecliError("nothing was downloaded: you did not agree to the terms")
 
 
 @data.command()
@@ -260,7 +260,7 @@ def _survey(places: Sequence[Path], lists: "ListOptions") -> None:
 
     for place in map(check_dataset, places):
         if not names_pictures(place):
-            raise InputError(f"--no-fetch is for lists, and {place} is none")
+            raise InputError(f"--no-fetch works only for lists, and {place} is not a list")
         lists.tell(survey_list(place, lists))
 
 
@@ -322,7 +322,7 @@ def _show_list(report: "ListReport", limit: int | None) -> None:
     for note in report.notes:
         show_text(f"  {note}")
     if report.is_private:
-        warn("addresses of the own network were not asked; --allow-private asks them")
+        warn("addresses of your own network were skipped; add --allow-private to fetch from them")
 
 
 def _meaning_lines(report: "ListReport", limit: int | None) -> Iterator[str]:
@@ -476,7 +476,7 @@ def _judge(frame: "pd.DataFrame", classes: ClassNames) -> None:
     known = {**columns, **fitting}
     heads = [head for head, column in known.items() if (frame[column] != MISSING).any()]
     for head in classes.keys() - fitting.keys():
-        warn(f"'{head}' can be no head: it {wrong_in_head(head, classes[head])}")
+        warn(f"'{head}' cannot be an attribute: it {wrong_in_head(head, classes[head])}")
     check_trainable(frame, heads, CLASS_NAMES | dict(classes))
     show_text(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
 

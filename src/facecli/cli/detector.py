@@ -138,7 +138,7 @@ def _check(options: Mapping) -> None:
 
 def _need_data(options: Mapping) -> None:
     if not options["data_paths"]:
-        raise click.UsageError("give sets of boxes with --data-path; docs/detector.md tells of their layouts")
+        raise click.UsageError("give sets of boxes with --data-path; see docs/detector.md for their layouts")
 
 
 def teacher_file(given: Path | None) -> Path | None:

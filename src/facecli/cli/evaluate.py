@@ -245,7 +245,9 @@ def evaluate(**options) -> None:
         return
     refuse_given(FOR_MEASURING, detects=False)
     if options["epochs"] is not None and options["epoch"] is not None:
-        raise click.UsageError("--epoch measures one, --epochs compares several; leave one out")
+        raise click.UsageError(
+            "--epoch evaluates one epoch, --epochs compares several; give only one of them"
+        )
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
 
@@ -320,7 +322,9 @@ def _compare_epochs(checkpoint, folders: Mapping[int, Path], data, options: Mapp
         if options["show"]:
             _open_plots(files)
     if options["split"] in ("test", "all"):
-        warn("an epoch that is chosen by these figures has seen the answers; choose by --split val")
+        warn(
+            "do not choose an epoch by its test results, which then become too good; choose with --split val"
+        )
     if options["json_target"] is not None:
         write_text(options["json_target"], json.dumps({"model": checkpoint.name, "sets": found}) + "\n")
     if options["json_target"] != "-":
@@ -467,8 +471,8 @@ def check_split(checkpoint, data) -> bool:
     if not set(data.sets.values()) & learnt_digests(checkpoint):
         known = ", ".join(checkpoint.config.get("sets", {})) or "its own"
         warn(
-            f"{checkpoint.name} was split on other pictures ({known}): if it has learnt some of "
-            f"{', '.join(data.sets)}, under that name or another, the figures are too good"
+            f"{checkpoint.name} was trained with another split ({known}): if it was trained on some of "
+            f"{', '.join(data.sets)}, under any name, the results are too good"
         )
     return checkpoint.config.get("split_digest") == data.digest
 

@@ -300,7 +300,7 @@ def _check(options: dict) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     output = Path(options["output"])
     if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; --output is a folder")
+        raise InputError(f"{output} is a file; --output must be a folder")
     same = [one for one in options["img"] if Path(one).is_dir() and Path(one).resolve() == output.resolve()]
     if same:
         raise InputError(f"{output} is the folder of the pictures; name another one for --output")

@@ -81,7 +81,7 @@ def _show(checkpoint) -> None:
     if (threshold := calibration.get("face_threshold")) is not None:
         show_text(f"face: refused below {threshold:.3f}")
     if not calibration["temperatures"] and not knots:
-        warn("too few labelled faces in the validation split; nothing was fitted")
+        warn("too few labelled faces in the validation split; nothing was calibrated")
     say(f"wrote {checkpoint.folder / 'config.json'}")
 
 

@@ -149,13 +149,13 @@ def _check_merge(
     parts: tuple[str, ...], target: str, listed: str | None, missing: str | None, overwrite: bool
 ) -> None:
     if Path(target).suffix.lower() not in _FORMATS:
-        raise InputError(f"--output {redacted(target)} ends in none of {', '.join(_FORMATS)}; name it so")
+        raise InputError(f"--output {redacted(target)} must end in one of {', '.join(_FORMATS)}")
     if missing is not None:
         if listed is None:
-            raise InputError("--missing needs --manifest: what is missing follows from it")
+            raise InputError("--missing needs --manifest, to know which pictures are missing")
         if Path(missing).suffix.lower() not in _FORMATS or is_storage_address(missing):
             suffixes = ", ".join(_FORMATS)
-            raise InputError(f"--missing {redacted(missing)} is no file here that ends in {suffixes}")
+            raise InputError(f"--missing {redacted(missing)} is not a file here that ends in {suffixes}")
     targets = {"--output": target, "--missing": missing}
     check_stored(targets)
     read = ((file, "among what is read") for file in (*parts, *([listed] if listed else [])))
@@ -203,7 +203,7 @@ def _raise_unless_whole(found) -> None:
         }
         said = [f"{count:,} pictures {what}" for what, count in counts.items() if count]
         said += [f"{len(found.damaged):,} damaged parts"] if found.damaged else []
-        raise FacecliError(f"the rows are not whole: {', '.join(said)}")
+        raise FacecliError(f"the rows are incomplete: {', '.join(said)}")
 
 
 def _list(what: str, sources: list[str]) -> None:

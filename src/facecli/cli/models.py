@@ -310,7 +310,7 @@ def verify(name: str | None) -> None:
     wrong = sum(_verified(entry) for entry in entries)
     if wrong:
         files = "1 file is" if wrong == 1 else f"{wrong} files are"
-        raise CheckpointError(f"{files} not what config.json says; train or fetch the model anew")
+        raise CheckpointError(f"{files} not what config.json says; train the model or get its folder again")
 
 
 def _verified(entry) -> int:
@@ -354,7 +354,7 @@ def rm(name: str, epochs: bool, yes: bool) -> None:
     if epochs:
         kept = kept_epochs(entry.folder)
         if not kept:
-            say(f"{entry.folder} keeps no epoch but its best; nothing to remove")
+            say(f"{entry.folder} has no additional epochs; nothing to remove")
             return
         size = size_text(sum(one.size_bytes for one in kept))
         counted = "1 epoch" if len(kept) == 1 else f"{len(kept)} epochs"
@@ -376,7 +376,7 @@ def _to_remove(name: str):
         return find_entry(name)
     except CheckpointError as error:
         raise InputError(
-            f"'{name}' is no model folder; 'facecli models list' says which models are here"
+            f"'{name}' is not a model folder; 'facecli models list' says which models are here"
         ) from error
 
 
@@ -386,7 +386,9 @@ def _confirmed(what: str) -> bool:
     except click.Abort:
         if sys.stdin is not None and sys.stdin.isatty():
             raise
-        raise InputError("nobody is there to answer; add --yes to remove it without being asked") from None
+        raise InputError(
+            "cannot ask for confirmation: no terminal; add --yes to remove it without being asked"
+        ) from None
 
 
 _PUBLISHED = click.Choice(["facenet", "mobilenet", "yunet"])

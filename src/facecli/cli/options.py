@@ -33,7 +33,7 @@ class Moment(click.ParamType):
         except ValueError:
             numbers = []
         if not 0 < len(numbers) < 4 or any(not 0 <= number < _LONGEST_S for number in numbers):
-            self.fail(f"'{value}' is no time; write seconds, as 90, or 1:30 or 0:01:30.5", param, ctx)
+            self.fail(f"'{value}' is not a time; write seconds, as 90, or 1:30 or 0:01:30.5", param, ctx)
         return sum(number * 60**power for power, number in enumerate(reversed(numbers)))
 
 
@@ -52,7 +52,7 @@ class Span(Moment):
         number = text[:-1] if unit else text
         seconds = math.nan if unit and ":" in number else super().convert(number, param, ctx) * (unit or 1)
         if not 1 <= seconds < _LONGEST_S:
-            self.fail(f"'{value}' is no time of a second or more; write 60s, 5m or 1h", param, ctx)
+            self.fail(f"'{value}' is not a time of a second or more; write 60s, 5m or 1h", param, ctx)
         return seconds
 
 
@@ -101,7 +101,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise click.BadParameter(f"{path} cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path} is no TOML file: {error}") from error
+        raise click.BadParameter(f"{path} is not a TOML file: {error}") from error
 
 
 def _allowed(option: click.Parameter) -> bool:

@@ -37,7 +37,7 @@ from facecli.core.redaction import redacted
 def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """Refuses what compares with nothing."""
     if value is not None and value != value:
-        raise click.BadParameter("nan is no number", ctx, param)
+        raise click.BadParameter("nan is not a number", ctx, param)
     return value
 
 
@@ -48,7 +48,8 @@ class _FrameStep(click.IntRange):
         """A whole number; who writes a time may mean another option."""
         if str(value)[-1:] in ("s", "m", "h") and str(value)[:-1].isdigit():
             self.fail(
-                f"{value!r} is a time, and this one frame of N; events have --notify-every {value}",
+                f"{value!r} is a time, but --every N means one frame of N; for events use "
+                f"--notify-every {value}",
                 param,
                 ctx,
             )
@@ -379,7 +380,7 @@ def _check_both(options: dict) -> None:
     if alone:
         flag = alone[0].replace("_", "-")
         raise InputError(
-            f"--{flag} is of pictures alone, and there are videos, too; take one kind after the other"
+            f"--{flag} works only for pictures, but there are videos too; run pictures and videos separately"
         )
     streams = [
         flag for flag, name in (("--json", "json_target"), ("--csv", "csv_target")) if options[name] == "-"
@@ -402,17 +403,18 @@ def _check_paths(options: dict) -> None:
         raise InputError(f"no such picture or folder: {redacted(image[0])}; check the path")
     check_model_path(options)
     if options["epoch"] is not None and options["compare"] is not None:
-        raise InputError("--compare names all models; leave --epoch out")
+        raise InputError("--compare cannot be combined with --epoch")
     choose_epoch(options)
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if options["video"] is None and strays:
         stray = {"but": "except"}.get(strays[0], strays[0].replace("_", "-"))
-        raise InputError(f"--{stray} is of videos, and only pictures are given")
+        raise InputError(f"--{stray} works only for videos, but only pictures were given")
     check_detector_options(options)
     chosen = ("largest", "min_size", "min_quality")
     if options["anonymize"] and any(options[name] for name in chosen):
         raise InputError(
-            "--anonymize covers every face: leave --largest, --min-face-size and --min-quality out"
+            "--anonymize covers every face; it cannot be combined with --largest, --min-face-size "
+            "or --min-quality"
         )
     if "" in (options["video"] or ()):
         raise InputError("--video '' names no clip; leave SOURCE out for camera 0")

@@ -196,11 +196,13 @@ def check_picture_options(options: dict) -> None:
     if options["parquet"] == "-":
         raise InputError("--parquet cannot be written to standard output; name a file")
     if options["part_size"] and not options["parts"]:
-        raise InputError("--part-size is of --parts; add --parts DIR")
+        raise InputError("--part-size needs --parts DIR")
     if options["parts"] == "-":
         raise InputError("--parts cannot be written to standard output; name a folder")
     if options["parts"] and options["overwrite"]:
-        raise InputError("--overwrite replaces no parts; remove those that are not wanted, or leave it out")
+        raise InputError(
+            "--overwrite does not apply to --parts; delete unwanted parts, or leave out --overwrite"
+        )
     if options["shard"] is not None:
         from facecli.sinks.parts import parse_shard
 
@@ -215,20 +217,22 @@ def check_places(options: dict) -> None:
     for name in local + (["output"] if options["video"] is not None else []):
         if options[name] and is_storage_address(options[name]):
             raise InputError(
-                f"--{name.replace('_', '-')} writes to this machine only; name a place here, and copy it"
+                f"--{name.replace('_', '-')} cannot write to object storage; name a path on this "
+                "machine and copy the result"
             )
 
 
 def _check_resume(options: dict) -> None:
     if options["overwrite"]:
-        raise InputError("--resume keeps the rows that --overwrite would replace; give one of them")
+        raise InputError("--resume and --overwrite exclude each other; give only one")
     targets = [options[name] for name in ("json_target", "csv_target", "parts") if options[name]]
     if not targets or "-" in targets:
-        raise InputError("--resume goes on with a file; add --json FILE, --csv FILE or --parts DIR")
+        raise InputError("--resume needs a file to continue; add --json FILE, --csv FILE or --parts DIR")
     for name in ("parquet", "report"):
         if options.get(name):
             raise InputError(
-                f"--{name} cannot be resumed: it is made of all rows at once; leave it or --resume out"
+                f"--{name} cannot be resumed, because it is written from all rows at once; leave "
+                f"out --{name} or --resume"
             )
 
 
@@ -253,13 +257,13 @@ def check_details(options: dict) -> None:
         _check_report(options["report"])
     if options["compare"] is not None:
         if options["model_path"]:
-            raise InputError("--compare names all models; leave --model-path out")
+            raise InputError("--compare cannot be combined with --model-path; name all models in --compare")
         compared_folders(options["compare"])
 
 
 def _check_report(target: str) -> None:
     if target == "-" or Path(target).suffix.lower() not in (".html", ".htm") or Path(target).is_dir():
-        raise InputError(f"--report {target} is no page; name a file that ends in .html")
+        raise InputError(f"--report {target} is not an HTML file; name a file that ends in .html")
 
 
 def event_options(command: Callable) -> Callable:
@@ -285,7 +289,9 @@ def _event_choices(options: dict):
     from facecli.sinks.events import USUAL_ATTRIBUTES, EventOptions
 
     if options["after_people"] is None and options["notify_every"] is None:
-        raise InputError("--notify: add --after-people 20 or --notify-every 60s, which say when")
+        raise InputError(
+            "--notify needs to know when to send events; add --after-people 20 or --notify-every 60s"
+        )
     names = (options["notify_attributes"] or ",".join(USUAL_ATTRIBUTES)).split(",")
     attributes = tuple(dict.fromkeys(name.strip() for name in names))
     return EventOptions(options["after_people"], options["notify_every"], options["min_people"], attributes)
@@ -326,9 +332,12 @@ def build_event_sinks(options: dict, heads: Iterable[str]) -> list:
     choices = _event_choices(options)
     missing = [name for name in choices.attributes if name not in heads]
     if missing and options["notify_attributes"]:
-        raise InputError(f"--notify-attributes: the model reads no {missing[0]}; leave it out")
+        raise InputError(f"--notify-attributes: the model does not predict {missing[0]}; leave it out")
     if choices.min_people < FEWEST:
-        warn(f"--min-people {choices.min_people}: an event of so few may be a record of a person")
+        warn(
+            f"--min-people {choices.min_people}: an event about so few people may reveal data of a "
+            "single person"
+        )
     return [EventSink(choices, _event_target(options), say, complain)]
 
 
@@ -378,7 +387,9 @@ def compared_folders(spec: str) -> dict[str, Path]:
     """
     names = [part.strip() for part in spec.split(",")]
     if len(names) < 2 or not all(names):
-        raise InputError(f"--compare '{spec}' names no two models; give names or folders: facenet,normal")
+        raise InputError(
+            f"--compare '{spec}' needs at least two models; give names or folders: facenet,normal"
+        )
     found: dict[str, Path] = {}
     for name in names:
         folder = _find(name)

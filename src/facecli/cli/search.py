@@ -58,7 +58,7 @@ class ClassNames(click.ParamType):
         near = difflib.get_close_matches(name, [*self._names, *_MEANT], n=3)
         meant = [known for word in (name, *near) if (known := _MEANT.get(word, word)) in self._names]
         hint = f" did you mean '{meant[0]}'?" if meant else ""
-        return f"'{name}' is no {self._head};{hint} it is one of {', '.join(self._names)}"
+        return f"'{name}' is not a class of {self._head};{hint} choose one of {', '.join(self._names)}"
 
     def shell_complete(self, ctx, param, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(name) for name in self._names if name.startswith(incomplete)]
@@ -87,10 +87,10 @@ def check_attributes(asked: Mapping[str, Sequence[str]], known: Mapping[str, Seq
     """
     for head, names in asked.items():
         if head not in known:
-            raise InputError(f"the rows know no '{head}'; they know {', '.join(known) or 'no head'}")
+            raise InputError(f"the rows have no '{head}'; they have {', '.join(known) or 'no attribute'}")
         for name in names:
             if name not in known[head]:
-                raise InputError(f"'{name}' is no {head}; it is one of {', '.join(known[head])}")
+                raise InputError(f"'{name}' is not a class of {head}; choose one of {', '.join(known[head])}")
 
 
 class Years(click.ParamType):
@@ -268,11 +268,12 @@ def _say(ranking, shown: int, options: dict, people: int) -> None:
     elif shown < len(ranking.matches):
         say(f"{shown:,} of {len(ranking.matches):,} matches; --top 0 gives all")
     if ranking.unknown:
-        warn(f"{ranking.unknown:,} people are left out: their rows lack what is asked for")
+        warn(f"{ranking.unknown:,} people are left out: their rows lack the requested attributes")
     if ranking.by_interval:
         say(
-            "the rows hold no age distributions (run --details writes them): ages are taken for normal, "
-            "as wide as their 90 % intervals"
+            "the rows have no age distributions (run --details writes them): ages are assumed to be "
+            "normally distributed, "
+            "with the width of their 90 % intervals"
         )
 
 

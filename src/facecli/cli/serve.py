@@ -95,16 +95,17 @@ def _check_access(options: dict) -> str | None:
     token = (options["token"] if options["token"] is not None else os.environ.get(_TOKEN_VARIABLE)) or None
     check_model_path(options)
     if token is not None and len(token) < _SHORTEST_TOKEN:
-        raise InputError(f"a token of {len(token)} letters can be guessed; take {_SHORTEST_TOKEN} or more")
+        raise InputError(f"a token of {len(token)} characters can be guessed; use {_SHORTEST_TOKEN} or more")
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        raise InputError("a token has visible ASCII letters only, since it travels in a header")
+        raise InputError("a token may contain only visible ASCII characters, because it is sent in a header")
     if token is None and not _is_loopback(options["host"]):
         if not options["insecure"]:
             raise InputError(
-                f"--host {options['host']} can be reached by others; set {_TOKEN_VARIABLE} (or --token), "
+                f"--host {options['host']} is reachable from other machines; set {_TOKEN_VARIABLE} "
+                "(or --token), "
                 "or add --insecure to serve everybody"
             )
-        warn(f"everybody who reaches {options['host']} port {options['port']} may use this server")
+        warn(f"everybody who can reach {options['host']} port {options['port']} may use this server")
     return token
 
 

@@ -41,17 +41,19 @@ def _say_left_out(reading) -> None:
     for damaged in reading.damaged[:_SHOWN]:
         warn(f"{damaged}; left out")
     if reading.damaged_lines > _SHOWN:
-        warn(f"... and {reading.damaged_lines - _SHOWN:,} more lines that are no rows")
+        warn(f"... and {reading.damaged_lines - _SHOWN:,} more lines that are not rows")
     for file in reading.cut:
         name = "standard input" if file == "-" else file
-        warn(f"the last line of {name} is cut off and left out: the run was interrupted, or still goes on")
+        warn(
+            f"the last line of {name} is incomplete and left out: the run was interrupted or is still running"
+        )
 
 
 def raise_if_damaged(reading) -> None:
     """Raises FacecliError when lines were left out that are no rows; a cut last line is none of them."""
     if count := reading.damaged_lines:
-        lines = "1 line is no row" if count == 1 else f"{count:,} lines are no rows"
-        raise FacecliError(f"{lines}: what is said is of the rest")
+        lines = "1 line is not a row" if count == 1 else f"{count:,} lines are not rows"
+        raise FacecliError(f"{lines}: the result covers the other rows")
 
 
 def show_figures(found: Mapping[str, Any], heads: Iterable[str]) -> None:

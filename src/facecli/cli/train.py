@@ -103,12 +103,12 @@ def distil(**options) -> None:
     options["heads"] = options["heads"] or UTKFACE_HEADS
     if further := [head for head in options["heads"] if head not in HEAD_CLASSES]:
         raise click.UsageError(
-            f"'{further[0]}' is no head of a student; 'facecli train' learns columns of data"
+            f"'{further[0]}' is not a head of a student; only 'facecli train' accepts columns of the data"
         )
     check_head_weights(options["head_weights"], options["heads"])
     places = data_paths(options)
     if not options["teachers"] and not options["teacher_model"]:
-        raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
+        raise click.UsageError("no teacher: give --teachers or --teacher-model")
     if options["average"] and not options["initial"]:
         raise click.UsageError("--average needs --initial, the first of the students")
     if options.pop("dry_run"):

@@ -188,7 +188,7 @@ def tell_of_list(report: "ListReport") -> None:
         named = ", ".join(f"{label} ({count:,})" for label, count in list(report.unknown.items())[:8])
         warn(f"{report.path}: {len(report.unknown):,} labels are not understood: {named}")
     if report.is_private:
-        warn("addresses of the own network were not asked; --allow-private asks them")
+        warn("addresses of your own network were skipped; add --allow-private to fetch from them")
 
 
 def data_options(command: Callable) -> Callable:
@@ -278,7 +278,7 @@ def keep_option(context: click.Context, parameter: click.Parameter, value: str) 
     text = str(value).strip()
     if text in (KEEP_BEST, KEEP_ALL) or (text.isascii() and text.isdigit() and 0 < int(text) < 10**6):
         return text
-    raise click.BadParameter(f"{value!r}: give best, all, or how many of the best epochs stay")
+    raise click.BadParameter(f"{value!r}: give best, all, or the number of epochs to keep")
 
 
 def one_sided_option(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> tuple:
@@ -311,7 +311,9 @@ def checked_shares(options: dict, data: "PreparedData") -> dict[str, float]:
     total = sum(shares.values())
     whole = set(data.sets) - set(shares)
     if whole and total >= 1:
-        raise click.UsageError(f"--share: nothing is left of an epoch for {', '.join(sorted(whole))}")
+        raise click.UsageError(
+            f"--share: the shares leave nothing of an epoch for {', '.join(sorted(whole))}"
+        )
     if not whole and abs(total - 1) > 0.005:
         raise click.UsageError(f"--share: all sets have a share, and the shares sum to {total:g}, not to 1")
     return shares

@@ -64,7 +64,7 @@ class LandmarkFinder:
         if {name: values.shape for name, values in found.items()} != {
             name: (1, values) for name, values in CLOSEUP_OUTPUTS.items()
         }:
-            raise CheckpointError(f"{path} has other outputs than what finds landmarks has")
+            raise CheckpointError(f"{path} does not have the outputs of a landmark network")
 
     def find(
         self,

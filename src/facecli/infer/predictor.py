@@ -77,7 +77,7 @@ class Predictor:
         if shape != expected or inputs[_INPUT]["dtype"] != np.uint8:
             raise CheckpointError(
                 f"{path} takes {shape} {np.dtype(inputs[_INPUT]['dtype'])}, but config.json says "
-                f"{expected} uint8; fetch the model folder anew"
+                f"{expected} uint8; get the model folder again"
             )
 
     def _check_outputs(self, path: Path) -> None:
@@ -95,11 +95,11 @@ class Predictor:
             if outputs[head].shape != (1, count):
                 raise CheckpointError(
                     f"{path}: head '{head}' gives {outputs[head].shape[1:]} classes, not "
-                    f"{count}; it is a model of another kind"
+                    f"{count}; it is another kind of model"
                 )
             if outputs[head].min() < 0 or abs(outputs[head].sum() - 1) > _ROUNDED:
                 raise CheckpointError(
-                    f"{path}: head '{head}' gives no probabilities; fetch the model folder anew"
+                    f"{path}: head '{head}' gives no probabilities; get the model folder again"
                 )
 
 

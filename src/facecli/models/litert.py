@@ -53,7 +53,7 @@ class LiteRtNetwork:
         for name, values in found.items():
             if not np.isfinite(values).all():
                 raise CheckpointError(
-                    f"{self._path}: output '{name}' gives no finite numbers; fetch the folder anew"
+                    f"{self._path}: output '{name}' gives no finite numbers; get the model folder again"
                 )
         return found
 
@@ -137,13 +137,13 @@ def _try_out(path: Path, digest: str) -> None:
         done = subprocess.run(command, capture_output=True, timeout=TRIAL_S, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired as error:
         raise CheckpointError(
-            f"{path} did not compute within {TRIAL_S} seconds; fetch the folder anew"
+            f"{path} did not compute within {TRIAL_S} seconds; get the model folder again"
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be tried: {error.strerror or error}") from error
     if done.returncode not in (0, 1):
         raise CheckpointError(
-            f"{path} ends the process that opens it (status {done.returncode}): it is damaged; "
+            f"{path} crashes the process that opens it (status {done.returncode}): it is damaged; "
             "fetch the folder anew"
         )
     if done.returncode:
