@@ -375,7 +375,7 @@ def test_addresses_as_on_the_command_line(tiny_checkpoint, analyzer, server):
     asked = len(server.asked)
     result.draw()
     assert len(server.asked) == asked
-    with pytest.raises(InputError, match="names no host"):
+    with pytest.raises(InputError, match="has no host"):
         analyzer.analyze("http:///a.jpg")
 
 

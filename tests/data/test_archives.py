@@ -291,7 +291,7 @@ def test_a_damaged_archive_that_was_there_is_left_to_its_owner(served, home):
 
 def test_nothing_is_fetched_for_a_folder_that_came_from_elsewhere(served, home):
     (home / "data" / "Toy").mkdir(parents=True)
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         get_dataset("toy", retry=QUICK)
     assert served.asked == []
 

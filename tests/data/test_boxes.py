@@ -150,7 +150,7 @@ def test_voc(tmp_path, picture):
     ("text", "words"),
     [
         (VOC[:60], "is not XML"),
-        ('<!DOCTYPE a [<!ENTITY b "c">]>' + VOC, "declares entities"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]>' + VOC, "declares XML entities"),
     ],
 )
 def test_voc_that_is_damaged_or_sly_is_refused(tmp_path, picture, text, words):

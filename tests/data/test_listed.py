@@ -193,7 +193,7 @@ def test_paths_are_relative_to_the_list_and_others_are_read_and_told(tmp_path, p
         ("s3://bucket/key.jpg", "object stores are not read"), ("ftp://h/a.jpg", "only http:// and https://"),
         ("file:///etc/passwd", "only http:// and https://"), ("sub", "is a folder, not a picture file"),
         ("a\0b.jpg", "cannot read it"), ("x" * 300, "cannot read it"), ("text.jpg", "unknown format"),
-        ("half.jpg", "it is cut short"), ("http://", "names no host"),
+        ("half.jpg", "it is cut short"), ("http://", "has no host"),
     ],
 )  # fmt: skip
 def test_what_is_no_picture_is_a_row_of_the_report(pictures, options, reports, name, reason):

@@ -212,7 +212,7 @@ def test_from_python_an_address_is_a_picture(s3, png):
 
 
 def test_an_archive_in_storage_has_to_be_fetched(s3):
-    with pytest.raises(InputError, match="archive.*fetch it first"):
+    with pytest.raises(InputError, match="archive.*download it first"):
         find_inputs([s3.put("photos", "a.zip", b"PK")], TYPED)
 
 

@@ -27,7 +27,7 @@ def test_a_picture_is_fetched(server, png, path):
     [
         ("gone", "answers 404"),
         ("page", "is a web page, not a picture"),
-        ("circle", "redirects in a circle"),
+        ("circle", "redirects in a loop"),
         ("far", "redirects more than 5 times"),
         ("file", "not a web address"),
         ("password", "redirects to a forbidden address"),

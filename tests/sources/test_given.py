@@ -81,8 +81,8 @@ def test_sixteen_bits_are_read_as_those_of_a_file():
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.full((2, 2), np.nan), "no numbers"), (np.full((2, 2), np.inf), "no numbers"),
-        (np.full((2, 2), -np.inf, np.float32), "no numbers"),
+        (np.full((2, 2), np.nan), "not numbers"), (np.full((2, 2), np.inf), "not numbers"),
+        (np.full((2, 2), -np.inf, np.float32), "not numbers"),
         (np.full((2, 2), 255.0), r"from 255 to 255, not in \[0, 1\]; divide"),
         (np.full((2, 2), -0.5), r"from -0.5 to -0.5, not in \[0, 1\]"),
         (np.full((2, 2), 1.01), "from 1.01 to"),

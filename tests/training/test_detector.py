@@ -227,7 +227,7 @@ def test_a_set_without_training_pictures_is_left_out_and_shares_staydrawn_shares
     assert drawn_shares([squares], FitOptions(shares={"squares": 0.8, "empty": 0.2})).tolist() == [1.0]
     with pytest.raises(DataError, match="no picture with a face"):
         train_detector([empty], DetectorRequest(), FitOptions(epochs=1))
-    with pytest.raises(InputError, match="0 epochs"):
+    with pytest.raises(InputError, match="--epochs must be 1"):
         train_detector([squares], DetectorRequest(), FitOptions(epochs=0))
 
 

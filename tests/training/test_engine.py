@@ -49,7 +49,7 @@ def test_it_learns_and_writes_its_history(tmp_path):
 
 
 def test_no_epochs_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--epochs 1"):
+    with pytest.raises(InputError, match="--epochs must be 1"):
         run(tmp_path, replace(OPTIONS, epochs=0))
 
 
