@@ -17,21 +17,22 @@ METRICS = ROOT / "statistics" / "model_metrics"
 MODELS = ROOT / "saved_model"
 GROUP_FACES = 20
 GROUP_MEASURES = {
-    "age_mae": "age error, years",
+    "age_mae": "age MAE, years",
     "bias": "bias, years",
     "gender_accuracy": "gender, %",
     "race_accuracy": "race, %",
 }
 SETS = {
-    "fairface": "FairFace's training part, 39,460 whole crops with margin 0.25 split by group",
-    "UTKFace": "UTKFace, 20,137 of its 23,707 chips split by group",
-    "fer2013": "FER2013's PublicTest and what the training part holds of copies of it",
+    "fairface": "FairFace, 39,460 crops of its training part with margin 0.25, used whole and split by group",
+    "UTKFace": "UTKFace, 20,137 of its 23,707 chips (aligned face crops), split by group",
+    "fer2013": "FER2013, its PublicTest and the copies of its pictures in the training part",
 }
 """Data sets of the accuracy table -> what they are; pictures in the wild first."""
-HEAD = ["pictures", "model", "age", "gender", "women / men", "race (5)", "race (7)", "emotion (7)"]
+HEAD = ["data set", "model", "age", "gender", "women / men", "race (5)", "race (7)", "emotion (7)"]
 PROTOCOL = (
-    "One pass a picture, no mirror image, no detector. Brackets: 95 % bootstrap intervals. An age is in its "
-    "bin when it rounds to a year of it."
+    "One forward pass for each picture, without a mirrored copy and without a detector. Brackets: 95 % "
+    "bootstrap intervals. Where a data set has age bands, an age is correct when, rounded to years, it lies "
+    "in the band."
 )
 NOT_MEASURED = "*Not measured yet: `facecli evaluate` writes what this table is made from.*"
 
@@ -71,7 +72,7 @@ def protocol_of(name: str, shown: list[dict[str, Any]]) -> str:
     counts = sorted({f"{row['count']:,}" for row in of})
     digests = sorted({row["split_digest"][:12] for row in of})
     return (
-        f"{SETS[name]}, the `test` split of {' or '.join(counts)} pictures (digest {' or '.join(digests)})."
+        f"{SETS[name]}; the `test` split of {' or '.join(counts)} pictures (digest {' or '.join(digests)})."
     )
 
 
@@ -90,7 +91,7 @@ def age_cell(metrics: dict[str, Any]) -> str:
     age, bins = metrics.get("age") or {}, metrics.get("age_bins") or {}
     if age.get("count"):
         return f"{age['mae']:.2f} years ({interval(age['mae_ci95'], 2)})"
-    return f"{share(bins['in_bin'], bins['in_bin_ci95'])} in their bin" if bins.get("count") else ""
+    return f"{share(bins['in_bin'], bins['in_bin_ci95'])} in the right band" if bins.get("count") else ""
 
 
 def sexes_cell(metrics: dict[str, Any]) -> str:
@@ -111,7 +112,7 @@ def gate_line(model: str, shown: list[dict[str, Any]]) -> str:
     face = json.loads(others.read_text())["face"]
     faces = ", ".join(f"{share:.1%} ({name})" for name, share in refused.items())
     return (
-        f"`{model}` refuses {face['not_faces_refused']:.1%} of {face['count']:,} pictures without a face, "
+        f"`{model}` rejects {face['not_faces_refused']:.1%} of {face['count']:,} pictures without a face, "
         f"and of the test faces {faces}."
     )
 
@@ -161,7 +162,7 @@ def wild_table() -> str:
         for row in rows:
             cells = groups.setdefault(row["group"].replace("_", " "), [row["count"]])
             cells.append(measure(row, "gender_accuracy"))
-    head = ["sex and race", "faces", *(f"gender, %, `{model}`" for model in reports)]
+    head = ["gender and race", "faces", *(f"gender, %, `{model}`" for model in reports)]
     return markdown(head, [[name, *cells] for name, cells in groups.items()])
 
 

@@ -203,7 +203,7 @@ def test_a_picture_of_fifty_megapixels_is_refused(page, tmp_path):
 def test_what_is_no_picture_is_refused(page):
     broken = {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": b"none"}
     page.locator("#demo-file").set_input_files(broken)
-    expect(told(page)).to_contain_text("broken.jpg is no picture")
+    expect(told(page)).to_contain_text("broken.jpg is not a picture")
 
 
 def test_a_browser_without_simd_is_told(page, astronaut):

@@ -91,9 +91,9 @@ def test_boxes_are_drawn_on_a_copy():
 def test_what_cannot_be_drawn_says_why(tmp_path):
     released = result(ANNA)
     released.release()
-    with pytest.raises(InputError, match=r"not kept; give them: draw\(picture=...\)"):
+    with pytest.raises(InputError, match=r"not kept; pass them: draw\(picture=...\)"):
         released.draw()
-    with pytest.raises(InputError, match="b.png could not be read: there is nothing to draw"):
+    with pytest.raises(InputError, match="b.png could not be read: nothing to draw"):
         FAILED.draw()
     with pytest.raises(InputError, match=r"is 3 x 2 now, and was 120 x 80; analyze it again"):
         result(ANNA, pixels=lambda: np.zeros((2, 3, 3), np.uint8)).draw()

@@ -105,7 +105,7 @@ class FaceAnalyzer:
         """
         if isinstance(picture, list | tuple):
             if source is not None:
-                raise InputError("source names one picture; several are called by themselves")
+                raise InputError("source names a single picture; leave it out for several")
             return ResultList(self._results(picture, keeps=True))
         from facecli.pipeline.batch import UNREADABLE, why_unread
         from facecli.sources.given import picture_name
@@ -375,11 +375,11 @@ def _video_spec(source: str | os.PathLike[str] | int) -> str:
         raise InputError(f"a video is a path, an address or a camera's number, not {type(source).__name__}")
     if isinstance(source, int):
         if source < 0:
-            raise InputError(f"cameras are counted from 0; there is none of number {source}")
+            raise InputError(f"cameras are numbered from 0; there is no camera {source}")
         return f"camera:{source}"
     spec = os.fsdecode(source)
     if not spec:
-        raise InputError("an empty name is no video; give a path")
+        raise InputError("an empty name is not a video; give a path")
     from facecli.sources.video_specs import is_camera, source_name
 
     if isinstance(source, os.PathLike) and is_camera(spec) and not Path(spec).exists():
@@ -399,7 +399,7 @@ def _part(every: int, start_s: float, end_s: float | None, rate: float | None) -
     if start_s is None:
         raise InputError("start_s must be a number from 0 on, not None")
     if end_s is not None and end_s <= start_s:
-        raise InputError(f"end_s {end_s:g} does not lie after start_s {start_s:g}; nothing is between")
+        raise InputError(f"end_s {end_s:g} is not after start_s {start_s:g}")
     if rate == 0:
         raise InputError("rate must be above 0 frames a second")
     return ClipOptions(start_s, end_s, every, rate)

@@ -87,10 +87,10 @@ class PictureResult(dict[str, Any]):
             ImageError: the picture cannot be read any more.
         """
         if self._result.error is not None:
-            raise InputError(f"{self._result.source} could not be read: there is nothing to draw")
+            raise InputError(f"{self._result.source} could not be read: nothing to draw")
         if self._pixels is None:
             raise InputError(
-                f"the pixels of {self._result.source} were not kept; give them: draw(picture=...)"
+                f"the pixels of {self._result.source} were not kept; pass them: draw(picture=...)"
             )
         return self._checked(self._pixels())
 

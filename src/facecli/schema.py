@@ -85,7 +85,7 @@ def _cells(face: Mapping[str, Any]) -> dict[str, Any]:
     try:
         x_min, y_min, x_max, y_max = face["box_xyxy"]
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError("a face has 'box_xyxy', four numbers, as docs/output.md says") from error
+        raise InputError("a face must have 'box_xyxy', four numbers, see docs/output.md") from error
     cells = {"x_min": x_min, "y_min": y_min, "x_max": x_max, "y_max": y_max}
     plain = ("track", "rejected", "age_group", *REAL_COLUMNS)
     cells |= {key: face[key] for key in plain if key in face}
@@ -212,12 +212,12 @@ def to_arrow(rows: Iterable[Mapping[str, Any]]) -> pyarrow.Table:
         return pyarrow.Table.from_pylist([_checked(row) for row in rows], schema)
     except (pyarrow.ArrowException, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"these are no rows as docs/output.md says: {reason}") from error
+        raise InputError(f"these are not rows of facecli, see docs/output.md: {reason}") from error
 
 
 def _checked(row: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(row.get("source"), str) or not isinstance(row.get("faces"), list):
-        raise InputError("a row has 'source' and 'faces', as docs/output.md says")
+        raise InputError("a row must have 'source' and 'faces', see docs/output.md")
     return dict(row)
 
 

@@ -90,7 +90,7 @@ def rows_in(text: str) -> tuple[list[dict[str, Any]], list[str]]:
         try:
             row = json.loads(line, parse_constant=_refuse)
         except ValueError:
-            faults.append(f"row {number} is no JSON: {line[:60]}")
+            faults.append(f"row {number} is not JSON: {line[:60]}")
             continue
         rows.append(row)
         faults += _row_faults(row)
@@ -102,11 +102,11 @@ def whole_json(content: bytes) -> tuple[Any, list[str]]:
     try:
         return json.loads(content, parse_constant=_refuse), []
     except ValueError as error:
-        return None, [f"standard output is no JSON: {error}"]
+        return None, [f"standard output is not JSON: {error}"]
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _row_faults(row: dict[str, Any]) -> Iterator[str]:

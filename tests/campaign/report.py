@@ -15,7 +15,7 @@ _NUMBERS = re.compile(r"\d+(\.\d+)?")
 
 def report_lines(tallies: Sequence[Tally]) -> Iterator[str]:
     """A table of kinds, then one of finds where there are any."""
-    yield "| kind | what is tried | cases | minutes | cases with a fault | a library spoke |"
+    yield "| kind | what is tested | cases | minutes | failures | library messages |"
     yield "|---|---|---|---|---|---|"
     for tally in tallies:
         yield f"| {tally.kind.name} | {tally.kind.about} | {_figures([tally])} |"

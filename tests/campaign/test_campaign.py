@@ -108,7 +108,7 @@ def test_what_is_documented_is_no_fault():
     ("text", "fault"),
     [
         ('{"error": null, "width": 1, "height": 1, "faces": []}', "the last row is not whole"),
-        ('{"width": NaN}\n', 'row 1 is no JSON: {"width": NaN}'),
+        ('{"width": NaN}\n', 'row 1 is not JSON: {"width": NaN}'),
         (
             '{"error": null, "width": 5, "height": 5, "faces": [{"box_xyxy": [0, 0, 6, 5]}]}\n',
             "box [0, 0, 6, 5] outside 5x5",

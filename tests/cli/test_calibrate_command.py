@@ -60,7 +60,7 @@ def test_wrong_arguments(arguments):
     [
         ({"temperatures": {"gender": 1.25}}, "gender: temperature 1.250"),
         ({"temperatures": {}, "age_interval": {"ages": [5, 30]}}, "thresholds at 2 ages"),
-        ({"temperatures": {}}, "nothing was fitted"),
+        ({"temperatures": {}}, "nothing was calibrated"),
     ],
 )
 def test_it_says_what_was_fitted(tmp_path, capsys, calibration, said):

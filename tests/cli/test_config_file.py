@@ -50,7 +50,7 @@ def test_what_is_typed_wins(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("epochs 3", "is no TOML file"),
+        ("epochs 3", "is not a TOML file"),
         ("epoch = 3", "no option is called epoch"),
         ("config = 'x'", "no option is called config"),
         ("epochs = 0", "0 is not in the range"),

@@ -97,7 +97,7 @@ def _tiles(image):
 def test_augmented_picture_of_unknown_format_is_refused(chips, tmp_path: Path, capsys):
     pytest.importorskip("keras")
     assert check(chips(100), "--output", tmp_path / "stats", "--augmented", tmp_path / "faces.xyz") == 1
-    assert "is no picture format" in capsys.readouterr().err
+    assert "is not a picture format" in capsys.readouterr().err
 
 
 def test_negatives_become_a_data_set(chips, tmp_path, capsys):
@@ -137,7 +137,7 @@ def test_nobody_agrees_unasked(archive, monkeypatch, capsys):
     monkeypatch.setattr("facecli.cli.data.is_terminal", lambda stream: True)
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert main(arguments) == 1
-    assert capsys.readouterr().err.splitlines()[-1].endswith("the terms were not agreed to")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("you did not agree to the terms")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert main(arguments) == 0
 

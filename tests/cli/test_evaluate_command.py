@@ -85,7 +85,7 @@ def test_one_head(age_checkpoint, faces, home):
 
 def test_another_split_is_said_and_its_numbers_stay_out_of_the_model(model, faces, home):
     _, result = measure(model, faces)
-    assert "was split on other pictures" in " ".join(result.stderr.split())
+    assert "was trained with another split" in " ".join(result.stderr.split())
     assert not (home / "saved_model" / "mine" / "metrics.json").exists()
 
 

@@ -140,14 +140,16 @@ def test_a_survey_fetches_nothing(tmp_path, server, home, capsys):
 
 def test_a_survey_is_for_lists(tmp_path, capsys):
     assert check(tmp_path, "--no-fetch") == 2
-    assert f"--no-fetch is for lists, and {tmp_path} is none" in capsys.readouterr().err
+    assert f"--no-fetch works only for lists, and {tmp_path} is none" in capsys.readouterr().err
 
 
 def test_private_addresses_are_told_in_two_lines(tmp_path, server, home, capsys):
     path = write_lines(tmp_path / "list.json", [dataturks(0, f"{server.url}/face/0.jpg")])
     assert check(path) == 2
     lines = capsys.readouterr().err.strip().splitlines()
-    assert lines[0].endswith("addresses of the own network were not asked; --allow-private asks them")
+    assert lines[0].endswith(
+        "addresses of your own network were skipped; add --allow-private to fetch from them"
+    )
     assert lines[1].endswith("can be used: 127.0.0.1 is a private address (1)") and len(lines) == 2
     assert not server.asked
 

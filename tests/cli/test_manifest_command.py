@@ -105,13 +105,13 @@ def test_joined_tables_are_those_of_one_run(facecli, many, tmp_path):
     [
         (("--shard", "5/3", "--json", "x"), "there is no shard 5/3"),
         (("--shard", "0/4", "--json", "x"), "there is no shard 0/4"),
-        (("--shard", "x", "--json", "x"), "'x' is no shard"),
+        (("--shard", "x", "--json", "x"), "'x' is not a shard"),
         (("--shard", "auto", "--json", "x"), "nothing here says which"),
-        (("--part-size", "3", "--json", "x"), "--part-size is of --parts"),
+        (("--part-size", "3", "--json", "x"), "--part-size needs --parts"),
         (("--parts", "-"), "name a folder"),
-        (("--parts", "p", "--overwrite"), "--overwrite replaces no parts"),
+        (("--parts", "p", "--overwrite"), "--overwrite does not apply to --parts"),
         (("--parts", "m.csv"), "m.csv is a file"),
-        (("--crops", "s3://photos/crops"), "--crops writes to this machine only"),
+        (("--crops", "s3://photos/crops"), "--crops cannot write to object storage"),
         (("--report", "s3://photos/a.html"), "--report"),
     ],
 )
@@ -128,13 +128,13 @@ def test_wrong_arguments_are_one_line(facecli, many, tmp_path, monkeypatch, argu
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("merge", "p", "-o", "rows.txt"), "ends in none of .parquet, .jsonl, .csv"),
+        (("merge", "p", "-o", "rows.txt"), "must end in one of .parquet, .jsonl, .csv"),
         (("merge", "p", "-o", "rows.csv", "--missing", "m.csv"), "--missing needs --manifest"),
-        (("merge", "p", "-o", "rows.csv", "--manifest", "l.csv", "--missing", "m.txt"), "no file here"),
+        (("merge", "p", "-o", "rows.csv", "--manifest", "l.csv", "--missing", "m.txt"), "not a file here"),
         (("merge", "p", "-o", "rows.csv", "--manifest", "gone.csv"), "cannot read gone.csv"),
         (("merge", "p/a.parquet", "-o", "p/a.parquet"), "among what is read"),
         (("merge", "p", "-o", "l.csv"), "l.csv is there already"),
-        (("manifest", "photos", "-o", "m.txt"), "let it end in"),
+        (("manifest", "photos", "-o", "m.txt"), "use a name that ends in"),
         (("manifest", "photos", "-o", "l.csv"), "l.csv is there already"),
         (("manifest", "l.csv", "-o", "l.csv", "--overwrite"), "among what is listed"),
         (("manifest", "photos", "gone", "-o", "m.csv"), "no such picture or folder: gone"),
@@ -178,7 +178,7 @@ def test_a_damaged_part_is_left_out_and_said(facecli, many, tmp_path):
     assert code == 1 and "part-000002.parquet is damaged or cut short" in err and "1 damaged parts" in err
     assert len(rows_by_source(tmp_path / "rows.jsonl")) == 23
     code, _, err = facecli("run", many, "--parts", tmp_path / "parts", "--resume")
-    assert code == 2 and "remove it, and its pictures are analysed again" in err
+    assert code == 2 and "delete it to analyse its pictures again" in err
 
 
 def test_a_picture_that_was_changed_is_a_row_with_an_error(facecli, many, tmp_path):
@@ -312,7 +312,7 @@ def test_from_storage_to_storage(facecli, s3, many, tmp_path, unbroken):
     assert code == 2 and "s3://out/r.jsonl is there already" in err
     s3.put("photos", "set/new.png", (many / "004.png").read_bytes())
     code, _, err = facecli("run", "s3://photos/set", "--json", "s3://out/r.jsonl", "--resume")
-    assert "32 of 33 pictures had their rows already" in err
+    assert "32 of 33 pictures already had rows" in err
     assert len(s3.get("out", "r.jsonl").decode().splitlines()) == 33
 
 

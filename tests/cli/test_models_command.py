@@ -208,7 +208,7 @@ def test_rm_refuses_what_is_none_or_shipped(run, home, tmp_path, name):
 def test_rm_of_a_folder_that_is_no_model(run, tmp_path):
     (tmp_path / "photos").mkdir()
     code, _, err = run("rm", tmp_path / "photos", "--yes")
-    assert code == 2 and "no model folder" in err and (tmp_path / "photos").is_dir()
+    assert code == 2 and "not a model folder" in err and (tmp_path / "photos").is_dir()
 
 
 def test_json_goes_to_a_file_beside_the_text(run, home, tmp_path):

@@ -85,8 +85,8 @@ def test_what_is_no_row_is_left_out_named_and_a_failure(upgrade, tmp_path):
     )
     code, _, said = upgrade("bad.jsonl", "--output", "new.jsonl")
     assert code == 1 and [row["source"] for row in written(tmp_path / "new.jsonl")] == ["a.jpg"]
-    assert "bad.jsonl line 2: not JSON" in said and "is cut off and left out" in said
-    assert said.splitlines()[-1].startswith("Error: 1 line is no row")
+    assert "bad.jsonl line 2: not JSON" in said and "is incomplete and left out" in said
+    assert said.splitlines()[-1].startswith("Error: 1 line is not a row")
 
 
 @pytest.mark.parametrize("output", ["old.jsonl", "./old.jsonl"])

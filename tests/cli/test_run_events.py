@@ -53,16 +53,16 @@ ONE = ("--after-people", 1, "--min-people", 1)
         (["--mqtt-discovery"], "--mqtt-discovery needs --notify TARGET"),
         (["--min-people", "9"], "--min-people needs --notify TARGET"),
         (["--notify", "https://host/"], "add --after-people 20 or --notify-every 60s"),
-        (["--notify", "nowhere", "--after-people", "20"], "nowhere is no target of events"),
+        (["--notify", "nowhere", "--after-people", "20"], "nowhere is not a target of events"),
         (
             ["--notify", "http://8.8.8.8/", "--after-people", "20"],
             "plain http is for hosts of the own network",
         ),
         (["--notify", "https://host/", "--after-people", "4"], "would be held back until there are 5"),
-        (["--notify", "https://host/", "--notify-every", "0s"], "is no time of a second or more"),
-        (["--notify", "https://host/", "--notify-every", "soon"], "is no time"),
-        (["--notify", "https://host/", "--notify-every", "1:30m"], "is no time"),
-        (["--every", "60s"], "events have --notify-every 60s"),
+        (["--notify", "https://host/", "--notify-every", "0s"], "is not a time of a second or more"),
+        (["--notify", "https://host/", "--notify-every", "soon"], "is not a time"),
+        (["--notify", "https://host/", "--notify-every", "1:30m"], "is not a time"),
+        (["--every", "60s"], "for events use --notify-every 60s"),
         (
             ["--notify", "https://host/", "--after-people", "9", "--notify-attributes", "name"],
             "no attribute 'name'",
@@ -72,7 +72,7 @@ ONE = ("--after-people", 1, "--min-people", 1)
             "the key in gone",
         ),
         (["--notify", "https://host/", "--after-people", "9", "--mqtt-discovery"], "discovery is MQTT's"),
-        (["--notify", "program:gone", "--after-people", "9"], "no program gone"),
+        (["--notify", "program:gone", "--after-people", "9"], "cannot run the program gone"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_nothing_is_started(run, tmp_path, arguments, reason):
@@ -90,7 +90,7 @@ def test_heads_that_the_model_lacks_are_refused_by_name_and_left_out_by_default(
     run, server, age_checkpoint, capfd, face_clip
 ):
     code, _, err = run("--notify", server.url, *ONE, "--notify-attributes", "age,emotion")
-    assert code == 2 and "the model reads no emotion" in err
+    assert code == 2 and "the model does not predict emotion" in err
     line = ["run", "--model-path", str(age_checkpoint.folder), "--detector", "haar", "--no-show"]
     assert main([*line, "--video", str(face_clip), "--notify", server.url, *map(str, ONE)]) == 0
     assert "age" in server.events[0] and "gender" not in server.events[0]
@@ -100,7 +100,10 @@ def test_a_person_of_a_clip_is_one_event_and_results_stay_what_they_are(run, ser
     monkeypatch.setenv("FACECLI_NOTIFY_KEY", "a key of the environment")
     code, out, err = run("--notify", server.url, *ONE, "--json", "-")
     assert code == 0 and len(out.splitlines()) == 12
-    assert err.splitlines()[0] == "Warning: --min-people 1: an event of so few may be a record of a person"
+    assert (
+        err.splitlines()[0]
+        == "Warning: --min-people 1: an event about so few people may reveal data of a single person"
+    )
     (headers, body), *others = server.requests
     event = json.loads(body)
     assert others == [] and event["people"] == 1 and event["reason"] in ("people", "end")

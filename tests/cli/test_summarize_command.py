@@ -70,7 +70,7 @@ def test_damaged_lines_are_said_and_code_1(rows, capsys):
         file.write("".join("oops\n" for _ in range(5)))
     code, out, said = run(capsys, rows)
     assert code == 1 and "9 people" in out
-    assert said.count("Warning: ") == 4 and "2 more lines" in said and "5 lines are no rows" in said
+    assert said.count("Warning: ") == 4 and "2 more lines" in said and "5 lines are not rows" in said
 
 
 def test_standard_input(rows, capsys, monkeypatch):

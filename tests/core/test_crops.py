@@ -24,12 +24,12 @@ def ramp(height, width):
 
 @pytest.mark.parametrize("box", [(5, 5, 5, 9), (5, 5, 9, 5), (9, 5, 5, 9)])
 def test_empty_box_is_refused(box):
-    with pytest.raises(ValueError, match="nothing to cut"):
+    with pytest.raises(ValueError, match="nothing to crop"):
         crop_face(ramp(20, 20), box, 0.0, (4, 4))
 
 
 def test_margin_that_leaves_nothing_is_refused():
-    with pytest.raises(ValueError, match="nothing to cut"):
+    with pytest.raises(ValueError, match="nothing to crop"):
         crop_face(ramp(20, 20), (5, 5, 9, 9), -0.5, (4, 4))
 
 

@@ -312,7 +312,7 @@ def test_save_and_load_give_the_same_pixels(tmp_path, name):
 @pytest.mark.parametrize("name", ["a", "a.xyz", "a.mp4"])
 def test_save_refuses_an_unknown_format_and_keeps_the_old_file(tmp_path, name):
     (tmp_path / name).write_text("old")
-    with pytest.raises(OutputError, match="is no picture format"):
+    with pytest.raises(OutputError, match="is not a picture format"):
         save_image(tmp_path / name, smooth())
     assert (tmp_path / name).read_text() == "old"
 

@@ -125,8 +125,8 @@ def test_search_ranks_by_it(rows):
 @pytest.mark.parametrize(
     ("asked", "code", "said"),
     [
-        ("hats=yes", 1, "the rows know no 'hats'; they know gender, glasses"),
-        ("glasses=maybe", 1, "'maybe' is no glasses; it is one of no, yes, sun"),
+        ("hats=yes", 1, "the rows have no 'hats'; they have gender, glasses"),
+        ("glasses=maybe", 1, "'maybe' is not a class of glasses; choose one of no, yes, sun"),
         ("glasses", 2, "give a head and a class"),
         ("glasses=", 2, "give a head and a class"),
     ],

@@ -80,7 +80,7 @@ def test_wrong_types_and_values_are_refused(row, face, key, value):
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
 def test_numbers_that_are_none_are_refused(row, face, value):
     text = row("a.jpg", face()).replace('"age_years": 30.0', f'"age_years": {value}')
-    with pytest.raises(RowError, match="age_years" if "e" in value else f"{value} is no number of JSON"):
+    with pytest.raises(RowError, match="age_years" if "e" in value else f"{value} is not a number of JSON"):
         parse_row(text)
 
 

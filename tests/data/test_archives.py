@@ -274,7 +274,7 @@ def test_an_address_and_an_archive_of_ones_own_take_the_place_of_the_download(se
 def test_what_is_fetched_and_no_archive_does_not_stand_in_the_way_of_one_that_is(served, home):
     served.files |= {"page": b"<html>log in</html>", "good": served.files["toy.tar.gz"]}
     with pytest.raises(
-        DataError, match="is damaged .*: what was fetched is no whole archive; nothing of it was kept"
+        DataError, match="is damaged .*: what was fetched is not a complete archive; nothing of it was kept"
     ):
         get_dataset("toy", url=f"{served.url}/page", retry=QUICK)
     assert names(home / "data") == []
@@ -291,7 +291,7 @@ def test_a_damaged_archive_that_was_there_is_left_to_its_owner(served, home):
 
 def test_nothing_is_fetched_for_a_folder_that_came_from_elsewhere(served, home):
     (home / "data" / "Toy").mkdir(parents=True)
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         get_dataset("toy", retry=QUICK)
     assert served.asked == []
 
@@ -328,7 +328,7 @@ def test_a_folder_whose_archive_was_deleted_is_not_fetched_again(served, home):
 @pytest.mark.parametrize("name", ["none.tar.gz", "notes.txt"])
 def test_what_is_no_archive_is_refused(name, tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(InputError, match=r"is no \.tar\.gz"):
+    with pytest.raises(InputError, match=r"is not a \.tar\.gz"):
         get_dataset("lfw", source=tmp_path / name)
 
 

@@ -40,7 +40,7 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     (tmp_path / "boxes.txt").write_text("")
-    with pytest.raises(InputError, match="is no data set"):
+    with pytest.raises(InputError, match="is not a data set"):
         open_boxes(tmp_path / "boxes.txt")
 
 
@@ -80,7 +80,7 @@ def test_boxes_that_cannot_be_are_left_out_and_named(tmp_path, picture, corners)
 def test_a_corner_that_is_no_number_is_left_out_and_named(tmp_path, picture):
     picture("a.png")
     (tmp_path / "boxes.csv").write_text("file,x_min,y_min,x_max,y_max\na.png,one,2,3,4\na.png,1,2,30,40\n")
-    assert open_boxes(tmp_path).problems == (f"{tmp_path / 'boxes.csv'}:2: a corner is no number",)
+    assert open_boxes(tmp_path).problems == (f"{tmp_path / 'boxes.csv'}:2: a corner is not a number",)
 
 
 def test_a_table_without_corners_is_refused(tmp_path, picture):
@@ -132,7 +132,7 @@ def test_a_wider_file_that_is_cut_is_refused(tmp_path, picture, lines):
     picture("images/a.png")
     text = "\n".join(WIDER.splitlines()[:lines])
     (tmp_path / "wider_face_train_bbx_gt.txt").write_text(text)
-    with pytest.raises(DataError, match="fetch it anew"):
+    with pytest.raises(DataError, match="download it again"):
         open_boxes(tmp_path)
 
 
@@ -149,8 +149,8 @@ def test_voc(tmp_path, picture):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (VOC[:60], "is no XML"),
-        ('<!DOCTYPE a [<!ENTITY b "c">]>' + VOC, "declares entities"),
+        (VOC[:60], "is not XML"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]>' + VOC, "declares XML entities"),
     ],
 )
 def test_voc_that_is_damaged_or_sly_is_refused(tmp_path, picture, text, words):

@@ -127,7 +127,7 @@ def test_what_failed_is_asked_again_when_that_is_wanted(tmp_path, server, option
     path = write_lines(tmp_path / "list.json", [dataturks(n, f"{server.url}/slow/{n}.jpg") for n in range(3)])
     server.slow_s = 3.0
     read_list(path, options(limits=SHORT))
-    assert set(reasons(reports[0]).values()) == {"it gives no whole answer within 0.8 s"}
+    assert set(reasons(reports[0]).values()) == {"it does not answer completely within 0.8 s"}
     server.slow_s = 0.0
     assert read_list(path, options())[1].frame.empty and set(server.asked.values()) == {1}
     assert len(read_list(path, options(retry=True))[1].frame) == 3 and reports[2].fetched == 3
@@ -191,9 +191,9 @@ def test_paths_are_relative_to_the_list_and_others_are_read_and_told(tmp_path, p
     ("name", "reason"),
     [
         ("s3://bucket/key.jpg", "object stores are not read"), ("ftp://h/a.jpg", "only http:// and https://"),
-        ("file:///etc/passwd", "only http:// and https://"), ("sub", "is a folder, no picture file"),
+        ("file:///etc/passwd", "only http:// and https://"), ("sub", "is a folder, not a picture file"),
         ("a\0b.jpg", "cannot read it"), ("x" * 300, "cannot read it"), ("text.jpg", "unknown format"),
-        ("half.jpg", "it is cut short"), ("http://", "names no host"),
+        ("half.jpg", "it is cut short"), ("http://", "has no host"),
     ],
 )  # fmt: skip
 def test_what_is_no_picture_is_a_row_of_the_report(pictures, options, reports, name, reason):
@@ -216,8 +216,8 @@ def test_a_pipe_is_not_waited_for(pictures, options, reports):
     )
     assert read_list(path, options())[1].frame.empty
     assert [row.reason for row in reports[0].left_out] == [
-        "it is a pipe, no picture file",
-        "it is a device, no picture file",
+        "it is a pipe, not a picture file",
+        "it is a device, not a picture file",
     ]
 
 
@@ -320,7 +320,7 @@ def test_whole_pictures_and_what_is_no_face(tmp_path, options, reports):
 
 def test_an_unknown_way(tmp_path, pictures):
     path = write_lines(pictures(1) / "list.json", [{"file": "0.jpg", "age": 3}])
-    with pytest.raises(InputError, match="unknown way to faces 'all'"):
+    with pytest.raises(InputError, match="unknown value of faces 'all'"):
         read_list(path, ListOptions(faces="all"))
 
 

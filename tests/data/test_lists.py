@@ -176,14 +176,14 @@ BROKEN = {
     "wrong.jsonl": ('{"file": "a.jpg"}\n{"file" 3}\n{"file": "c.jpg"}\n', "line 2"),
     "wrong.json": ('[{"file": "a.jpg"}, {"file" 3}, {"file": "c.jpg"}]', "row 2"),
     "text.json": ("hello", "begins with 'h'"),
-    "names.json": ('["a.jpg", "b.jpg"]', "row 1 is no object with names"),
+    "names.json": ('["a.jpg", "b.jpg"]', "row 1 is not an object with names"),
     "numbers.json": ("[" + "9" * 5000 + "]", "no list"),
-    "deep.json": ("[" * 200_000, "nests without end"),
+    "deep.json": ("[" * 200_000, "is nested too deeply"),
     "coco.json": ('{"images": [], "annotations": []}', "no column of .* names the pictures"),
     "columns.csv": ("picture name,age\na.jpg,3\n", r"call it file or url \(its columns: picture name, age\)"),
     "cells.csv": ("file,age\na.jpg,3,4\n", "line 2 has more cells"),
     "twice.csv": ("file,age,age\na.jpg,3,4\n", "two columns of one name"),
-    "quote.csv": ('file,age\n"' + "a" * 200_000 + "\n", "is no CSV"),
+    "quote.csv": ('file,age\n"' + "a" * 200_000 + "\n", "is not CSV"),
 }
 
 
@@ -223,7 +223,7 @@ def test_a_file_that_is_no_parquet_is_one_line(tmp_path):
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     path = tmp_path / "list.parquet"
     path.write_bytes(b"PAR1 and no more")
-    with pytest.raises(DataError, match="is no whole Parquet file"):
+    with pytest.raises(DataError, match="is not a complete Parquet file"):
         read_listing(path)
 
 

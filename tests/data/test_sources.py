@@ -52,7 +52,7 @@ def test_folder_that_only_holds_an_archive_names_it(tmp_path, utkface):
 
 def test_file_that_is_no_data_set_is_an_input_error(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(InputError, match="is no data set"):
+    with pytest.raises(InputError, match="is not a data set"):
         open_dataset(tmp_path / "a.txt")
 
 

@@ -116,7 +116,7 @@ def test_one_that_cannot_be_imported_is_named_and_the_rest_works(install, capsys
 
 def test_what_is_no_detector_is_refused(install):
     install("plugged_wrong", "DETECTOR = 3", ("wrong",))
-    with pytest.raises(InputError, match="plugged_wrong is no DetectorEntry"):
+    with pytest.raises(InputError, match="plugged_wrong is not a DetectorEntry"):
         build_detector("wrong")
 
 

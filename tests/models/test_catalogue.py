@@ -130,7 +130,7 @@ def test_a_folder_that_nobody_may_look_into_is_listed(home, monkeypatch):
 def test_a_folder_whose_name_is_no_text_does_not_run(home):
     folder = make_model(home / "m\udcff")
     (entry,) = [entry for entry in list_models() if entry.folder == folder]
-    assert entry.name == r"m\udcff" and "no text" in entry.problem and not entry.runs
+    assert entry.name == r"m\udcff" and "not text" in entry.problem and not entry.runs
     entry.problem.encode("utf-8")
 
 
@@ -210,7 +210,7 @@ def test_a_folder_that_is_no_model_stays(tmp_path):
     project = tmp_path / "project"
     project.mkdir()
     (project / "config.json").write_text('{"heads": "a web site"}')
-    with pytest.raises(InputError, match="no model folder"):
+    with pytest.raises(InputError, match="not a model folder"):
         remove(describe(project))
     assert (project / "config.json").is_file()
 

@@ -125,5 +125,5 @@ except FacecliError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    told = "not enough memory: 500 MB of addresses are allowed (ulimit -v), and networks need 800"
+    told = "not enough memory: 500 MB of address space are allowed (ulimit -v), but the networks need 800"
     assert done.stdout.strip() == ("opened" if allowed > 10**9 else told)

@@ -102,7 +102,7 @@ def test_a_pickle_in_an_npz_is_refused(tmp_path):
 def test_missing_file_and_unknown_kind(tmp_path):
     with pytest.raises(WeightsError, match=r"no weight file .*gone\.npz"):
         pretrained.load_arrays(tmp_path / "gone.npz")
-    with pytest.raises(WeightsError, match=r"weights\.pkl is no weight file"):
+    with pytest.raises(WeightsError, match=r"weights\.pkl is not a weight file"):
         pretrained.load_arrays(tmp_path / "weights.pkl")
 
 

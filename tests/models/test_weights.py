@@ -288,7 +288,7 @@ def test_another_address_must_name_a_known_kind_of_file(server, folder, register
 
 
 def test_only_http_is_fetched(folder, tmp_path):
-    with pytest.raises(DownloadError, match="no http address"):
+    with pytest.raises(DownloadError, match="not an http address"):
         download("file:///etc/passwd", tmp_path / "part")
 
 

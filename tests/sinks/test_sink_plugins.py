@@ -49,8 +49,8 @@ def test_frames_flow_into_it(example_sink, run, tmp_path):
     ("sink", "words"),
     [
         ("example=a.png", "is the picture itself"),
-        ("example", "is no NAME=TARGET"),
-        ("=x", "is no NAME=TARGET"),
+        ("example", "is not a NAME=TARGET"),
+        ("=x", "is not a NAME=TARGET"),
         ("other=x", "no sink 'other'; choose one of example"),
     ],
 )

@@ -120,7 +120,7 @@ def test_better_quality_is_larger(tmp_path):
 
 
 def test_a_codec_that_such_files_do_not_hold_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"\.webm files do not hold h264; they hold vp9, av1"):
+    with pytest.raises(InputError, match=r"\.webm files do not support h264; they support vp9, av1"):
         choose_encoder(".webm", "h264", print)
 
 
@@ -128,9 +128,9 @@ def test_without_the_usual_encoder_the_next_best_is_taken_and_told(monkeypatch):
     monkeypatch.setattr(video, "_is_there", lambda name: "264" not in name)
     told = []
     assert choose_encoder(".mp4", None, told.append).name == "libsvtav1"
-    assert told == ["nothing here encodes h264; av1 is written, which fewer players know"]
+    assert told == ["no encoder for h264; av1 is written, which fewer players know"]
     monkeypatch.setattr(video, "_is_there", lambda name: False)
-    with pytest.raises(InputError, match="nothing here encodes"):
+    with pytest.raises(InputError, match="no encoder for"):
         choose_encoder(".mp4", None, told.append)
 
 

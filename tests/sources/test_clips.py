@@ -90,9 +90,9 @@ def test_what_is_no_clip_is_one_line(tmp_path, bad):
 def test_a_picture_is_sent_to_the_other_option(tmp_path):
     (bad,) = (bad for bad in BAD if bad.name == "png")
     bad.make(tmp_path / "photo.mp4")
-    with pytest.raises(InputError, match="is a picture, whatever its name says") as raised:
+    with pytest.raises(InputError, match="is a picture, despite its name") as raised:
         open_source(str(tmp_path / "photo.mp4"))
-    assert raised.value.hint == "give it to --img"
+    assert raised.value.hint == "use --img"
 
 
 def test_nothing_is_lost_of_a_pipe(clip, tmp_path):

@@ -26,17 +26,17 @@ def test_a_picture_is_fetched(server, png, path):
     ("path", "reason"),
     [
         ("gone", "answers 404"),
-        ("page", "is a web page, no picture"),
-        ("circle", "redirects in a circle"),
+        ("page", "is a web page, not a picture"),
+        ("circle", "redirects in a loop"),
         ("far", "redirects more than 5 times"),
-        ("file", "no web address"),
-        ("password", "redirects to where it must not"),
+        ("file", "not a web address"),
+        ("password", "redirects to a forbidden address"),
         ("promised", "more than 1,048,576 bytes"),
         ("endless", "more than 1,048,576 bytes"),
         ("cut", "too early|incomplete|IncompleteRead"),
-        ("silent", "no whole answer within 0.8 s"),
-        ("drops", "no whole answer within 0.8 s"),
-        ("header_drops", "no whole answer within 0.8 s"),
+        ("silent", "does not answer completely within 0.8 s"),
+        ("drops", "does not answer completely within 0.8 s"),
+        ("header_drops", "does not answer completely within 0.8 s"),
     ],
 )
 def test_strange_answers_are_errors_and_soon(server, path, reason):
@@ -49,7 +49,7 @@ def test_strange_answers_are_errors_and_soon(server, path, reason):
 def test_own_machine_is_not_asked_unless_that_is_allowed(server):
     with pytest.raises(ImageError, match="a private address$") as raised:
         fetch(f"{server.url}/a.png", limits=SHORT)
-    assert raised.value.hint == "add --allow-private to ask it"
+    assert raised.value.hint == "add --allow-private to allow it"
     assert server.asked == []
 
 
@@ -66,7 +66,7 @@ def test_every_redirect_is_checked_again(server, monkeypatch):
 def test_the_search_for_the_name_is_part_of_the_time(monkeypatch):
     gate = threading.Event()
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: gate.wait(20))
-    with pytest.raises(ImageError, match="no whole answer within 0.8 s"):
+    with pytest.raises(ImageError, match="does not answer completely within 0.8 s"):
         fetch("http://slow.example/a.jpg", limits=SHORT)
     assert not gate.is_set()
     gate.set()

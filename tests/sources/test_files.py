@@ -40,7 +40,7 @@ def test_folders_that_cannot_be_looked_into_are_named(folder, monkeypatch):
     assert len(items(FolderSource(folder, notify=said.append))) == 2
     assert said[:1] == [f"{closed} cannot be looked into (Permission denied) and is left out"]
     closed = folder
-    with pytest.raises(InputError, match="cannot look into .*: Permission denied; allow it"):
+    with pytest.raises(InputError, match="cannot read the folder .*: Permission denied; check its"):
         FolderSource(folder)
 
 
@@ -80,7 +80,7 @@ def test_standard_input_is_one_picture(png):
 
 def test_nothing_or_too_much_on_standard_input(monkeypatch):
     (one,) = items(StdinSource(io.BytesIO()))
-    with pytest.raises(ImageError, match="nothing came"):
+    with pytest.raises(ImageError, match="standard input is empty"):
         one.load()
     monkeypatch.setattr("facecli.sources.files.MAX_BYTES", 10)
     (one,) = items(StdinSource(io.BytesIO(b"x" * 11)))

@@ -81,8 +81,8 @@ def test_sixteen_bits_are_read_as_those_of_a_file():
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.full((2, 2), np.nan), "no numbers"), (np.full((2, 2), np.inf), "no numbers"),
-        (np.full((2, 2), -np.inf, np.float32), "no numbers"),
+        (np.full((2, 2), np.nan), "not numbers"), (np.full((2, 2), np.inf), "not numbers"),
+        (np.full((2, 2), -np.inf, np.float32), "not numbers"),
         (np.full((2, 2), 255.0), r"from 255 to 255, not in \[0, 1\]; divide"),
         (np.full((2, 2), -0.5), r"from -0.5 to -0.5, not in \[0, 1\]"),
         (np.full((2, 2), 1.01), "from 1.01 to"),
@@ -91,7 +91,7 @@ def test_sixteen_bits_are_read_as_those_of_a_file():
         (np.zeros((2, 2), complex), "not complex128"), (np.zeros((2, 2), object), "not object"),
         (np.zeros((2, 2), "S2"), "not |S2"), (np.zeros((2, 2), [("a", "u1")]), "not "),
         (np.zeros((2, 2, 2), np.uint8), r"must be .* not \(2, 2, 2\)"),
-        (np.zeros((3, 9, 8), np.uint8), r"transpose\(1, 2, 0\) puts its channels last"),
+        (np.zeros((3, 9, 8), np.uint8), r"transpose\(1, 2, 0\) moves its channels last"),
         (np.zeros((1, 9, 9, 3), np.uint8), r"not \(1, 9, 9, 3\)"), (np.zeros(9, np.uint8), r"not \(9,\)"),
         (np.uint8(3) + np.zeros((), np.uint8), r"not \(\)"),
     ],
@@ -250,7 +250,7 @@ def test_data_urls_without_content(url):
 
 @pytest.mark.parametrize("content", ["a", "YWJj!", "ä", "YWJj-_", "YQ==YQ=="])
 def test_what_is_no_base64_is_not_repeated(content):
-    with pytest.raises(ImageError, match="its content is no base64") as refused:
+    with pytest.raises(ImageError, match="its content is not base64") as refused:
         decode_data_url(f"data:;base64,{content}")
     assert content not in str(refused.value) or content == "a"
 

@@ -31,7 +31,7 @@ def test_a_path_on_each_line_or_before_each_zero(content, entries):
 
 @pytest.mark.parametrize("content", [b"\xff\xfea\0", b"\x89PNG\r\n\x1a\n"])
 def test_other_files_are_refused(content):
-    with pytest.raises(InputError, match="no list in UTF-8"):
+    with pytest.raises(InputError, match="not a list in UTF-8"):
         read_list("-", io.BytesIO(content))
 
 

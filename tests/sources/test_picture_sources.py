@@ -189,4 +189,4 @@ def test_what_is_left_out_of_a_folder_is_counted_and_said(here):
     assert said == ["two: 1 file is no picture and is left out"]
     (here / "two" / "more.txt").write_text("no picture")
     find_inputs(["two"], Rules(notify=said.append))
-    assert said[1:] == ["two: 2 files are no pictures and are left out"]
+    assert said[1:] == ["two: 2 files are not pictures and are left out"]

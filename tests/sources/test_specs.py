@@ -175,7 +175,7 @@ def test_an_empty_name_is_not_the_folder_that_one_is_in(mixed):
 
 
 def test_standard_input_has_to_be_named():
-    with pytest.raises(InputError, match="may be a picture or a video") as raised:
+    with pytest.raises(InputError, match="could be a picture or a video") as raised:
         sort_sources(["a.png", "-"])
     assert "--img -" in raised.value.hint
 

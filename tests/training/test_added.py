@@ -184,7 +184,7 @@ def test_a_model_of_another_build_takes_no_head(begun, data, home):
 
     recipe = Recipe("other", "facenet", "compact", ("gender", "face"), 1, "0", "none", FAST, "", 1.0)
     save_model(keras.Model(image, outputs), recipe, [], home / "saved_model" / "other")
-    with pytest.raises(CheckpointError, match="read no common features"):
+    with pytest.raises(CheckpointError, match="do not share features"):
         train(data, TrainRequest(heads=("glasses",), initial="other"), FAST)
 
 

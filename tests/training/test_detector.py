@@ -183,7 +183,7 @@ def test_nothing_to_learn_is_refused(tmp_path, monkeypatch):
 def test_a_loss_that_is_no_number_stops_with_a_word(squares, tmp_path, monkeypatch):
     monkeypatch.setenv("FACECLI_HOME", str(tmp_path))
     request = DetectorRequest("wild", 128, 32, spec=TINY, how=HOW)
-    with pytest.raises(FacecliError, match="no number any more"):
+    with pytest.raises(FacecliError, match="NaN or infinite"):
         train_detector([squares], request, FitOptions(epochs=2, batch_size=8, learning_rate=1e30))
     assert not (tmp_path / "saved_model" / "wild" / "config.json").exists()
 
@@ -226,7 +226,7 @@ def test_a_set_without_training_pictures_is_left_out_and_shares_staydrawn_shares
     assert drawn_shares([squares], FitOptions(shares={"squares": 0.8, "empty": 0.2})).tolist() == [1.0]
     with pytest.raises(DataError, match="no picture with a face"):
         train_detector([empty], DetectorRequest(), FitOptions(epochs=1))
-    with pytest.raises(InputError, match="0 epochs"):
+    with pytest.raises(InputError, match="--epochs must be 1"):
         train_detector([squares], DetectorRequest(), FitOptions(epochs=0))
 
 

@@ -48,7 +48,7 @@ def test_it_learns_and_writes_its_history(tmp_path):
 
 
 def test_no_epochs_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--epochs 1"):
+    with pytest.raises(InputError, match="--epochs must be 1"):
         run(tmp_path, replace(OPTIONS, epochs=0))
 
 
@@ -71,7 +71,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_epochs_before(tmp_p
     callback = None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("facecli.training.engine.EpochKeeper", Keeper)
-        with pytest.raises(FacecliError, match=r"no number any more in epoch 2.*--learning-rate"):
+        with pytest.raises(FacecliError, match=r"NaN or infinite in epoch 2.*--learning-rate"):
             run(tmp_path)
     state = json.loads((tmp_path / "state.json").read_text())
     assert [row["epoch"] for row in state["history"]] == [1]

@@ -155,7 +155,7 @@ class FakeDetector:
 
 
 def test_a_folder_of_landmarks_is_no_model_and_no_detector(trained, tmp_path):
-    with pytest.raises(CheckpointError, match="reads nothing of a face"):
+    with pytest.raises(CheckpointError, match="predicts no attributes"):
         load_checkpoint(trained)
     (tmp_path / "config.json").write_text('{"model_type": "detector"}')
     with pytest.raises(CheckpointError, match="no network that finds landmarks"):
@@ -172,5 +172,5 @@ def test_a_changed_file_is_refused(trained, tmp_path):
 
 
 def test_nothing_is_trained_in_no_epochs(squares):
-    with pytest.raises(InputError, match="0 epochs"):
+    with pytest.raises(InputError, match="--epochs must be 1"):
         train_landmarks([squares], LandmarkRequest(), replace(OPTIONS, epochs=0))

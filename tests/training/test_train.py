@@ -111,7 +111,7 @@ def test_a_transfer_without_its_embedding_names_the_remedy(data):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (TrainRequest("normal", backbone="compact"), "no backbone of 'normal'"),
+        (TrainRequest("normal", backbone="compact"), "not a backbone of 'normal'"),
         (TrainRequest("facenet", unfreeze=2), "--unfreeze"),
         (TrainRequest("facenet", backbone="inception-resnet-v1", initial="facenet_model"), "--initial"),
     ],

@@ -128,11 +128,11 @@ def test_a_picture_of_more_pixels_is_too_large(lane, pictures):
     ("word", "told"),
     [
         ("hang", "takes too long to be decoded"),
-        ("crash", "its decoder ended"),
-        ("leave", "its decoder ended"),
-        ("fail", "its decoder ended"),
+        ("crash", "the decoder crashed"),
+        ("leave", "the decoder crashed"),
+        ("fail", "the decoder crashed"),
         ("swell", "needs more memory"),
-        ("large", "its decoder ended"),
+        ("large", "the decoder crashed"),
     ],
 )
 def test_a_picture_that_ends_its_decoder_is_refused_and_the_next_is_decoded(faulty, pictures, word, told):
@@ -140,7 +140,7 @@ def test_a_picture_that_ends_its_decoder_is_refused_and_the_next_is_decoded(faul
     with pytest.raises(ImageError, match=told):
         lane.decode_image(pictures["a JPEG"], f"{word}.jpg", 1_000_000)
     assert lane.decode_image(pictures["a JPEG"], "good.jpg").shape == (120, 200, 3)
-    assert (faulty.timeouts, faulty.deaths) == (word == "hang", told == "its decoder ended")
+    assert (faulty.timeouts, faulty.deaths) == (word == "hang", told == "the decoder crashed")
     assert faulty.trouble is None
 
 
@@ -211,7 +211,7 @@ def test_without_a_child_it_is_said_until_there_is_one(pictures, monkeypatch):
         for _ in range(3):
             with pytest.raises(DecoderLostError):
                 pool.lane(False).decode_image(pictures["a JPEG"], "a.jpg")
-        assert "can be started" in pool.trouble
+        assert "cannot start" in pool.trouble
     with monkeypatch.context() as broken:
         broken.setattr(decoder, "_START", "raise SystemExit(3)")
         for _ in range(3):

@@ -321,7 +321,7 @@ def test_an_address_leads_to_the_same_decoders(faulty_client, photo, monkeypatch
     monkeypatch.setattr("facecli.web.upload.fetch", lambda *_: photo)
     monkeypatch.setattr("facecli.web.upload.redacted", lambda url: url.rpartition("/")[2])
     problem = problem_of(faulty_client.post(ANALYZE, json={"url": "https://faces.example/crash.jpg"}), 422)
-    assert "its decoder ended" in problem["detail"]
+    assert "the decoder crashed" in problem["detail"]
 
 
 def test_nothing_of_a_picture_is_decoded_in_the_server(client, photo, monkeypatch):

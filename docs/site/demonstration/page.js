@@ -106,7 +106,7 @@ async function openPicture(file) {
   try {
     await new Promise((resolve, reject) => { picture.onload = resolve; picture.onerror = reject; });
   } catch {
-    throw new Sentence(`${file.name} is no picture that this browser can read.`);
+    throw new Sentence(`${file.name} is not a picture that this browser can read.`);
   } finally {
     URL.revokeObjectURL(address);
   }

@@ -47,23 +47,23 @@ Write the script once; fish finds it there by itself:
 log: logging.Logger = logging.getLogger(__name__)
 
 COMMANDS = {
-    "run": ("facecli.cli.run:run", "Analyse faces in pictures, a clip, a stream or a webcam."),
-    "serve": ("facecli.cli.serve:serve", "Serve the page, REST and live mode in the browser."),
-    "manifest": ("facecli.cli.manifest:manifest", "List pictures once, for runs on many machines."),
-    "merge": ("facecli.cli.manifest:merge", "Join the parts of many machines; check that none is missing."),
-    "summarize": ("facecli.cli.summarize:summarize", "Count the people of many rows: ages, shares."),
-    "search": ("facecli.cli.search:search", "Find faces in rows by what they look like."),
-    "rows": ("facecli.cli.summarize:rows", "Bring the rows of older versions to today's keys."),
-    "explain": ("facecli.cli.explain:explain", "Show what in each face drove the results: heat maps."),
-    "benchmark": ("facecli.cli.benchmark:benchmark", "Measure what this machine does."),
-    "train": ("facecli.cli.train:train", "Retrain a model on UTKFace or data like it."),
-    "evaluate": ("facecli.cli.evaluate:evaluate", "Measure a saved model; write tables and plots."),
-    "calibrate": ("facecli.cli.export:calibrate", "Make a saved model's probabilities honest."),
+    "run": ("facecli.cli.run:run", "Analyse faces in pictures, clips, streams or a webcam."),
+    "serve": ("facecli.cli.serve:serve", "Start the web page, REST API and live mode."),
+    "manifest": ("facecli.cli.manifest:manifest", "Write a manifest of pictures, for runs on many machines."),
+    "merge": ("facecli.cli.manifest:merge", "Join the rows of many machines; check that none is missing."),
+    "summarize": ("facecli.cli.summarize:summarize", "Count the people in rows of 'run': ages, shares."),
+    "search": ("facecli.cli.search:search", "Find faces in rows by gender, age, race or emotion."),
+    "rows": ("facecli.cli.summarize:rows", "Convert rows of older versions to the current format."),
+    "explain": ("facecli.cli.explain:explain", "Draw heat maps of what each prediction depends on."),
+    "benchmark": ("facecli.cli.benchmark:benchmark", "Measure the speed on this machine."),
+    "train": ("facecli.cli.train:train", "Train a model on labelled faces."),
+    "evaluate": ("facecli.cli.evaluate:evaluate", "Evaluate a saved model; write tables and plots."),
+    "calibrate": ("facecli.cli.export:calibrate", "Calibrate the probabilities of a saved model."),
     "distil": ("facecli.cli.train:distil", "Train the compact backbone to reproduce FaceNet."),
     "export": ("facecli.cli.export:export", "Write a saved model as LiteRT, ONNX or SavedModel."),
-    "data": ("facecli.cli.data:data", "Check a data set; write its statistics."),
+    "data": ("facecli.cli.data:data", "Download and check data sets."),
     "models": ("facecli.cli.models:models", "List, show, verify and remove saved models."),
-    "weights": ("facecli.cli.models:weights", "Fetch, list and verify published weights."),
+    "weights": ("facecli.cli.models:weights", "Download, list and verify published weights."),
     "completion": ("facecli.cli.app:completion", "Complete commands in bash, zsh and fish."),
 }
 """Name -> (module:attribute, one line of help). Only the chosen command's module is imported."""
@@ -203,10 +203,10 @@ def _meant(word: str) -> str:
     is_eager=True,
     expose_value=False,
     callback=explain_installation,
-    help="Say how to complete commands with the Tab key, and stop.",
+    help="Explain how to set up completion with the Tab key, and exit.",
 )
 def cli() -> None:
-    """Age, gender, race and emotion of every face, on your own machine.
+    """Estimate the age, gender, race and emotion of every face, on your own machine.
 
     \b
     Examples:

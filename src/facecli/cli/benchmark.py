@@ -86,23 +86,33 @@ def scene_row(scene: "Scene") -> tuple[str, ...]:
     type=click.IntRange(1),
     default=30,
     show_default=True,
-    help="Frames of each clip and repetitions of each step; commands are started a tenth as often.",
+    help="Number of frames of each clip and repetitions of each step; start-up is repeated a tenth as often.",
 )
-@click.option("--json", "json_target", metavar="FILE", help="All numbers; - is standard output, no table.")
 @click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="FILE", help="Stacked bars, .png or .svg (matplotlib)."
+    "--json",
+    "json_target",
+    metavar="FILE",
+    help="Write all numbers as JSON; - is standard output, without the table.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw a bar chart, .png or .svg (needs matplotlib).",
 )
 @model_type_option()
 @model_path_option()
 @detector_options
 @click.option(
-    "--threads", type=click.IntRange(1), help="Threads of detector and network.  [default: cores, at most 4]"
+    "--threads",
+    type=click.IntRange(1),
+    help="Number of threads of the detector and network.  [default: cores, at most 4]",
 )
 def benchmark(**options: Any) -> None:
-    """Measure start-up, every step of a frame, and all of it together.
+    """Measure the speed of start-up, of each processing step, and of whole clips.
 
-    The scene is drawn by code, four faces at 480p, 720p and 1080p, so that machines can be compared.
-    Close other programs first.
+    By default it uses a drawn scene with four faces at 480p, 720p and 1080p, so that machines can be
+    compared. Close other programs first.
 
     \b
     Examples:

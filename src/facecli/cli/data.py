@@ -44,15 +44,27 @@ _SHEET_COLUMNS = 8
     type=click.Path(path_type=Path, file_okay=False),
     help="New folder.  [default: data/not_face]",
 )
-@click.option("--count", type=click.IntRange(10), default=4000, show_default=True, help="How many, at most.")
-@click.option("--side", type=click.IntRange(32, 512), default=112, show_default=True, help="Side in pixels.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the choice.")
-@click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try).")
+@click.option(
+    "--count", type=click.IntRange(10), default=4000, show_default=True, help="Maximum number of crops."
+)
+@click.option(
+    "--side",
+    type=click.IntRange(32, 512),
+    default=112,
+    show_default=True,
+    help="Side of the crops in pixels.",
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Random seed of the split and the selection."
+)
+@click.option(
+    "--limit", type=click.IntRange(10), help="Use only this many random pictures, for a quick test."
+)
 def negatives(path: Path, output: Path | None, count: int, side: int, seed: int, limit: int | None) -> None:
-    """Cut what is no face out of PATH, a folder or archive of face chips, and draw more.
+    """Create pictures without a face, cut from the face pictures in PATH (a folder or archive) and drawn.
 
-    Train on it with one more --data-path. A picture of the test split gives test crops only. Pictures of
-    your own room may be laid beside them, into train/not_face/.
+    Use the result as a further --data-path of 'facecli train'. Pictures of the test split give only test
+    crops. You may add pictures of your own room to train/not_face/.
 
     \b
     Examples:
@@ -91,7 +103,7 @@ def _write(data: "PreparedData", split: str, folder: Path, count: int, side: int
 
 @click.group()
 def data() -> None:
-    """Fetch a data set of faces, and look at one.
+    """Download and check data sets of faces.
 
     \b
     Examples:
@@ -106,19 +118,19 @@ data.add_command(negatives)
 
 @data.command()
 @click.argument("name", type=click.Choice(["utkface", "fairface", "fer2013", "lfw", "wiki"]))
-@click.option("--accept-terms", is_flag=True, help="Do not ask: the terms of the data set are agreed to.")
+@click.option("--accept-terms", is_flag=True, help="Agree to the terms of the data set without being asked.")
 @click.option(
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="Unpack this archive of it instead of downloading one.",
+    help="Unpack this archive instead of downloading one.",
 )
 @click.option("--url", help="Download from this address instead of the known ones.")
 def get(name: str, accept_terms: bool, source: Path | None, url: str | None) -> None:
     """Download the public data set NAME and unpack it into the data folder.
 
-    Its terms are shown and asked about first. A download that was cut goes on where it stopped when the
-    command is given again. Of sets that need an account it is said where to get them.
+    You are asked to agree to its terms first. If a download is interrupted, the same command continues it.
+    For data sets that need an account, it prints where to get them.
 
     \b
     Examples:
@@ -142,20 +154,22 @@ def get(name: str, accept_terms: bool, source: Path | None, url: str | None) -> 
 def _ask_for_consent() -> None:
     """Raises InputError when nobody can be asked, FacecliError when they do not agree."""
     if not is_terminal(sys.stdin):
-        raise InputError("nobody is here to agree to the terms; add --accept-terms if you do")
+        raise InputError("cannot ask for agreement to the terms: no terminal; add --accept-terms to agree")
     if not click.confirm("Do you agree to these terms?", err=True):
-        raise FacecliError("nothing was fetched: the terms were not agreed to")
+        raise FacecliError("nothing was downloaded: you did not agree to the terms")
 
 
 @data.command()
 @click.argument("places", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the split and the augmentation.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Random seed of the split and the augmentation."
+)
 @click.option(
     "--rebalance",
     type=click.Choice(REBALANCINGS),
     default="none",
     show_default=True,
-    help="What the adjusted statistics show, see 'facecli train --help'.",
+    help="Rebalancing to show in the adjusted statistics; see 'facecli train --help'.",
 )
 @click.option(
     "--output",
@@ -174,10 +188,11 @@ def _ask_for_consent() -> None:
 @click.option(
     "--save-labels",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what the labels of a list were taken for, to be corrected and given with --labels.",
+    help="Write how the labels of a list were interpreted, so that you can correct it and pass it "
+    "with --labels.",
 )
-@click.option("--retry", is_flag=True, help="Ask again for what a list names and could not be had before.")
-@click.option("--no-fetch", is_flag=True, help="Only read lists: no picture is fetched or looked at.")
+@click.option("--retry", is_flag=True, help="Try downloads again that failed before.")
+@click.option("--no-fetch", is_flag=True, help="Only read the list: no picture is downloaded or opened.")
 @click.option("--verbose", is_flag=True, help="List every problem, label, conflict and duplicate group.")
 def check(
     places: tuple[Path, ...],
@@ -192,14 +207,15 @@ def check(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Count what is in each PATH, a folder, an archive or a list of face pictures.
+    """Check the data sets at each PATH (a folder, an archive or a list of face pictures).
 
-    Shows malformed names, duplicates, conflicting labels and the split, and writes plots and
-    tables of ages, genders and races. Several sets are counted apart, and it is said which of them
-    lack a class and would therefore not teach it. Ends with exit code 2 when no model can be trained.
+    Shows malformed names, duplicates, conflicting labels and the split, and writes plots and tables of
+    ages, genders and races. Several sets are counted separately; a set that lacks a class of an attribute is
+    reported, because it is not used to train that attribute. The exit code is 2 if no model can be trained.
 
-    A list (.json, .jsonl, .csv, .tsv, .parquet) has a row for each picture: file or url, labels, and maybe
-    a box. Its pictures are fetched and its faces cut, once; it is said what its labels were taken for.
+    A list (.json, .jsonl, .csv, .tsv, .parquet) has a row for each picture: file or url, labels, and
+    optionally a box. Its pictures are downloaded and its faces cropped, once, and the interpretation of its
+    labels is shown.
 
     \b
     Examples:
@@ -245,7 +261,7 @@ def _survey(places: Sequence[Path], lists: "ListOptions") -> None:
 
     for place in map(check_dataset, places):
         if not names_pictures(place):
-            raise InputError(f"--no-fetch is for lists, and {place} is none")
+            raise InputError(f"--no-fetch works only for lists, and {place} is not a list")
         lists.tell(survey_list(place, lists))
 
 
@@ -307,7 +323,7 @@ def _show_list(report: "ListReport", limit: int | None) -> None:
     for note in report.notes:
         show_text(f"  {note}")
     if report.is_private:
-        warn("addresses of the own network were not asked; --allow-private asks them")
+        warn("addresses of your own network were skipped; add --allow-private to fetch from them")
 
 
 def _meaning_lines(report: "ListReport", limit: int | None) -> Iterator[str]:
@@ -461,7 +477,7 @@ def _judge(frame: "pd.DataFrame", classes: ClassNames) -> None:
     known = {**columns, **fitting}
     heads = [head for head, column in known.items() if (frame[column] != MISSING).any()]
     for head in classes.keys() - fitting.keys():
-        warn(f"'{head}' can be no head: it {wrong_in_head(head, classes[head])}")
+        warn(f"'{head}' cannot be an attribute: it {wrong_in_head(head, classes[head])}")
     check_trainable(frame, heads, CLASS_NAMES | dict(classes))
     show_text(f"can be trained on: {', '.join(heads) or 'none of ' + ', '.join(HEAD_CLASSES)}")
 

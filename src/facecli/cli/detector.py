@@ -59,8 +59,8 @@ def teacher_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--teacher-weights",
         type=click.Path(path_type=Path),
-        help="ONNX file of YuNet, with --model-type detector: it tells landmarks, and faces that nobody "
-        "marked.  [default: that of 'facecli weights get yunet', if it is here]",
+        help="ONNX file of YuNet, the teacher of --model-type detector: it provides landmarks, and faces"
+        " that are not annotated.  [default: that of 'facecli weights get yunet', if installed]",
     )(command)
 
 
@@ -142,7 +142,7 @@ def _check(options: Mapping[str, Any]) -> None:
 
 def _need_data(options: Mapping[str, Any]) -> None:
     if not options["data_paths"]:
-        raise click.UsageError("give sets of boxes with --data-path; docs/detector.md tells of their layouts")
+        raise click.UsageError("give sets of boxes with --data-path; see docs/detector.md for their layouts")
 
 
 def teacher_file(given: Path | None) -> Path | None:

@@ -194,23 +194,29 @@ def _epochs_option(
     "--epochs",
     metavar="all|N,N",
     callback=_epochs_option,
-    help="Compare epochs that were kept: a table and a plot of all, or of these and the best.",
+    help="Compare kept epochs in a table and a plot: all, or these and the best.",
 )
 @teacher_option
-@detector_option("Which one --model-type detector measures.", CNN)
-@click.option("--detector-weights", type=click.Path(path_type=Path), help="File or folder of that detector.")
+@detector_option("Detector to evaluate with --model-type detector.", CNN)
+@click.option(
+    "--detector-weights",
+    type=click.Path(path_type=Path),
+    help="Weights of that detector: a file or a folder.",
+)
 @click.option(
     "--data-path",
     "data_paths",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Folder, archive or list of face pictures; may recur.  [default: data/UTKFace]",
+    help="Data set: a folder, archive or list of pictures; may be repeated.  [default: data/UTKFace]",
 )
 @list_options
 @click.option("--split", type=click.Choice(SPLITS), default="test", show_default=True)
-@click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
+@click.option("--seed", type=int, help="Random seed of the split.  [default: the model's own]")
 @click.option(
-    "--limit", type=click.IntRange(10), help="Use that many random pictures of the split (a quick try)."
+    "--limit",
+    type=click.IntRange(10),
+    help="Use only this many random pictures of the split, for a quick test.",
 )
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 @click.option(
@@ -218,21 +224,23 @@ def _epochs_option(
     type=click.Choice(["litert", "keras"]),
     default="litert",
     show_default=True,
-    help="Which of the model's two files is measured.",
+    help="Which of the model's two files to evaluate.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of tables and plots.  [default: statistics/model_metrics/<model>, with other data, "
-    "another split or a limit a folder in it]",
+    help="Folder of the tables and plots.  [default: statistics/model_metrics/<model>, or a folder "
+    "in it for other data, another split or a limit]",
 )
-@text_option("json", "Metrics as JSON to FILE; without FILE, or with -, in place of the tables.")
-@click.option("--show", is_flag=True, help="Open the plots when they are written.")
+@text_option(
+    "json", "Write the metrics as JSON to FILE; without FILE, or with -, print them instead of the tables."
+)
+@click.option("--show", is_flag=True, help="Show the plots in windows.")
 def evaluate(**options: Any) -> None:
-    """Measure a saved model on a split; print a table, write tables and plots.
+    """Evaluate a saved model on a split; print a table, write tables and plots.
 
-    Every face is a whole chip and is looked at once: no test-time augmentation. Several data sets are
-    measured apart, each with a table of its own; the last table is the mean over them.
+    Each face is used as a whole, without a detector and without test-time augmentation. Several data sets
+    are evaluated separately, each with its own table; the last table is the mean over them.
 
     \b
     Examples:
@@ -248,7 +256,9 @@ def evaluate(**options: Any) -> None:
         return
     refuse_given(FOR_MEASURING, detects=False)
     if options["epochs"] is not None and options["epoch"] is not None:
-        raise click.UsageError("--epoch measures one, --epochs compares several; leave one out")
+        raise click.UsageError(
+            "--epoch evaluates one epoch, --epochs compares several; give only one of them"
+        )
     log_to_stderr()
     from facecli.models.checkpoint import load_checkpoint
 
@@ -325,7 +335,9 @@ def _compare_epochs(
         if options["show"]:
             _open_plots(files)
     if options["split"] in ("test", "all"):
-        warn("an epoch that is chosen by these figures has seen the answers; choose by --split val")
+        warn(
+            "do not choose an epoch by its test results, which then become too good; choose with --split val"
+        )
     if options["json_target"] is not None:
         write_text(options["json_target"], json.dumps({"model": checkpoint.name, "sets": found}) + "\n")
     if options["json_target"] != "-":
@@ -489,8 +501,8 @@ def check_split(checkpoint: "Checkpoint", data: "PreparedData") -> bool:
     if not set(data.sets.values()) & learnt_digests(checkpoint):
         known = ", ".join(checkpoint.config.get("sets", {})) or "its own"
         warn(
-            f"{checkpoint.name} was split on other pictures ({known}): if it has learnt some of "
-            f"{', '.join(data.sets)}, under that name or another, the figures are too good"
+            f"{checkpoint.name} was trained with another split ({known}): if it was trained on some of "
+            f"{', '.join(data.sets)}, under any name, the results are too good"
         )
     return checkpoint.config.get("split_digest") == data.digest
 

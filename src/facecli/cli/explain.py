@@ -251,7 +251,7 @@ def _saying(text: str) -> Iterator[None]:
     metavar="PATH",
     multiple=True,
     required=True,
-    help="A picture, or whatever else 'facecli run --img' takes; may recur.",
+    help="A picture, or anything else that 'facecli run --img' accepts; may be repeated.",
 )
 @click.option(
     "--head",
@@ -259,7 +259,7 @@ def _saying(text: str) -> Iterator[None]:
     metavar="HEAD",
     multiple=True,
     shell_complete=lambda context, parameter, begun: [head for head in HEADS if head.startswith(begun)],
-    help="A head of the model, such as age; may recur.  [default: every head of the model]",
+    help="Attribute to explain, such as age; may be repeated.  [default: all attributes of the model]",
 )
 @click.option(
     "--method",
@@ -268,36 +268,36 @@ def _saying(text: str) -> Iterator[None]:
     multiple=True,
     default=("integrated-gradients",),
     show_default=True,
-    help="How; may recur. shap needs pip install 'facecli[explain]' and takes longest.",
+    help="Explanation method; may be repeated. shap needs pip install 'facecli[explain]' and takes longest.",
 )
 @click.option(
     "--reference",
     type=click.Choice(REFERENCES),
     default="blur",
     show_default=True,
-    help="What a face is compared with: itself without detail, its mean colour, or grey.",
+    help="Reference that each face is compared with: a blurred copy, its mean colour, or grey.",
 )
 @click.option(
     "--output",
     metavar="FOLDER",
     default="explained",
     show_default=True,
-    help="Folder of the pictures and of index.html.",
+    help="Folder of the heat maps and index.html.",
 )
 @click.option(
-    "--json", "json_target", metavar="FILE", help="JSON lines with the checks; - is standard output."
+    "--json", "json_target", metavar="FILE", help="Write the checks as JSON lines; - is standard output."
 )
 @model_type_option()
 @model_path_option()
 @detector_options
 @click.option(
-    "--allow-private", is_flag=True, help="Fetch from addresses of the own network and machine, too."
+    "--allow-private", is_flag=True, help="Also fetch from addresses of your own network and machine."
 )
 def explain(**options: Any) -> None:
-    """Show what in each face drove the age, gender, race and emotion that the model gives.
+    """Show which parts of a face the predicted age, gender, race and emotion depend on.
 
-    Writes a picture for each face and head (the crop, its heat map, one over the other) and index.html,
-    which holds them all. Each map is checked: its hottest tenth is replaced, and as much at random.
+    Writes a picture for each face and attribute (the crop, its heat map, and both combined), and index.html
+    with all of them. Each map is checked by replacing its hottest tenth and, for comparison, a random tenth.
 
     \b
     Examples:
@@ -314,7 +314,7 @@ def _check(options: dict[str, Any]) -> None:
     """What can be refused before anything heavy is imported. Raises InputError."""
     output = Path(options["output"])
     if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; --output is a folder")
+        raise InputError(f"{output} is a file; --output must be a folder")
     same = [one for one in options["img"] if Path(one).is_dir() and Path(one).resolve() == output.resolve()]
     if same:
         raise InputError(f"{output} is the folder of the pictures; name another one for --output")

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 @model_type_option()
 @model_path_option()
 @data_options
-@click.option("--seed", type=int, help="Of the split.  [default: the model's own]")
+@click.option("--seed", type=int, help="Random seed of the split.  [default: the model's own]")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 def calibrate(**options: Any) -> None:
-    """Fit temperatures and the age interval of a model of yours on the validation split.
+    """Calibrate the probabilities and the age interval of your own model on the validation split.
 
-    'facecli train' does this at its end; it is needed for older models and other data. Only
-    config.json is written. 'facecli evaluate' tells what it changed.
+    'facecli train' does this at its end, so you need it only for older models and other data. It changes
+    only config.json. 'facecli evaluate' shows the effect.
 
     \b
     Examples:
@@ -89,7 +89,7 @@ def _show(checkpoint: "Checkpoint") -> None:
     if (threshold := calibration.get("face_threshold")) is not None:
         show_text(f"face: refused below {threshold:.3f}")
     if not calibration["temperatures"] and not knots:
-        warn("too few labelled faces in the validation split; nothing was fitted")
+        warn("too few labelled faces in the validation split; nothing was calibrated")
     say(f"wrote {checkpoint.folder / 'config.json'}")
 
 
@@ -109,7 +109,8 @@ DTYPES = ("float32", "float16", "int8")
 @click.option(
     "--dtype",
     type=click.Choice(DTYPES),
-    help="Of the weights; int8 (tflite only) also of the activations.  [default: float16, or what there is]",
+    help="Data type of the weights; int8 (tflite only) also quantises the activations.  [default: "
+    "float16 if the format has it]",
 )
 @model_type_option()
 @model_path_option()
@@ -117,7 +118,8 @@ DTYPES = ("float32", "float16", "int8")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="File, or folder of a SavedModel; replaced whole.  [default: <model>-<dtype>.<format> here]",
+    help="File, or folder for a SavedModel; an existing one is replaced.  [default: "
+    "<model>-<dtype>.<format> in the current folder]",
 )
 @data_options
 @click.option(
@@ -125,14 +127,14 @@ DTYPES = ("float32", "float16", "int8")
     type=click.IntRange(1),
     default=300,
     show_default=True,
-    help="int8: that many random training faces of --data-path set the ranges of the activations.",
+    help="int8: number of random training faces of --data-path that set the activation ranges.",
 )
 def export(**options: Any) -> None:
-    """Write a saved model for another runtime, with what its outputs mean beside it.
+    """Convert a saved model for another runtime, with a description of its outputs.
 
-    Prints "<sha256>  <path>". Beside the file goes <file>.json, a copy of the model's config.json
-    with that digest; a file in the model's own folder is entered into its config.json instead.
-    Input: `image`, (n, h, w, 3) uint8 RGB; outputs: a head's probabilities, not calibrated.
+    Prints "<sha256>  <path>". Writes <file>.json beside the file, a copy of the model's config.json
+    with that digest; for a file in the model's own folder, its config.json is updated instead.
+    Input: `image`, (n, h, w, 3) uint8 RGB; outputs: the probabilities of each head, not calibrated.
 
     \b
     Examples:

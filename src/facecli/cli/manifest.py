@@ -31,15 +31,16 @@ _FORMATS = (".parquet", ".jsonl", ".csv")
     "target",
     metavar="FILE",
     required=True,
-    help="The manifest: .parquet, .csv or .jsonl, here or in object storage.",
+    help="Manifest to write: .parquet, .csv or .jsonl, on this machine or in object storage.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the listing of an interrupted run.")
-@click.option("--overwrite", is_flag=True, help="Replace a manifest that is there.")
+@click.option("--resume", is_flag=True, help="Continue the listing of an interrupted run.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing manifest.")
 def manifest(sources: tuple[str, ...], target: str, resume: bool, overwrite: bool) -> None:
-    """List pictures, each with its size and what tells whether it was changed since, sorted by name.
+    """Write a list of pictures, sorted by name, with the data needed to detect later changes.
 
     SOURCE is a folder, picture, pattern, list, or object storage (s3://bucket/folder, gs://, az://, hf://).
-    'facecli run FILE' reads the pictures of a manifest; one that was changed since is a row with an error.
+    'facecli run FILE' reads the pictures of a manifest; a picture that has changed becomes a row with an
+    error.
 
     \b
     Examples:
@@ -106,23 +107,25 @@ def _say_count(count: int) -> None:
     "target",
     metavar="FILE",
     required=True,
-    help="All rows: .parquet and .csv with a row for each face, .jsonl with one for each picture.",
+    help="File to write: .parquet and .csv have a row for each face, .jsonl one for each picture.",
 )
-@click.option("--manifest", "listed", metavar="FILE", help="The pictures that must have one row each.")
+@click.option(
+    "--manifest", "listed", metavar="FILE", help="Manifest of the pictures that must have one row each."
+)
 @click.option(
     "--missing",
     metavar="FILE",
-    help="A manifest of the pictures without a row, for another run: .parquet, .csv or .jsonl.",
+    help="Write a manifest of the pictures without a row, for another run: .parquet, .csv or .jsonl.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def merge(
     parts: tuple[str, ...], target: str, listed: str | None, missing: str | None, overwrite: bool
 ) -> None:
     """Join what 'facecli run --parts' wrote on many machines, and check that every picture has one row.
 
-    PARTS are folders, here or in object storage, files or patterns. Ends with 1 when a picture of the
-    manifest has no row, one has several (the first is taken), a row is of no picture in it, or a part is
-    damaged; what could be joined is joined.
+    PARTS are folders (also in object storage), files or patterns. The exit code is 1 if a picture of the
+    manifest has no row or several (the first is used), a row belongs to no picture of the manifest, or a
+    part is damaged; everything else is joined.
 
     \b
     Examples:
@@ -153,13 +156,13 @@ def _check_merge(
     parts: tuple[str, ...], target: str, listed: str | None, missing: str | None, overwrite: bool
 ) -> None:
     if Path(target).suffix.lower() not in _FORMATS:
-        raise InputError(f"--output {redacted(target)} ends in none of {', '.join(_FORMATS)}; name it so")
+        raise InputError(f"--output {redacted(target)} must end in one of {', '.join(_FORMATS)}")
     if missing is not None:
         if listed is None:
-            raise InputError("--missing needs --manifest: what is missing follows from it")
+            raise InputError("--missing needs --manifest, to know which pictures are missing")
         if Path(missing).suffix.lower() not in _FORMATS or is_storage_address(missing):
             suffixes = ", ".join(_FORMATS)
-            raise InputError(f"--missing {redacted(missing)} is no file here that ends in {suffixes}")
+            raise InputError(f"--missing {redacted(missing)} is not a file here that ends in {suffixes}")
     targets = {"--output": target, "--missing": missing}
     check_stored(targets)
     read = ((file, "among what is read") for file in (*parts, *([listed] if listed else [])))
@@ -207,7 +210,7 @@ def _raise_unless_whole(found: "Account") -> None:
         }
         said = [f"{count:,} pictures {what}" for what, count in counts.items() if count]
         said += [f"{len(found.damaged):,} damaged parts"] if found.damaged else []
-        raise FacecliError(f"the rows are not whole: {', '.join(said)}")
+        raise FacecliError(f"the rows are incomplete: {', '.join(said)}")
 
 
 def _list(what: str, sources: list[str]) -> None:

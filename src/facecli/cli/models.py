@@ -240,12 +240,12 @@ def models() -> None:
     """
 
 
-@models.command(name="list", short_help="Say which models are here.")
-@text_option("json", "A JSON list to FILE; without FILE, or with -, in place of the table.")
+@models.command(name="list", short_help="List the models on this machine.")
+@text_option("json", "Write a JSON list to FILE; without FILE, or with -, print it instead of the table.")
 def list_(json_target: str | None) -> None:
-    """Say which models are here: your own and those that came with facecli.
+    """List the models on this machine: your own and those shipped with facecli.
 
-    Errors are those of the test split: age in years, the rest in percent of right answers.
+    The figures are those of the test split: mean absolute error of age in years, accuracy of the others.
 
     \b
     Examples:
@@ -263,11 +263,14 @@ def list_(json_target: str | None) -> None:
     say(f"new models go to {paths.saved_model_dir()}")
 
 
-@models.command(short_help="Tell everything that is known of a model.")
+@models.command(short_help="Print all information about a model.")
 @click.argument("name")
-@text_option("json", "config.json and metrics.json to FILE; without FILE, or with -, in place of the text.")
+@text_option(
+    "json",
+    "Write config.json and metrics.json to FILE; without FILE, or with -, print them instead of the text.",
+)
 def show(name: str, json_target: str | None) -> None:
-    """Tell everything that is known of the model NAME (a name or a folder).
+    """Print all information about the model NAME (a name or a folder).
 
     \b
     Examples:
@@ -286,12 +289,12 @@ def show(name: str, json_target: str | None) -> None:
         raise CheckpointError(entry.problem)
 
 
-@models.command(short_help="Check the files of all models, or of one.")
+@models.command(short_help="Verify the files of all models, or of one.")
 @click.argument("name", required=False)
 def verify(name: str | None) -> None:
-    """Check the files of every model (or only of NAME) against the digests in its config.json.
+    """Verify the files of every model (or only of NAME) against the digests in its config.json.
 
-    Those of epochs that it keeps are checked against theirs.
+    This includes the epochs kept in the folder of a model.
 
     \b
     Examples:
@@ -311,7 +314,7 @@ def verify(name: str | None) -> None:
     wrong = sum(_verified(entry) for entry in entries)
     if wrong:
         files = "1 file is" if wrong == 1 else f"{wrong} files are"
-        raise CheckpointError(f"{files} not what config.json says; train or fetch the model anew")
+        raise CheckpointError(f"{files} not what config.json says; train the model or get its folder again")
 
 
 def _verified(entry: "Entry") -> int:
@@ -333,14 +336,14 @@ def _verified(entry: "Entry") -> int:
     return len(wrong) + is_more
 
 
-@models.command(short_help="Remove a model of your own, after asking.")
+@models.command(short_help="Remove one of your models, after asking.")
 @click.argument("name")
-@click.option("--epochs", is_flag=True, help="Only the epochs that it keeps beside its best, which stays.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--epochs", is_flag=True, help="Remove only the additional epochs; the best one stays.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def rm(name: str, epochs: bool, yes: bool) -> None:
     """Remove the model NAME (a name or a folder) and all files in its folder, after asking.
 
-    Models that came with facecli stay.
+    Models shipped with facecli cannot be removed.
 
     \b
     Examples:
@@ -355,7 +358,7 @@ def rm(name: str, epochs: bool, yes: bool) -> None:
     if epochs:
         kept = kept_epochs(entry.folder)
         if not kept:
-            say(f"{entry.folder} keeps no epoch but its best; nothing to remove")
+            say(f"{entry.folder} has no additional epochs; nothing to remove")
             return
         size = size_text(sum(one.size_bytes for one in kept))
         counted = "1 epoch" if len(kept) == 1 else f"{len(kept)} epochs"
@@ -377,7 +380,7 @@ def _to_remove(name: str) -> "Entry":
         return find_entry(name)
     except CheckpointError as error:
         raise InputError(
-            f"'{name}' is no model folder; 'facecli models list' says which models are here"
+            f"'{name}' is not a model folder; 'facecli models list' says which models are here"
         ) from error
 
 
@@ -387,7 +390,9 @@ def _confirmed(what: str) -> bool:
     except click.Abort:
         if sys.stdin is not None and sys.stdin.isatty():
             raise
-        raise InputError("nobody is there to answer; add --yes to remove it without being asked") from None
+        raise InputError(
+            "cannot ask for confirmation: no terminal; add --yes to remove it without being asked"
+        ) from None
 
 
 _PUBLISHED = click.Choice(["facenet", "mobilenet", "yunet"])
@@ -395,7 +400,7 @@ _PUBLISHED = click.Choice(["facenet", "mobilenet", "yunet"])
 
 @click.group()
 def weights() -> None:
-    """Fetch, list and verify published weights (FaceNet, YuNet).
+    """Download, list and verify published weights (FaceNet, YuNet).
 
     \b
     Examples:
@@ -410,13 +415,13 @@ def weights() -> None:
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="Install this file instead of downloading; it must pass the same checks.",
+    help="Install this file instead of downloading it; it must pass the same checks.",
 )
 @click.option("--url", help="Download from this address instead of the known ones.")
 def get(name: str, source: Path | None, url: str | None) -> None:
-    """Download the weights NAME, check them, and put them where facecli finds them.
+    """Download the weights NAME, verify them, and install them for facecli.
 
-    A download that was cut goes on where it stopped when the command is given again.
+    If a download is interrupted, the same command continues it.
 
     \b
     Examples:
@@ -437,7 +442,7 @@ def get(name: str, source: Path | None, url: str | None) -> None:
 
 @weights.command(name="list")
 def list_weights() -> None:
-    """Say which weights are known, and which are here.
+    """List the known weights and those installed on this machine.
 
     \b
     Examples:
@@ -456,7 +461,7 @@ def list_weights() -> None:
 @weights.command(name="verify")
 @click.argument("name", type=_PUBLISHED, required=False)
 def verify_weights(name: str | None) -> None:
-    """Check the weights that are here (or only NAME) against the published digests.
+    """Verify the installed weights (or only NAME) against the published digests.
 
     \b
     Examples:

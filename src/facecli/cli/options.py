@@ -50,7 +50,7 @@ class Moment(Kind):
         except ValueError:
             numbers = []
         if not 0 < len(numbers) < 4 or any(not 0 <= number < _LONGEST_S for number in numbers):
-            self.fail(f"'{value}' is no time; write seconds, as 90, or 1:30 or 0:01:30.5", param, ctx)
+            self.fail(f"'{value}' is not a time; write seconds, as 90, or 1:30 or 0:01:30.5", param, ctx)
         return sum(number * 60**power for power, number in enumerate(reversed(numbers)))
 
 
@@ -69,7 +69,7 @@ class Span(Moment):
         number = text[:-1] if unit else text
         seconds = math.nan if unit and ":" in number else super().convert(number, param, ctx) * (unit or 1)
         if not 1 <= seconds < _LONGEST_S:
-            self.fail(f"'{value}' is no time of a second or more; write 60s, 5m or 1h", param, ctx)
+            self.fail(f"'{value}' is not a time of a second or more; write 60s, 5m or 1h", param, ctx)
         return seconds
 
 
@@ -89,7 +89,8 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
         is_eager=True,
         expose_value=False,
         callback=_read,
-        help="TOML file of options, such as those of docs/recipes; options that are typed win.",
+        help="Read options from a TOML file, such as those in docs/recipes; options on the command line "
+        "take precedence.",
     )(command)
 
 
@@ -117,7 +118,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise click.BadParameter(f"{path} cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path} is no TOML file: {error}") from error
+        raise click.BadParameter(f"{path} is not a TOML file: {error}") from error
 
 
 def _allowed(option: click.Parameter) -> bool:
@@ -201,8 +202,8 @@ def epoch_option() -> Callable[..., Any]:
     return click.option(
         "--epoch",
         type=click.IntRange(1),
-        help="Epoch of the model, kept by 'facecli train --keep-epochs'; 'facecli models show' tells which "
-        "there are.  [default: its best]",
+        help="Use this epoch of the model, kept by 'facecli train --keep-epochs'; 'facecli models show' "
+        "lists them.  [default: the best]",
     )
 
 
@@ -292,17 +293,19 @@ def detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "detector_option",
             metavar="NAME=VALUE",
             multiple=True,
-            help="An option of the detector (yunet: score_threshold=0.8); may recur.",
+            help="Set an option of the detector (yunet: score_threshold=0.8); may be repeated.",
         ),
         click.option(
             "--search-size",
             metavar="PIXELS",
             type=click.IntRange(16, 4096),
-            help="Longer side to which larger pictures are shrunk for the search: more finds smaller "
-            "faces and takes longer.  [default: 640]",
+            help="Longer side to which larger pictures are resized for detection; larger values find "
+            "smaller faces and take longer.  [default: 640]",
         ),
         click.option(
-            "--detector-weights", metavar="FILE", help="ONNX file for --detector yunet, folder for cnn."
+            "--detector-weights",
+            metavar="FILE",
+            help="Weights of the detector: an ONNX file for yunet, a folder for cnn.",
         ),
         detector_option(),
     ):

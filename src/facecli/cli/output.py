@@ -261,9 +261,13 @@ def _options() -> list[click.Option]:
     # Eager: what other options have to say while they are read obeys them.
     option = partial(click.Option, expose_value=False, is_eager=True, callback=_take)
     return [
-        option(["-q", "--quiet"], is_flag=True, help="Errors only on standard error: no news, no bar."),
-        option(["-v", "--verbose"], count=True, help="Say more; -vv also shows tracebacks."),
-        option(["--log-json"], is_flag=True, help="What is said there as JSON, an object a line."),
+        option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            help="Print only errors on standard error: no messages, no progress bar.",
+        ),
+        option(["-v", "--verbose"], count=True, help="Print more messages; -vv also shows tracebacks."),
+        option(["--log-json"], is_flag=True, help="Print messages as JSON, one object on each line."),
     ]
 
 

@@ -37,7 +37,7 @@ from facecli.core.errors import Deprecation, FacecliError, InputError
 def _finite(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """Refuses what compares with nothing."""
     if value is not None and value != value:
-        raise click.BadParameter("nan is no number", ctx, param)
+        raise click.BadParameter("nan is not a number", ctx, param)
     return value
 
 
@@ -48,7 +48,8 @@ class _FrameStep(click.IntRange):
         """A whole number; who writes a time may mean another option."""
         if str(value)[-1:] in ("s", "m", "h") and str(value)[:-1].isdigit():
             self.fail(
-                f"{value!r} is a time, and this one frame of N; events have --notify-every {value}",
+                f"{value!r} is a time, but --every N means one frame of N; for events use "
+                f"--notify-every {value}",
                 param,
                 ctx,
             )
@@ -62,8 +63,8 @@ class _FrameStep(click.IntRange):
     metavar="SOURCE",
     multiple=True,
     help="A picture, folder, pattern ('a*.jpg'), http(s) address, .zip or .tar file, list of these "
-    "(@list.txt), object storage (s3://bucket/folder), manifest, or - for standard input; may be given many "
-    "times.",
+    "(@list.txt), object storage (s3://bucket/folder), manifest, or - for standard input; may "
+    "be repeated.",
 )
 @click.option(
     "--video",
@@ -71,36 +72,44 @@ class _FrameStep(click.IntRange):
     multiple=True,
     is_flag=False,
     flag_value="camera:0",
-    help="Camera number or device, clip, folder or pattern of clips, numbered pictures (frames/%04d.png or "
-    "their folder), address such as rtsp://..., or - for standard input; camera 0 when left out; may be "
-    "given many times.",
+    help="Camera number or device, clip, folder or pattern of clips, numbered pictures "
+    "(frames/%04d.png or their folder), address such as rtsp://..., or - for standard input; "
+    "camera 0 without SOURCE; may be repeated.",
 )
-@click.option("--list-cameras", is_flag=True, help="Say which cameras are here, and stop.")
-@click.option("--output", metavar="PATH", help="Annotated picture, folder of them, or video.")
+@click.option("--list-cameras", is_flag=True, help="List the cameras of this machine and exit.")
+@click.option("--output", metavar="PATH", help="Write the annotated picture, folder of pictures, or video.")
 @click.option(
-    "--json", "json_target", metavar="FILE", help="JSON lines; - is standard output, then without table."
+    "--json",
+    "json_target",
+    metavar="FILE",
+    help="Write JSON lines, one for each picture or frame; - is standard output, without the table.",
 )
 @click.option(
-    "--csv", "csv_target", metavar="FILE", help="A row for each face of a frame; - is standard output."
+    "--csv",
+    "csv_target",
+    metavar="FILE",
+    help="Write a CSV table, one row for each face; - is standard output.",
 )
 @click.option(
-    "--summary", metavar="FILE", help="JSON at the end: people seen, their ages, shares; - as above."
+    "--summary",
+    metavar="FILE",
+    help="For videos: write a JSON summary of the people seen; - is standard output.",
 )
 @click.option(
     "--sink",
     metavar="NAME=TARGET",
     multiple=True,
-    help="A kind of result that another package brings; may be given many times.",
+    help="Write an output format of another package; may be repeated.",
 )
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace results that are there: rows, videos, pages. Annotated pictures always are.",
+    help="Replace existing rows, videos and reports. Annotated pictures are always replaced.",
 )
 @click.option(
     "--raw-csv",
     is_flag=True,
-    help="Texts of --csv as they are, also those that a spreadsheet would run as a formula.",
+    help="Write texts to --csv unchanged, even if a spreadsheet would run them as a formula.",
 )
 @picture_options
 @details_options
@@ -111,74 +120,80 @@ class _FrameStep(click.IntRange):
     callback=_finite,
     default=1.0,
     show_default=True,
-    help="Size of labels on drawn pictures and frames, relative to what suits them: 2 is twice as large.",
+    help="Size of labels on annotated pictures and frames, relative to the automatic size: 2 is "
+    "twice as large.",
 )
-@click.option("--no-show", is_flag=True, help="No window: for servers and scripts.")
+@click.option("--no-show", is_flag=True, help="Open no window: for servers and scripts.")
 @click.option(
     "--anonymize",
     type=click.Choice(["blur", "pixelate", "box"]),
-    help="Cover every head found, before anything is drawn, shown or saved.",
+    help="Cover the head of every face found, before anything is shown or saved.",
 )
 @click.option(
     "--mirror/--no-mirror",
     default=None,
-    help="Window as a mirror.  [default: of cameras]",
+    help="Mirror the window.  [default: for cameras]",
     show_default=False,
 )
-@click.option("--width", type=click.IntRange(1), help="Ask the camera for that width in pixels.")
-@click.option("--height", type=click.IntRange(1), help="Ask the camera for that height in pixels.")
+@click.option("--width", type=click.IntRange(1), help="Request this width in pixels from the camera.")
+@click.option("--height", type=click.IntRange(1), help="Request this height in pixels from the camera.")
 @click.option(
     "--fps",
     type=click.FloatRange(0, 240, min_open=True),
-    help="Ask the camera for it; rate of numbered pictures.",
+    help="Frame rate to request from the camera, or of numbered pictures.",
 )
 @click.option(
     "--save-tracks",
     metavar="FILE",
-    help="JSON of who was seen where in a clip, with a thumbnail each, for --tracks.",
+    help="Write who was seen where in a clip as JSON, with a thumbnail for each track; for --tracks.",
 )
 @click.option(
     "--tracks",
     metavar="FILE",
-    help="Cover what --save-tracks wrote of this clip, perhaps edited; nothing is looked for again.",
+    help="Cover the tracks in FILE, written by --save-tracks for this clip, perhaps edited; faces "
+    "are not searched again.",
 )
-@click.option("--only", metavar="TRACKS", help="With --tracks: cover these alone (1,3-5).")
-@click.option("--except", "but", metavar="TRACKS", help="With --tracks: cover all but these.")
-@click.option("--start", metavar="TIME", type=MOMENT, help="Of clips: from there on (90, 1:30, 0:01:30.5).")
-@click.option("--end", metavar="TIME", type=MOMENT, help="Of clips: up to there.")
+@click.option("--only", metavar="TRACKS", help="With --tracks: cover only these tracks (1,3-5).")
+@click.option("--except", "but", metavar="TRACKS", help="With --tracks: cover all tracks except these.")
 @click.option(
-    "--every", metavar="N", type=_FrameStep(1), default=1, help="Only one frame of N.  [default: all]"
+    "--start", metavar="TIME", type=MOMENT, help="For clips: start at this time (90, 1:30, 0:01:30.5)."
+)
+@click.option("--end", metavar="TIME", type=MOMENT, help="For clips: stop at this time.")
+@click.option(
+    "--every", metavar="N", type=_FrameStep(1), default=1, help="Analyse only one frame of N.  [default: all]"
 )
 @click.option(
     "--rate",
     metavar="FPS",
     type=click.FloatRange(0, 1000, min_open=True),
     callback=_finite,
-    help="At most so many frames a second.",
+    help="Analyse at most this many frames a second.",
 )
 @click.option(
     "--codec",
     type=click.Choice(["h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg"]),
-    help="Of the drawn video.  [default: what its suffix is played with: .mp4 h264, .webm vp9]",
+    help="Codec of the annotated video.  [default: by suffix: .mp4 h264, .webm vp9]",
 )
 @click.option(
     "--quality",
     type=click.Choice(["small", "medium", "high"]),
     default="medium",
     show_default=True,
-    help="Of the drawn video; high may be much larger than the clip.",
+    help="Quality of the annotated video; with high, the file may be much larger than the clip.",
 )
 @click.option(
     "--audio",
     type=click.Choice(["copy", "none"]),
-    help="Sound in the drawn video.  [default: copy; none with --anonymize]",
+    help="Sound of the annotated video.  [default: copy; none with --anonymize]",
 )
 @click.option("--no-audio", "audio", flag_value="none", help="The same as --audio none.")
 @click.option(
-    "--hwaccel", metavar="NAME", help="Decode clips on a device of FFmpeg's, such as cuda or videotoolbox."
+    "--hwaccel",
+    metavar="NAME",
+    help="Decode clips on an FFmpeg hardware device, such as cuda or videotoolbox.",
 )
 @event_options
-@click.option("--reconnect", is_flag=True, help="Open a lost camera or stream again, five times at most.")
+@click.option("--reconnect", is_flag=True, help="Reopen a lost camera or stream, at most five times.")
 @model_type_option()
 @model_path_option()
 @epoch_option()
@@ -188,14 +203,14 @@ class _FrameStep(click.IntRange):
     type=click.FloatRange(1.01, 4.0),
     default=1.15,
     show_default=True,
-    help="haar: step between two sizes of the search window; smaller is slower and finds more.",
+    help="haar: scale step of the search window; smaller values find more and are slower.",
 )
 @click.option(
     "--min-neighbors",
     type=click.IntRange(0),
     default=5,
     show_default=True,
-    help="haar: overlapping hits that make a face; more gives fewer false faces.",
+    help="haar: number of overlapping hits that make a face; larger values give fewer false detections.",
 )
 @renamed_option(
     "--min-size",
@@ -208,43 +223,49 @@ class _FrameStep(click.IntRange):
     "min_size",
     metavar="PIXELS",
     type=click.IntRange(1),
-    help="Leave out faces whose box has a shorter longer side.",
+    help="Leave out faces whose longer side is smaller than this.",
 )
 @click.option(
     "--largest",
     metavar="N",
     type=click.IntRange(1),
-    help="Of each picture or frame only the N largest faces.",
+    help="Keep only the N largest faces of each picture or frame.",
 )
 @click.option(
     "--margin",
     type=click.FloatRange(-0.4, 4.0),
-    help="Crop beyond the box, a fraction of its side; by default what fits the model.",
+    help="Margin of the crop around the box, as a fraction of its side.  [default: the model's]",
 )
 @click.option(
     "--uncertain-below",
     metavar="P",
     type=click.FloatRange(0, 1),
-    help="Labels less probable than P (0 to 1) read 'uncertain' in pictures and table, and are named so in "
-    "JSON.  [default: what was measured for each of the model's labels]",
+    help="Show labels with a probability below P (0 to 1) as 'uncertain' in pictures and the table, "
+    "and list them as uncertain in JSON.  [default: a measured threshold for each label of the "
+    "model]",
 )
 @click.option(
     "--min-quality",
     metavar="Q",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Only faces that can be read so well, from 0 to 1: less for small, blurred, hidden and turned ones.",
+    help="Leave out faces with a quality below Q (0 to 1): small, blurred, covered and turned faces "
+    "have a lower quality.",
 )
 @click.option(
-    "--show-rejected", is_flag=True, help="Show what was found and taken for no face, too, marked so."
+    "--show-rejected",
+    is_flag=True,
+    help="Also show boxes that the model rejects as showing no face, marked as rejected.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1), help="Threads of detector and network.  [default: cores, at most 4]"
+    "--threads",
+    type=click.IntRange(1),
+    help="Number of threads of the detector and network.  [default: cores, at most 4]",
 )
 def run(**options: Any) -> None:
-    """Find every face and read its age, gender, race and, when the model has learnt it, emotion.
+    """Find every face and predict its age, gender, race and, if the model supports it, emotion.
 
-    SOURCE is whatever --img and --video take: what it is, is looked at.
+    SOURCE is anything that --img or --video accepts; facecli detects what it is.
 
     \b
     Examples:
@@ -359,7 +380,7 @@ def _check_both(options: dict[str, Any]) -> None:
     if alone:
         flag = alone[0].replace("_", "-")
         raise InputError(
-            f"--{flag} is of pictures alone, and there are videos, too; take one kind after the other"
+            f"--{flag} works only for pictures, but there are videos too; run pictures and videos separately"
         )
     streams = [
         flag for flag, name in (("--json", "json_target"), ("--csv", "csv_target")) if options[name] == "-"
@@ -382,17 +403,18 @@ def _check_paths(options: dict[str, Any]) -> None:
         raise InputError(f"no such picture or folder: {redacted(image[0])}; check the path")
     check_model_path(options)
     if options["epoch"] is not None and options["compare"] is not None:
-        raise InputError("--compare names all models; leave --epoch out")
+        raise InputError("--compare cannot be combined with --epoch")
     choose_epoch(options)
     strays = [name for name, default in _OF_VIDEO.items() if options[name] != default]
     if options["video"] is None and strays:
         stray = {"but": "except"}.get(strays[0], strays[0].replace("_", "-"))
-        raise InputError(f"--{stray} is of videos, and only pictures are given")
+        raise InputError(f"--{stray} works only for videos, but only pictures were given")
     check_detector_options(options)
     chosen = ("largest", "min_size", "min_quality")
     if options["anonymize"] and any(options[name] for name in chosen):
         raise InputError(
-            "--anonymize covers every face: leave --largest, --min-face-size and --min-quality out"
+            "--anonymize covers every face; it cannot be combined with --largest, --min-face-size "
+            "or --min-quality"
         )
     if "" in (options["video"] or ()):
         raise InputError("--video '' names no clip; leave SOURCE out for camera 0")

@@ -258,7 +258,7 @@ def run_pictures(options: dict[str, Any], plan: Plan | None = None) -> None:
     inputs, output, left_out = plan or plan_pictures(options)
     window = inputs.is_single and not any(options.get(name) for name in (*WRITTEN, "no_show"))
     if window and not _has_display():
-        say("there is no display to open a window on; --output PATH draws the picture into a file")
+        say("there is no display to open a window on; write the picture to a file with --output PATH")
         window = False
     analyzer = build_analyzer(options)
     # What is wrong with the run is said alone, hence not before.
@@ -437,7 +437,7 @@ class _Run:
     def report(self) -> None:
         """Says on standard error what was not done."""
         if self._skipped:
-            say(f"{self._skipped} of {self.count} pictures had their rows already")
+            say(f"{self._skipped} of {self.count} pictures already had rows")
         if not self._is_single:
             self.failures.show()
 

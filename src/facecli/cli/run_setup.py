@@ -26,61 +26,70 @@ if TYPE_CHECKING:
     from facecli.sinks.targets import Target
 
 _PICTURE_OPTIONS = (
-    click.option("--crops", metavar="DIR", help="Each face as a picture of its own: DIR/photo-face1.jpg."),
-    click.option("--parquet", metavar="FILE", help="The table of --csv for data frames (needs pyarrow)."),
+    click.option(
+        "--crops", metavar="DIR", help="Write each face as a picture of its own: DIR/photo-face1.jpg."
+    ),
+    click.option(
+        "--parquet",
+        metavar="FILE",
+        help="Write the table of --csv as Parquet, for data frames (needs pyarrow).",
+    ),
     click.option(
         "--parts",
         metavar="DIR",
-        help="Rows as Parquet files of some thousand pictures each, which --resume goes on with and "
-        "'facecli merge' joins.",
+        help="Write rows as Parquet files of some thousand pictures each, which --resume can continue "
+        "and 'facecli merge' joins.",
     ),
     click.option(
         "--part-size",
         metavar="N",
         type=click.IntRange(1, 1_000_000),
-        help="Pictures of a file of --parts.  [default: 2000]",
+        help="Number of pictures in each file of --parts.  [default: 2000]",
     ),
     click.option(
         "--shard",
         metavar="K/N",
-        help="Only the K-th of N shares of the pictures; auto or auto/N in array jobs of Slurm, AWS Batch "
-        "and Kubernetes.",
+        help="Analyse only the K-th of N shares of the pictures; auto or auto/N in array jobs of Slurm, "
+        "AWS Batch and Kubernetes.",
     ),
     click.option(
         "--resume",
         is_flag=True,
-        help="Go on with --json, --csv and --parts of an interrupted run; rows that are there stay.",
+        help="Continue the files of --json, --csv and --parts of an interrupted run; existing rows are kept.",
     ),
     click.option(
         "--workers",
         metavar="N",
         type=click.IntRange(1, 64),
-        help="Threads that decode and search pictures.  [default: cores, at most 8; 8 for addresses]",
+        help="Number of threads that decode and search pictures.  [default: cores, at most 8; 8 for web "
+        "addresses]",
     ),
     click.option(
         "--batch-size",
         metavar="N",
         type=click.IntRange(1, 1024),
-        help="Faces that the network reads in one call.  [default: 16]",
+        help="Number of faces that the network reads in one call.  [default: 16]",
     ),
     click.option(
         "--max-memory",
         metavar="MB",
         type=click.IntRange(200),
-        help="What decoding pictures may fill; one that needs more is refused by its header.  [default: 700]",
+        help="Memory limit for decoding pictures; a picture whose header says that it needs more is "
+        "refused.  [default: 700]",
     ),
     click.option(
         "--pages",
         type=click.Choice(("first", "all")),
-        help="Of files that hold several pictures, such as TIFFs and animations.  [default: first]",
+        help="Which pictures to read from files that hold several, such as TIFFs and animations.  "
+        "[default: first]",
     ),
     click.option(
         "--allow-truncated",
         is_flag=True,
-        help="Read what there is of pictures that are cut short, and mark it.",
+        help="Read what can be decoded of truncated pictures, and mark their rows.",
     ),
     click.option(
-        "--allow-private", is_flag=True, help="Fetch from addresses of the own network and machine, too."
+        "--allow-private", is_flag=True, help="Also fetch from addresses of your own network and machine."
     ),
 )
 PICTURE_OPTIONS = (
@@ -94,23 +103,24 @@ _DETAIL_OPTIONS = (
     click.option(
         "--details",
         is_flag=True,
-        help="All probabilities in table and JSON; a panel for each face in annotated pictures.",
+        help="Write all probabilities to the table and JSON, and draw a panel for each face in annotated"
+        " pictures.",
     ),
     click.option(
         "--compare",
         metavar="MODELS",
-        help="Two or more models side by side, by name or folder: facenet,normal.",
+        help="Compare two or more models, given by name or folder: facenet,normal.",
     ),
     click.option(
         "--age-groups",
         metavar="GROUPS",
-        help="Add the most probable band of years: decades, life, adience, fairface, or your own such as "
-        "0-24,25-49,50-74,75-99.",
+        help="Add the most probable age band: decades, life, adience, fairface, or your own bands such "
+        "as 0-24,25-49,50-74,75-99.",
     ),
     click.option(
         "--report",
         metavar="FILE",
-        help="One page of HTML that needs no network: thumbnails, bars, ages, filters.",
+        help="Write a self-contained HTML page with thumbnails, probability bars, ages and filters.",
     ),
 )
 DETAIL_OPTIONS = ("details", "compare", "age_groups", "report")
@@ -119,14 +129,20 @@ _EVENT_OPTIONS = (
     click.option(
         "--notify",
         metavar="TARGET",
-        help="Tell of people as they come: https://..., mqtt://HOST/TOPIC, mqtts://... or 'program:COMMAND'; "
-        "counts and shares only, at least --min-people in each.",
+        help="Send events while people arrive, to https://..., mqtt://HOST/TOPIC, mqtts://... or "
+        "'program:COMMAND'. They contain only counts and shares, of at least --min-people people.",
     ),
     click.option(
-        "--after-people", metavar="N", type=click.IntRange(1), help="With --notify: when so many have come."
+        "--after-people",
+        metavar="N",
+        type=click.IntRange(1),
+        help="With --notify: send an event when N people have arrived since the last one.",
     ),
     click.option(
-        "--notify-every", metavar="TIME", type=SPAN, help="With --notify: after 60s, 5m or 1h of video."
+        "--notify-every",
+        metavar="TIME",
+        type=SPAN,
+        help="With --notify: send an event after 60s, 5m or 1h of video.",
     ),
     click.option(
         "--min-people",
@@ -134,20 +150,23 @@ _EVENT_OPTIONS = (
         type=click.IntRange(1),
         default=5,
         show_default=True,
-        help="With --notify: fewer are held back, and counted in the next event.",
+        help="With --notify: smallest number of people in an event; fewer are counted in the next one.",
     ),
     click.option(
         "--notify-attributes",
         metavar="NAMES",
-        help="With --notify: of age, gender, race, emotion.  [default: age,gender]",
+        help="With --notify: attributes to send, of age, gender, race, emotion.  [default: age,gender]",
     ),
     click.option(
         "--notify-key-file",
         metavar="FILE",
-        help="With --notify: sign with the key in FILE, or else with that in FACECLI_NOTIFY_KEY.",
+        help="With --notify: sign events with the key in FILE; without it, with the key in "
+        "FACECLI_NOTIFY_KEY.",
     ),
     click.option(
-        "--mqtt-discovery", is_flag=True, help="With --notify mqtt://...: tell Home Assistant what comes."
+        "--mqtt-discovery",
+        is_flag=True,
+        help="With --notify mqtt://...: announce the sensors to Home Assistant.",
     ),
 )
 EVENT_DEFAULTS: dict[str, Any] = {
@@ -183,11 +202,13 @@ def check_picture_options(options: dict[str, Any]) -> None:
     if options["parquet"] == "-":
         raise InputError("--parquet cannot be written to standard output; name a file")
     if options["part_size"] and not options["parts"]:
-        raise InputError("--part-size is of --parts; add --parts DIR")
+        raise InputError("--part-size needs --parts DIR")
     if options["parts"] == "-":
         raise InputError("--parts cannot be written to standard output; name a folder")
     if options["parts"] and options["overwrite"]:
-        raise InputError("--overwrite replaces no parts; remove those that are not wanted, or leave it out")
+        raise InputError(
+            "--overwrite does not apply to --parts; delete unwanted parts, or leave out --overwrite"
+        )
     if options["shard"] is not None:
         from facecli.sinks.parts import parse_shard
 
@@ -202,20 +223,22 @@ def check_places(options: dict[str, Any]) -> None:
     for name in local + (["output"] if options["video"] is not None else []):
         if options[name] and is_storage_address(options[name]):
             raise InputError(
-                f"--{name.replace('_', '-')} writes to this machine only; name a place here, and copy it"
+                f"--{name.replace('_', '-')} cannot write to object storage; name a path on this "
+                "machine and copy the result"
             )
 
 
 def _check_resume(options: dict[str, Any]) -> None:
     if options["overwrite"]:
-        raise InputError("--resume keeps the rows that --overwrite would replace; give one of them")
+        raise InputError("--resume and --overwrite exclude each other; give only one")
     targets = [options[name] for name in ("json_target", "csv_target", "parts") if options[name]]
     if not targets or "-" in targets:
-        raise InputError("--resume goes on with a file; add --json FILE, --csv FILE or --parts DIR")
+        raise InputError("--resume needs a file to continue; add --json FILE, --csv FILE or --parts DIR")
     for name in ("parquet", "report"):
         if options.get(name):
             raise InputError(
-                f"--{name} cannot be resumed: it is made of all rows at once; leave it or --resume out"
+                f"--{name} cannot be resumed, because it is written from all rows at once; leave "
+                f"out --{name} or --resume"
             )
 
 
@@ -240,13 +263,13 @@ def check_details(options: dict[str, Any]) -> None:
         _check_report(options["report"])
     if options["compare"] is not None:
         if options["model_path"]:
-            raise InputError("--compare names all models; leave --model-path out")
+            raise InputError("--compare cannot be combined with --model-path; name all models in --compare")
         compared_folders(options["compare"])
 
 
 def _check_report(target: str) -> None:
     if target == "-" or Path(target).suffix.lower() not in (".html", ".htm") or Path(target).is_dir():
-        raise InputError(f"--report {target} is no page; name a file that ends in .html")
+        raise InputError(f"--report {target} is not an HTML file; name a file that ends in .html")
 
 
 def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -272,7 +295,9 @@ def _event_choices(options: dict[str, Any]) -> "EventOptions":
     from facecli.sinks.events import USUAL_ATTRIBUTES, EventOptions
 
     if options["after_people"] is None and options["notify_every"] is None:
-        raise InputError("--notify: add --after-people 20 or --notify-every 60s, which say when")
+        raise InputError(
+            "--notify needs to know when to send events; add --after-people 20 or --notify-every 60s"
+        )
     names = (options["notify_attributes"] or ",".join(USUAL_ATTRIBUTES)).split(",")
     attributes = tuple(dict.fromkeys(name.strip() for name in names))
     return EventOptions(options["after_people"], options["notify_every"], options["min_people"], attributes)
@@ -313,9 +338,12 @@ def build_event_sinks(options: dict[str, Any], heads: Iterable[str]) -> list[Any
     choices = _event_choices(options)
     missing = [name for name in choices.attributes if name not in heads]
     if missing and options["notify_attributes"]:
-        raise InputError(f"--notify-attributes: the model reads no {missing[0]}; leave it out")
+        raise InputError(f"--notify-attributes: the model does not predict {missing[0]}; leave it out")
     if choices.min_people < FEWEST:
-        warn(f"--min-people {choices.min_people}: an event of so few may be a record of a person")
+        warn(
+            f"--min-people {choices.min_people}: an event about so few people may reveal data of a "
+            "single person"
+        )
     return [EventSink(choices, _event_target(options), say, complain)]
 
 
@@ -365,7 +393,9 @@ def compared_folders(spec: str) -> dict[str, Path]:
     """
     names = [part.strip() for part in spec.split(",")]
     if len(names) < 2 or not all(names):
-        raise InputError(f"--compare '{spec}' names no two models; give names or folders: facenet,normal")
+        raise InputError(
+            f"--compare '{spec}' needs at least two models; give names or folders: facenet,normal"
+        )
     found: dict[str, Path] = {}
     for name in names:
         folder = _find(name)

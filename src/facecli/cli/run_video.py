@@ -106,11 +106,13 @@ def _check_results(options: dict[str, Any], jobs: Sequence[_Job]) -> None:
     from facecli.sinks.video import check_suffix, choose_encoder
 
     if options["summary"] and len(jobs) > 1:
-        raise InputError("--summary is of one video; write --json FILE and run 'facecli summarize FILE'")
+        raise InputError(
+            "--summary works for a single video; write --json FILE and run 'facecli summarize FILE'"
+        )
     if options["save_tracks"] and not _is_json(options["save_tracks"]):
-        raise InputError(f"--save-tracks {options['save_tracks']} is no file that ends in .json; name one")
+        raise InputError(f"--save-tracks {options['save_tracks']} is not a file that ends in .json; name one")
     if (options["save_tracks"] or options["tracks"]) and len(jobs) > 1:
-        raise InputError("tracks are of one video; take one after the other")
+        raise InputError("tracks belong to a single video; run the videos one after the other")
     rows = {flag: options[name] for name, flag in _FILES.items()}
     read = [*(file for job in jobs for file in _read_by(job.spec)), *model_files(options)]
     if options["tracks"]:
@@ -139,7 +141,7 @@ def check_thumbnails(options: dict[str, Any], read: Iterable[tuple[Path | str, s
     # Of thousands of pictures few folders are looked at.
     if any(lies_in(one, folder) for one in {Path(path).parent for path, _ in read}):
         raise InputError(
-            f"--save-tracks puts pictures into {folder}, where files lie that are read; name another file"
+            f"--save-tracks writes thumbnails to {folder}, which contains input files; name another file"
         )
     if not options["overwrite"] and folder.is_dir() and any(folder.iterdir()):
         raise InputError(
@@ -220,10 +222,13 @@ def _sound_of(options: dict[str, Any], source: Any) -> "Callable[[float], Sound 
     if not source.has_sound or options["audio"] == "none":
         return None
     if is_pipe(source.spec):
-        say(f"{source.name} can be read only once: the drawn video has no sound")
+        say(f"{source.name} can be read only once: the annotated video has no sound")
         return None
     if options["anonymize"] and options["audio"] is None:
-        say(f"{source.name}: the sound is left out, since a voice tells who it is; --audio copy keeps it")
+        say(
+            f"{source.name}: the sound is left out, because a voice can identify a person; --audio "
+            "copy keeps it"
+        )
         return None
     from facecli.sources.sound import open_sound
 
@@ -328,16 +333,18 @@ def _chosen_tracks(options: dict[str, Any]) -> "SavedTracks | None":
 
     if options["tracks"] is None:
         if options["only"] or options["but"]:
-            raise InputError("--only and --except choose of --tracks FILE; write it with --save-tracks FILE")
+            raise InputError("--only and --except need --tracks FILE, written by --save-tracks FILE")
         return None
     if options["only"] and options["but"]:
-        raise InputError("--only and --except say the same twice; give one")
+        raise InputError("give only one of --only and --except")
     if not options["anonymize"] or not options["output"]:
-        raise InputError("--tracks says whom to cover; add --anonymize METHOD and --output PATH")
+        raise InputError("--tracks needs --anonymize METHOD and --output PATH")
     strays = [flag for name, flag in (_FILES | {"notify": "--notify"}).items() if options[name]]
     if strays or not options["no_show"]:
         stray = strays[0] if strays else "a window"
-        raise InputError(f"--tracks covers and reads nothing: leave {stray} out, and add --no-show")
+        raise InputError(
+            f"--tracks only covers faces, without analysing them: leave out {stray}, and add --no-show"
+        )
     known = load_tracks(Path(options["tracks"]))
     return known.chosen(*(parse_tracks(options[name]) if options[name] else () for name in ("only", "but")))
 
@@ -351,7 +358,9 @@ def _play(options: dict[str, Any], job: _Job, source: "OpenSource", analyzer: An
 
     saved = isinstance(analyzer, SavedTracks)
     if saved and analyzer.source and Path(analyzer.source).name != Path(source.given).name:
-        warn(f"the tracks are of {analyzer.source}, not of {source.given}: are they the same pictures?")
+        warn(
+            f"the tracks are of {analyzer.source}, not of {source.given}: check that both show the same video"
+        )
     analyze = analyzer.analyze if saved else LiveAnalyzer(analyzer).analyze
     with contextlib.ExitStack() as stack:
         if options["save_tracks"]:
@@ -389,7 +398,7 @@ def _checked(options: dict[str, Any]) -> list[_Job]:
     jobs = plan_jobs(options)
     part = (options["start"], options["end"])
     if None not in part and part[1] <= part[0]:
-        raise InputError("--end lies before --start; nothing is between")
+        raise InputError("--end is before --start")
     for job in jobs:
         check_capture_options(job.spec, _capture_options(options), options["reconnect"])
     if not options["no_show"]:

@@ -61,7 +61,7 @@ class ClassNames(Kind):
         near = difflib.get_close_matches(name, [*self._names, *_MEANT], n=3)
         meant = [known for word in (name, *near) if (known := _MEANT.get(word, word)) in self._names]
         hint = f" did you mean '{meant[0]}'?" if meant else ""
-        return f"'{name}' is no {self._head};{hint} it is one of {', '.join(self._names)}"
+        return f"'{name}' is not a class of {self._head};{hint} choose one of {', '.join(self._names)}"
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -94,10 +94,10 @@ def check_attributes(asked: Mapping[str, Sequence[str]], known: Mapping[str, Seq
     """
     for head, names in asked.items():
         if head not in known:
-            raise InputError(f"the rows know no '{head}'; they know {', '.join(known) or 'no head'}")
+            raise InputError(f"the rows have no '{head}'; they have {', '.join(known) or 'no attribute'}")
         for name in names:
             if name not in known[head]:
-                raise InputError(f"'{name}' is no {head}; it is one of {', '.join(known[head])}")
+                raise InputError(f"'{name}' is not a class of {head}; choose one of {', '.join(known[head])}")
 
 
 class Years(Kind):
@@ -170,7 +170,7 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     "--race",
     metavar="NAME",
     type=ClassNames("race"),
-    help="white, black, asian, indian, other; or several: asian,indian.",
+    help="white, black, asian, indian, other; or several, such as asian,indian.",
 )
 @click.option(
     "--emotion",
@@ -184,7 +184,7 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     metavar="HEAD=NAME",
     multiple=True,
     callback=attributes_option,
-    help="Of any head that the rows know, such as glasses=yes; or several. May recur.",
+    help="Any attribute in the rows, such as glasses=yes, or several values; may be repeated.",
 )
 @click.option("--age", metavar="YEARS", type=Years(), help="A range of years: 20-30, 65+ or 7.")
 @click.option(
@@ -192,25 +192,34 @@ def csv_table(found: Rows, is_raw: bool = False) -> str:
     metavar="P",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help="Leave out whom all of it fits with a smaller probability (0 to 1).",
+    help="Leave out people whose probability of matching is smaller than P (0 to 1).",
 )
 @click.option(
-    "--top", metavar="N", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all."
+    "--top",
+    metavar="N",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Number of matches to show; 0 for all.",
 )
-@text_option("json", "A JSON object a line to FILE; without FILE, or with -, in place of the table.")
-@text_option("csv", "A table for spreadsheets to FILE; without FILE, or with -, in place of the other.")
+@text_option("json", "Write JSON lines to FILE; without FILE, or with -, print them instead of the table.")
+@text_option("csv", "Write a CSV table to FILE; without FILE, or with -, print it instead of the table.")
 @click.option(
     "--raw-csv",
     is_flag=True,
-    help="Texts of --csv as they are, also those that a spreadsheet would run as a formula.",
+    help="Write texts to --csv unchanged, even if a spreadsheet would run them as a formula.",
 )
-@click.option("--copy-to", metavar="FOLDER", help="Copy the pictures there; no file is ever written over.")
+@click.option(
+    "--copy-to",
+    metavar="FOLDER",
+    help="Copy the matching pictures to FOLDER; existing files are never overwritten.",
+)
 def search(rows: tuple[str, ...], **options: Any) -> None:
-    """Rank the people in files that 'facecli run --json' wrote by how well they fit.
+    """Find people in files that 'facecli run --json' wrote, ranked by the probability that they match.
 
-    ROWS are such files, of pictures and of videos; - is standard input. The probability is that of
-    everything asked for together: the product of the probabilities of gender, race, emotion and of the
-    range of years, and of whatever other heads the rows know. Each track of a video is one person.
+    ROWS are such files, of pictures or videos; - is standard input. The probability is the product of the
+    probabilities of all the criteria: gender, race, emotion, age range and other attributes in the rows.
+    Each track of a video is one person.
 
     \b
     Examples:
@@ -266,11 +275,12 @@ def _say(ranking: "Ranking", shown: int, options: dict[str, Any], people: int) -
     elif shown < len(ranking.matches):
         say(f"{shown:,} of {len(ranking.matches):,} matches; --top 0 gives all")
     if ranking.unknown:
-        warn(f"{ranking.unknown:,} people are left out: their rows lack what is asked for")
+        warn(f"{ranking.unknown:,} people are left out: their rows lack the requested attributes")
     if ranking.by_interval:
         say(
-            "the rows hold no age distributions (run --details writes them): ages are taken for normal, "
-            "as wide as their 90 % intervals"
+            "the rows have no age distributions (run --details writes them): ages are assumed to be "
+            "normally distributed, "
+            "with the width of their 90 % intervals"
         )
 
 

@@ -19,35 +19,52 @@ _SHORTEST_TOKEN = 8
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Network address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5000,
+    show_default=True,
+    help="Port to listen on; 0 chooses a free one.",
 )
 @model_type_option()
 @model_path_option()
-@detector_option("How faces are found when a request does not say.")
+@detector_option("Detector for requests that do not name one.")
 @click.option(
-    "--workers", type=click.IntRange(1, 64), help="Pictures analysed at once.  [default: cores + 1]"
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Number of pictures analysed at the same time.  [default: cores + 1]",
 )
 @click.option(
-    "--queue", type=click.IntRange(0), help="Pictures that may wait; more get 503.  [default: 5 a worker]"
+    "--queue",
+    type=click.IntRange(0),
+    help="Number of pictures that may wait; further requests get status 503.  [default: 5 for each worker]",
 )
-@click.option("--viewers", type=click.IntRange(1), default=8, show_default=True, help="At once in live mode.")
+@click.option(
+    "--viewers",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Number of viewers in live mode at the same time.",
+)
 @click.option(
     "--token",
     metavar="TOKEN",
-    help=f"Ask clients for it; better given in {_TOKEN_VARIABLE}, where no list of processes shows it.",
+    help=f"Token that clients must send. Better set it in {_TOKEN_VARIABLE}; process lists show it here.",
 )
-@click.option("--insecure", is_flag=True, help="Listen beyond this machine without a token.")
+@click.option("--insecure", is_flag=True, help="Allow listening beyond this machine without a token.")
 @click.option(
-    "--allow-host", metavar="NAME", multiple=True, help="Answer requests for this name, too (behind a proxy)."
+    "--allow-host",
+    metavar="NAME",
+    multiple=True,
+    help="Also answer requests for this host name (behind a proxy); may be repeated.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
-@click.option("--access-log/--no-access-log", default=True, help="A line on standard error for each request.")
+@click.option("--access-log/--no-access-log", default=True, help="Log each request on standard error.")
 def serve(**options: Any) -> None:
-    """Serve the page, REST and live mode: http://127.0.0.1:5000/ on this machine.
+    """Start the web page, REST API and live mode, by default at http://127.0.0.1:5000/.
 
-    Pictures are analysed in memory and not stored. Ctrl-C ends it, after what was begun.
+    Pictures are analysed in memory and not stored. Ctrl-C finishes the running requests and ends the server.
 
     \b
     Examples:
@@ -81,16 +98,17 @@ def _check_access(options: dict[str, Any]) -> str | None:
     token = (options["token"] if options["token"] is not None else os.environ.get(_TOKEN_VARIABLE)) or None
     check_model_path(options)
     if token is not None and len(token) < _SHORTEST_TOKEN:
-        raise InputError(f"a token of {len(token)} letters can be guessed; take {_SHORTEST_TOKEN} or more")
+        raise InputError(f"a token of {len(token)} characters can be guessed; use {_SHORTEST_TOKEN} or more")
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
-        raise InputError("a token has visible ASCII letters only, since it travels in a header")
+        raise InputError("a token may contain only visible ASCII characters, because it is sent in a header")
     if token is None and not _is_loopback(options["host"]):
         if not options["insecure"]:
             raise InputError(
-                f"--host {options['host']} can be reached by others; set {_TOKEN_VARIABLE} (or --token), "
+                f"--host {options['host']} is reachable from other machines; set {_TOKEN_VARIABLE} "
+                "(or --token), "
                 "or add --insecure to serve everybody"
             )
-        warn(f"everybody who reaches {options['host']} port {options['port']} may use this server")
+        warn(f"everybody who can reach {options['host']} port {options['port']} may use this server")
     return token
 
 

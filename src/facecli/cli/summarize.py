@@ -50,17 +50,19 @@ def _say_left_out(reading: "Reading") -> None:
     for damaged in reading.damaged[:_SHOWN]:
         warn(f"{damaged}; left out")
     if reading.damaged_lines > _SHOWN:
-        warn(f"... and {reading.damaged_lines - _SHOWN:,} more lines that are no rows")
+        warn(f"... and {reading.damaged_lines - _SHOWN:,} more lines that are not rows")
     for file in reading.cut:
         name = "standard input" if file == "-" else file
-        warn(f"the last line of {name} is cut off and left out: the run was interrupted, or still goes on")
+        warn(
+            f"the last line of {name} is incomplete and left out: the run was interrupted or is still running"
+        )
 
 
 def raise_if_damaged(reading: "Reading") -> None:
     """Raises FacecliError when lines were left out that are no rows; a cut last line is none of them."""
     if count := reading.damaged_lines:
-        lines = "1 line is no row" if count == 1 else f"{count:,} lines are no rows"
-        raise FacecliError(f"{lines}: what is said is of the rest")
+        lines = "1 line is not a row" if count == 1 else f"{count:,} lines are not rows"
+        raise FacecliError(f"{lines}: the result covers the other rows")
 
 
 def show_figures(found: Mapping[str, Any], heads: Iterable[str]) -> None:
@@ -152,21 +154,22 @@ def _span(interval: Sequence[float], form: str) -> str:
 
 @click.command()
 @click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
-@text_option("json", "One JSON document to FILE; without FILE, or with -, in place of the tables.")
+@text_option(
+    "json", "Write one JSON document to FILE; without FILE, or with -, print it instead of the tables."
+)
 @click.option(
-    "--plot", metavar="FILE", help="Draw the figures: .png, .svg or .pdf (needs matplotlib, facecli[plot])."
+    "--plot", metavar="FILE", help="Draw charts: .png, .svg or .pdf (needs matplotlib, facecli[plot])."
 )
 @model_type_option(
-    "The model that wrote the rows, where they do not name it themselves: shares are corrected by what it is "
-    "known to confuse."
+    "Model that wrote the rows, if they do not name it: its confusion matrix is used to correct the shares."
 )
 @model_path_option()
 def summarize(rows: tuple[str, ...], json_target: str | None, plot: str | None, **model: str | None) -> None:
-    """Count people, their ages and shares, in files that 'facecli run --json' wrote.
+    """Count people and summarise their ages and shares, from files that 'facecli run --json' wrote.
 
-    ROWS are such files, of pictures and of videos; - is standard input. Each face of a picture is one
-    person, and each track of a video, however many frames show it. Shares are given as the model says
-    them, and corrected for the classes that it is known to take for others, with 90 % intervals.
+    ROWS are such files, of pictures or videos; - is standard input. Each face in a picture is one person, and
+    so is each track of a video. Shares are printed as predicted, and corrected with the confusion matrix of
+    the model, both with 90 % intervals.
 
     \b
     Examples:
@@ -250,7 +253,7 @@ def _load_model(name: str) -> _Model:
 
 @click.group()
 def rows() -> None:
-    """Work on files that 'facecli run --json' wrote.
+    """Convert files that 'facecli run --json' wrote.
 
     \b
     Examples:
@@ -258,21 +261,21 @@ def rows() -> None:
     """
 
 
-@rows.command(short_help="Write rows of older versions as today's are.")
+@rows.command(short_help="Convert rows of older versions to the current format.")
 @click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
-@click.option("--output", metavar="FILE", required=True, help="The rows of all; - is standard output.")
+@click.option("--output", metavar="FILE", required=True, help="File for all rows; - is standard output.")
 @click.option(
     "--model",
     metavar="NAME",
-    help="The model that wrote those rows that name none (before 2026-11-30), as facenet.",
+    help="Model of the rows that do not name one (before 2026-11-30), such as facenet.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def upgrade(rows: tuple[str, ...], output: str, model: str | None, overwrite: bool) -> None:
-    """Write the rows of older versions, each once, with the keys that rows have today.
+    """Convert rows of older versions to the current format, without duplicates.
 
-    ROWS are files that 'facecli run --json' wrote; - is standard input. No picture is looked at again:
-    numbers stay as they were, and what an older version did not look for stays unknown. Lines that are
-    no rows are left out and named.
+    ROWS are files that 'facecli run --json' wrote; - is standard input. Pictures are not analysed again:
+    numbers stay as they were, and what an older version did not measure stays unknown. Invalid lines are
+    left out and reported.
 
     \b
     Examples:

@@ -53,18 +53,19 @@ def _teachers(context: click.Context, parameter: click.Parameter, value: str) ->
 
 @click.command()
 @click.option("--name", default="facenet_embedding", show_default=True, help="Folder in saved_model/.")
-@click.option("--initial", help="Student (name or folder) to go on from, perhaps of another image size.")
+@click.option("--initial", help="Student (name or folder) to continue from; its image size may differ.")
 @click.option(
     "--average",
     multiple=True,
-    help="Student that went on from one with --initial: start from the mean of their weights; repeatable.",
+    help="Another student, trained from the --initial one or from the same start: begin with the "
+    "mean of their weights; may be repeated.",
 )
 @click.option(
     "--backbone",
     type=click.Choice(["compact", "mobile-se", "mobileface"]),
     default="compact",
     show_default=True,
-    help="Shape of the student; 'facecli train' stands on compact.",
+    help="Architecture of the student; 'facecli train' builds on compact.",
 )
 @click.option(
     "--teachers",
@@ -82,7 +83,7 @@ def _teachers(context: click.Context, parameter: click.Parameter, value: str) ->
 )
 @click.option(
     "--teacher-model",
-    help="Trained model (name or folder) that looks at every view of a picture: its answers are learnt.",
+    help="Trained model (name or folder) whose predictions for each view of a picture are learnt.",
 )
 @click.option(
     "--views",
@@ -94,15 +95,16 @@ def _teachers(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.option(
     "--view-size",
     type=click.IntRange(32, 512),
-    help="Side of the views in pixels, to share them among students.  [default: the student's]",
+    help="Side of the views in pixels, so that students of several sizes can share them.  [default: "
+    "the student's]",
 )
 @training_options
 def distil(**options: Any) -> None:
-    """Train the compact backbone from random weights to reproduce FaceNet's features.
+    """Train a compact student network from random weights to reproduce FaceNet's features.
 
-    Needs the genuine weights ('facecli weights get facenet'). What it writes is what
-    'facecli train --model-type facenet' starts from. Small pictures first, then large ones,
-    is the quickest way:
+    Needs the original FaceNet weights ('facecli weights get facenet'). 'facecli train --model-type
+    facenet' then starts from the student. It is fastest to train on small pictures first, then on
+    larger ones:
 
     \b
     Examples:
@@ -114,12 +116,12 @@ def distil(**options: Any) -> None:
     options["heads"] = options["heads"] or UTKFACE_HEADS
     if further := [head for head in options["heads"] if head not in HEAD_CLASSES]:
         raise click.UsageError(
-            f"'{further[0]}' is no head of a student; 'facecli train' learns columns of data"
+            f"'{further[0]}' is not a head of a student; only 'facecli train' accepts columns of the data"
         )
     check_head_weights(options["head_weights"], options["heads"])
     places = data_paths(options)
     if not options["teachers"] and not options["teacher_model"]:
-        raise click.UsageError("nobody teaches: give --teachers or --teacher-model")
+        raise click.UsageError("no teacher: give --teachers or --teacher-model")
     if options["average"] and not options["initial"]:
         raise click.UsageError("--average needs --initial, the first of the students")
     if options.pop("dry_run"):
@@ -148,28 +150,28 @@ def distil(**options: Any) -> None:
 @click.option(
     "--samples",
     type=click.IntRange(16),
-    help="Pictures of an epoch of --model-type detector or landmarks.  [default: 4800, 24000]",
+    help="Number of pictures in an epoch of --model-type detector or landmarks.  [default: 4800, 24000]",
 )
 @click.option(
     "--backbone",
     type=click.Choice(["normal", "compact", "mobile-se", "inception-resnet-v1"]),
-    help="For facenet: that of the distilled student (compact is the default), or inception-resnet-v1 "
-    "(the genuine trunk, needs 'facecli weights get facenet').",
+    help="Network architecture. For facenet: that of the distilled student (compact by default), or "
+    "inception-resnet-v1 (the original FaceNet, needs 'facecli weights get facenet').",
 )
-@click.option("--eval", "evaluate", is_flag=True, help="Measure on the test split; write plots and tables.")
+@click.option("--eval", "evaluate", is_flag=True, help="Evaluate on the test split; write plots and tables.")
 @click.option(
     "--rebalance",
     type=click.Choice(REBALANCINGS),
     default="none",
     show_default=True,
-    help="Of age groups, on training rows only.",
+    help="How to rebalance ages, in training rows only.",
 )
 @click.option(
     "--left-out",
     type=click.FloatRange(0, 1, max_open=True),
     default=LEFT_OUT,
     show_default=True,
-    help="Share of the crowded ages that --rebalance undersample leaves out, drawn anew for each epoch.",
+    help="Share of the frequent ages that --rebalance undersample leaves out, sampled anew for each epoch.",
 )
 @click.option(
     "--keep-epochs",
@@ -177,34 +179,36 @@ def distil(**options: Any) -> None:
     default=KEEP_BEST,
     show_default=True,
     callback=keep_option,
-    help="Epochs that stay in the model's folder: the best, all, or the N best; 'facecli run', 'evaluate' "
-    "and 'export' take them by --epoch.",
+    help="Epochs to keep in the model's folder: the best, all, or the N best; 'facecli run', "
+    "'evaluate' and 'export' use them with --epoch.",
 )
 @click.option(
     "--unfreeze",
     type=click.IntRange(0),
     default=0,
-    help="Train the last N blocks of the genuine trunk too, at a twentieth of the rate.",
+    help="Also train the last N blocks of the original FaceNet network, at a twentieth of the learning rate.",
 )
 @click.option(
     "--unfreeze-epochs",
     type=click.IntRange(1),
     default=2,
     show_default=True,
-    help="Epochs of that, after those of the heads (--epochs 0: the heads begin with it).",
+    help="Number of epochs with --unfreeze, after those of the heads (--epochs 0: train both from "
+    "the start).",
 )
 @click.option("--name", help="Folder in saved_model/.  [default: <model-type>_model]")
 @click.option(
     "--embedding",
     show_default="facenet_embedding if 'facecli distil' wrote one, else facenet_model",
-    help="Student that a facenet starts from.",
+    help="Student network that facenet starts from.",
 )
-@click.option("--initial", help="Model (name or folder) of the same backbone to go on from.")
+@click.option("--initial", help="Model (name or folder) with the same backbone to continue from.")
 @click.option(
     "--average",
     multiple=True,
     metavar="MODEL",
-    help="A further model that went on from one with --initial: the start is the mean of all their weights.",
+    help="Another model, trained from the --initial one or from the same start: begin with the mean "
+    "of their weights; may be repeated.",
 )
 @training_options
 def train(**options: Any) -> None:
@@ -212,15 +216,16 @@ def train(**options: Any) -> None:
 
     \b
     Examples:
-      facecli train --eval                              the compact student, then measure it
-      facecli train --eval --model-type normal          the scratch CNN
-      facecli train --backbone inception-resnet-v1      heads on the genuine FaceNet
+      facecli train --eval                              the default model, then evaluate it
+      facecli train --eval --model-type normal          a CNN from random weights
+      facecli train --backbone inception-resnet-v1      heads on the original FaceNet
       facecli train --epochs 50 --keep-epochs all --head-weights age=0.5,race=2
       facecli train --heads glasses --data-path mine/labels.csv
       facecli train --model-type detector --data-path data/face_boxes
 
-    Heads that are columns of your data alone, such as glasses, are added to a finished model (--initial,
-    else the one that ships): all its other answers stay the same, and options of training do not matter.
+    If --heads names only columns of your data, such as glasses, they are added to a finished model
+    (--initial, else the shipped one). Its other predictions stay the same, and most training options
+    have no effect.
     """
     if options["model_type"] in FINDERS:
         train_finder(options, data_paths(options))

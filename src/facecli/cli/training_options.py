@@ -45,27 +45,28 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             callback=shares_option,
             metavar="NAME=SHARE",
-            help="Share of each epoch drawn anew from a set, named as its folder (fairface=0.4); may recur. "
-            "Sets without one are seen whole.",
+            help="Share of each epoch that is sampled from a data set, named by its folder "
+            "(fairface=0.4); may be repeated. Sets without a share are used completely.",
         ),
         click.option(
             "--allow-one-sided",
             multiple=True,
             callback=one_sided_option,
             metavar="NAME:HEAD",
-            help="Let a set teach a head of which it lacks a class (it would come to mean the others).",
+            help="Let a data set train a head although one of its classes is missing there (the network "
+            "may learn that its pictures always show the other classes).",
         ),
         click.option("--extra-share", type=click.FloatRange(0, 1, max_open=True), hidden=True),
         click.option(
             "--epochs",
             type=click.IntRange(0),
-            help="0 takes the model that is started from as it is.  [default: by backbone]",
+            help="Number of epochs; 0 keeps the initial model unchanged.  [default: by backbone]",
         ),
         click.option("--batch-size", type=click.IntRange(1), help="[default: by backbone]"),
         click.option(
             "--learning-rate",
             type=click.FloatRange(0, min_open=True),
-            help="Peak, after the warm-up.  [default: by backbone]",
+            help="Peak learning rate, after the warm-up.  [default: by backbone]",
         ),
         click.option(
             "--schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True
@@ -77,44 +78,50 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.IntRange(1),
             default=8,
             show_default=True,
-            help="Stop after that many epochs without a better validation score.",
+            help="Stop after this many epochs without a better validation score.",
         ),
         click.option(
             "--seed",
             type=int,
             default=DEFAULT_SEED,
             show_default=True,
-            help="Decides the split, the initial weights and the order.",
+            help="Random seed of the split, the initial weights and the order of batches.",
         ),
         click.option(
             "--mixed-precision",
             type=click.Choice(["float32", "bfloat16"]),
             default="float32",
             show_default=True,
-            help="bfloat16 pays on GPUs and on processors with AMX; measure it.",
+            help="bfloat16 is faster on GPUs and on processors with AMX; measure it.",
         ),
         click.option(
             "--degraded-share",
             type=click.FloatRange(0, 1),
-            help="Share of training pictures that look like a cheap webcam's.  [default: by backbone]",
+            help="Share of training pictures that are degraded to look like those of a cheap webcam.  "
+            "[default: by backbone]",
         ),
         click.option(
             "--heads",
             callback=heads_option,
-            help="Comma-separated; 'train' also takes columns of classes in the data.  "
-            "[default: by model type]",
+            help="Attributes to train, comma-separated; 'train' also accepts columns of the data with "
+            "classes.  [default: by model type]",
         ),
         click.option(
             "--head-weights",
             metavar="HEAD=WEIGHT,...",
             callback=weights_option,
-            help="Weights of heads' losses, as age=0.5,race=2.  [default: age and race_7 1, others 2]",
+            help="Weights of the heads in the loss, such as age=0.5,race=2.  [default: age and race_7 1,"
+            " others 2]",
         ),
         click.option("--image-size", type=click.IntRange(32, 512), help="Side of the crops in pixels."),
-        click.option("--limit", type=click.IntRange(10), help="Use that many random pictures (a quick try)."),
-        click.option("--resume", is_flag=True, help="Go on after the last whole epoch."),
-        click.option("--tensorboard", is_flag=True, help="Write TensorBoard logs beside the epochs."),
-        click.option("--dry-run", is_flag=True, help="Print what would be done and stop."),
+        click.option(
+            "--limit", type=click.IntRange(10), help="Use only this many random pictures, for a quick test."
+        ),
+        click.option("--resume", is_flag=True, help="Continue after the last complete epoch."),
+        click.option(
+            "--tensorboard", is_flag=True, help="Write TensorBoard logs to the folder of the epochs."
+        ),
+        click.option("--dry-run", is_flag=True, help="Print what would be done and exit."),
         click.option(
             "--weights",
             "trunk_weights",
@@ -132,29 +139,30 @@ def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: how lists of pictures among the data sets are read, see `lists_of`."""
     for option in (
         click.option(
-            "--allow-private", is_flag=True, help="Fetch pictures of a list from the own network, too."
+            "--allow-private", is_flag=True, help="Also fetch pictures of a list from your own network."
         ),
         click.option(
             "--faces",
             type=click.Choice(["auto", "find", "box", "whole"]),
             default="auto",
             show_default=True,
-            help="Faces of a list's pictures: found, by their box, or the whole picture; auto: by their box "
-            "where there is one, else found.",
+            help="How to get the faces of a list's pictures: find them, use the box, or use the whole "
+            "picture; auto: use the box if there is one, else find the face.",
         ),
         click.option(
             "--label",
             "label_pairs",
             metavar="LABEL=MEANING",
             multiple=True,
-            help="What a label of a list means (Age_20_30=age:20-30, sex:F=gender:female, sex=gender, "
-            "id=ignore); may recur.",
+            help="Meaning of a label in a list (Age_20_30=age:20-30, sex:F=gender:female, sex=gender, "
+            "id=ignore); may be repeated.",
         ),
         click.option(
             "--labels",
             "label_file",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="YAML file of such meanings, as 'facecli data check LIST --save-labels FILE' writes it.",
+            help="YAML file with the meanings of labels, as 'facecli data check LIST --save-labels FILE'"
+            " writes it.",
         ),
     ):
         command = option(command)
@@ -180,7 +188,7 @@ def tell_of_list(report: "ListReport") -> None:
         named = ", ".join(f"{label} ({count:,})" for label, count in list(report.unknown.items())[:8])
         warn(f"{report.path}: {len(report.unknown):,} labels are not understood: {named}")
     if report.is_private:
-        warn("addresses of the own network were not asked; --allow-private asks them")
+        warn("addresses of your own network were skipped; add --allow-private to fetch from them")
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,8 +201,8 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "data_paths",
             type=click.Path(path_type=Path),
             multiple=True,
-            help="Folder or archive of pictures, of any known layout, or a list of them (.json, .csv, "
-            ".parquet); may recur.  [default: data/UTKFace]",
+            help="Data set: a folder or archive in a known layout, or a list of pictures (.json, .csv, "
+            ".parquet); may be repeated.  [default: data/UTKFace]",
         ),
     ):
         command = option(command)
@@ -270,7 +278,7 @@ def keep_option(context: click.Context, parameter: click.Parameter, value: str) 
     text = str(value).strip()
     if text in (KEEP_BEST, KEEP_ALL) or (text.isascii() and text.isdigit() and 0 < int(text) < 10**6):
         return text
-    raise click.BadParameter(f"{value!r}: give best, all, or how many of the best epochs stay")
+    raise click.BadParameter(f"{value!r}: give best, all, or the number of epochs to keep")
 
 
 def one_sided_option(
@@ -305,7 +313,9 @@ def checked_shares(options: dict[str, Any], data: "PreparedData") -> dict[str, f
     total = sum(shares.values())
     whole = set(data.sets) - set(shares)
     if whole and total >= 1:
-        raise click.UsageError(f"--share: nothing is left of an epoch for {', '.join(sorted(whole))}")
+        raise click.UsageError(
+            f"--share: the shares leave nothing of an epoch for {', '.join(sorted(whole))}"
+        )
     if not whole and abs(total - 1) > 0.005:
         raise click.UsageError(f"--share: all sets have a share, and the shares sum to {total:g}, not to 1")
     return shares

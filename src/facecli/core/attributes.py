@@ -275,12 +275,12 @@ def parse_age_groups(spec: str) -> AgeGroups:
 def _band(text: str, spec: str) -> Band:
     match = _BAND.fullmatch(text)
     if match is None:
-        raise InputError(f"age groups '{spec}': '{text.strip()}' is no band of whole years; {_REMEDY}")
+        raise InputError(f"age groups '{spec}': '{text.strip()}' is not a band of whole years; {_REMEDY}")
     first, last = int(match[1]), MAX_AGE_YEARS if match[3] else int(match[2] or match[1])
     if first > MAX_AGE_YEARS:
-        raise InputError(f"age groups '{spec}': the models know no age above {MAX_AGE_YEARS} years")
+        raise InputError(f"age groups '{spec}': the models predict ages up to {MAX_AGE_YEARS} years")
     if last < first:
-        raise InputError(f"age groups '{spec}': {first}-{last} runs backwards; write {last}-{first}")
+        raise InputError(f"age groups '{spec}': {first}-{last} is reversed; write {last}-{first}")
     return Band("".join(text.split()), first, min(last, MAX_AGE_YEARS))
 
 
@@ -292,7 +292,7 @@ def _check_neighbours(before: Band, band: Band, spec: str) -> None:
     if band.first > before.last + 1:
         missing = _years(before.last + 1, band.first - 1)
         raise InputError(
-            f"age groups '{spec}': no band holds {missing}, between {before.name} and {band.name}"
+            f"age groups '{spec}': no band contains {missing}, between {before.name} and {band.name}"
         )
 
 

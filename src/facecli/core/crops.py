@@ -196,7 +196,7 @@ def chip_square(xyxy: Box, margin: float, shift_y: float) -> tuple[int, int, int
     box_side = max(x_max - x_min, y_max - y_min)
     side = round(box_side * (1 + 2 * margin))
     if x_max <= x_min or y_max <= y_min or side < 1:
-        raise ValueError(f"nothing to cut: box {tuple(xyxy)}, margin {margin}")
+        raise ValueError(f"nothing to crop: box {tuple(xyxy)}, margin {margin}")
     centre_x = (x_min + x_max) / 2
     centre_y = (y_min + y_max) / 2 + shift_y * box_side
     return round(centre_x - side / 2), round(centre_y - side / 2), side

@@ -97,7 +97,7 @@ def download(
     """
     called = redacted(url)
     if not url.startswith(("https://", "http://")):
-        raise DownloadError(f"{called} is no http address", "install a local file with '--from PATH'")
+        raise DownloadError(f"{called} is not an http address", "install a local file with '--from PATH'")
     for attempt in range(1, retry.tries + 1):
         try:
             return _attempt(url, part, on_progress, max_bytes, retry.timeout_s)
@@ -162,7 +162,7 @@ def _receive(answer: Any, part: Path, have: int, on_progress: Progress, max_byte
     total = have + int(length) if length and length.isdigit() else None
     if total is not None and total > max_bytes:
         raise DownloadError(
-            f"{redacted(answer.url)} announces {total} bytes, expected at most {max_bytes}; not fetched"
+            f"{redacted(answer.url)} has {total} bytes, expected at most {max_bytes}; not downloaded"
         )
     _remember(part, answer.headers.get("ETag"))
     with part.open("ab" if have else "wb") as file:
@@ -239,7 +239,7 @@ def fetch_file(
         raise
     if problem:
         discard(part)
-        raise DownloadError(f"what {redacted(url)} sent {problem}; nothing was installed")
+        raise DownloadError(f"the file from {redacted(url)} {problem}; nothing was installed")
     with _writing(target):
         os.replace(part, target)
         discard(part)

@@ -172,11 +172,11 @@ def find_images(
             elif not name.lower().endswith(elsewhere):
                 others += 1
     if closed and closed[0].filename == os.fspath(folder):
-        raise InputError(f"cannot look into {folder}: {closed[0].strerror}; allow it to be read")
+        raise InputError(f"cannot read the folder {folder}: {closed[0].strerror}; check its permissions")
     for error in closed:
         notify(f"{error.filename} cannot be looked into ({error.strerror}) and is left out")
     if found and others:
-        said = "1 file is no picture and is" if others == 1 else f"{others} files are no pictures and are"
+        said = "1 file is no picture and is" if others == 1 else f"{others} files are not pictures and are"
         notify(f"{folder}: {said} left out")
     return sorted(found)
 
@@ -453,7 +453,7 @@ def encode_image(
     if encoded:
         return data.data
     if suffix not in SUFFIXES:
-        raise EncodingError(f"'{suffix}' is no picture format; use .jpg or .png")
+        raise EncodingError(f"'{suffix}' is not a picture format; use .jpg or .png")
     raise EncodingError(f"{suffix} does not hold a picture of {width}x{height}; use .png")
 
 

@@ -180,8 +180,8 @@ def check_address_space(threads: int) -> None:
     needed = _ADDRESSES + threads * _ADDRESSES_A_THREAD
     if limit != resource.RLIM_INFINITY and limit < needed:
         raise FacecliError(
-            f"not enough memory: {limit / 1e6:.0f} MB of addresses are allowed (ulimit -v), "
-            f"and networks need {needed / 1e6:.0f}"
+            f"not enough memory: {limit / 1e6:.0f} MB of address space are allowed (ulimit -v), "
+            f"but the networks need {needed / 1e6:.0f}"
         )
 
 

@@ -162,13 +162,16 @@ def resolve(request: TrainRequest) -> ResolvedRequest:
     backbone = request.backbone or BACKBONES[request.model_type][0]
     if backbone not in BACKBONES[request.model_type]:
         raise InputError(
-            f"--backbone {backbone} is no backbone of '{request.model_type}'; "
+            f"--backbone {backbone} is not a backbone of '{request.model_type}'; "
             f"choose {' or '.join(BACKBONES[request.model_type])}"
         )
     if request.unfreeze and backbone != GENUINE:
-        raise InputError(f"--unfreeze is for --backbone {GENUINE}; '{backbone}' is trained whole")
+        raise InputError(f"--unfreeze is for --backbone {GENUINE}; '{backbone}' is trained as a whole")
     if request.initial and backbone == GENUINE:
-        raise InputError(f"--initial is for networks that are trained whole; of '{GENUINE}' only heads are")
+        raise InputError(
+            f"--initial is for networks that are trained as a whole; of '{GENUINE}' only the heads "
+            "are trained"
+        )
     heads = request.heads or HEADS[request.model_type]
     suffix = "" if heads == HEADS[request.model_type] else "_" + "_".join(heads)
     trunk = "_inception" if backbone == GENUINE else ""

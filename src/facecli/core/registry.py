@@ -80,7 +80,7 @@ class Registry(Generic[Entry]):
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{called} cannot be loaded: {reason}; update or uninstall it") from error
         if not isinstance(entry, self.kind):
-            raise InputError(f"{called} is no {self.kind.__name__}; update or uninstall it")
+            raise InputError(f"{called} is not a {self.kind.__name__}; update or uninstall it")
         return entry
 
 

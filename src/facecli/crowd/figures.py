@@ -171,7 +171,7 @@ def check_suffix(path: Path) -> None:
     import matplotlib.figure  # noqa: F401 - to fail before the work and not after it
 
     if path.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"{path} is no {', '.join(_SUFFIXES)} file; name one for --plot")
+        raise InputError(f"{path} is not a {', '.join(_SUFFIXES)} file; name one for --plot")
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; name a file")
 

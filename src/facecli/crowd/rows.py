@@ -51,7 +51,7 @@ def parse_row(text: str) -> FrameResult:
     if not isinstance(row, dict) or not isinstance(row.get("source"), str) or "faces" not in row:
         raise RowError("no row of 'facecli run --json' (it has no 'source' and 'faces')")
     if not isinstance(row["faces"], list):
-        raise RowError("'faces' is no list")
+        raise RowError("'faces' is not a list")
     return FrameResult(
         _text_of(row, "source", _LONGEST_TEXT) or "",
         width=_size(row, "width"),
@@ -69,12 +69,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of two values of one name nobody can tell which was meant."""
     row = dict(pairs)
     if len(row) < len(pairs):
-        raise RowError("a key stands there twice")
+        raise RowError("a key appears twice")
     return row
 
 
 def _refuse_constant(name: str) -> None:
-    raise RowError(f"{name} is no number of JSON")
+    raise RowError(f"{name} is not a number of JSON")
 
 
 def _text_of(row: Mapping[str, Any], key: str, longest: int) -> str | None:
@@ -89,13 +89,13 @@ def _text_of(row: Mapping[str, Any], key: str, longest: int) -> str | None:
         value.encode()
     except UnicodeEncodeError as error:
         # Half a letter of UTF-16, which no file can hold.
-        raise RowError(f"'{key}' holds what is no text") from error
+        raise RowError(f"'{key}' holds what is not text") from error
     return value
 
 
 def _face(row: Any, number: int) -> Face:
     if not isinstance(row, dict):
-        raise RowError(f"face {number} is no object")
+        raise RowError(f"face {number} is not an object")
     try:
         rejected = row.get("rejected", False)
         if not isinstance(rejected, bool):
@@ -117,7 +117,7 @@ def _face(row: Any, number: int) -> Face:
 
 def _box(value: Any) -> tuple[int, int, int, int]:
     if not isinstance(value, list) or len(value) != 4:
-        raise RowError("'box_xyxy' is no list of four numbers")
+        raise RowError("'box_xyxy' is not a list of four numbers")
     x_min, y_min, x_max, y_max = (int(_bounded(side, "'box_xyxy'")) for side in value)
     return x_min, y_min, x_max, y_max
 
@@ -142,7 +142,7 @@ def _interval(value: Any) -> tuple[float, float] | None:
         raise RowError("'age_interval_90' is not [low, high]")
     low, high = (_number(bound, "'age_interval_90'") for bound in value)
     if max(abs(low), abs(high)) > _OLDEST:
-        raise RowError("'age_interval_90' holds what is no age")
+        raise RowError("'age_interval_90' holds what is not an age")
     if low > high:
         raise RowError("'age_interval_90' runs backwards")
     return low, high
@@ -152,7 +152,7 @@ def _distribution(value: Any) -> tuple[float, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != AGE_CLASSES:
-        raise RowError(f"'age_distribution' is no list of {AGE_CLASSES} probabilities")
+        raise RowError(f"'age_distribution' is not a list of {AGE_CLASSES} probabilities")
     return _normalised(value, "'age_distribution'")
 
 
@@ -185,7 +185,7 @@ def _normalised(values: Sequence[Any], name: str) -> tuple[float, ...]:
     shares = [_number(value, name) for value in values]
     total = sum(shares)
     if min(shares) < 0 or not 0.9 <= total <= 1.1:
-        raise RowError(f"{name} are no probabilities: they sum to {total:.3g}")
+        raise RowError(f"{name} are not probabilities: they sum to {total:.3g}")
     return tuple(share / total for share in shares)
 
 
@@ -195,13 +195,13 @@ def _size(row: Mapping[str, Any], side: str) -> int | None:
 
 def _whole(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_WHOLE:
-        raise RowError(f"{name} is no whole number from 0 on")
+        raise RowError(f"{name} is not a whole number from 0 on")
     return value
 
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RowError(f"{name} is no number")
+        raise RowError(f"{name} is not a number")
     try:
         number = float(value)
     except OverflowError:
@@ -214,7 +214,7 @@ def _number(value: Any, name: str) -> float:
 def _bounded(value: Any, name: str) -> float:
     number = _number(value, name)
     if abs(number) > _LARGEST:
-        raise RowError(f"{name} holds a number that is too large")
+        raise RowError(f"{name} contains a number that is too large")
     return number
 
 
@@ -279,7 +279,7 @@ def read_rows(files: Iterable[str], reading: Reading, stdin: BinaryIO | None = N
                 "'facecli run --json' wrote"
             )
     if not reading.rows:
-        raise InputError(f"no rows in {', '.join(map(_name, reading.files))}: nothing was written there yet")
+        raise InputError(f"no rows in {', '.join(map(_name, reading.files))}: they are still empty")
 
 
 def _results(

@@ -56,13 +56,13 @@ def parse_age_range(text: str) -> AgeRange:
     """A range such as "20-30", "65+" or "7". Raises InputError for anything else."""
     match = _RANGE.fullmatch(text)
     if match is None:
-        raise InputError(f"'{text}' is no range of years; give one such as 20-30, 65+ or 7")
+        raise InputError(f"'{text}' is not a range of years; give one such as 20-30, 65+ or 7")
     first = int(match[1])
     last = MAX_AGE_YEARS if match[3] else int(match[2] or match[1])
     if first > MAX_AGE_YEARS:
-        raise InputError(f"the models know no age above {MAX_AGE_YEARS} years; '{text}' is out of range")
+        raise InputError(f"the models predict ages up to {MAX_AGE_YEARS} years; '{text}' is out of range")
     if last < first:
-        raise InputError(f"{first}-{last} runs backwards; write {last}-{first}")
+        raise InputError(f"{first}-{last} is reversed; write {last}-{first}")
     return AgeRange(first, min(last, MAX_AGE_YEARS))
 
 

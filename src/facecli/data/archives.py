@@ -164,7 +164,7 @@ def get_dataset(
     known, place = DATASETS[name], paths.data_dir()
     if source is not None:
         if archive_stem(source) is None or not source.is_file():
-            raise InputError(f"{source} is no {', '.join(SUFFIXES)} file of {name}; name one")
+            raise InputError(f"{source} is not a {', '.join(SUFFIXES)} file of {name}; name one")
         return _unpack_dataset(source, known)
     if url is not None:
         files: tuple[PublishedFile, ...] = (PublishedFile(_called(url) or f"{name}.tar.gz", (url,)),)
@@ -185,9 +185,11 @@ def get_dataset(
         folder = _unpack_dataset(first, known)
     except _DamagedError as error:
         if was_there and not files[0].sha256:
-            raise DataError(f"{error.said}; delete it, and the same command fetches it again") from error
+            raise DataError(
+                f"{error.said}; delete it, and run the same command to download it again"
+            ) from error
         first.unlink(missing_ok=True)
-        said = f"{error.said}: what was fetched is no whole archive"
+        said = f"{error.said}: what was fetched is not a complete archive"
         raise DataError(f"{said}; nothing of it was kept") from error
     for other in others:
         shutil.copyfile(other, folder / other.name)
@@ -206,7 +208,7 @@ def _check_origin(folder: Path, archive_name: str) -> None:
 
 def _other_origin(folder: Path, archive_name: str) -> InputError:
     return InputError(
-        f"{folder} is there already and was not unpacked from this {archive_name}; "
+        f"{folder} exists already and was not unpacked from this {archive_name}; "
         "give that folder instead of the archive, or move it away"
     )
 
@@ -249,7 +251,7 @@ def _fetched(
             return fetch_file(file, url, target, partial(on_progress, file.file_name), retry)
         except NotFoundError as error:
             missing.append(str(error))
-    raise DownloadError("; ".join(missing), "an archive that you have already is taken by --from PATH")
+    raise DownloadError("; ".join(missing), "use --from PATH for an archive that you already have")
 
 
 class _DamagedError(DataError):

@@ -96,7 +96,7 @@ class _Reading:
         """Takes a box with or without landmarks, or says why not."""
         corners = [float(value) for value in values[:4]]
         if not np.isfinite(corners).all() or max(map(abs, corners)) > 1e6:
-            self.problems.append(f"{where}: a corner of the box is no number that a picture could have")
+            self.problems.append(f"{where}: a corner of the box is not a number that a picture could have")
         elif corners[2] <= corners[0] or corners[3] <= corners[1]:
             self.problems.append(f"{where}: the box has no size")
         else:
@@ -117,7 +117,7 @@ def open_boxes(path: Path, progress: bool = True) -> BoxSet:
     if path.is_file():
         stem = archive_stem(path)
         if stem is None:
-            raise InputError(f"{path} is no data set; give a folder or a .tar.gz or .zip archive")
+            raise InputError(f"{path} is not a data set; give a folder or a .tar.gz or .zip archive")
         path = unpack([path], stem, progress)
     reading = _read(path)
     there = {file for file in reading.rows.keys() | reading.groups.keys() if file.is_file()}
@@ -125,7 +125,7 @@ def open_boxes(path: Path, progress: bool = True) -> BoxSet:
     if missing:
         reading.problems.append(f"{len(missing)} pictures are not there, such as {missing[0]}")
     if not there:
-        raise DataError(f"no picture with boxes in {path}; docs/detector.md tells how they may be given")
+        raise DataError(f"no picture with boxes in {path}; see docs/detector.md for the layouts")
     for problem in reading.problems[:3]:
         log.warning("left out: %s", problem)
     if len(reading.problems) > 3:
@@ -165,7 +165,7 @@ def _read_tables(folder: Path, tables: Sequence[Path]) -> _Reading:
             try:
                 values = [float(row[name]) for name in names]
             except (KeyError, TypeError, ValueError):
-                reading.problems.append(f"{table}:{line}: a corner is no number")
+                reading.problems.append(f"{table}:{line}: a corner is not a number")
                 continue
             reading.add(_below(root, row["file"]), values, f"{table}:{line}")
         if (listed := table.with_name("pictures.csv")).is_file():
@@ -183,7 +183,7 @@ def _csv_rows(path: Path, needed: Iterable[str]) -> Iterator[tuple[int, dict[str
     try:
         yield from enumerate(rows, start=2)
     except csv.Error as error:
-        raise DataError(f"{path} is no table: {error}") from error
+        raise DataError(f"{path} is not a table: {error}") from error
 
 
 def _below(root: Path, name: str) -> Path:
@@ -213,9 +213,9 @@ def _wider_picture(reading: _Reading, path: Path, lines: list[str], index: int, 
         # A picture without a face has one line of zeros.
         boxes = [[float(value) for value in line.split()] for line in lines[index + 2 :][: max(count, 1)]]
     except (IndexError, ValueError):
-        raise DataError(f"{path}:{index + 1}: not a picture, a count and boxes; fetch it anew") from None
+        raise DataError(f"{path}:{index + 1}: not a picture, a count and boxes; download it again") from None
     if len(boxes) < count or any(len(box) < 4 for box in boxes):
-        raise DataError(f"{path} ends in the middle of a picture; fetch it anew")
+        raise DataError(f"{path} ends in the middle of a picture; download it again")
     reading.groups[file] = file.stem
     for offset, (x, y, width, height, *rest) in enumerate(boxes[:count]):
         invalid = len(rest) > 3 and rest[3] == 1
@@ -231,11 +231,11 @@ def _read_voc(folder: Path, files: Sequence[Path]) -> _Reading:
     for path in files:
         text = _text(path)
         if "<!ENTITY" in text or "<!DOCTYPE" in text:
-            raise DataError(f"{path} declares entities, which no annotation needs; refused")
+            raise DataError(f"{path} declares XML entities, which annotations do not need; refused")
         try:
             root = ElementTree.fromstring(text)
         except ElementTree.ParseError as error:
-            raise DataError(f"{path} is no XML: {error}") from error
+            raise DataError(f"{path} is not XML: {error}") from error
         file = pictures.get(Path(root.findtext("filename") or path.stem).stem) or pictures.get(path.stem)
         if root.tag != "annotation" or file is None:
             reading.problems.append(f"{path}: no annotation of a picture that is here")
@@ -245,7 +245,7 @@ def _read_voc(folder: Path, files: Sequence[Path]) -> _Reading:
             try:
                 corners = [float(box.findtext(name) or "") for name in ("xmin", "ymin", "xmax", "ymax")]
             except ValueError:
-                reading.problems.append(f"{path}: a corner is no number")
+                reading.problems.append(f"{path}: a corner is not a number")
                 continue
             reading.add(file, corners, str(path))
     return reading
@@ -293,7 +293,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no text") from error
+        raise DataError(f"{path} is not text") from error
 
 
 _LAYOUTS = (("boxes.csv", _read_tables), ("*_bbx_gt.txt", _read_wider), ("*.xml", _read_voc))

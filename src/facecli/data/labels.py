@@ -135,7 +135,7 @@ def parse_meaning(text: str) -> Meaning:
     attribute, mark, value = (part.strip() for part in text.partition(":"))
     name = _spelled(attribute)
     if not (mark and value and _may_be_called(name)):
-        raise InputError(f"'{text}' is no meaning; write attribute:class, as gender:female, or {IGNORE}")
+        raise InputError(f"'{text}' is not a meaning; write attribute:class, as gender:female, or {IGNORE}")
     if name == "age":
         low, high = age_years(value)
         return Meaning("age", str(low) if low == high and "-" not in value else f"{low}-{high}")
@@ -165,7 +165,9 @@ def age_years(text: str) -> tuple[int, int]:
     else:
         low, high = 1, 0
     if not 0 <= low <= high <= MAX_AGE_YEARS:
-        raise InputError(f"'{text}' is no age; write years from 0 to {MAX_AGE_YEARS}, as 31, 20-30 or 70+")
+        raise InputError(
+            f"'{text}' is not an age; write years from 0 to {MAX_AGE_YEARS}, as 31, 20-30 or 70+"
+        )
     return low, high
 
 
@@ -175,7 +177,7 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         label, mark, meaning = (part.strip() for part in pair.rpartition("="))
         if not (label and mark and meaning):
-            raise InputError(f"'{pair}' says nothing of a label; write LABEL=MEANING, as Age_20_30=age:20-30")
+            raise InputError(f"'{pair}' does not name a label; write LABEL=MEANING, as Age_20_30=age:20-30")
         _check(meaning)
         given[label] = meaning
     return given
@@ -186,22 +188,24 @@ def load_given(path: Path) -> dict[str, str]:
     yaml = _yaml()
     try:
         if path.stat().st_size > _MAX_FILE:
-            raise InputError(f"{path} is no mapping of labels: it is larger than {_MAX_FILE >> 20} MB")
+            raise InputError(f"{path} is not a mapping of labels: it is larger than {_MAX_FILE >> 20} MB")
         # All scalars are text: nobody shall wonder what became of "no" or 20_30.
         found = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is no YAML file: {reason}") from error
+        raise InputError(f"{path} is not a YAML file: {reason}") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path} is no mapping of labels; write lines such as Emotion_Happy: emotion:happy")
+        raise InputError(
+            f"{path} is not a mapping of labels; write lines such as Emotion_Happy: emotion:happy"
+        )
     given = {}
     for label, meaning in found.items():
         inner = meaning.items() if isinstance(meaning, dict) else [("", meaning)]
         for value, text in inner:
             if not isinstance(text, str):
-                raise InputError(f"{path}: what '{label}' means is no text; write attribute:class")
+                raise InputError(f"{path}: what '{label}' means is not text; write attribute:class")
             _check(text)
             given[f"{label}:{value}" if value else str(label)] = text
     return given
@@ -238,7 +242,9 @@ def _check(meaning: str) -> None:
     if ":" in meaning or meaning.strip().lower() == IGNORE:
         parse_meaning(meaning)
     elif not _may_be_called(_spelled(meaning)):
-        raise InputError(f"'{meaning}' is no meaning; write attribute:class, as gender:female, or {IGNORE}")
+        raise InputError(
+            f"'{meaning}' is not a meaning; write attribute:class, as gender:female, or {IGNORE}"
+        )
 
 
 def _may_be_called(name: str) -> bool:
@@ -368,8 +374,8 @@ def _no_attribute(name: str, values: list[str], rows: int) -> str:
         return "holds numbers, and is an attribute only where somebody says so"
     recurring = _RECURRING if len(values) > _FEW else 2
     if len(values) > 2 and rows < recurring * len(values) and not are_truths:
-        return "has hardly a value that recurs, and is no attribute"
-    return f"has one value only ({values[0]}), and is no attribute" if len(values) < 2 else ""
+        return "has hardly a value that recurs, and is not an attribute"
+    return f"has one value only ({values[0]}), and is not an attribute" if len(values) < 2 else ""
 
 
 def _disjoint_bands(found: Mapping[Label, Meaning], guessed: Iterable[Label]) -> dict[Label, Meaning]:

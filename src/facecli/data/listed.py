@@ -150,7 +150,7 @@ def read_list(path: Path, options: ListOptions = PLAIN) -> tuple[Path, Table]:
         OutputError: the data folder cannot be written.
     """
     if options.faces not in WAYS:
-        raise InputError(f"unknown way to faces '{options.faces}'; choose one of {', '.join(WAYS)}")
+        raise InputError(f"unknown value of faces '{options.faces}'; choose one of {', '.join(WAYS)}")
     return _Work(path, options).done()
 
 
@@ -414,7 +414,9 @@ def encode_labels(listing: Listing, reading: Reading) -> Labels:
 def _own_classes(attribute: str, meanings: Iterable[Meaning]) -> tuple[str, ...]:
     names = sorted({meaning.value for meaning in meanings}, key=lambda name: (name.lower(), name))
     if len(names) > MOST_CLASSES:
-        raise DataError(f"{attribute} has {len(names)} classes, more than {MOST_CLASSES}; it is no attribute")
+        raise DataError(
+            f"{attribute} has {len(names)} classes, more than {MOST_CLASSES}; it is not an attribute"
+        )
     return tuple(names)
 
 

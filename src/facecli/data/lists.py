@@ -114,14 +114,14 @@ def read_listing(path: Path) -> Listing:
         for number, row in enumerate(_READERS[path.suffix.lower()](path), start=1):
             building.add(number, row)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not in UTF-8 (byte {error.start:,} is not); save it so") from error
+        raise DataError(f"{path} is not in UTF-8 (byte {error.start:,} is not); save it as UTF-8") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except RecursionError as error:
-        raise DataError(f"{path} is no list: it nests without end") from error
+        raise DataError(f"{path} is not a list: it is nested too deeply") from error
     except ValueError as error:
         # Such as a number of thousands of digits.
-        raise DataError(f"{path} is no list: {error}") from error
+        raise DataError(f"{path} is not a list: {error}") from error
     return building.finished()
 
 
@@ -144,7 +144,9 @@ class _Building:
     def add(self, number: int, entry: Any) -> None:
         """Takes the next entry. Raises DataError."""
         if not isinstance(entry, dict):
-            raise DataError(f"{self._path} is no list of pictures: row {number:,} is no object with names")
+            raise DataError(
+                f"{self._path} is not a list of pictures: row {number:,} is not an object with names"
+            )
         if isinstance(entry.get("annotation"), dict | list) and "content" in entry:
             for face in _dataturks(entry):
                 self._add_row(number, face)
@@ -174,7 +176,9 @@ class _Building:
     def _named(self, key: Any) -> str:
         """What a column is called that was not seen before, in small letters. Raises DataError."""
         if len(self._names) >= _MAX_COLUMNS:
-            raise DataError(f"{self._path} has more than {_MAX_COLUMNS:,} columns; it is no list of pictures")
+            raise DataError(
+                f"{self._path} has more than {_MAX_COLUMNS:,} columns; it is not a list of pictures"
+            )
         # A column without a name is the numbers that some programs write in front.
         self._names[key] = str(key).strip().lower() or _UNNAMED
         return self._names[key]
@@ -329,7 +333,7 @@ def _read_json(path: Path) -> Iterator[Any]:
             file.seek(0)
             yield from _lines(path, file)
         else:
-            raise DataError(f"{path} is no JSON list: it begins with {start!r}, not with [ or {{")
+            raise DataError(f"{path} is not a JSON list: it begins with {start!r}, not with [ or {{")
 
 
 def _elements(path: Path, file: TextIO, text: str) -> Iterator[Any]:
@@ -362,7 +366,7 @@ def _skip(text: str, at: int, letters: str) -> int:
 def _broken(path: Path, number: int, text: str, error: json.JSONDecodeError) -> str:
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
         return f"{path} ends in the middle of row {number:,}: it is cut; get the whole file"
-    return f"{path} is no JSON: row {number:,}: {error.msg}"
+    return f"{path} is not JSON: row {number:,}: {error.msg}"
 
 
 def _lines(path: Path, file: TextIO) -> Iterator[Any]:
@@ -376,7 +380,7 @@ def _lines(path: Path, file: TextIO) -> Iterator[Any]:
         except json.JSONDecodeError as error:
             if not file.read(1):
                 raise DataError(_broken(path, number, line, error)) from None
-            raise DataError(f"{path} is no JSON lines: line {number:,}: {error.msg}") from None
+            raise DataError(f"{path} is not JSON lines: line {number:,}: {error.msg}") from None
 
 
 def _read_csv(path: Path) -> Iterator[Row]:
@@ -395,7 +399,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
                 if cells:
                     yield dict(zip(names, cells, strict=False))
         except csv.Error as error:
-            raise DataError(f"{path} line {reader.line_num:,} is no CSV: {error}") from error
+            raise DataError(f"{path} line {reader.line_num:,} is not CSV: {error}") from error
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:
@@ -410,7 +414,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
                 yield from batch.to_pylist()
     except (pyarrow.ArrowException, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path} is no whole Parquet file ({reason}); get it again") from error
+        raise DataError(f"{path} is not a complete Parquet file ({reason}); get it again") from error
 
 
 _READERS: dict[str, Callable[[Path], Iterable[Any]]] = {

@@ -136,7 +136,7 @@ def _read_file(path: Path, progress: bool) -> tuple[Path, Table]:
         layout = _layout_of(path.name)
         if layout is None:
             raise InputError(
-                f"{path} is no data set; give a folder, a .tar.gz or .zip archive, wiki.mat, a label CSV, "
+                f"{path} is not a data set; give a folder, a .tar.gz or .zip archive, wiki.mat, a label CSV, "
                 "or a list (.json, .jsonl, .csv, .tsv, .parquet)"
             )
         return layout.read(path)

@@ -325,11 +325,11 @@ def _opened(checkpoint: Checkpoint, threads: int | None) -> "LiteRtNetwork":
             found = runner(image=np.zeros((1, _STEP, _STEP, 3), np.uint8))
     except (ValueError, RuntimeError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path} is no face detector of facecli ({reason})") from error
+        raise CheckpointError(f"{path} is not a face detector of facecli ({reason})") from error
     cells = len(cell_centres((_STEP, _STEP))[0])
     wanted = {name: (1, cells, values) for name, values in CELL_OUTPUTS.items()}
     if {name: values.shape for name, values in found.items()} != wanted:
-        raise CheckpointError(f"{path} has other outputs than a face detector of facecli")
+        raise CheckpointError(f"{path} does not have the outputs of a face detector of facecli")
     return runner
 
 
@@ -354,7 +354,7 @@ class LandmarkFinder:
         if {name: values.shape for name, values in found.items()} != {
             name: (1, values) for name, values in CLOSEUP_OUTPUTS.items()
         }:
-            raise CheckpointError(f"{path} has other outputs than what finds landmarks has")
+            raise CheckpointError(f"{path} does not have the outputs of a landmark network")
 
     def find(
         self,

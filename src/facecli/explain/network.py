@@ -214,7 +214,7 @@ class ExplainedNetwork:
 
         if self._path.spatial is None:
             raise InputError(
-                f"{self.checkpoint.name} has no feature map that everything flows through; "
+                f"{self.checkpoint.name} has no feature map that all predictions depend on; "
                 "choose another --method"
             )
         if self._maps is None:

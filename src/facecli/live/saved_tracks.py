@@ -224,7 +224,7 @@ def load_tracks(path: Path) -> SavedTracks:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON: {error}", "write it anew with --save-tracks") from error
+        raise InputError(f"{path} is not JSON: {error}", "write it anew with --save-tracks") from error
     rows = document.get("tracks") if isinstance(document, dict) else None
     if not isinstance(rows, list):
         raise InputError(f"{path} has no list 'tracks'", "write it anew with --save-tracks")
@@ -249,9 +249,9 @@ def _boxes_of(row: Mapping[str, Any], where: str) -> Array:
     try:
         boxes = np.asarray(row.get("boxes", []), np.float64).reshape(-1, 1 + _BOX)
     except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{where}: 'boxes' are no lists of a time and four sides") from error
+        raise InputError(f"{where}: 'boxes' are not lists of a time and four sides") from error
     if not np.isfinite(boxes).all() or np.abs(boxes).max(initial=0) > 1e6:
-        raise InputError(f"{where}: 'boxes' hold a number that is none")
+        raise InputError(f"{where}: 'boxes' contain an invalid number")
     # Sides that were written the other way round mean the same box.
     sides = boxes[:, 1:].reshape(-1, 2, 2)
     boxes[:, 1:] = np.concatenate([sides.min(axis=1), sides.max(axis=1)], axis=1)
@@ -274,6 +274,6 @@ def parse_tracks(text: str) -> set[int]:
             raise InputError(f"'{text}' names no tracks; write numbers of them, as 1,3-5")
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
-            raise InputError(f"'{part.strip()}' runs backwards; write {last}-{first}")
+            raise InputError(f"'{part.strip()}' is reversed; write {last}-{first}")
         numbers |= set(range(first, last + 1))
     return numbers

@@ -253,7 +253,7 @@ _FINDERS = {DETECTOR: DETECTOR_CONFIG, LANDMARKS: LANDMARKS_CONFIG}
 _NO_FINDER = {
     None: "is of no network that finds faces or landmarks",
     DETECTOR: "is of no face detector; name another",
-    LANDMARKS: "is of no network that finds landmarks; fetch the folder anew",
+    LANDMARKS: "is of no network that finds landmarks; get the model folder again",
 }
 _KNOTS = Fields({"level": _NUMBER, "ages": _NUMBERS, "low": _NUMBERS, "high": _NUMBERS})
 CALIBRATION = Fields(
@@ -334,7 +334,7 @@ class Checkpoint:
         digest = self.config["sha256"].get(file)
         if digest is None:
             raise CheckpointError(
-                f"{self.folder / file} is missing; train the model again or fetch its folder anew"
+                f"{self.folder / file} is missing; train the model again or get its folder again"
             )
         return digest
 
@@ -359,7 +359,7 @@ def _where_from(path: Path) -> str:
             f"the folder saved_model/{path.parent.name} of a checkout or of the release, lay it into "
             f"{paths.saved_model_dir()}"
         )
-    return "train the model again or fetch its folder anew"
+    return "train the model again or get its folder again"
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -373,7 +373,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if is_detector(config):
         raise CheckpointError(f"{path} is of a face detector", "name it with --detector-weights")
     if finds_faces(config):
-        raise CheckpointError(f"{path} finds landmarks and reads nothing of a face; name another model")
+        raise CheckpointError(f"{path} is a landmark network and predicts no attributes; name another model")
     _check(config, path)
     return Checkpoint(Path(folder), config)
 
@@ -392,7 +392,7 @@ def load_finder(folder: Path, model_type: str | None = None) -> Checkpoint:
         raise CheckpointError(f"{path} {_NO_FINDER[model_type]}")
     _check_format(config, path)
     if wrong := first_wrong(_FINDERS[found], config):
-        raise CheckpointError(f"{path}: {wrong}; fetch the folder anew")
+        raise CheckpointError(f"{path}: {wrong}; get the model folder again")
     return Checkpoint(path.parent, config)
 
 
@@ -416,7 +416,7 @@ def _read_config(path: Path) -> Any:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}; name a model folder") from error
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not JSON ({error}); fetch the folder anew") from error
+        raise CheckpointError(f"{path} is not JSON ({error}); get the model folder again") from error
 
 
 def _check_format(config: Mapping[str, Any], path: Path) -> None:
@@ -432,7 +432,7 @@ def _check(config: Any, path: Path) -> None:
         raise CheckpointError(f"{path} lacks {', '.join(missing)}: not a facecli model")
     _check_format(config, path)
     if wrong := first_wrong(CONFIG, config):
-        raise CheckpointError(f"{path}: {wrong}; fetch the folder anew")
+        raise CheckpointError(f"{path}: {wrong}; get the model folder again")
     unknown = [head for head in config["heads"] if head not in HEAD_CLASSES]
     if not config["heads"] or not set(unknown) <= set(config["labels"]):
         raise CheckpointError(f"{path}: heads {config['heads']} are not among {list(HEAD_CLASSES)}")

@@ -64,7 +64,7 @@ def graft_heads(path: Path, heads: Mapping[str, LinearHead]) -> bytes:
 def _signature(model: Any, path: Path) -> Any:
     found = [one for one in model.signatureDefs or () if one.signatureKey == SIGNATURE.encode()]
     if len(model.subgraphs) != 1 or not found:
-        raise CheckpointError(f"{path} is no network to which a head can be added")
+        raise CheckpointError(f"{path} is not a network to which a head can be added")
     return found[0]
 
 
@@ -73,7 +73,7 @@ def _shared_features(graph: "_Graph", outputs: list[int], path: Path) -> int:
     found = {tensor for output in outputs if (tensor := graph.features_of(output)) is not None}
     if len(found) != 1:
         raise CheckpointError(
-            f"the heads of {path} read no common features; add the head to a model that was trained whole"
+            f"the heads of {path} do not share features; add the head to a model that was trained as a whole"
         )
     return found.pop()
 

@@ -60,7 +60,7 @@ class LiteRtNetwork:
         for name, values in found.items():
             if not np.isfinite(values).all():
                 raise CheckpointError(
-                    f"{self._path}: output '{name}' gives no finite numbers; fetch the folder anew"
+                    f"{self._path}: output '{name}' gives no finite numbers; get the model folder again"
                 )
         return found
 
@@ -144,13 +144,13 @@ def _try_out(path: Path, digest: str) -> None:
         done = subprocess.run(command, capture_output=True, timeout=TRIAL_S, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired as error:
         raise CheckpointError(
-            f"{path} did not compute within {TRIAL_S} seconds; fetch the folder anew"
+            f"{path} did not compute within {TRIAL_S} seconds; get the model folder again"
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be tried: {error.strerror or error}") from error
     if done.returncode not in (0, 1):
         raise CheckpointError(
-            f"{path} ends the process that opens it (status {done.returncode}): it is damaged; "
+            f"{path} crashes the process that opens it (status {done.returncode}): it is damaged; "
             "fetch the folder anew"
         )
     if done.returncode:
@@ -257,7 +257,7 @@ class Predictor:
         if shape != expected or inputs[_INPUT]["dtype"] != np.uint8:
             raise CheckpointError(
                 f"{path} takes {shape} {np.dtype(inputs[_INPUT]['dtype'])}, but config.json says "
-                f"{expected} uint8; fetch the model folder anew"
+                f"{expected} uint8; get the model folder again"
             )
 
     def _check_outputs(self, path: Path) -> None:
@@ -275,11 +275,11 @@ class Predictor:
             if outputs[head].shape != (1, count):
                 raise CheckpointError(
                     f"{path}: head '{head}' gives {outputs[head].shape[1:]} classes, not "
-                    f"{count}; it is a model of another kind"
+                    f"{count}; it is another kind of model"
                 )
             if outputs[head].min() < 0 or abs(outputs[head].sum() - 1) > _ROUNDED:
                 raise CheckpointError(
-                    f"{path}: head '{head}' gives no probabilities; fetch the model folder anew"
+                    f"{path}: head '{head}' gives no probabilities; get the model folder again"
                 )
 
 

@@ -146,7 +146,7 @@ def load_arrays(path: Path, kind: str | None = None) -> dict[str, Array]:
     readers = {".npz": load_npz, ".h5": load_h5, ".pt": load_torch}
     reader = readers.get(kind or path.suffix)
     if reader is None:
-        raise WeightsError(f"{path} is no weight file; FaceNet weights are {', '.join(readers)}")
+        raise WeightsError(f"{path} is not a weight file; FaceNet weights are {', '.join(readers)}")
     if not path.is_file():
         raise WeightsError(f"no weight file {path}; fetch it with 'facecli weights get facenet'")
     return reader(path)
@@ -274,7 +274,7 @@ def load_mobilenet(path: Path | None = None) -> Callable[[Array], dict[str, Arra
         network = cv2.dnn.readNetFromTensorflow(str(path))
         known = _POOLED in network.getLayerNames()
     except cv2.error as error:
-        raise WeightsError(f"{path} is no TensorFlow graph that OpenCV can read") from error
+        raise WeightsError(f"{path} is not a TensorFlow graph that OpenCV can read") from error
     if not known:
         raise WeightsError(f"{path} is another graph: it has no layer {_POOLED}")
 

@@ -115,7 +115,7 @@ def list_models() -> list[Entry]:
 def find_entry(name: str) -> Entry:
     """A model by name or folder, as `core.paths.find_model` finds it. Raises CheckpointError."""
     if not name.strip():
-        raise CheckpointError("'' is no model; 'facecli models list' says which are here")
+        raise CheckpointError("'' is not a model; 'facecli models list' says which are here")
     return describe(paths.find_model(name))
 
 
@@ -173,7 +173,7 @@ def find_epoch(folder: Path, number: int) -> Path:
     place = epoch_folder(folder, number)
     if paths.may_hold(place, CONFIG_FILE):
         return place
-    raise InputError(f"{folder} has not kept epoch {number}; {_told_kept(folder)}")
+    raise InputError(f"{folder} has no epoch {number}; {_told_kept(folder)}")
 
 
 def _told_kept(folder: Path) -> str:
@@ -212,13 +212,13 @@ def _unusable(checkpoint: Checkpoint) -> str | None:
     """What is wrong with a folder whose `config.json` can be read: name, calibration, or a missing file."""
     folder = checkpoint.folder
     if _as_text(folder.name) != folder.name:
-        return f"{folder}: its name is no text; rename it"
+        return f"{folder}: its name is not text; rename it"
     if wrong := checkpoint.wrong_in_calibration():
         return f"{folder / CONFIG_FILE}: {wrong}; run 'facecli calibrate' or fetch the folder anew"
     listed = [file for file in (LITERT_FILE, KERAS_FILE) if file in checkpoint.config["sha256"]]
     # A backbone to train from has no LiteRT file, and who only runs a model may leave the Keras file out.
     if listed and not paths.may_hold(folder, listed[0]):
-        return f"{folder / listed[0]} is missing; train the model again or fetch its folder anew"
+        return f"{folder / listed[0]} is missing; train the model again or get its folder again"
     return None
 
 
@@ -229,7 +229,7 @@ def verify(entry: Entry) -> list[FileCheck]:
     """
     digests = entry.config.get("sha256")
     if not digests or first_wrong(CONFIG.required["sha256"], digests):
-        raise CheckpointError(f"{entry.folder}/{CONFIG_FILE} names no digests; fetch the folder anew")
+        raise CheckpointError(f"{entry.folder}/{CONFIG_FILE} names no digests; get the model folder again")
     if paths.is_installed(entry.folder):
         # An installed package leaves out what only training needs.
         digests = {name: digest for name, digest in digests.items() if name != KERAS_FILE}
@@ -265,13 +265,13 @@ def check_removable(entry: Entry) -> None:
     """Raises InputError when `remove` would refuse it."""
     folder = entry.folder
     if entry.shipped:
-        raise InputError(f"{folder} came with facecli and stays; only models of your own are removed")
+        raise InputError(f"{folder} is shipped with facecli; only your own models can be removed")
     among_models = folder.absolute().parent.resolve() == paths.saved_model_dir().resolve()
     if not among_models and not _is_model(folder):
-        raise InputError(f"{folder} is no model folder of facecli; nothing was removed")
+        raise InputError(f"{folder} is not a model folder of facecli; nothing was removed")
     guarded = (Path.home(), Path.cwd(), paths.saved_model_dir())
     if not folder.is_symlink() and any(place.resolve().is_relative_to(folder.resolve()) for place in guarded):
-        raise InputError(f"{folder} holds more than a model; remove its files by hand")
+        raise InputError(f"{folder} contains more than a model; delete its files yourself")
 
 
 def _is_model(folder: Path) -> bool:

@@ -200,7 +200,7 @@ def find_faces_in(
         from facecli.sources.video_specs import looks_like_video
 
         if looks_like_video(data):
-            raise ImageError(f"{name} is a video, no picture", "use --video") from error
+            raise ImageError(f"{name} is a video, not a picture", "use --video") from error
         raise
     found = preparer.find(image_rgb)
     reduced = image_rgb.shape[1], image_rgb.shape[0]

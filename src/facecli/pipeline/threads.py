@@ -235,8 +235,7 @@ def check_silence(source: FrameSource, capture: CaptureThread) -> None:
     """Raises SourceError when the source has owed a frame for too long."""
     if capture.silent_s() > source.stall_s:
         raise SourceError(
-            f"{source.name} stalled: no frame for {source.stall_s:.0f} s; "
-            "what was analysed until then is kept"
+            f"{source.name} stalled: no frame for {source.stall_s:.0f} s; the results so far are kept"
         )
 
 

@@ -86,7 +86,7 @@ def parse_sink(text: str) -> SinkChoice:
     """Finds what "NAME=TARGET" names. Raises InputError when it names nothing."""
     name, equals, target = text.partition("=")
     if not (name and equals and target):
-        raise InputError(f"sink '{text}' is no NAME=TARGET")
+        raise InputError(f"sink '{text}' is not a NAME=TARGET")
     return SinkChoice(name, target, SINKS.find(name))
 
 

@@ -75,7 +75,7 @@ class EventOptions:
                 f"{self.min_people}: ask for that many, or for a smaller least number of people"
             )
         if strays := [name for name in self.attributes if name not in ATTRIBUTES]:
-            raise InputError(f"events know no attribute '{strays[0]}'; name some of {', '.join(ATTRIBUTES)}")
+            raise InputError(f"events have no attribute '{strays[0]}'; name some of {', '.join(ATTRIBUTES)}")
 
 
 def count_people(number: int) -> str:
@@ -355,7 +355,7 @@ class Outbox:
         try:
             yield
         except sqlite3.Error as error:
-            lost = "; it is no outbox or damaged: move it away" if _is_damage(error) else ""
+            lost = "; it is not an outbox or damaged: move it away" if _is_damage(error) else ""
             raise OutputError(f"cannot keep events in {self.path}: {error}{lost}") from error
 
 

@@ -71,15 +71,15 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
         number, total = int(found[1]), int(found[2])
         if 1 <= number <= total:
             return Shard(number, total)
-        raise InputError(f"there is no shard {text}; shards are counted from 1/{max(total, 1)}")
+        raise InputError(f"there is no shard {text}; shards are numbered from 1/{max(total, 1)}")
     if (auto := _AUTO.fullmatch(text)) is None:
-        raise InputError(f"'{text}' is no shard; write K/N, as 3/16, or auto, or auto/16")
+        raise InputError(f"'{text}' is not a shard; write K/N, as 3/16, or auto, or auto/16")
     index, size = _array_job(environment, bool(auto[1]))
     said = int(auto[1]) if auto[1] else size
     if said is None:
-        raise InputError("nothing here says how many shards there are; write auto/N, the size of the array")
+        raise InputError("the number of shards is unknown; write auto/N with the size of the array")
     if said < 1:
-        raise InputError(f"'{text}' is no shard; there is one at least")
+        raise InputError(f"'{text}' is not a shard; there is one at least")
     return Shard(index % said + 1, said)
 
 
@@ -154,8 +154,8 @@ class Part(NamedTuple):
                 yield from table.iter_batches(_ROWS_AT_ONCE, columns=columns and list(columns))
         except (pyarrow.ArrowException, OSError) as error:
             raise InputError(
-                f"{shown(self.place)} is damaged or cut short ({one_line(error)[:80]}); remove it, and its "
-                "pictures are analysed again"
+                f"{shown(self.place)} is damaged or cut short ({one_line(error)[:80]}); "
+                "delete it to analyse its pictures again"
             ) from error
 
     @contextmanager
@@ -287,7 +287,7 @@ class PartsSink:
                     continue
                 raise InputError(
                     f"{shown(self.target)} holds parts of shard {self._shard} already",
-                    "--resume goes on with them; or name another folder",
+                    "continue them with --resume, or name another folder",
                 )
             self._read_part(part)
 

@@ -104,7 +104,7 @@ def resume_csv(target: Path, columns: Sequence[str], is_raw: bool = False) -> Jo
     if begin != header:
         if not _begins(begin, header) or len(begin) == len(header):
             raise InputError(
-                f"{target} has not the columns of this run; give the same options, or another file"
+                f"{target} does not have the columns of this run; give the same options, or another file"
             )
         _cut(target, 0)
         return journal
@@ -149,7 +149,7 @@ def _csv_row(record: bytes, columns: Sequence[str], target: Path) -> dict[str, s
         row = dict(zip(columns, cells, strict=True))
         _number(row)
     except (ValueError, csv.Error) as error:
-        raise InputError(f"{target} is no table of facecli; name another file") from error
+        raise InputError(f"{target} is not a table of facecli; name another file") from error
     return row
 
 
@@ -177,7 +177,7 @@ def _reading(target: Path) -> io.BufferedReader:
     try:
         return open(target, "rb")
     except OSError as error:
-        raise OutputError(f"cannot go on with {target}: {error.strerror or error}") from error
+        raise OutputError(f"cannot continue {target}: {error.strerror or error}") from error
 
 
 def _cut(target: Path, end: int) -> None:
@@ -185,7 +185,7 @@ def _cut(target: Path, end: int) -> None:
         if os.stat(target).st_size != end:
             os.truncate(target, end)
     except OSError as error:
-        raise OutputError(f"cannot go on with {target}: {error.strerror or error}") from error
+        raise OutputError(f"cannot continue {target}: {error.strerror or error}") from error
 
 
 def _begins(cut: bytes, whole: bytes) -> bool:
@@ -196,7 +196,7 @@ def _begins(cut: bytes, whole: bytes) -> bool:
 
 def _foreign(target: Path, number: int) -> InputError:
     return InputError(
-        f"{target}, line {number}: no row of facecli", "--resume goes on with its own files only"
+        f"{target}, line {number}: no row of facecli", "--resume can continue only files that facecli wrote"
     )
 
 

@@ -148,7 +148,7 @@ def build_target(
         )
     scheme = given.partition(":")[0].lower()
     if attributes is not None and scheme not in _MQTT_PORTS:
-        raise InputError(f"{redacted(given)} is no MQTT target, and discovery is MQTT's")
+        raise InputError(f"{redacted(given)} is not an MQTT target, and discovery is MQTT's")
     if scheme in ("http", "https"):
         return HttpTarget(given, credentials, patience.answer_s)
     if scheme in _MQTT_PORTS:
@@ -156,7 +156,7 @@ def build_target(
     if given.startswith(PROGRAM):
         return ProgramTarget(given, credentials, patience.program_s)
     raise InputError(
-        f"{redacted(given)} is no target of events; name https://..., mqtt://HOST/TOPIC, mqtts://... or "
+        f"{redacted(given)} is not a target of events; name https://..., mqtt://HOST/TOPIC, mqtts://... or "
         f"'{PROGRAM}COMMAND'"
     )
 
@@ -169,9 +169,9 @@ def _parts_of(given: str) -> SplitResult:
         host, _ = parts.hostname, parts.port
     except ValueError:
         # Its text would show what it takes for the port, which may be part of a password.
-        raise InputError(f"{called} is no address: its host or port is wrong; check it") from None
+        raise InputError(f"{called} is not an address: its host or port is wrong; check it") from None
     if not host or not given.isprintable() or " " in given:
-        raise InputError(f"{called} is no address: it needs a host, and no spaces; check it")
+        raise InputError(f"{called} is not an address: it needs a host, and no spaces; check it")
     return parts
 
 
@@ -301,9 +301,9 @@ class MqttTarget:
     def _check_topic(self, given: str) -> None:
         topic = self._topic
         if not topic or len(topic.encode()) > _LONGEST_TOPIC_BYTES:
-            raise InputError(f"{self.called} names no topic; name one, as in mqtt://{self._host}/door/people")
+            raise InputError(f"{self.called} has no topic; add one, as in mqtt://{self._host}/door/people")
         if set(given) & set("?#") or set(topic) & set("#+\0") or topic.startswith("$"):
-            raise InputError(f"{self.called} names no topic that events can go to: leave ? # + and $ out")
+            raise InputError(f"{self.called} names an invalid topic: leave out ? # + and $")
 
     def send(self, event: KeptEvent) -> None:
         try:
@@ -420,12 +420,12 @@ class ProgramTarget:
         try:
             self._words = shlex.split(given.removeprefix(PROGRAM), posix=os.name == "posix")
         except ValueError as error:
-            raise InputError(f"{given} is no command ({error}); check its quotes") from None
+            raise InputError(f"{given} is not a command ({error}); check its quotes") from None
         if not self._words:
-            raise InputError(f"{given} names no program; name one, as in '{PROGRAM}./react.py'")
+            raise InputError(f"{given} has no program; add one, as in '{PROGRAM}./react.py'")
         self.called = f"{PROGRAM}{self._words[0]}"
         if shutil.which(self._words[0]) is None:
-            raise InputError(f"no program {self._words[0]} that can be run; check its path and 'chmod +x'")
+            raise InputError(f"cannot run the program {self._words[0]}; check its path and 'chmod +x'")
 
     def send(self, event: KeptEvent) -> None:
         said = _standard_error()

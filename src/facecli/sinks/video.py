@@ -375,7 +375,7 @@ def choose_encoder(suffix: str, codec: str | None, notify: Callable[[str], None]
     """
     fitting = CONTAINERS[suffix]
     if codec is not None and codec not in fitting:
-        raise InputError(f"{suffix} files do not hold {codec}; they hold {', '.join(fitting)}")
+        raise InputError(f"{suffix} files do not support {codec}; they support {', '.join(fitting)}")
     for wanted in (codec,) if codec is not None else fitting:
         for encoder in ENCODERS[wanted]:
             if _is_there(encoder.name):
@@ -384,7 +384,9 @@ def choose_encoder(suffix: str, codec: str | None, notify: Callable[[str], None]
                         f"nothing here encodes {fitting[0]}; {wanted} is written, which fewer players know"
                     )
                 return encoder
-    raise InputError(f"nothing here encodes {codec or suffix}", "choose another --codec or another suffix")
+    raise InputError(
+        f"no encoder for {codec or suffix} is installed", "choose another --codec or another suffix"
+    )
 
 
 def _is_there(encoder: str) -> bool:

@@ -134,7 +134,7 @@ def _refusal(info: zipfile.ZipInfo) -> str | None:
     if info.file_size > MAX_BYTES:
         return f"it has more than {MAX_BYTES:,} bytes"
     if info.file_size > max(_BOMB_BYTES, _BOMB_RATIO * info.compress_size):
-        return f"{info.compress_size:,} bytes that unpack to {info.file_size:,} are no picture"
+        return f"{info.compress_size:,} bytes that unpack to {info.file_size:,} are not a picture"
     return None
 
 

@@ -125,7 +125,7 @@ class CaptureSource:
             if in_a_row > _MOST_BROKEN:
                 raise SourceError(
                     f"{self.name} is cut short: {_MOST_BROKEN} pictures in a row cannot be read; "
-                    "what was analysed until then is kept"
+                    "the results so far are kept"
                 )
             index += 1
 
@@ -153,13 +153,11 @@ class CaptureSource:
         if self._closed:
             return
         if self.live and given:
-            raise SourceError(
-                f"{self.name} was lost after {given} frames; what was analysed until then is kept"
-            )
+            raise SourceError(f"{self.name} was lost after {given} frames; the results so far are kept")
         if not given and not self.live and self.broken < self.promised:
-            raise InputError(f"{self.name} has no picture from {self.options.start_s:g} s on")
+            raise InputError(f"{self.name} has no frame after {self.options.start_s:g} s")
         if not given:
-            raise SourceError(f"{self.name} gave no frame: it is damaged, busy, or of a format unknown here")
+            raise SourceError(f"{self.name} gave no frame: it is damaged, busy, or of an unknown format")
 
 
 class SequenceCapture:
@@ -206,7 +204,7 @@ class AnimationCapture:
         self._count = getattr(self._image, "n_frames", 1)
         if self._count < 2:
             self._image.close()
-            raise InputError(f"{path} is a picture, whatever its name says", "give it to --img")
+            raise InputError(f"{path} is a picture, despite its name", "use --img")
         self._next, self._start_ms, self._end_ms = 0, 0.0, 0.0
 
     def isOpened(self) -> bool:  # noqa: N802

@@ -102,7 +102,7 @@ def open_container(spec: str, hwaccel: str | None = None) -> InputContainer:
         raise SourceError(cannot_open(spec)) from None
     if "_pipe" in container.format.name or container.format.name == "webp":
         container.close()
-        raise InputError(f"{source_name(spec)} is a picture, whatever its name says", "give it to --img")
+        raise InputError(f"{source_name(spec)} is a picture, despite its name", "use --img")
     return container
 
 
@@ -131,7 +131,7 @@ def _refuse_known(spec: str) -> None:
     if start.startswith((b"#EXTM3U", b"ffconcat")):
         raise InputError(f"{source_name(spec)} is a playlist; name the clips, or the playlist's address")
     if path.lower().endswith(PICTURE_SUFFIXES) and start:
-        raise InputError(f"{source_name(spec)} is a picture", "give it to --img")
+        raise InputError(f"{source_name(spec)} is a picture", "use --img")
 
 
 def _hardware(name: str | None) -> HWAccel | None:
@@ -139,7 +139,7 @@ def _hardware(name: str | None) -> HWAccel | None:
         return None
     if name not in hwdevices_available():
         known = ", ".join(hwdevices_available()) or "none"
-        raise InputError(f"{name} is not among what this build of FFmpeg decodes with: {known}")
+        raise InputError(f"{name} is not a hardware decoder of this FFmpeg build; it has: {known}")
     return HWAccel(device_type=name, allow_software_fallback=True)
 
 
@@ -155,7 +155,7 @@ def pick_video(container: InputContainer, spec: str) -> VideoStream:
     ]
     if not tracks:
         sound = ", only sound" if container.streams.audio else ""
-        raise SourceError(f"{source_name(spec)} holds no video that can be read{sound}; try another file")
+        raise SourceError(f"{source_name(spec)} contains no readable video{sound}; try another file")
     return pick_default(tracks)
 
 
@@ -280,7 +280,7 @@ class ClipSource:
             if picked.is_past(frame.time_s):
                 self.ended = True
                 if not given:
-                    raise InputError(f"{self.name} has no frame in the part that was asked for")
+                    raise InputError(f"{self.name} has no frame in the requested part")
                 return
             if picked.wants(frame.time_s):
                 given += 1
@@ -395,17 +395,15 @@ class ClipSource:
         if self._closed or (self.ended and self.live and frames):
             return
         if self.live and frames:
-            raise SourceError(
-                f"{self.name} was lost after {frames} frames; what was analysed until then is kept"
-            )
+            raise SourceError(f"{self.name} was lost after {frames} frames; the results so far are kept")
         if frames == 0 and self._clock.origin_s is not None and not self.live:
-            raise InputError(f"{self.name} has no frame from {self.options.start_s:g} s on; it is shorter")
+            raise InputError(f"{self.name} has no frame after {self.options.start_s:g} s; it is shorter")
         if frames == 0:
-            raise SourceError(f"{self.name} gave no frame: it is damaged, busy, or of a format unknown here")
+            raise SourceError(f"{self.name} gave no frame: it is damaged, busy, or of an unknown format")
         if self._is_cut():
             raise SourceError(
-                f"{self.name} is cut short: its own index says that more was there; {frames} frames could be "
-                "read; what was analysed until then is kept"
+                f"{self.name} is cut short: its index says that it was longer; {frames} frames could be "
+                "read; the results so far are kept"
             )
 
     def _is_cut(self) -> bool:

@@ -86,7 +86,7 @@ def check_address(address: str) -> None:
     bucket = address.partition("://")[2].partition("/")[0]
     if "@" in bucket or ":" in bucket:
         raise InputError(
-            f"the address {redacted(address)} has a login in it, which is not sent", _hint(address)
+            f"the address {redacted(address)} contains a login, which facecli does not send", _hint(address)
         )
     if not bucket or _MAGIC.search(bucket):
         raise InputError(f"{redacted(address)!r} names no bucket; write s3://bucket/folder")
@@ -130,7 +130,7 @@ class Storage:
                 info = self._call("info", _path(address))
             except FileNotFoundError as error:
                 raise InputError(
-                    f"no such object, and nothing below it: {redacted(address)}; check the address"
+                    f"no such object or prefix: {redacted(address)}; check the address"
                 ) from error
         return None if info["type"] == "directory" else _entry(address, info)
 
@@ -230,7 +230,7 @@ class Storage:
         if entry.size is not None and len(data) != entry.size:
             raise ImageError(
                 f"{called} has {len(data):,} bytes and not the {entry.size:,} that were listed: it was "
-                "changed or came cut short; list it again"
+                "changed or is incomplete; list it again"
             )
         if entry.etag is None or entry.etag == hashlib.md5(data, usedforsecurity=False).hexdigest():
             return
@@ -324,7 +324,7 @@ def _translated(address: str, kind: type[FacecliError], within_s: float = _LISTE
     except _library_errors() as error:
         name = type(error).__name__
         if isinstance(error, TimeoutError) or name in _LATE:
-            raise kind(f"{called} gives no whole answer within {within_s:g} s") from error
+            raise kind(f"{called} does not answer completely within {within_s:g} s") from error
         if name in _CUT:
             raise kind(f"{called} comes cut short; try again") from error
         if name in _WITHOUT_KEYS or "credentials!" in str(error):
@@ -482,7 +482,7 @@ class Spool:
             try:
                 self._storage.put(self.path, self.address, is_new)
             except OutputError as error:
-                raise OutputError(f"{error}; what was made stays in {self.path}", error.hint) from error
+                raise OutputError(f"{error}; the result stays in {self.path}", error.hint) from error
         self.discard()
 
     def discard(self) -> None:

@@ -187,7 +187,7 @@ class StdinSource:
         if len(data) > MAX_BYTES:
             raise ImageError(f"standard input has more than {MAX_BYTES:,} bytes; make the picture smaller")
         if not data:
-            raise ImageError("nothing came on standard input; redirect a picture to it")
+            raise ImageError("standard input is empty; redirect a picture to it")
         return data
 
 
@@ -200,7 +200,10 @@ def check_regular(path: Path) -> None:
         raise ImageError(f"cannot read {shown(path)}: {reason}; check the path") from error
     if not stat.S_ISREG(mode):
         kind = next((text for is_kind, text in _KINDS.items() if is_kind(mode)), "no file")
-        raise ImageError(f"{as_text(path)} is {kind}, no picture file", "redirect it and give - to read it")
+        raise ImageError(
+            f"{as_text(path)} is {kind}, not a picture file",
+            "to read it, redirect it to standard input and give -",
+        )
 
 
 def entry_of(path: Path) -> Entry:

@@ -145,9 +145,9 @@ def can_be_read_again(given: Picture) -> bool:
 
 def _of_path(path: str) -> bytes:
     if not path:
-        raise InputError("an empty name is no picture; give a path")
+        raise InputError("an empty name is not a picture; give a path")
     if os.path.isdir(path):
-        raise ImageError(f"{shown(path)} is a folder, no picture; give the pictures in it")
+        raise ImageError(f"{shown(path)} is a folder, not a picture; give the pictures in it")
     check_regular(Path(path))
     return read_bytes(Path(path))
 
@@ -157,7 +157,7 @@ def _fetched(url: str, allow_private: bool) -> bytes:
     try:
         return fetch(url, allow_private)
     except PrivateAddressError as error:
-        raise PrivateAddressError(f"{error}; FaceAnalyzer(allow_private=True) asks it") from error
+        raise PrivateAddressError(f"{error}; FaceAnalyzer(allow_private=True) allows it") from error
 
 
 def _of_bytes(given: bytes | bytearray | memoryview, name: str) -> bytes:
@@ -181,7 +181,9 @@ def _of_file(read: Callable[[int], object], name: str) -> bytes:
     except _READING_ERRORS as error:
         raise ImageError(f"cannot read {name}: {one_line(error)}") from error
     if not data:
-        raise ImageError(f"{name} holds nothing from where it stands; seek(0) goes back to its start")
+        raise ImageError(
+            f"{name} has nothing after its current position; call seek(0) to go back to its start"
+        )
     return bytes(data)
 
 
@@ -194,7 +196,7 @@ def decode_data_url(given: str, name: str = _DATA) -> bytes:
         raise ImageError(f"{name} has more than {MAX_BYTES:,} bytes; make the picture smaller")
     head, comma, content = given.partition(",")
     if not comma:
-        raise ImageError(f"{name} is no data URL: there is no comma before its content")
+        raise ImageError(f"{name} is not a data URL: there is no comma before its content")
     data = unquote_to_bytes(content)
     if _BASE64.search(head):
         # As browsers do: spaces do not count, and the end need not be filled up.
@@ -202,7 +204,7 @@ def decode_data_url(given: str, name: str = _DATA) -> bytes:
         try:
             data = base64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
         except binascii.Error as error:
-            raise ImageError(f"{name} cannot be decoded: its content is no base64") from error
+            raise ImageError(f"{name} cannot be decoded: its content is not base64") from error
     if not data:
         raise ImageError(f"{name} is empty (0 bytes)")
     return data
@@ -238,7 +240,7 @@ def _check_shape(image: Array, name: str) -> None:
     wrong = f"{name} must be (H, W, 3) RGB, (H, W, 4) RGBA, (H, W) or (H, W, 1) grey, not {shape}"
     if not (image.ndim == 2 or (image.ndim == 3 and shape[2] in _CHANNELS)):
         last = image.ndim == 3 and shape[0] in _CHANNELS
-        raise ImageError(f"{wrong}; array.transpose(1, 2, 0) puts its channels last" if last else wrong)
+        raise ImageError(f"{wrong}; array.transpose(1, 2, 0) moves its channels last" if last else wrong)
     if not image.size:
         raise ImageError(f"{name} is empty: it has no pixels, {shape}")
     check_size((shape[1], shape[0]), name)
@@ -248,7 +250,7 @@ def _checked_floats(image: Array, name: str) -> Array:
     low, high = float(image.min()), float(image.max())
     # A minimum is NaN where one value is.
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ImageError(f"{name} has values that are no numbers (NaN or infinite); replace them")
+        raise ImageError(f"{name} has values that are not numbers (NaN or infinite); replace them")
     if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise ImageError(
             f"{name} has floats from {low:g} to {high:g}, not in [0, 1]; divide by the value of white, "

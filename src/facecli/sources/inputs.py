@@ -54,7 +54,7 @@ def read_list(name: str, stdin: BinaryIO | None = None) -> list[str]:
     if data[:3] == b"\xef\xbb\xbf":
         data = data[3:]
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\x89PNG":
-        raise InputError(f"{called} is no list in UTF-8; a list has a path on each line")
+        raise InputError(f"{called} is not a list in UTF-8; a list has a path on each line")
     parts = data.split(b"\0") if b"\0" in data else data.replace(b"\r\n", b"\n").split(b"\n")
     entries = [part.decode("utf-8", "surrogateescape") for part in parts if part.strip()]
     if not entries:
@@ -234,7 +234,7 @@ def _may_be_many(given: str) -> bool:
 def _sources(given: str, rules: Rules) -> list[Source]:
     """What one argument means. Raises InputError."""
     if not given:
-        raise InputError("an empty name is no picture", "check --img and the list")
+        raise InputError("an empty name is not a picture", "check --img and the list")
     if given == "-":
         return [StdinSource()]
     if is_url(given):
@@ -257,14 +257,14 @@ def _stored(address: str, rules: Rules) -> Source:
     """What an address of object storage means. Raises InputError."""
     if not rules.storage:
         raise InputError(
-            f"{shown(address)} is in object storage, which is not asked for what lists name: it would be "
-            "asked with your credentials",
-            "name it on the command line, or a manifest of it",
+            f"{shown(address)} is in object storage, which lists may not name, because your "
+            "credentials would be used",
+            "name it on the command line, or write a manifest of it",
         )
     from facecli.sources import cloud
 
     if is_archive(address):
-        raise InputError(f"{shown(address)} is an archive, which is read from files only; fetch it first")
+        raise InputError(f"{shown(address)} is an archive at a web address; download it first")
     if address.lower().endswith(MANIFESTS):
         from facecli.sources.manifest import stored_manifest
 

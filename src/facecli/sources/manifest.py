@@ -69,12 +69,12 @@ def _rows_of_parquet(path: Path) -> Iterator[Mapping[str, Any]]:
         file = parquet.ParquetFile(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(
-            f"{shown(path)} is no Parquet file, damaged, or cut short ({one_line(error)[:100]})"
+            f"{shown(path)} is not a Parquet file, damaged, or cut short ({one_line(error)[:100]})"
         ) from error
     if missing := set(COLUMNS) - set(file.schema_arrow.names):
         file.close()
         raise InputError(
-            f"{shown(path)} is no manifest (no {', '.join(sorted(missing))}); 'facecli manifest' makes one"
+            f"{shown(path)} is not a manifest (no {', '.join(sorted(missing))}); 'facecli manifest' makes one"
         )
 
     def rows() -> Iterator[Mapping[str, Any]]:
@@ -109,7 +109,7 @@ def _rows_of_text(path: Path) -> Iterator[Mapping[str, Any]]:
     if begin and end != b"\n":
         raise InputError(f"{shown(path)} is cut short: its last line has no end; make it again")
     if not is_manifest(path) and (begin or path.suffix.lower() == ".csv"):
-        raise InputError(f"{shown(path)} is no manifest; 'facecli manifest' makes one")
+        raise InputError(f"{shown(path)} is not a manifest; 'facecli manifest' makes one")
     return _rows_of_csv(path) if path.suffix.lower() == ".csv" else _rows_of_json(path)
 
 
@@ -136,7 +136,9 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         with open(path, encoding="utf-8", newline="") as file:
             yield file
     except (OSError, ValueError, csv.Error, RecursionError) as error:
-        raise SourceError(f"{shown(path)} has a line that is no entry ({one_line(error)[:80]})") from error
+        raise SourceError(
+            f"{shown(path)} has a line that is not an entry ({one_line(error)[:80]})"
+        ) from error
 
 
 def _checked(row: Mapping[str, Any], path: Path, number: int) -> Entry:
@@ -269,7 +271,7 @@ def _in_order(source: Any, after: str) -> Iterator[Entry]:
     for entry in source.entries(after):
         if entry.source < last:
             raise SourceError(
-                f"{shown(entry.source)} comes behind {shown(last)}: that storage keeps no order"
+                f"{shown(entry.source)} comes after {shown(last)}: this storage does not sort names"
             )
         last = entry.source
         yield entry
@@ -292,7 +294,9 @@ class Listing:
             resume: go on with what an interrupted run has listed.
         """
         if target.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{target} is no name of a manifest; let it end in {', '.join(SUFFIXES)}")
+            raise InputError(
+                f"{target} is not the name of a manifest; use a name that ends in {', '.join(SUFFIXES)}"
+            )
         if target.suffix.lower() == ".parquet":
             _pyarrow_parquet()
         self._target, self._given, self._resumes = target, [shown(one) for one in given], resume
@@ -357,7 +361,9 @@ class Listing:
         except (ValueError, TypeError, KeyError):
             same = False
         if not same:
-            raise InputError(f"{self.path} lists other sources", "leave --resume out, or give the same")
+            raise InputError(
+                f"{self.path} was begun with other sources", "leave out --resume, or give the same sources"
+            )
 
     def _entries(self) -> Iterator[Entry]:
         with open(self.path, "rb") as file:

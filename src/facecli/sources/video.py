@@ -106,8 +106,7 @@ class ReconnectingSource:
                 self._source.__exit__(None, None, None)
             return number
         raise SourceError(
-            f"{self.name} did not come back after {len(BACK_OFF_S)} tries; "
-            "what was analysed until then is kept"
+            f"{self.name} did not come back after {len(BACK_OFF_S)} attempts; the results so far are kept"
         ) from lost
 
     def _pause(self, seconds: float) -> None:

@@ -174,13 +174,15 @@ def check_spec(spec: str) -> None:
 def check_capture_options(spec: str, capture_options: CaptureOptions, reconnect: bool) -> None:
     """Raises InputError when something is asked of a source that cannot give it."""
     if (capture_options.width or capture_options.height) and not is_camera(spec):
-        raise InputError("width and height are asked of a camera; clips and streams have a size of their own")
+        raise InputError(
+            "width and height can be set only for cameras; clips and streams have their own size"
+        )
     if capture_options.fps and not (is_camera(spec) or is_sequence(spec)):
         raise InputError(
-            "fps is asked of a camera or a sequence of pictures; clips and streams have their own"
+            "fps can be set only for cameras and numbered pictures; clips and streams have their own"
         )
     if reconnect and not (is_camera(spec) or is_address(spec)):
-        raise InputError("reconnecting is for cameras and streams; a file does not go away")
+        raise InputError("reconnecting is only for cameras and streams")
 
 
 def source_name(spec: str) -> str:
@@ -332,9 +334,9 @@ def _is_glob(given: str) -> bool:
 def _kinds_of(given: str) -> tuple[bool, bool]:
     """Are there pictures, are there videos?"""
     if given == "-":
-        raise InputError("standard input may be a picture or a video", "say --img - or --video -")
+        raise InputError("standard input could be a picture or a video", "give --img - or --video -")
     if not given:
-        raise InputError("an empty name is no picture and no clip; check the names that were given")
+        raise InputError("an empty name is not a picture or clip; check the arguments")
     if is_address(given):
         known = _split(given)
         if is_storage_address(given):

@@ -74,7 +74,7 @@ def resolve_host(host: str, port: int, allow_private: bool, within_s: float = 30
     refused = [one for one in asked if not is_public_address(one)]
     if refused and not allow_private:
         known = "" if host == refused[0] else f" {refused[0]},"
-        raise PrivateAddressError(f"{host} is{known} a private address", "add --allow-private to ask it")
+        raise PrivateAddressError(f"{host} is{known} a private address", "add --allow-private to allow it")
     return found
 
 
@@ -148,11 +148,16 @@ def check_url(url: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         # Its text would show what it takes for host and port, which may be part of a password.
-        raise InputError(f"{redacted(url)!r} is no address: its host or port is wrong; check it") from None
+        raise InputError(
+            f"{redacted(url)!r} is not an address: its host or port is wrong; check it"
+        ) from None
     if not host:
-        raise InputError(f"{redacted(url)!r} names no host; check it")
+        raise InputError(f"{redacted(url)!r} has no host; check it")
     if parts.username is not None:
-        raise InputError(f"the address {redacted(url)} has a login in it, which is not sent; fetch it first")
+        raise InputError(
+            f"the address {redacted(url)} contains a login, which facecli does not send; download "
+            "the file first"
+        )
 
 
 def fetch(url: str, allow_private: bool = False, limits: FetchLimits = LIMITS) -> bytes:
@@ -174,7 +179,7 @@ def fetch(url: str, allow_private: bool = False, limits: FetchLimits = LIMITS) -
         if isinstance(answer, bytes):
             return answer
         if answer in seen:
-            raise ImageError(f"{redacted(url)} redirects in a circle; name another address")
+            raise ImageError(f"{redacted(url)} redirects in a loop; give another address")
         if len(seen) > limits.redirects:
             raise ImageError(
                 f"{redacted(url)} redirects more than {limits.redirects} times; name the picture itself"
@@ -201,7 +206,7 @@ def _ask(url: str, allow_private: bool, limits: FetchLimits, end: float) -> byte
                 # Without an announced length the cut looks like the end.
                 raise TimeoutError
     if data[:200].lstrip()[:1] == b"<" and "html" in response.getheader("Content-Type", ""):
-        raise ImageError(f"{called} is a web page, no picture; name the address of the picture itself")
+        raise ImageError(f"{called} is a web page, not a picture; give the address of the picture itself")
     return data
 
 
@@ -212,7 +217,7 @@ def _translated(called: str, line: "_Connection", limits: FetchLimits) -> Iterat
         yield
     except (OSError, http.client.HTTPException, ValueError) as error:
         if line.is_late or isinstance(error, TimeoutError):
-            raise ImageError(f"{called} gives no whole answer within {limits.whole_s:g} s") from error
+            raise ImageError(f"{called} does not answer completely within {limits.whole_s:g} s") from error
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"cannot read {called}: {' '.join(reason.split())[:200]}") from error
 
@@ -223,13 +228,15 @@ def _redirected(url: str, location: str) -> str:
     try:
         target = urljoin(url, location)
     except ValueError:
-        raise ImageError(f"{called} redirects to {redacted(location)[:100]!r}, which is no address") from None
+        raise ImageError(
+            f"{called} redirects to {redacted(location)[:100]!r}, which is not an address"
+        ) from None
     if not is_url(target):
-        raise ImageError(f"{called} redirects to {redacted(target)[:100]!r}, which is no web address")
+        raise ImageError(f"{called} redirects to {redacted(target)[:100]!r}, which is not a web address")
     try:
         check_url(target)
     except InputError as error:
-        raise ImageError(f"{called} redirects to where it must not: {error}") from error
+        raise ImageError(f"{called} redirects to a forbidden address: {error}") from error
     return target
 
 
@@ -343,7 +350,7 @@ class WebSource:
     def entries(self, after: str = "") -> Iterator[Entry]:
         """The address, when it lies behind `after`. Raises InputError when it holds a secret."""
         if self._shown != self._url:
-            raise InputError(f"{self._shown} holds a secret, which a file of addresses would give away")
+            raise InputError(f"{self._shown} contains a secret, which must not be written to a file")
         if self._url > after:
             yield Entry(self._url)
 

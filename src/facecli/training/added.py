@@ -138,8 +138,8 @@ def _features_of(network: keras.Model, checkpoint: Checkpoint) -> Tensor:
             found[id(tensor)] = tensor
     if len(found) != 1 or len(next(iter(found.values())).shape) != 2:
         raise CheckpointError(
-            f"the heads of {checkpoint.name} read no common features: no head can be added to it; start from "
-            "a model that was trained whole"
+            f"the heads of {checkpoint.name} do not share features, so no head can be added; "
+            "start from a model that was trained as a whole"
         )
     return next(iter(found.values()))
 

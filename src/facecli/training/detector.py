@@ -204,9 +204,9 @@ def train_detector(data: Sequence[BoxData], request: DetectorRequest, options: F
         FacecliError: the loss is no number any more.
     """
     if options.epochs < 1:
-        raise InputError("nothing is trained in 0 epochs; give --epochs 1 or more")
+        raise InputError("--epochs must be 1 or more")
     if not any((~one.ignored).any() for part in data for one in part.train):
-        raise DataError("no picture with a face to train on; docs/detector.md tells how boxes may be given")
+        raise DataError("no picture with a face to train on; see docs/detector.md for the layouts")
     # Of pictures that nobody labelled nothing is left without a teacher.
     data = [one for one in data if one.train]
     started = time.monotonic()

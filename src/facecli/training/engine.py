@@ -167,7 +167,7 @@ def fit(
     """
     check_head_weights(options.head_weights, list(network.output))
     if options.epochs < 1:
-        raise InputError("nothing is trained in 0 epochs; give --epochs 1 or more")
+        raise InputError("--epochs must be 1 or more")
     model = AugmentedModel(network, augmentation)
     model.feature_weight, model.head_weights = options.feature_weight, dict(options.head_weights)
     batches = _batches(train, options)
@@ -234,7 +234,7 @@ def run_epochs(
     if keeper.diverged_in is not None:
         kept = f"epochs before it are in {folder}" if keeper.history else "no epoch ended before it"
         raise FacecliError(
-            f"the loss is no number any more in epoch {keeper.diverged_in}: nothing is exported, {kept}; "
+            f"the loss became NaN or infinite in epoch {keeper.diverged_in}: nothing is exported, {kept}; "
             f"try a lower --learning-rate than {options.learning_rate:g}"
         )
     keeper.load_best(network)

@@ -118,7 +118,7 @@ class CloseupBatches(DrawnBatches):
         self.faces: list[list[KnownFace]] = [known_faces(one) for one in sets]
         shares = np.array([share if faces else 0 for share, faces in zip(shares, self.faces, strict=True)])
         if not shares.sum():
-            raise DataError("no face with known landmarks to learn from; name a teacher or give landmarks")
+            raise DataError("no face with known landmarks to train on; give a teacher or data with landmarks")
         self.shares, self.how = shares / shares.sum(), how or CloseupShares()
 
     def __getitem__(self, index: int) -> tuple[Array, Array]:
@@ -272,7 +272,7 @@ def train_landmarks(data: Sequence[BoxData], request: LandmarkRequest, options: 
         FacecliError: the loss is no number any more.
     """
     if options.epochs < 1:
-        raise InputError("nothing is trained in 0 epochs; give --epochs 1 or more")
+        raise InputError("--epochs must be 1 or more")
     started = time.monotonic()
     folder = paths.saved_model_dir() / request.name
     keras.utils.set_random_seed(options.seed)

@@ -150,7 +150,7 @@ class PreparedData:
         for head in (head for head in heads if head not in HEAD_CLASSES):
             if head not in self.classes:
                 known = ", ".join((*HEAD_CLASSES, *self.classes))
-                raise InputError(f"no data set has labels of '{head}'; there may be {known}")
+                raise InputError(f"no data set has labels of '{head}'; it may be one of {known}")
             if wrong := wrong_in_head(head, self.classes[head]):
                 raise DataError(f"the head '{head}' {wrong}")
 

@@ -64,7 +64,7 @@ def train(data: PreparedData, request: TrainRequest, options: FitOptions) -> Che
     check_trainable(data.frame, plan.heads, data.class_names)
     check_head_weights(options.head_weights, plan.heads)
     if plan.unfreeze and options.keep_epochs != KEEP_BEST:
-        raise InputError("epochs are kept of a training in one stage; with unfrozen blocks there are two")
+        raise InputError("epochs can be kept only when training in one stage; --unfreeze has two")
     started = time.monotonic()
     folder = paths.saved_model_dir() / plan.name
     balanced = _rebalanced(data, plan, options.seed)
@@ -155,7 +155,7 @@ def _history_of(student: Checkpoint | None, heads: Sequence[str]) -> list[dict[s
     lacking = set(heads) - set(student.heads if student else ())
     if student is None or lacking:
         raise InputError(
-            f"--epochs 0 takes a model as it is, but none has learnt {', '.join(sorted(lacking))}"
+            f"--epochs 0 keeps the initial model, which was not trained for {', '.join(sorted(lacking))}"
         )
     path = student.folder / HISTORY_FILE
     rows = pd.read_csv(path).to_dict("records") if path.is_file() else []

@@ -235,7 +235,7 @@ class DecoderPool:
 
     def _lost(self, reason: str) -> DecoderLostError:
         log.error("%s", reason)
-        self._failure = "no process for decoding pictures can be started"
+        self._failure = "cannot start a process for decoding pictures"
         return DecoderLostError(reason)
 
     def _buried(self, child: "_Child", name: str) -> ImageError:
@@ -247,7 +247,7 @@ class DecoderPool:
             return ImageError(f"{name} takes too long to be decoded; save it again")
         self.deaths += 1
         log.warning("a decoder ended with %s while it read a picture", child.exit_status)
-        return ImageError(f"{name} cannot be decoded: its decoder ended; save it again as JPEG or PNG")
+        return ImageError(f"{name} cannot be decoded: the decoder crashed; save it again as JPEG or PNG")
 
     def _take(self) -> "_Child":
         """A child for one picture. Raises DecoderLostError."""
@@ -262,7 +262,7 @@ class DecoderPool:
             if child is None:
                 self._idle.insert(0, None)
                 self._changed.notify()
-                raise DecoderLostError("no process for decoding pictures can be started")
+                raise DecoderLostError("cannot start a process for decoding pictures")
             self._busy.add(child)
             if self._watch is None:
                 self._watch = threading.Thread(target=self._look, name="decoders", daemon=True)
@@ -287,7 +287,7 @@ class DecoderPool:
         try:
             return _Child()
         except OSError as error:
-            self._lost(f"no process for decoding pictures can be started: {error}")
+            self._lost(f"cannot start a process for decoding pictures: {error}")
             return None
 
     def _look(self) -> None:

@@ -85,7 +85,7 @@ class Guard:
             detail = "This host is not served here; 'facecli serve --allow-host NAME' adds a name."
             return Problem(421, "Misdirected request", detail).response()
         if scope.get("method") not in _SAFE and not same_origin(headers):
-            return Problem(403, "Foreign origin", "Pages of other origins may not ask.").response()
+            return Problem(403, "Foreign origin", "Pages of other origins may not send requests.").response()
         if self._token is None or scope["path"] in _FREE:
             return None
         return self._log_in(scope, headers) if self._asks_by_query(scope) else self._check(scope, headers)

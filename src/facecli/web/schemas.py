@@ -61,7 +61,7 @@ def busy() -> Problem:
 
 def internal() -> Problem:
     """A fault of ours, of which the client learns nothing more."""
-    return Problem(500, "Internal error", "Something went wrong here; the server's log says what.")
+    return Problem(500, "Internal error", "Something went wrong on the server; see its log.")
 
 
 def install(app: FastAPI) -> None:

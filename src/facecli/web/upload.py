@@ -185,4 +185,6 @@ def _check(url: str) -> None:
 
 
 def _too_many(limits: Limits) -> Problem:
-    return Problem(422, "Too many pictures", f"A request may bring {limits.pictures} pictures; send several.")
+    return Problem(
+        422, "Too many pictures", f"A request may contain {limits.pictures} pictures; send several requests."
+    )

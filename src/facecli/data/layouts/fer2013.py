@@ -96,7 +96,7 @@ def _write_picture(row: dict[str, Any], folder: Path) -> str:
         emotion = dict(enumerate(CSV_ORDER))[int(row["emotion"])]
         pixels = np.array(row["pixels"].split(), dtype=np.int64)
     except (KeyError, ValueError, OverflowError):
-        return "no emotion of 0..6, or pixels that are no numbers"
+        return "no emotion of 0..6, or pixels that are not numbers"
     if pixels.size != SIDE * SIDE or pixels.min() < 0 or pixels.max() > 255:
         return f"not {SIDE * SIDE} pixels of 0..255"
     # Only letters and digits of a column that comes from outside enter a path.
