@@ -2,6 +2,7 @@
 # make test   sets up everything and passes the tests
 # make test-fast   those of the run lane, without what starts servers, browsers and many processes
 # make campaign MINUTES=30 SEED=7   broken input, kills, full disks, rude clients (docs/reliability.md)
+# make scale   millions in small: the same rows from every engine, kills, the model of docs/scale.md (with [daft,ray])
 # make lint   style, format and types
 # make release PYTHONS="python3.10 python3.13"   builds and checks what a release consists of: dist/ (docs/releasing.md)
 # make constraints   writes constraints.txt anew: versions and digests that CONSTRAINTS=constraints.txt holds to
@@ -23,7 +24,7 @@ export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help run test test-fast campaign lint docs release constraints clean
+.PHONY: help run test test-fast campaign scale lint docs release constraints clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -43,6 +44,10 @@ test-fast: $(VENV)/.test
 
 campaign: $(VENV)/.test
 	PYTHONPATH=tests:tests/support $(BIN)/python -m campaign --minutes $(MINUTES) --seed $(SEED) $(CAMPAIGN_ARGS)
+
+scale: $(VENV)/.test
+	@$(BIN)/python -c 'import daft, ray' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[daft,ray]'
+	$(BIN)/python benchmarks/scale.py $(SCALE_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

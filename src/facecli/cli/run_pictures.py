@@ -75,6 +75,11 @@ def build_sinks(options: dict, output: str | Path | None, is_folder: bool, analy
     return sinks
 
 
+def build_elsewhere(options: dict, *_) -> list:
+    """The same, of rows that come from other processes."""
+    return [build_parts(options)]
+
+
 def build_parts(options: dict):
     """The sink of --parts, not yet entered."""
     from facecli.sinks.parts import PART_SIZE, PartsSink, parse_shard
@@ -250,14 +255,17 @@ def run_pictures(options: dict, plan: Plan | None = None) -> None:
     note_terms(options["detector"], (known.config for known in analyzer.checkpoints.values()))
     bar = PictureBar(inputs.total)
     run = _Run(inputs.is_single, bar)
-    sinks = build_sinks(options, output, not inputs.is_single, analyzer, bar)
+    elsewhere = _executor_elsewhere(options)
+    sinks = (build_elsewhere if elsewhere else build_sinks)(
+        options, output, not inputs.is_single, analyzer, bar
+    )
     try:
         with closing_on_sigterm(), contextlib.ExitStack() as stack:
             for sink in sinks:
                 stack.enter_context(sink)
-            batch = _build_batch(options, inputs, analyzer, sinks, window)
+            executor = elsewhere or _build_batch(options, inputs, analyzer, sinks, window)
             with bar:
-                run.go(inputs, batch, sinks)
+                run.go(inputs, executor, sinks)
     finally:
         if "begun" in options:
             rows = (sink for sink in sinks if isinstance(sink, RowSink))
@@ -345,9 +353,33 @@ def _read(options: dict, inputs) -> Iterator[tuple[Path | str, str]]:
     yield from model_files(options)
 
 
+def _executor_elsewhere(options: dict):
+    """What analyses in other processes; None for the threads of this one. Raises InputError."""
+    from facecli.pipeline.batch import EXECUTORS, THREADS, Job
+
+    entry = EXECUTORS.find(options["engine"] or THREADS)
+    if not entry.is_elsewhere:
+        return None
+    settings = {name: options[name] for name in ("runner", "ray_address") if options[name]}
+    if strays := [name for name in settings if name not in entry.settings]:
+        raise InputError(f"--{strays[0].replace('_', '-')} is not known to --engine {options['engine']}")
+    return entry.build(Job(functools.partial(batch_elsewhere, dict(options)), options["workers"], settings))
+
+
+def batch_elsewhere(options: dict, workers: int):
+    """What analyses in a process of another executor, just as threads here would."""
+    import cv2
+
+    from facecli.core.images import DECODING, OWN_MEMORY
+
+    options["threads"] = options["threads"] or 1
+    cv2.setNumThreads(options["threads"])
+    if options["max_memory"]:
+        DECODING.most_bytes = 1_000_000 * options["max_memory"] - OWN_MEMORY
+    return _batch(options, build_analyzer(options), workers)
+
+
 def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
-    from facecli.core import images
-    from facecli.pipeline.batch import Batch, LenientDecoder, Parallelism
 
     # Who waits for servers can wait for several.
     wanted = _MOST_WORKERS if inputs.has_remote else min(_cores(), _MOST_WORKERS)
@@ -357,6 +389,13 @@ def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
 
         # Each worker searches a picture of its own.
         cv2.setNumThreads(1)
+    wants_image = window or any(sink.wants_image for sink in sinks)
+    return _batch(options, analyzer, workers, wants_image, _refusal(sinks))
+
+
+def _batch(options: dict, analyzer, workers: int, wants_image: bool = False, refusal=None):
+    from facecli.core import images
+    from facecli.pipeline.batch import Batch, LenientDecoder, Parallelism
 
     def looker():
         own = copy.copy(analyzer)
@@ -367,13 +406,13 @@ def _build_batch(options: dict, inputs, analyzer, sinks: list, window: bool):
         looker if workers > 1 else lambda: analyzer,
         analyzer,
         Parallelism(workers, options["batch_size"] or _BATCH_SIZE),
-        wants_image=window or any(sink.wants_image for sink in sinks),
+        wants_image=wants_image,
         protect=protection(options),
         show_rejected=options["show_rejected"],
         model=analyzer.model,
         says_hints=True,
         decoder=LenientDecoder() if options["allow_truncated"] else images,
-        refusal=_refusal(sinks),
+        refusal=refusal,
     )
 
 
@@ -402,14 +441,27 @@ class _Run:
         self.count = self._skipped = 0
         self._unwritten: Exception | None = None
 
-    def go(self, inputs: Iterable, batch, sinks: list) -> None:
+    def go(self, inputs: Iterable, executor, sinks: list) -> None:
         """Raises what the only picture fails of, after its row is written, and what sinks raise."""
         from facecli.sinks.base import feed
         from facecli.sinks.rows import remaining_items
 
         row_sinks = [sink for sink in sinks if hasattr(sink, "journal")]
         items = remaining_items(inputs, row_sinks, self._skip)
-        feed(self._counted(batch.records(items)), sinks, self._note)
+        if hasattr(executor, "tables"):
+            self._write_tables(executor.tables(items), *sinks)
+        else:
+            feed(self._counted(executor.records(items)), sinks, self._note)
+
+    def _write_tables(self, tables: Iterable, parts) -> None:
+        """Rows of other processes. Raises what these and the sink raise."""
+        for table in tables:
+            parts.write_table(table)
+            for source, error in zip(table["source"].to_pylist(), table["error"].to_pylist(), strict=True):
+                self.count += 1
+                if error is not None:
+                    self.failures.add(source, error)
+                self._bar.advance()
 
     def report(self) -> None:
         """Says on standard error what was not done."""
