@@ -8,7 +8,9 @@ import contextlib
 import logging
 import os
 import pickle
+import re
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -16,7 +18,9 @@ from urllib.parse import urlsplit
 
 from facecli.core.errors import FacecliError, InputError, SourceError
 from facecli.core.paths import how_to_install
+from facecli.core.process import NAME, start_threads
 from facecli.pipeline.batch import Batch, ExecutorEntry, Job
+from facecli.pipeline.threads import EndOfStream, OrderedChannel
 from facecli.schema import picture_schema, to_arrow
 from facecli.sources.files import Item, one_line
 
@@ -32,6 +36,10 @@ _OF_A_PLAN = 10_000
 """Pictures for each worker that the engine is told of at a time. It holds all of them, a third of a kilobyte
 each, and begins anew with the next ones, which takes some seconds."""
 _ANSWERS_WITHIN_S = 5.0
+_LOOKS_EVERY_S = 1.0
+_OWN = re.compile(r"^facecli[.]core[.]errors[.]\w+: (.+)$", re.MULTILINE)
+"""The end of a traceback."""
+_HOW_TO_GO_ON = "--resume goes on with what is there"
 _QUIET = {"DO_NOT_TRACK": "1", "RAY_USAGE_STATS_ENABLED": "0", "DAFT_PROGRESS_BAR": "0"}
 """What engines are told by the environment, unless something else is there: to report to nobody."""
 
@@ -83,7 +91,7 @@ class DaftExecutor:
             frame = frame.into_partitions(-(-len(items) // _OF_A_TASK))
         worker = _worker_class(daft, min(workers, len(items)))(pickle.dumps(self._job.build), os.getcwd())
         frame = frame.select(worker.rows(frame["item"]).alias("row"))
-        for batch in frame.to_arrow_iter(results_buffer_size=2 * workers):
+        for batch in _watched(frame, 2 * workers, self._runner):
             yield pyarrow.Table.from_struct_array(batch.column(0)).cast(schema)
 
     @contextlib.contextmanager
@@ -91,8 +99,8 @@ class DaftExecutor:
         """The runner begins, and ends with the block; gives the number of its cores."""
         import daft
 
+        _take_runner(self._runner)
         if self._runner == NATIVE:
-            daft.set_runner_native()
             daft.set_execution_config(maintain_order=False)
             yield len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             return
@@ -105,6 +113,64 @@ class DaftExecutor:
             yield int(ray.cluster_resources().get("CPU", 1))
         finally:
             ray.shutdown()
+
+
+_taken_runners: set[str] = set()
+
+
+def _take_runner(runner: str) -> None:
+    """Daft knows one in a process, to its end. Raises InputError when that is another one."""
+    import daft
+
+    if _taken_runners - {runner}:
+        raise InputError(f"this process has run Daft otherwise; take another one for the runner '{runner}'")
+    if runner == NATIVE and not _taken_runners:
+        daft.set_runner_native()
+    _taken_runners.add(runner)
+
+
+def _watched(frame: Any, ahead: int, runner: str) -> Iterator[Any]:
+    """The record batches of a data frame, computed in a thread.
+
+    Daft waits without an end for a process that dies before it has said anything. Raises what Daft raises,
+    and SourceError when a process of this machine has died.
+    """
+    stop = threading.Event()
+    channel = OrderedChannel(stop, ahead)
+
+    def give() -> None:
+        error: BaseException | None = None
+        try:
+            for batch in frame.to_arrow_iter(results_buffer_size=ahead):
+                if not channel.put(batch):
+                    return
+        except BaseException as raised:  # noqa: BLE001
+            # Whatever it is, it belongs to who asked for the rows.
+            error = raised
+        channel.close(error)
+
+    start_threads([threading.Thread(target=give, daemon=True, name=NAME)])
+    try:
+        while not isinstance(batch := channel.get(_LOOKS_EVERY_S), EndOfStream):
+            if batch is not None:
+                yield batch
+            elif runner == NATIVE and _has_dead_child():
+                raise _lost("it ended suddenly")
+        if batch.error is not None:
+            raise batch.error
+    finally:
+        stop.set()
+        channel.wake()
+
+
+def _has_dead_child() -> bool:
+    """Was a process that this one has begun killed, or did it fail, and nobody has asked for it yet?"""
+    if not hasattr(os, "waitid"):
+        return False
+    with contextlib.suppress(ChildProcessError):
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return found is not None and found.si_status != 0
+    return False
 
 
 def _check_installed(package: str, extra: str) -> None:
@@ -194,21 +260,24 @@ def _translated() -> Iterator[None]:
         said = _own_words(error)
         if said is not None:
             raise SourceError(said) from error
-        if "closed the connection" in str(error) or type(error).__module__.startswith("ray"):
-            raise SourceError(
-                f"a worker was lost: killed, out of memory, or its machine is gone ({one_line(error)[:100]})",
-                "--resume goes on with what is there",
-            ) from error
-        raise SourceError(
-            f"the engine failed: {one_line(error)[:200]}", "--resume goes on with what is there"
-        ) from error
+        if "UDF process" in str(error) or type(error).__module__.startswith("ray"):
+            raise _lost(one_line(error)[:100]) from error
+        raise SourceError(f"the engine failed: {one_line(error)[:200]}", _HOW_TO_GO_ON) from error
+
+
+def _lost(why: str) -> SourceError:
+    return SourceError(
+        f"a worker was lost: killed, out of memory, or its machine is gone ({why})", _HOW_TO_GO_ON
+    )
 
 
 def _own_words(error: BaseException | None) -> str | None:
-    """What facecli itself has said in a worker."""
+    """What facecli itself has said in a worker, of which perhaps only a traceback has come."""
     while error is not None:
         if isinstance(error, FacecliError):
             return error.with_hint
+        if found := _OWN.findall(str(error)):
+            return found[-1]
         error = error.__cause__ or error.__context__
     return None
 
