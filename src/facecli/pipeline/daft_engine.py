@@ -199,7 +199,7 @@ def check_cluster(address: str | None) -> None:
     except OSError as error:
         reason = error.strerror or one_line(error)
         raise InputError(
-            f"no Ray cluster answers at {address} ({reason}); 'ray start --head' begins one"
+            f"no Ray cluster answers at {address} ({reason})", "'ray start --head' begins one"
         ) from error
 
 
