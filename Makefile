@@ -3,6 +3,7 @@
 # make test-fast   those of the run lane, without what starts servers, browsers and many processes
 # make coverage   all tests, and how many lines of src they run
 # make campaign MINUTES=30 SEED=7   broken input, kills, full disks, rude clients (docs/reliability.md)
+# make scale   millions in small: the same rows from every engine, kills, the model of docs/scale.md (with [daft,ray])
 # make lint   style, format and types
 # make types   how much of the package has a type that those who use it are told (pyright)
 # make release PYTHONS="python3.10 python3.13"   builds and checks what a release consists of: dist/ (docs/releasing.md)
@@ -25,7 +26,7 @@ export CUDA_VISIBLE_DEVICES ?= -1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help run test test-fast coverage campaign lint types docs release constraints clean
+.PHONY: help run test test-fast coverage campaign scale lint types docs release constraints clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,6 +49,10 @@ coverage: $(VENV)/.test
 
 campaign: $(VENV)/.test
 	PYTHONPATH=tests:tests/support $(BIN)/python -m campaign --minutes $(MINUTES) --seed $(SEED) $(CAMPAIGN_ARGS)
+
+scale: $(VENV)/.test
+	@$(BIN)/python -c 'import daft, ray' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[daft,ray]'
+	$(BIN)/python benchmarks/scale.py $(SCALE_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -62,6 +62,10 @@ CLOUD = ["fsspec>=2026.9,<2028", "s3fs>=2026.9,<2028"]
 GCS = ["fsspec>=2026.9,<2028", "gcsfs>=2026.9,<2028"]
 AZURE = ["adlfs>=2026.8,<2028", "fsspec>=2026.9,<2028"]
 HF = ["fsspec>=2026.9,<2028", "huggingface_hub>=2.4,<3"]
+# Only `facecli run --engine daft`, and `--runner ray` of it: as new a Ray as Daft takes. Pip takes pyarrow 25
+# then, which is the newest that Daft takes.
+DAFT = ["daft>=0.7.26,<0.8", "pyarrow>=18,<27"]
+RAY = ["daft>=0.7.26,<0.8", "pyarrow>=18,<27", "ray>=2.59,<2.60"]
 # Only `facecli explain --method shap`.
 EXPLAIN = ["shap>=0.48,<0.52"]
 # Only `facecli serve`.
@@ -207,6 +211,8 @@ setup(
         "gcs": GCS,
         "azure": AZURE,
         "hf": HF,
+        "daft": DAFT,
+        "ray": RAY,
         "explain": EXPLAIN,
         "web": WEB,
         "docs": DOCS,

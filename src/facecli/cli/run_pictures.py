@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from facecli.cli.options import STDIN, check_existing, check_stored, check_targets, lies_in, model_files
 from facecli.cli.output import note_terms, say, say_written
@@ -31,10 +31,12 @@ from facecli.core.files import walk_folders
 from facecli.core.paths import is_storage_address, remove_leftovers
 
 if TYPE_CHECKING:
+    import pyarrow
+
     from facecli.core.arrays import Array
     from facecli.core.faces import Face
     from facecli.infer.analyzer import Analyzer, ComparingAnalyzer
-    from facecli.pipeline.batch import Batch
+    from facecli.pipeline.batch import Batch, RowsExecutor
     from facecli.sinks.base import Record
     from facecli.sinks.parts import PartsSink
     from facecli.sources.files import Item
@@ -90,6 +92,11 @@ def build_sinks(
             sinks.append(AgreementSink())
         sinks.append(TableSink(options["details"], bar))
     return sinks
+
+
+def build_elsewhere(options: dict[str, Any], *_: Any) -> "list[PartsSink]":
+    """The same, for rows that come from other processes."""
+    return [build_parts(options)]
 
 
 def build_parts(options: dict[str, Any]) -> "PartsSink":
@@ -267,14 +274,17 @@ def run_pictures(options: dict[str, Any], plan: Plan | None = None) -> None:
     note_terms(options["detector"], (known.config for known in analyzer.checkpoints.values()))
     bar = PictureBar(inputs.total)
     run = _Run(inputs.is_single, bar)
-    sinks = build_sinks(options, output, not inputs.is_single, analyzer, bar)
+    elsewhere = _executor_elsewhere(options)
+    sinks = (build_elsewhere if elsewhere else build_sinks)(
+        options, output, not inputs.is_single, analyzer, bar
+    )
     try:
         with closing_on_sigterm(), contextlib.ExitStack() as stack:
             for sink in sinks:
                 stack.enter_context(sink)
-            batch = _build_batch(options, inputs, analyzer, sinks, window)
+            executor = elsewhere or _build_batch(options, inputs, analyzer, sinks, window)
             with bar:
-                run.go(inputs, batch, sinks)
+                run.go(inputs, executor, sinks)
     finally:
         if "begun" in options:
             rows = (sink for sink in sinks if isinstance(sink, RowSink))
@@ -362,6 +372,33 @@ def _read(options: dict[str, Any], inputs: "Inputs") -> Iterator[tuple[Path | st
     yield from model_files(options)
 
 
+def _executor_elsewhere(options: dict[str, Any]) -> "RowsExecutor | None":
+    """What analyses in other processes; None for the threads of this one. Raises InputError."""
+    from facecli.pipeline.batch import EXECUTORS, THREADS, Job
+
+    entry = EXECUTORS.find(options["engine"] or THREADS)
+    if not entry.is_elsewhere:
+        return None
+    settings = {name: options[name] for name in ("runner", "ray_address") if options[name]}
+    if strays := [name for name in settings if name not in entry.settings]:
+        raise InputError(f"--{strays[0].replace('_', '-')} is not known to --engine {options['engine']}")
+    job = Job(functools.partial(batch_elsewhere, dict(options)), options["workers"], settings)
+    return cast("RowsExecutor", entry.build(job))
+
+
+def batch_elsewhere(options: dict[str, Any], workers: int) -> "Batch":
+    """What analyses in a process of another executor, just as threads here would."""
+    import cv2
+
+    from facecli.core.images import DECODING, OWN_MEMORY
+
+    options["threads"] = options["threads"] or 1
+    cv2.setNumThreads(options["threads"])
+    if options["max_memory"]:
+        DECODING.most_bytes = 1_000_000 * options["max_memory"] - OWN_MEMORY
+    return _batch(options, build_analyzer(options), workers)
+
+
 def _build_batch(
     options: dict[str, Any],
     inputs: "Inputs",
@@ -369,8 +406,6 @@ def _build_batch(
     sinks: list[Any],
     window: bool,
 ) -> "Batch":
-    from facecli.core import images
-    from facecli.pipeline.batch import Batch, LenientDecoder, Parallelism
 
     # Who waits for servers can wait for several.
     wanted = _MOST_WORKERS if inputs.has_remote else min(_cores(), _MOST_WORKERS)
@@ -380,6 +415,19 @@ def _build_batch(
 
         # Each worker searches a picture of its own.
         cv2.setNumThreads(1)
+    wants_image = window or any(sink.wants_image for sink in sinks)
+    return _batch(options, analyzer, workers, wants_image, _refusal(sinks))
+
+
+def _batch(
+    options: dict[str, Any],
+    analyzer: "Analyzer | ComparingAnalyzer",
+    workers: int,
+    wants_image: bool = False,
+    refusal: "Callable[[str, int], EncodingError | None] | None" = None,
+) -> "Batch":
+    from facecli.core import images
+    from facecli.pipeline.batch import Batch, LenientDecoder, Parallelism
 
     def looker() -> "Analyzer | ComparingAnalyzer":
         own = copy.copy(analyzer)
@@ -390,13 +438,13 @@ def _build_batch(
         looker if workers > 1 else lambda: analyzer,
         analyzer,
         Parallelism(workers, options["batch_size"] or _BATCH_SIZE),
-        wants_image=window or any(sink.wants_image for sink in sinks),
+        wants_image=wants_image,
         protect=protection(options),
         show_rejected=options["show_rejected"],
         model=analyzer.model,
         says_hints=True,
         decoder=LenientDecoder() if options["allow_truncated"] else images,
-        refusal=_refusal(sinks),
+        refusal=refusal,
     )
 
 
@@ -425,14 +473,27 @@ class _Run:
         self.count = self._skipped = 0
         self._unwritten: Exception | None = None
 
-    def go(self, inputs: Iterable[Any], batch: "Batch", sinks: list[Any]) -> None:
+    def go(self, inputs: Iterable[Any], executor: "Batch | RowsExecutor", sinks: list[Any]) -> None:
         """Raises what the only picture fails of, after its row is written, and what sinks raise."""
         from facecli.sinks.base import feed
         from facecli.sinks.rows import remaining_items
 
         row_sinks = [sink for sink in sinks if hasattr(sink, "journal")]
         items = remaining_items(inputs, row_sinks, self._skip)
-        feed(self._counted(batch.records(items)), sinks, self._note)
+        if hasattr(executor, "tables"):
+            self._write_tables(executor.tables(items), *sinks)
+        else:
+            feed(self._counted(executor.records(items)), sinks, self._note)
+
+    def _write_tables(self, tables: "Iterable[pyarrow.Table]", parts: "PartsSink") -> None:
+        """Rows of other processes. Raises what these and the sink raise."""
+        for table in tables:
+            parts.write_table(table)
+            for source, error in zip(table["source"].to_pylist(), table["error"].to_pylist(), strict=True):
+                self.count += 1
+                if error is not None:
+                    self.failures.add(source, error)
+                self._bar.advance()
 
     def report(self) -> None:
         """Says on standard error what was not done."""

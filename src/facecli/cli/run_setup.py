@@ -58,11 +58,23 @@ _PICTURE_OPTIONS = (
         help="Continue the files of --json, --csv and --parts of an interrupted run; existing rows are kept.",
     ),
     click.option(
+        "--engine",
+        metavar="NAME",
+        help="Where pictures are analysed: threads of this process, or daft, in processes, also of a Ray "
+        "cluster; needs --parts.  [default: threads]",
+    ),
+    click.option("--runner", metavar="NAME", help="Of --engine daft: native or ray.  [default: native]"),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="With --engine daft: the Ray cluster, or auto.  [default: one of this machine alone]",
+    ),
+    click.option(
         "--workers",
         metavar="N",
-        type=click.IntRange(1, 64),
-        help="Number of threads that decode and search pictures.  [default: cores, at most 8; 8 for web "
-        "addresses]",
+        type=click.IntRange(1, 4096),
+        help="Number of threads that decode and search pictures, at most 64; with --engine daft, of "
+        "processes.  [default: cores, at most 8; 8 for web addresses; with --engine daft all cores]",
     ),
     click.option(
         "--batch-size",
@@ -93,8 +105,8 @@ _PICTURE_OPTIONS = (
     ),
 )
 PICTURE_OPTIONS = (
-    "crops", "parquet", "parts", "part_size", "shard", "resume", "workers", "batch_size", "max_memory",
-    "pages", "allow_truncated", "allow_private",
+    "crops", "parquet", "parts", "part_size", "shard", "resume", "engine", "runner", "ray_address",
+    "workers", "batch_size", "max_memory", "pages", "allow_truncated", "allow_private",
 )  # fmt: skip
 WRITTEN = ("output", "json_target", "csv_target", "parquet", "parts", "crops", "report", "sink")
 """Options that name what is written; with any of them no window is opened."""
@@ -181,6 +193,7 @@ EVENT_DEFAULTS: dict[str, Any] = {
 """Options of events, and what they are when they are not given."""
 
 POLITE_KILLS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_MOST_THREADS = 64
 _OF_HAAR = ("scale_factor", "min_neighbors", "min_size")
 """Options of the cascade that have names of their own."""
 
@@ -215,6 +228,28 @@ def check_picture_options(options: dict[str, Any]) -> None:
         options["shard"] = str(parse_shard(options["shard"]))
     if options["resume"]:
         _check_resume(options)
+    _check_engine(options)
+
+
+def _check_engine(options: dict[str, Any]) -> None:
+    """What executors elsewhere cannot do, and settings of another one."""
+    if options["engine"] in (None, "threads"):
+        strays = [name for name in ("runner", "ray_address") if options[name]]
+        if strays:
+            raise InputError(f"--{strays[0].replace('_', '-')} is of --engine daft; add that")
+        if (options["workers"] or 0) > _MOST_THREADS:
+            raise InputError(f"--workers {options['workers']}: a process has {_MOST_THREADS} threads at most")
+        return
+    if not options["parts"]:
+        raise InputError(
+            f"--engine {options['engine']} writes --parts; add --parts DIR, and 'facecli merge' joins"
+        )
+    names = ("output", "json_target", "csv_target", "parquet", "crops", "report", "sink", "anonymize")
+    given = [name.removesuffix("_target") for name in names if options.get(name)]
+    if given:
+        raise InputError(
+            f"--engine {options['engine']} writes --parts alone; leave --{given[0]} out, or run it on threads"
+        )
 
 
 def check_places(options: dict[str, Any]) -> None:

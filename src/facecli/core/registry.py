@@ -4,8 +4,8 @@ Nothing is imported before it is asked for. Standard library only.
 """
 
 import importlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -25,10 +25,11 @@ class Registry(Generic[Entry]):
         what: what one is called in messages ("detector").
         kind: type of an entry.
         attribute: what a module calls its entry ("DETECTOR").
-        package: its modules are the things that facecli brings, called as they are; None: all are others'.
+        package: its modules are the things that facecli brings, called as they are; None: there is none.
         group: of the entry points with which other packages bring theirs.
         first, last: the names that stand there.
         apart: modules of the package that are no such thing.
+        modules: name -> module, of what facecli brings in modules of other names.
     """
 
     what: str
@@ -39,11 +40,12 @@ class Registry(Generic[Entry]):
     first: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     def built_in_names(self) -> tuple[str, ...]:
         """Names of those that facecli brings."""
         if self.package is None:
-            return ()
+            return tuple(self.modules)
         (folder,) = importlib.import_module(self.package).__path__
         found = {file.stem for file in Path(folder).glob("[!_]*.py")} - set(self.apart)
         return (*self.first, *sorted(found - {*self.first, *self.last}), *self.last)
@@ -56,7 +58,8 @@ class Registry(Generic[Entry]):
     def find(self, name: str) -> Entry:
         """The entry of that name. Raises InputError when there is none, or it cannot be imported."""
         if name in self.built_in_names():
-            return getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute)
+            module = self.modules.get(name, f"{self.package}.{name}")
+            return getattr(importlib.import_module(module), self.attribute)
         points = [point for point in self._entry_points() if point.name == name]
         if not points:
             known = f"choose one of {', '.join(self.names())}" if self.names() else "no package brings any"

@@ -1,10 +1,10 @@
 """Pictures become records: decoded and searched in threads, read by the network together, given in order."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -16,10 +16,14 @@ from facecli.core.faces import Face, FrameResult
 from facecli.core.image_header import MAX_PIXELS
 from facecli.core.images import DECODING, DRAWN_BYTES
 from facecli.core.process import OrderedPool
+from facecli.core.registry import Registry
 from facecli.draw.anonymize import Protect
 from facecli.infer.analyzer import FoundFaces
 from facecli.sinks.base import Record
 from facecli.sources.files import Item, one_line
+
+if TYPE_CHECKING:
+    import pyarrow
 
 SEARCHED_SIDE = 1280
 """Longer side in pixels to which a large JPEG may be reduced while it is decoded. Detectors search in 640."""
@@ -374,3 +378,59 @@ class Batch:
         error = unread.error_with_hint if self._says_hints else unread.error
         result = FrameResult(item.source, None, None, error=error, model=self._model)
         return Record(result, None, item.target_name)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an executor is asked for.
+
+    Attributes:
+        build: makes what analyses with so many threads. For an executor whose pictures are analysed elsewhere
+            it can be pickled, and is called in each process of its own.
+        workers: how many pictures at once; None for as many as there are cores.
+        settings: what is said to this executor alone, by name: "runner", "ray_address".
+    """
+
+    build: Callable[[int], Batch]
+    workers: int | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+class RowsExecutor(Protocol):
+    """Has pictures analysed in other processes, perhaps of other machines."""
+
+    def tables(self, items: Iterable[Item]) -> "Iterator[pyarrow.Table]":
+        """Rows of `schema.picture_schema`, one for each item, in any order, as they come.
+
+        What `Item.load` needs goes with it: items can be pickled. One that cannot be read is a row with
+        `error`. Raises FacecliError when a process or the cluster is lost: what came before is whole.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ExecutorEntry:
+    """Where pictures are analysed; other packages add theirs by entry points of `facecli.executors`.
+
+    Attributes:
+        build: Job -> `Batch`, or else a `RowsExecutor`. Raises InputError: what it needs is not here.
+        is_elsewhere: it is a RowsExecutor: rows come back, and pixels do not.
+        settings: names of the settings that it knows.
+    """
+
+    build: "Callable[[Job], Batch | RowsExecutor]"
+    is_elsewhere: bool = True
+    settings: tuple[str, ...] = ()
+
+
+THREADS = "threads"
+EXECUTOR = ExecutorEntry(lambda job: job.build(job.workers or 1), is_elsewhere=False)
+"""Threads of this process."""
+EXECUTORS = Registry(
+    "executor",
+    ExecutorEntry,
+    "EXECUTOR",
+    None,
+    "facecli.executors",
+    modules={THREADS: "facecli.pipeline.batch", "daft": "facecli.pipeline.daft_engine"},
+)

@@ -234,6 +234,7 @@ class PartsSink:
         self._lock: GrowingTextFile | None = None
         self._part: _PartFile | None = None
         self._rows: list[Mapping[str, Any]] = []
+        self._tables: list[pyarrow.Table] = []
         self._next = 1
 
     def __enter__(self) -> "PartsSink":
@@ -315,6 +316,19 @@ class PartsSink:
         if part.count + len(self._rows) >= self._size:
             self._finish(part)
 
+    def write_table(self, table: "pyarrow.Table") -> None:
+        """Takes rows of `schema.picture_schema` at once. Raises OutputError when a part cannot be written."""
+        while len(table):
+            part = self._part = self._part or _PartFile(self._place(), is_storage_address(self.target))
+            room = self._size - part.count - sum(map(len, self._tables))
+            self._tables.append(table.slice(0, room))
+            table = table.slice(room)
+            waiting = sum(map(len, self._tables))
+            if waiting >= _ROWS_AT_ONCE or part.count + waiting >= self._size:
+                self._flush(part)
+            if part.count >= self._size:
+                self._finish(part)
+
     def __exit__(self, error_type: type[BaseException] | None = None, *_: object) -> None:
         """Makes a part of the rest, also after an interruption. Raises OutputError when that fails."""
         try:
@@ -332,14 +346,19 @@ class PartsSink:
         return f"{folder} ({self.written} part{'s' * (self.written != 1)})" if self.written else None
 
     def _flush(self, part: "_PartFile") -> None:
-        part.add(self._rows)
-        self._rows = []
+        if self._rows:
+            part.add(to_arrow(self._rows))
+        if self._tables:
+            import pyarrow
+
+            # Engines give a few rows at a time, which would be as many row groups.
+            part.add(pyarrow.concat_tables(self._tables).combine_chunks())
+        self._rows, self._tables = [], []
 
     def _finish(self, part: "_PartFile") -> None:
         self._part = None
         try:
-            if self._rows:
-                self._flush(part)
+            self._flush(part)
             part.keep()
         except BaseException:
             part.discard()
@@ -372,9 +391,9 @@ class _PartFile:
                 self._pending.temporary, picture_schema(), write_page_checksum=True
             )
 
-    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def add(self, rows: "pyarrow.Table") -> None:
         with self._told():
-            self._writer.write_table(to_arrow(rows))
+            self._writer.write_table(rows)
         self.count += len(rows)
 
     def keep(self) -> None:
