@@ -105,7 +105,7 @@ def test_what_was_lost_is_gone_on_with(facecli, many, tmp_path, elsewhere):
     assert len(list((tmp_path / "p").glob("*.parquet"))) == 2
     elsewhere.lost_after = None
     code, _, err = facecli(*run)
-    assert "8 of 21 pictures had their rows already" in err
+    assert "8 of 21 pictures already had rows" in err
     facecli("run", many, "--parts", tmp_path / "threads")
     rows = joined(facecli, tmp_path / "p", tmp_path / "p.jsonl")
     assert rows == joined(facecli, tmp_path / "threads", tmp_path / "threads.jsonl")
@@ -128,7 +128,7 @@ def test_two_runs_do_not_write_the_same_parts(facecli, many, tmp_path):
     assert code == 2 and "written by another run" in err and err.count("\n") == 1
     assert facecli(*run)[0] == 1
     code, _, err = facecli(*run)
-    assert code == 2 and "--resume goes on with them" in err and err.count("\n") == 1
+    assert code == 2 and "continue them with --resume" in err and err.count("\n") == 1
 
 
 def test_a_part_cut_short_is_one_line_and_costs_nothing_else(facecli, many, tmp_path):
