@@ -110,7 +110,7 @@ def test_what_was_lost_is_gone_on_with(facecli, many, tmp_path, elsewhere):
     rows = joined(facecli, tmp_path / "p", tmp_path / "p.jsonl")
     assert rows == joined(facecli, tmp_path / "threads", tmp_path / "threads.jsonl")
     again = facecli(*run)
-    assert again[0] == 1 and "21 of 21 pictures had their rows already" in again[2]
+    assert again[0] == 1 and "21 of 21 pictures already had rows" in again[2]
 
 
 def test_shards_of_engines_and_of_threads_share_their_parts(facecli, many, tmp_path):
