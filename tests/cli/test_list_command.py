@@ -77,7 +77,7 @@ def test_120_addresses_are_checked_trained_on_and_measured(tmp_path, server, hom
     assert main(["evaluate", *common, *epoch, "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)
     assert (
-        measured["model"] == "mine/epochs/002"
+        measured["model"] == "mine-epoch-002"
         and measured["data"] == "list"
         and measured["gender"]["count"] == 12
     )
@@ -85,7 +85,7 @@ def test_120_addresses_are_checked_trained_on_and_measured(tmp_path, server, hom
     photo = f"{server.url}/face/121.jpg"
     assert main(["run", "--img", photo, "--allow-private", *epoch, "--json", "-"]) == 0
     row = json.loads(capsys.readouterr().out)
-    assert row["model"] == "mine/epochs/002" and len(row["faces"]) == 1
+    assert row["model"] == "mine-epoch-002" and len(row["faces"]) == 1
     # One photo was new; all else was fetched once.
     assert set(server.asked.values()) == {1} and len(server.asked) == 121
 
@@ -140,7 +140,7 @@ def test_a_survey_fetches_nothing(tmp_path, server, home, capsys):
 
 def test_a_survey_is_for_lists(tmp_path, capsys):
     assert check(tmp_path, "--no-fetch") == 2
-    assert f"--no-fetch works only for lists, and {tmp_path} is none" in capsys.readouterr().err
+    assert f"--no-fetch works only for lists, and {tmp_path} is not a list" in capsys.readouterr().err
 
 
 def test_private_addresses_are_told_in_two_lines(tmp_path, server, home, capsys):
@@ -157,7 +157,7 @@ def test_private_addresses_are_told_in_two_lines(tmp_path, server, home, capsys)
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--label", "a"], "'a' says nothing of a label"),
+        (["--label", "a"], "'a' does not name a label"),
         (["--label", "a=gender:x"], "gender is one of male, female"),
         (["--labels", "none.yaml"], "cannot read none.yaml: No such file"),
         (["--faces", "all"], "'all' is not one of"),

@@ -346,7 +346,7 @@ def test_what_holds_nothing_is_no_result(here):
 
 
 def test_going_on_and_replacing_contradict_each_other(face, refused):
-    assert "give one" in refused("run", "--img", "photos", "--json", "x.jsonl", "--resume", "--overwrite")
+    assert "give only one" in refused("run", "--img", "photos", "--json", "x.jsonl", "--resume", "--overwrite")
 
 
 @pytest.mark.parametrize("option", ["--output", "--crops"])
@@ -371,7 +371,7 @@ def test_nor_does_a_folder_of_results_hold_links_to_what_is_read(face, refused, 
 
 def test_thumbnails_of_tracks_are_not_put_among_pictures(clip, refused, here):
     told = refused("run", "--video", "frames", "--no-show", "--save-tracks", "frames.json")
-    assert "--save-tracks puts pictures into frames" in told
+    assert "--save-tracks writes thumbnails to frames" in told
     (here / "tracks").mkdir()
     (here / "tracks" / "1.jpg").write_text("somebody's")
     assert "--overwrite" in refused("run", "--video", "clip.avi", "--no-show", "--save-tracks", "tracks.json")

@@ -62,7 +62,7 @@ def test_a_document_for_programs(rows, capsys):
 def test_a_cut_last_line_is_said_and_no_failure(rows, capsys):
     rows.write_text(rows.read_text(encoding="utf-8")[:-30], encoding="utf-8")
     code, out, said = run(capsys, rows)
-    assert code == 0 and "cut off" in said and "9 people" in out
+    assert code == 0 and "is incomplete and left out" in said and "9 people" in out
 
 
 def test_damaged_lines_are_said_and_code_1(rows, capsys):

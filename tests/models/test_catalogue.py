@@ -199,7 +199,7 @@ def test_a_damaged_model_among_the_own_ones_can_be_removed(home):
 
 def test_shipped_models_stay(home, tmp_path):
     make_model(home / "normal_model")
-    with pytest.raises(InputError, match="came with facecli"):
+    with pytest.raises(InputError, match="is shipped with facecli"):
         remove(describe(tmp_path / "shipped" / "normal_model"))
     assert (tmp_path / "shipped" / "normal_model" / "model.tflite").is_file()
     remove(describe(home / "normal_model"))

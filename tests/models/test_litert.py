@@ -48,8 +48,8 @@ def test_a_file_that_was_made_here_is_not_tried(strange, monkeypatch):
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("import os; os.abort()", r"ends the process that opens it \(status -6\): it is damaged"),
-        ("import os; os.kill(os.getpid(), 11)", r"ends the process that opens it \(status -11\)"),
+        ("import os; os.abort()", r"crashes the process that opens it \(status -6\): it is damaged"),
+        ("import os; os.kill(os.getpid(), 11)", r"crashes the process that opens it \(status -11\)"),
         ("print('an operator is unknown'); raise SystemExit(1)", r"of facecli \(an operator is unknown\)"),
         ("raise SystemExit(1)", r"of facecli \(no reason given\)"),
     ],

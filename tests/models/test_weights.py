@@ -222,7 +222,7 @@ def test_a_part_that_is_already_whole_is_started_anew(server, folder, register):
     [
         ({"sha256": "0" * 64}, "has sha256 .* instead of 0000"),
         ({"size": len(BODY) + 1}, f"has {len(BODY)} bytes instead of {len(BODY) + 1}"),
-        ({"size": len(BODY) - 1}, f"announces {len(BODY)} bytes, expected at most {len(BODY) - 1}"),
+        ({"size": len(BODY) - 1}, f"has {len(BODY)} bytes, expected at most {len(BODY) - 1}"),
     ],
 )
 def test_what_is_not_the_published_file_is_not_installed(server, folder, register, changes, message):
