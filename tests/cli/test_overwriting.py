@@ -346,7 +346,9 @@ def test_what_holds_nothing_is_no_result(here):
 
 
 def test_going_on_and_replacing_contradict_each_other(face, refused):
-    assert "give only one" in refused("run", "--img", "photos", "--json", "x.jsonl", "--resume", "--overwrite")
+    assert "give only one" in refused(
+        "run", "--img", "photos", "--json", "x.jsonl", "--resume", "--overwrite"
+    )
 
 
 @pytest.mark.parametrize("option", ["--output", "--crops"])
