@@ -59,6 +59,8 @@ def said(draw):
     for head in FACE_HEADS:
         if draw(st.booleans()):
             face = replace(face, **{f"{head}_probabilities": draw(probabilities(CLASS_NAMES[head]))})
+    brought = st.dictionaries(st.sampled_from(("glasses", "hair_colour")), probabilities(("no", "yes")))
+    face = replace(face, further=draw(brought))
     if draw(st.booleans()):
         spike = draw(st.integers(0, AGE_CLASSES - 1))
         distribution = tuple(float(year == spike) for year in range(AGE_CLASSES))

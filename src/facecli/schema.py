@@ -59,6 +59,7 @@ def head_columns(heads: Iterable[str]) -> FurtherColumns:
 CLASS_COLUMNS = class_columns({head: CLASS_NAMES[head] for head in FACE_HEADS})
 """The probability of each class, which `--parquet` has beyond COLUMNS."""
 _NUMBERS = ("probability", "years")
+_FURTHER = "further"
 
 
 def flattened(row: Mapping[str, Any], more: FurtherColumns | None = None) -> Iterator[dict[str, Any]]:
@@ -151,6 +152,8 @@ def picture_schema() -> pyarrow.Schema:
 
     A key that a row does not have is null, and so nothing is lost. What has names of the user's own
     (`age_band_probabilities`, `models`) is a map; classes of a head are a struct of their probabilities.
+    Heads that a model brings, which a table of any model cannot have columns of, are the map `further`: head ->
+    its most probable class, and the probabilities of all.
 
     Raises InputError without pyarrow.
     """
@@ -172,7 +175,8 @@ def picture_schema() -> pyarrow.Schema:
     for head in FACE_HEADS:
         classes = pyarrow.struct([(name, real) for name in CLASS_NAMES[head]])
         attributes += [(head, text), (f"{head}_probabilities", classes)]
-    attributes.append(("uncertain", pyarrow.list_(text)))
+    said = pyarrow.struct([("class", text), ("probabilities", pyarrow.map_(text, real))])
+    attributes += [(_FURTHER, pyarrow.map_(text, said)), ("uncertain", pyarrow.list_(text))]
     face = pyarrow.struct(
         [
             ("track", whole),
@@ -209,7 +213,7 @@ def to_arrow(rows: Iterable[Mapping[str, Any]]) -> pyarrow.Table:
     import pyarrow
 
     try:
-        return pyarrow.Table.from_pylist([_checked(row) for row in rows], schema)
+        return pyarrow.Table.from_pylist([_folded_row(_checked(row)) for row in rows], schema)
     except (pyarrow.ArrowException, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"these are not rows of facecli, see docs/output.md: {reason}") from error
@@ -219,6 +223,27 @@ def _checked(row: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(row.get("source"), str) or not isinstance(row.get("faces"), list):
         raise InputError("a row must have 'source' and 'faces', see docs/output.md")
     return dict(row)
+
+
+def _folded_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "faces": [_folded(face) for face in row["faces"]]}
+
+
+def _folded(face: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of heads that a model brings under one key, which a schema can name."""
+    heads = tuple(further_heads_of({"faces": [face]}))
+    if not heads and "models" not in face:
+        return dict(face)
+    taken = {name for head in heads for name in (head, f"{head}_probabilities")}
+    folded = {key: value for key, value in face.items() if key not in taken}
+    if heads:
+        said = {head: (face[head], face[f"{head}_probabilities"]) for head in heads}
+        folded[_FURTHER] = {
+            head: {"class": name, "probabilities": shares} for head, (name, shares) in said.items()
+        }
+    if "models" in face:
+        folded["models"] = {name: _folded(its) for name, its in face["models"].items()}
+    return folded
 
 
 def from_arrow(table: pyarrow.Table | pyarrow.RecordBatch) -> Iterator[dict[str, Any]]:
@@ -231,7 +256,13 @@ def from_arrow(table: pyarrow.Table | pyarrow.RecordBatch) -> Iterator[dict[str,
 
 
 def _plain(face: Mapping[str, Any]) -> dict[str, Any]:
-    known = {key: value for key, value in face.items() if value is not None}
+    known: dict[str, Any] = {}
+    for key, value in face.items():
+        if key == _FURTHER:
+            for head, said in value or ():
+                known |= {head: said["class"], f"{head}_probabilities": dict(said["probabilities"])}
+        elif value is not None:
+            known[key] = value
     if "age_band_probabilities" in known:
         known["age_band_probabilities"] = dict(known["age_band_probabilities"])
     if "models" in known:
