@@ -152,7 +152,7 @@ def picture_schema() -> pyarrow.Schema:
 
     A key that a row does not have is null, and so nothing is lost. What has names of the user's own
     (`age_band_probabilities`, `models`) is a map; classes of a head are a struct of their probabilities.
-    Heads that a model brings, which a table of any model cannot have columns of, are the map `further`: head ->
+    Heads that a model brings, which no table of any model has columns for, are the map `further`: head ->
     its most probable class, and the probabilities of all.
 
     Raises InputError without pyarrow.
