@@ -14,7 +14,7 @@ from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).resolve().with_name("src")))
 from facecli import __version__  # noqa: E402
-from facecli.core.recipes import (  # noqa: E402  (standard library only)
+from facecli.core.paths import (  # noqa: E402  (standard library only)
     DETECTOR_MODEL,
     LANDMARKS_MODEL,
     MODEL_FOLDERS,

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from picture_scores import markdown
 
-from facecli.core.crops import _square
+from facecli.core.crops import chip_square
 from facecli.core.images import load_image
 from facecli.detect.registry import build_detector, find_entry
 from facecli.training.prepare import prepare_data
@@ -66,7 +66,7 @@ def square_of(detector, picture: np.ndarray) -> tuple[float, float, float] | Non
     if not len(boxes):
         return None
     largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
-    left, top, side = _square(largest, *find_entry(detector.name).chip_crop)
+    left, top, side = chip_square(largest, *find_entry(detector.name).chip_crop)
     height, width = picture.shape[:2]
     return np.log(side / width), (left + side / 2) / width - 0.5, (top + side / 2) / height - 0.5
 
