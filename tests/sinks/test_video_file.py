@@ -128,7 +128,7 @@ def test_without_the_usual_encoder_the_next_best_is_taken_and_told(monkeypatch):
     monkeypatch.setattr(video, "_is_there", lambda name: "264" not in name)
     told = []
     assert choose_encoder(".mp4", None, told.append).name == "libsvtav1"
-    assert told == ["no encoder for h264; av1 is written, which fewer players know"]
+    assert told == ["nothing here encodes h264; av1 is written, which fewer players know"]
     monkeypatch.setattr(video, "_is_there", lambda name: False)
     with pytest.raises(InputError, match="no encoder for"):
         choose_encoder(".mp4", None, told.append)

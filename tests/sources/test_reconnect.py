@@ -37,7 +37,7 @@ def test_first_opening_is_not_tried_again(stream):
 def test_frames_and_seconds_count_on_after_a_gap(stream):
     lost = stream(3, None, None, 2)
     found = []
-    with pytest.raises(SourceError, match="did not come back after 5 tries"):
+    with pytest.raises(SourceError, match="did not come back after 5 attempts"):
         found.extend(lost.source)
     assert [frame.index for frame in found] == [0, 1, 2, 3, 4]
     assert sorted(frame.time_s for frame in found) == [frame.time_s for frame in found]

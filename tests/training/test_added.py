@@ -188,10 +188,10 @@ def test_a_model_of_another_build_takes_no_head(begun, data, home):
         train(data, TrainRequest(heads=("glasses",), initial="other"), FAST)
 
 
-def test_an_open_model_with_pictures_of_unknown_terms_is_open_no_more(data, save_student):
+def test_an_open_model_with_pictures_of_ones_own_is_ones_own(data, save_student):
     save_student("begun", 1, starting_point=False, model_type="open", extra={"sets": {"fairface": "1"}})
     model = train(data, TrainRequest(model_type="open", heads=("glasses",), initial="begun"), FAST)
-    assert model.config["terms"]["may_be_used_for"] == "non-commercial research"
+    assert model.config["terms"]["may_be_used_for"] == "what the terms of its data allow"
     assert "mine" in [source["name"] for source in model.config["terms"]["sources"]]
 
 

@@ -40,7 +40,7 @@ def looks(monkeypatch):
     def features(data, rows, teachers, weights, unlabelled):
         return {"embedding": values(), "block17": values()}
 
-    def looks(data, rows, teachers, weights):
+    def looks(data, rows, teachers, weights, looks):
         asked.append(rows)
         return [values()]
 

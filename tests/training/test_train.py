@@ -78,9 +78,9 @@ def test_no_epochs_take_the_model_as_it_is_with_its_history(data):
     ours = load_network(second).predict(data.crops((16, 16))[:3], verbose=0)
     np.testing.assert_allclose(ours["age"], theirs["age"], atol=1e-6)
     assert len(pd.read_csv(second.folder / "history.csv")) == 1
-    with pytest.raises(InputError, match="learnt race"):
+    with pytest.raises(InputError, match="was not trained for race"):
         train(data, TrainRequest("normal", initial="first"), none)
-    with pytest.raises(InputError, match="learnt age, gender, race"):
+    with pytest.raises(InputError, match="was not trained for age, gender, race"):
         train(data, TrainRequest("normal"), none)
 
 

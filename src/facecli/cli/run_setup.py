@@ -60,14 +60,18 @@ _PICTURE_OPTIONS = (
     click.option(
         "--engine",
         metavar="NAME",
-        help="Where pictures are analysed: threads of this process, or daft, in processes, also of a Ray "
-        "cluster; needs --parts.  [default: threads]",
+        help="Where pictures are analysed: threads, in this process; or daft, in several processes or on a Ray "
+        "cluster (needs --parts).  [default: threads]",
     ),
-    click.option("--runner", metavar="NAME", help="Of --engine daft: native or ray.  [default: native]"),
+    click.option(
+        "--runner",
+        metavar="NAME",
+        help="With --engine daft: native (this machine) or ray (a Ray cluster).  [default: native]",
+    ),
     click.option(
         "--ray-address",
         metavar="HOST:PORT",
-        help="With --engine daft: the Ray cluster, or auto.  [default: one of this machine alone]",
+        help="With --engine daft: address of the Ray cluster, or auto.  [default: Ray is started on this machine]",
     ),
     click.option(
         "--workers",

@@ -121,7 +121,7 @@ def read_listing(path: Path) -> Listing:
         raise DataError(f"{path} is not a list: it is nested too deeply") from error
     except ValueError as error:
         # Such as a number of thousands of digits.
-        raise DataError(f"{path} is not a list: {error}") from error
+        raise DataError(f"{path} is not a list: {str(error).partition(';')[0]}") from error
     return building.finished()
 
 
