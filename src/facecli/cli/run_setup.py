@@ -60,8 +60,8 @@ _PICTURE_OPTIONS = (
     click.option(
         "--engine",
         metavar="NAME",
-        help="Where pictures are analysed: threads, in this process; or daft, in several processes or on a Ray "
-        "cluster (needs --parts).  [default: threads]",
+        help="Where pictures are analysed: threads, in this process; or daft, in several processes or on a "
+        "Ray cluster (needs --parts).  [default: threads]",
     ),
     click.option(
         "--runner",
@@ -71,7 +71,8 @@ _PICTURE_OPTIONS = (
     click.option(
         "--ray-address",
         metavar="HOST:PORT",
-        help="With --engine daft: address of the Ray cluster, or auto.  [default: Ray is started on this machine]",
+        help="With --engine daft: address of the Ray cluster, or auto.  [default: Ray is started on this "
+        "machine]",
     ),
     click.option(
         "--workers",
