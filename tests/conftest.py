@@ -40,14 +40,14 @@ _MARKS = {
             )
         ),
     ),
-    "server": ("web/test_web_server.py", "web/test_web_live_server.py"),
+    "server": ("web/test_web_server.py", "web/test_web_live_server.py", "web/test_web_rest.py"),
     "browser": ("web/test_web_browser.py", "sinks/test_report_browser.py"),
     "slow": (
         *("cli/test_run.py", "cli/test_benchmark_command.py", "pipeline/test_stream_engine.py"),
         *("web/test_web_openapi.py", "test_packaging.py", "campaign/"),
         *("test_docs_pages.py", "test_docs_site.py", "test_docs_demonstration.py"),
-        *("cli/test_run_events.py", "sinks/test_event_kills.py"),
-        *("sources/test_clips.py", "sinks/test_video_sound.py"),
+        *("cli/test_run_events.py", "cli/test_run_videos.py", "sinks/test_event_kills.py"),
+        *("sources/test_clips.py", "sinks/test_video_sound.py", "web/test_web_decoder.py"),
     ),
 }
 """Mark -> the folders and files of its tests, below tests/; `make test-fast` leaves them all out."""

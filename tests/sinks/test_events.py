@@ -63,11 +63,16 @@ def record(number, faces, source="clip.mp4", fps=10.0):
     return Record(FrameResult(source, 64, 48, tuple(faces), number, number / fps, model="tiny"))
 
 
-def told(records, target=None, said=None, **options):
-    """The events of records, all of which have arrived."""
+def told(records, target=None, said=None, patience=SURE, **options):
+    """The events of records, all of which have arrived if the target is not down."""
     target, said, moments = target or Memory(), said if said is not None else Said(), iter(range(10**6))
     sink = EventSink(
-        EventOptions(**options), target, said, said, SURE, lambda: BEGIN + timedelta(seconds=next(moments))
+        EventOptions(**options),
+        target,
+        said,
+        said,
+        patience,
+        lambda: BEGIN + timedelta(seconds=next(moments)),
     )
     with sink:
         for one in records:
@@ -306,7 +311,7 @@ def test_that_events_are_dropped_is_said_once(monkeypatch):
     monkeypatch.setattr(Outbox.__init__, "__defaults__", (2,))
     target, said = Memory(), Said()
     target.is_down = True
-    told(visits(25), target, said, after_people=5)
+    told(visits(25), target, said, QUICK, after_people=5)
     assert [message for message in said if "are dropped" in message] == [
         "more than 2 events wait for memory: the oldest are dropped"
     ]
@@ -357,7 +362,7 @@ def test_a_place_that_cannot_be_is_one_error(tmp_path, monkeypatch):
 def test_nothing_of_a_single_person_and_no_secret_is_on_the_disk(tmp_path):
     target = Memory()
     target.is_down = True
-    told(visits(9), target, after_people=5)
+    told(visits(9), target, patience=QUICK, after_people=5)
     path = outbox_path(target)
     base = sqlite3.connect(path)
     (text,) = base.execute("SELECT text FROM events").fetchone()
