@@ -33,7 +33,7 @@ ALLOWED = {
     | {"models.checkpoint", "models.litert", "models.readout", "models.registry", "models.terms"},
     "crowd": {"core", "sinks", "models.checkpoint"},
     "measure": {"core", "infer", "draw", "sources", "sinks", "pipeline"},
-    "data": {"core", "detect", "sources.files", "sources.web"},
+    "data": {"core", "detect", "sources.files", "sources.web", "sources.cloud"},
     "training": {"core", "models", "data", "detect"},
     "explain": {"core", "models"},
     "cli": {"core", "models", "detect", "infer", "live", "draw", "sources", "sinks", "pipeline", "window"}

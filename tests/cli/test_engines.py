@@ -6,12 +6,10 @@ import subprocess
 import sys
 import types
 
-import numpy as np
 import pytest
+from picture_fixtures import numbered_pictures
 
-from facecli.cli.app import main
 from facecli.core.errors import SourceError
-from facecli.core.images import save_image
 from facecli.pipeline.batch import EXECUTORS, ExecutorEntry
 from facecli.schema import to_arrow
 
@@ -44,32 +42,13 @@ def elsewhere(monkeypatch):
     monkeypatch.setitem(sys.modules, "elsewhere_module", module)
     monkeypatch.setitem(EXECUTORS.modules, "elsewhere", "elsewhere_module")
     monkeypatch.setattr(Elsewhere, "lost_after", None)
-    monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return Elsewhere
 
 
 @pytest.fixture
-def facecli(tiny_checkpoint, capfd):
-    def facecli(*arguments):
-        words = list(map(str, arguments))
-        if words[0] == "run":
-            words += ["--model-path", str(tiny_checkpoint.folder), "--detector", "none", "--no-show"]
-        code = main(words)
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return facecli
-
-
-@pytest.fixture
 def many(tmp_path):
-    """Twenty pictures, each another one, and one that is none."""
-    folder = tmp_path / "photos"
-    for number in range(20):
-        save_image(folder / f"{number:03}.png", np.full((24, 24, 3), 12 * number, np.uint8))
-    (folder / "bad.jpg").write_bytes(b"no picture")
-    return folder
+    return numbered_pictures(tmp_path / "photos", 20)
 
 
 def joined(facecli, folder, target):

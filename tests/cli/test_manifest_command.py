@@ -11,41 +11,16 @@ import time
 import cv2
 import numpy as np
 import pytest
+from picture_fixtures import numbered_pictures
 
-from facecli.cli.app import main
 from facecli.core.images import save_image
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="the extra [parquet] is not here")
 
 
-@pytest.fixture(autouse=True)
-def no_display(monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-
-
-@pytest.fixture
-def facecli(tiny_checkpoint, capfd):
-    """Runs a command, `run` with the tiny model: (exit code, stdout, stderr)."""
-
-    def facecli(*arguments):
-        words = list(map(str, arguments))
-        if words[0] == "run":
-            words += ["--model-path", str(tiny_checkpoint.folder), "--detector", "none", "--no-show"]
-        code = main(words)
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return facecli
-
-
 @pytest.fixture
 def many(tmp_path):
-    """Thirty pictures, each another one, and one that is none."""
-    folder = tmp_path / "photos"
-    for number in range(30):
-        save_image(folder / f"{number:03}.png", np.full((24, 24, 3), 8 * number, np.uint8))
-    (folder / "bad.jpg").write_bytes(b"no picture")
-    return folder
+    return numbered_pictures(tmp_path / "photos", 30)
 
 
 @pytest.fixture

@@ -110,6 +110,13 @@ def test_a_column_of_an_unknown_name_is_understood_by_its_values(listing):
     assert list(meant(reading).values()) == ["gender:male", "gender:female"]
 
 
+def test_a_split_is_never_guessed_by_its_values(listing):
+    reading = read_labels(listing({"vehicle": "train", "tags": "test"}, {"vehicle": "test", "tags": "dev"}))
+    assert not {meaning.attribute for meaning in reading.meanings.values()} & {"split"}
+    reading = read_labels(listing({"Partition": "training"}, {"Partition": "dev"}))
+    assert list(meant(reading).values()) == ["split:train", "split:val"]
+
+
 def test_colours_are_no_races(listing):
     reading = read_labels(listing({"hair": "black"}, {"hair": "white"}))
     assert list(meant(reading).values()) == ["hair:black", "hair:white"]

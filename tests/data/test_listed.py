@@ -190,7 +190,7 @@ def test_paths_are_relative_to_the_list_and_others_are_read_and_told(tmp_path, p
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("s3://bucket/key.jpg", "object stores are not read"), ("ftp://h/a.jpg", "only http:// and https://"),
+        ("s3://bucket/key.jpg", "not read without leave"), ("ftp://h/a.jpg", "only http:// and https://"),
         ("file:///etc/passwd", "only http:// and https://"), ("sub", "is a folder, not a picture file"),
         ("a\0b.jpg", "cannot read it"), ("x" * 300, "cannot read it"), ("text.jpg", "unknown format"),
         ("half.jpg", "it is cut short"), ("http://", "has no host"),
@@ -205,6 +205,32 @@ def test_what_is_no_picture_is_a_row_of_the_report(pictures, options, reports, n
     assert len(read_list(path, options())[1].frame) == 1
     (said,) = reasons(reports[0]).values()
     assert reason in said and "\n" not in said
+
+
+def test_object_storage_is_read_where_that_is_allowed(tmp_path, s3, options, reports):
+    s3.put("photos", "a/0.jpg", encoded(face_picture(0)))
+    s3.put("photos", "text.jpg", b"no picture")
+    names = [
+        "s3://photos/a/0.jpg",
+        "s3://photos/none.jpg",
+        "s3://photos/text.jpg",
+        "s3://",
+        "s3://me:key@x/0.jpg",
+    ]
+    path = write_lines(tmp_path / "list.json", [{"file": name, "age": 30} for name in names])
+    assert read_list(path, options())[1].frame.empty
+    assert reports[0].is_stored and set(reasons(reports[0]).values()) == {
+        "pictures in object storage are not read without leave"
+    }
+    assert not s3.asked
+
+    _, table = read_list(path, options(allow_storage=True))
+    said = reasons(reports[1])
+    assert len(table.frame) == 1 and sorted(said) == [2, 3, 4, 5]
+    assert reports[1].fetched == 1 and not reports[1].is_stored and "key@" not in "".join(said.values())
+    asked = len(s3.asked)
+    read_list(path, options(allow_storage=True))
+    assert reports[2].kept == 1 and len(s3.asked) == asked
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")

@@ -11,11 +11,10 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
+from picture_fixtures import numbered_pictures
 
 from facecli.core.errors import InputError, SourceError
-from facecli.core.images import save_image
 from facecli.detect.registry import find_entry
 from facecli.pipeline.batch import EXECUTORS, Batch, ExecutorEntry, Job
 from facecli.sources.files import Item
@@ -59,11 +58,7 @@ def rows(folder):
 
 @pytest.fixture
 def many(tmp_path):
-    folder = tmp_path / "photos"
-    for number in range(40):
-        save_image(folder / f"{number:03}.png", np.full((24, 24, 3), 6 * number, np.uint8))
-    (folder / "bad.jpg").write_bytes(b"no picture")
-    return folder
+    return numbered_pictures(tmp_path / "photos", 40)
 
 
 @pytest.fixture(params=["native", "ray"])

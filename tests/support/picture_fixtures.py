@@ -23,6 +23,32 @@ def folder(tmp_path):
     return root
 
 
+def numbered_pictures(folder, count):
+    """A folder of small pictures, each another one, 000.png to the last, and bad.jpg, which is none."""
+    for number in range(count):
+        save_image(folder / f"{number:03}.png", np.full((24, 24, 3), 240 * number // count, np.uint8))
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def facecli(tiny_checkpoint, capfd, monkeypatch):
+    """Runs a command, `run` with the tiny model and without a window: (exit code, stdout, stderr)."""
+    from facecli.cli.app import main
+
+    monkeypatch.delenv("DISPLAY", raising=False)
+
+    def facecli(*arguments):
+        words = list(map(str, arguments))
+        if words[0] == "run":
+            words += ["--model-path", str(tiny_checkpoint.folder), "--detector", "none", "--no-show"]
+        code = main(words)
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return facecli
+
+
 @pytest.fixture(scope="session")
 def png():
     """A small picture as bytes."""

@@ -12,7 +12,7 @@ import click
 
 from facecli.cli.options import check_targets, files_below
 from facecli.cli.output import download_bar, say, show_text, warn
-from facecli.cli.training_options import list_options, lists_of
+from facecli.cli.training_options import list_options, lists_of, warn_of_skipped
 from facecli.core import paths
 from facecli.core.attributes import CLASS_NAMES, HEAD_CLASSES, ClassNames, wrong_in_head
 from facecli.core.console import is_terminal, with_bar
@@ -322,8 +322,7 @@ def _show_list(report: "ListReport", limit: int | None) -> None:
         show_text(f"  unknown labels: {named}; {remedy}")
     for note in report.notes:
         show_text(f"  {note}")
-    if report.is_private:
-        warn("addresses of your own network were skipped; add --allow-private to fetch from them")
+    warn_of_skipped(report)
 
 
 def _meaning_lines(report: "ListReport", limit: int | None) -> Iterator[str]:

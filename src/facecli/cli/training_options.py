@@ -142,6 +142,11 @@ def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--allow-private", is_flag=True, help="Also fetch pictures of a list from your own network."
         ),
         click.option(
+            "--allow-storage",
+            is_flag=True,
+            help="Also read pictures of a list from object storage (s3://...), with your credentials.",
+        ),
+        click.option(
             "--faces",
             type=click.Choice(["auto", "find", "box", "whole"]),
             default="auto",
@@ -176,7 +181,9 @@ def lists_of(options: Mapping[str, Any]) -> "ListOptions":
 
     file, pairs = options["label_file"], parse_pairs(options["label_pairs"])
     given = {**(load_given(file) if file else {}), **pairs}
-    return ListOptions(options["faces"], given, options["allow_private"], tell=tell_of_list)
+    return ListOptions(
+        options["faces"], given, options["allow_private"], options["allow_storage"], tell=tell_of_list
+    )
 
 
 def tell_of_list(report: "ListReport") -> None:
@@ -187,8 +194,15 @@ def tell_of_list(report: "ListReport") -> None:
     if report.unknown:
         named = ", ".join(f"{label} ({count:,})" for label, count in list(report.unknown.items())[:8])
         warn(f"{report.path}: {len(report.unknown):,} labels are not understood: {named}")
+    warn_of_skipped(report)
+
+
+def warn_of_skipped(report: "ListReport") -> None:
+    """What was not asked for lack of leave."""
     if report.is_private:
         warn("addresses of your own network were skipped; add --allow-private to fetch from them")
+    if report.is_stored:
+        warn("pictures in object storage were skipped; add --allow-storage to read them")
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -447,7 +447,8 @@ def _by_words(value: str) -> Meaning | None:
     plain = _spelled(value).replace("_", " ")
     if len(plain) > 1 and plain not in ("white", "black", "other", "others"):
         for attribute, words in _WORDS.items():
-            if plain in words:
+            # "train" and "test" say something else where no column is called so.
+            if plain in words and attribute != SPLIT:
                 return Meaning(attribute, words[plain])
     return _age(value) if _BAND.fullmatch(value) else None
 

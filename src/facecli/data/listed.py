@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -27,11 +27,12 @@ from facecli.core.attributes import CLASS_NAMES, MISSING, MOST_CLASSES, PRESENCE
 from facecli.core.errors import DataError, ImageError, InputError, PrivateAddressError
 from facecli.core.files import harmless_name
 from facecli.core.images import check_image
+from facecli.core.paths import is_storage_address
 from facecli.data.chips import CHIP_SIDE, VERSION, Chip, KeptFiles, cut_chips, digest, in_parallel
 from facecli.data.labels import NOTHING, SPLIT, SPLITS, Given, Meaning, Reading, age_years, read_labels
 from facecli.data.lists import Label, Listing, read_listing
 from facecli.data.table import Table, build_table
-from facecli.sources.files import check_regular, shown
+from facecli.sources.files import Entry, check_regular, shown
 from facecli.sources.web import LIMITS, FetchLimits, check_url, fetch, is_url
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -44,7 +45,6 @@ each picture is a face."""
 _FETCHING = 8
 _LETTERS = 40
 """Of a picture's name in that of its chip."""
-_STORES = ("s3://", "gs://", "gcs://", "az://", "abfs://")
 
 
 class LeftOut(NamedTuple):
@@ -71,6 +71,7 @@ class ListReport:
         notes: what the user should know, a sentence each.
         left_out: every row that is not used.
         is_private: an address was not asked because it is one of the own network.
+        is_stored: another was not, because it is one of object storage.
     """
 
     path: Path
@@ -86,6 +87,7 @@ class ListReport:
     chips: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     is_private: bool = False
+    is_stored: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class ListOptions:
         faces: one of WAYS.
         given: what labels mean, as the user says; the rest is guessed.
         allow_private: also fetch from the own network and machine.
+        allow_storage: also read objects that a list names (s3://bucket/key), with this machine's credentials.
         retry: ask again for what could not be fetched, and look again for faces, where that failed before.
         tell: takes the report before anything is judged by it.
         limits: of each address.
@@ -104,6 +107,7 @@ class ListOptions:
     faces: str = "auto"
     given: Given = field(default_factory=dict)
     allow_private: bool = False
+    allow_storage: bool = False
     retry: bool = False
     tell: Callable[[ListReport], None] = lambda report: None
     limits: FetchLimits = LIMITS
@@ -170,7 +174,7 @@ class _Work:
         self._why: dict[int, str] = dict(self._listing.faults)
         self._notes = [*self._reading.notes, *self._labels.notes, *_outside(path, self._listing)]
         self._fetched = self._kept = 0
-        self._is_private = False
+        self._is_private = self._is_stored = False
         for row in np.flatnonzero(~self._labels.are_there).tolist():
             self._why.setdefault(row, "it has no label that is understood")
 
@@ -186,7 +190,7 @@ class _Work:
             self._path,
             len(listing.pictures),
             len(different),
-            sum(map(is_url, different)),
+            sum(map(_is_address, different)),
             self._reading,
             {label: counts[label] for label in self._reading.unknown},
             label_counts(self._labels, rows),
@@ -196,6 +200,7 @@ class _Work:
             ways or {},
             tuple(left_out),
             self._is_private,
+            self._is_stored,
         )
 
     def done(self) -> tuple[Path, Table]:
@@ -234,9 +239,9 @@ class _Work:
                 self._why[row] = place
         return found
 
-    def _fetch(self, pictures: Iterable[str]) -> dict[str, Path | str]:
+    def _fetch(self, pictures: Collection[str]) -> dict[str, Path | str]:
         """Address -> its file here, or the reason why there is none."""
-        addresses = sorted(filter(is_url, pictures))
+        addresses = sorted([*filter(is_url, pictures), *self._stored(pictures)])
         if not addresses:
             return {}
         store = KeptFiles(paths.data_dir() / "lists" / "fetched")
@@ -256,8 +261,7 @@ class _Work:
 
     def _got(self, store: KeptFiles, address: str) -> Path | str:
         try:
-            check_url(address)
-            data = fetch(address, self._options.allow_private, self._options.limits)
+            data = self._bytes(address)
             check_image(data, "it")
         except PrivateAddressError as error:
             # It is another question when it is allowed.
@@ -266,6 +270,31 @@ class _Work:
         except (ImageError, InputError) as error:
             return store.refuse(digest(address), str(error).replace(shown(address), "it"))
         return store.keep(digest(address), data)
+
+    def _stored(self, pictures: Iterable[str]) -> list[str]:
+        """Addresses of object storage among some, where the user allows that these are read.
+
+        Raises InputError when what reads such storage is not installed.
+        """
+        found = [picture for picture in pictures if is_storage_address(picture)]
+        if found and not self._options.allow_storage:
+            self._is_stored = True
+            return []
+        for scheme in {picture.partition("://")[0] for picture in found}:
+            # A bucket is not asked here: that its name is none is said of its rows.
+            from facecli.sources.cloud import storage_of
+
+            storage_of(f"{scheme}://bucket")
+        return found
+
+    def _bytes(self, address: str) -> bytes:
+        """The content behind an address. Raises ImageError, PrivateAddressError or InputError."""
+        if is_storage_address(address):
+            from facecli.sources.cloud import storage_of
+
+            return storage_of(address).read(Entry(address), self._options.limits)
+        check_url(address)
+        return fetch(address, self._options.allow_private, self._options.limits)
 
     def _cut(self, folder: Path, pictures: Mapping[int, Path]) -> dict[int, "Chip"]:
         """Row -> its chip; those that are not there yet are cut."""
@@ -312,7 +341,7 @@ class _Work:
             state = os.stat(picture)
         except OSError as error:
             return f"cannot read it: {error.strerror or error}"
-        which = named if is_url(named) else f"{picture.absolute()} {state.st_mtime_ns}"
+        which = named if _is_address(named) else f"{picture.absolute()} {state.st_mtime_ns}"
         recipe = f"{VERSION} {CHIP_SIDE} {which} {state.st_size} {way} {box} {is_face}"
         key = f"{_called(named)}-{digest(recipe)[:24]}"
         return Chip(key, store.path(key).relative_to(folder).as_posix(), way, box, is_face)
@@ -334,20 +363,24 @@ class _Work:
 _NOT_FACE = PRESENCE.index("not_face")
 
 
+def _is_address(picture: str) -> bool:
+    return is_url(picture) or is_storage_address(picture)
+
+
 def _ways(chips: Iterable[Chip]) -> dict[str, int]:
     return dict(Counter(chip.way for chip in chips))
 
 
 def _called(picture: str) -> str:
     """What people recognise the picture by, for the name of its chip."""
-    name = unquote(re.split("[?#]", shown(picture), maxsplit=1)[0]) if is_url(picture) else picture
+    name = unquote(re.split("[?#]", shown(picture), maxsplit=1)[0]) if _is_address(picture) else picture
     return harmless_name(Path(name).stem)[:_LETTERS]
 
 
 def _local(folder: Path, picture: str) -> Path | str:
     """The file that a row names, or the reason why it is none."""
-    if picture.lower().startswith(_STORES):
-        return "object stores are not read; fetch it, and give its path"
+    if is_storage_address(picture):
+        return "pictures in object storage are not read without leave"
     if "://" in picture:
         return "of addresses only http:// and https:// are read; fetch it, and give its path"
     path = folder / picture
