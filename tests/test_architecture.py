@@ -11,7 +11,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "facecli"
 MAX_LINES = 600
-MOST_MODULES = 157
+MOST_MODULES = 158
 
 # Who may import what, from the ground up: a package or a module, within its own package freely.
 ALLOWED = {

@@ -14,6 +14,7 @@ import pytest
 from event_targets import BROKER, Broker, Listener, Server, free_port, wait_until
 
 from facecli.cli.app import main
+from facecli.cli.run_events import EVENT_DEFAULTS, build_event_sinks, check_events
 
 
 @pytest.fixture(autouse=True)
@@ -228,3 +229,12 @@ def waiting(folder):
         except sqlite3.OperationalError:
             time.sleep(0.01)
     return 0
+
+
+@pytest.mark.parametrize(("scheme", "lines"), [("mqtt", 1), ("mqtts", 0)])
+def test_plain_mqtt_to_a_public_host_is_warned_of_once(scheme, lines, capfd):
+    pytest.importorskip("paho.mqtt.client")
+    options = {**EVENT_DEFAULTS, "notify": f"{scheme}://8.8.8.8/door", "after_people": 20}
+    check_events(options)
+    assert len(build_event_sinks(options, ("age", "gender"))) == 1
+    assert capfd.readouterr().err.count("can be read by anybody on the way") == lines

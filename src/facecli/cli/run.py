@@ -18,16 +18,14 @@ from facecli.cli.options import (
     renamed_option,
 )
 from facecli.cli.output import complain
+from facecli.cli.run_events import EVENT_DEFAULTS, check_events, event_options
 from facecli.cli.run_setup import (
     DETAIL_OPTIONS,
-    EVENT_DEFAULTS,
     PICTURE_OPTIONS,
     check_details,
-    check_events,
     check_picture_options,
     check_places,
     details_options,
-    event_options,
     picture_options,
 )
 from facecli.core.console import redacted

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from facecli.cli.options import STDIN, check_existing, check_targets, lies_in, model_files
 from facecli.cli.output import complain, note_terms, say, say_written, show_text, warn
+from facecli.cli.run_events import build_event_sinks
 from facecli.cli.run_setup import (
     build_analyzer,
-    build_event_sinks,
     build_other_sinks,
     check_display,
     closing_all,

@@ -6,7 +6,6 @@ import hmac
 import http.client
 import ipaddress
 import json
-import logging
 import os
 import queue
 import shlex
@@ -33,7 +32,6 @@ from facecli.sources.web import is_public_address, resolve_host
 PROGRAM = "program:"
 """What a target begins with that is a program."""
 
-log = logging.getLogger(__name__)
 _MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 _LONGEST_TOPIC_BYTES = 65_535
 _MOST_OF_REASON = 200
@@ -288,15 +286,15 @@ class MqttTarget:
         self._check_topic(given)
         self._port = parts.port or _MQTT_PORTS[scheme]
         self._is_secure, self._login = scheme == "mqtts", _login_of(parts, credentials)
-        if not self._is_secure and is_of_the_open_internet(self._host):
-            log.warning(
-                "%s is a public host, and plain mqtt can be read by anybody on the way; name mqtts://...",
-                self.called,
-            )
         self._key, self._answer_s, self._attributes = credentials.key, answer_s, attributes
         self._is_old = False
         self._client: Any = None
         self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    @property
+    def is_exposed(self) -> bool:
+        """Do messages go over the open internet as they are? Asks for the host's addresses."""
+        return not self._is_secure and is_of_the_open_internet(self._host)
 
     def _check_topic(self, given: str) -> None:
         topic = self._topic
