@@ -31,14 +31,14 @@ TEACHERS = """\
 Teachers, never shipped, the ceiling for a student: heads on the frozen features of public networks, which
 have learnt from FairFace's men, too; each row is the mean of three, one for each crop that FaceNet sees.
 "both": heads on the features of the two networks side by side, "ensemble": the mean of the three answers,
-"+": with that model's."""
+"+": with that model's. Measured on 2026-11-28: `facenet_model` in this table is the one that shipped then."""
 TEACHERS_COMMAND = (
     "python benchmarks/teachers.py --data-path data/UTKFace --extra-data data/fairface "
     "--model facenet_teacher --model facenet_model"
 )
 SEEN = """\
-`facenet_model`, `facenet_teacher` and `facenet_inception_model` learnt from 5,999 of FairFace's men, some of
-whom are among these pictures: what they reach with men there is too good."""
+`facenet_teacher` and `facenet_inception_model`, which do not ship, learnt from 5,999 of FairFace's men and
+from none of its women. The models that ship learnt from the training splits alone, women and men."""
 PEERS = """\
 Quoted from their papers and repositories, each by the protocol that it names: other pictures, other splits,
 so a few tenths of a year between the tables mean nothing. A random split of UTKFace leaks: some 375 groups of

@@ -259,7 +259,10 @@ def _draw_shares(axes: "Axes", head: str, shares: dict[str, Share]) -> None:
     axes.barh([0], [0], color=_SAID, label="as the model says")
     if corrected:
         axes.barh([0], [0], color=_CORRECTED, label="corrected")
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    # Beside the title: bars and intervals reach everywhere below it.
+    axes.legend(
+        frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2
+    )
 
 
 def _draw_bar(
